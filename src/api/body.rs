@@ -1,0 +1,205 @@
+//! Request bodies: read within bounds, then parsed into the domain, noting every wrong field.
+
+use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
+use actix_web::{FromRequest, HttpMessage as _, HttpRequest, dev::Payload};
+use futures_util::StreamExt as _;
+use futures_util::future::LocalBoxFuture;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
+
+use super::contract::Contract;
+use super::problem::ApiError;
+use crate::domain::{Description, Invalid, NewTask, Patch, TaskChanges, Timestamp, Title};
+
+pub const MAX_BYTES: usize = 64 * 1024;
+
+/// What a body can be read as.
+pub trait FromBody: Sized + 'static {
+    fn from_fields(fields: &Fields<'_>) -> Result<Self, Invalid>;
+
+    /// What no body at all means, where it means something.
+    fn from_nothing() -> Option<Self> {
+        None
+    }
+}
+
+/// A request's body, valid.
+pub struct Body<T>(pub T);
+
+impl<T: FromBody> FromRequest for Body<T> {
+    type Error = ApiError;
+    type Future = LocalBoxFuture<'static, Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let request = request.clone();
+        let payload = payload.take();
+        Box::pin(async move {
+            let declared = declared_length(&request);
+            let bytes = read(declared, payload).await?;
+            if bytes.is_empty()
+                && let Some(value) = T::from_nothing()
+            {
+                return Ok(Self(value));
+            }
+            check_media_type(&request)?;
+            let bad_input = |invalid| ApiError::BadInput(Contract::of(&request), invalid);
+            let fields = parse(&bytes).map_err(bad_input)?;
+            T::from_fields(&fields).map(Self).map_err(bad_input)
+        })
+    }
+}
+
+fn declared_length(request: &HttpRequest) -> Option<usize> {
+    let length = request.headers().get(CONTENT_LENGTH)?;
+    length.to_str().ok()?.parse().ok()
+}
+
+async fn read(declared: Option<usize>, mut payload: Payload) -> Result<Vec<u8>, ApiError> {
+    if declared.is_some_and(|length| length > MAX_BYTES) {
+        return Err(ApiError::TooLarge);
+    }
+    let mut bytes = Vec::with_capacity(declared.unwrap_or(0));
+    while let Some(chunk) = payload.next().await {
+        let chunk = chunk.map_err(|_| ApiError::BodyCutOff)?;
+        if bytes.len() + chunk.len() > MAX_BYTES {
+            return Err(ApiError::TooLarge);
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    Ok(bytes)
+}
+
+fn check_media_type(request: &HttpRequest) -> Result<(), ApiError> {
+    const DETAIL: &str = "Send JSON in UTF-8, with the header Content-Type: application/json.";
+    let mime = request.mime_type().ok().flatten();
+    let json = mime.is_some_and(|mime| {
+        let utf8 = mime.get_param("charset").is_none_or(|charset| charset == "utf-8");
+        let json = mime.subtype() == "json" || mime.suffix().is_some_and(|suffix| suffix == "json");
+        mime.type_() == "application" && json && utf8
+    });
+    let plain = request
+        .headers()
+        .get(CONTENT_ENCODING)
+        .is_none_or(|encoding| encoding.as_bytes().eq_ignore_ascii_case(b"identity"));
+    match (json, plain) {
+        (false, _) => Err(ApiError::MediaType(DETAIL)),
+        (_, false) => Err(ApiError::MediaType("Send the body without a Content-Encoding.")),
+        _ => Ok(()),
+    }
+}
+
+/// The fields that a client may set, not looked into yet. All others are skipped: frontends send whole
+/// objects back. `None` is absent; a `null` is a value here.
+#[derive(Default, Deserialize)]
+pub struct Fields<'a> {
+    #[serde(borrow, default, deserialize_with = "present")]
+    title: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    description: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    completed: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    due_date: Option<&'a RawValue>,
+}
+
+fn present<'de, D: Deserializer<'de>>(from: D) -> Result<Option<&'de RawValue>, D::Error> {
+    Deserialize::deserialize(from).map(Some)
+}
+
+fn parse(bytes: &[u8]) -> Result<Fields<'_>, Invalid> {
+    let wrong = |message: String| Invalid::one("body", message);
+    let text = std::str::from_utf8(bytes).map_err(|_| wrong("must be UTF-8".into()))?;
+    if !text.trim_start().starts_with('{') {
+        return Err(wrong("must be a JSON object".into()));
+    }
+    serde_json::from_str(text).map_err(|error| wrong(format!("must be valid JSON: {error}")))
+}
+
+/// One field's value: null, or what it is read as.
+fn value<T: DeserializeOwned>(raw: &RawValue, expected: &str) -> Result<Option<T>, String> {
+    // Of an option, serde makes None out of null by itself.
+    serde_json::from_str(raw.get()).map_err(|error| {
+        if error.is_data() {
+            format!("must be {expected}")
+        } else {
+            "holds an escape that is no Unicode character".into()
+        }
+    })
+}
+
+fn title(raw: &RawValue) -> Result<Title, String> {
+    Title::parse(value(raw, "a string")?.ok_or("must not be null")?)
+}
+
+fn completed(raw: &RawValue) -> Result<bool, String> {
+    value(raw, "true or false")?.ok_or_else(|| "must not be null".into())
+}
+
+fn description(raw: &RawValue) -> Result<Option<Description>, String> {
+    value(raw, "a string or null")?
+        .map(Description::parse)
+        .transpose()
+}
+
+fn due_date(raw: &RawValue) -> Result<Option<Timestamp>, String> {
+    let expected = "an RFC 3339 date-time such as 2026-01-02T03:04:05Z, a date such as 2026-01-02, or null";
+    let moment = |text: String| Timestamp::parse(&text).ok_or_else(|| format!("must be {expected}"));
+    value(raw, expected)?.map(moment).transpose()
+}
+
+fn patch<T>(value: Option<Option<T>>) -> Patch<T> {
+    match value {
+        None => Patch::Keep,
+        Some(None) => Patch::Clear,
+        Some(Some(value)) => Patch::Set(value),
+    }
+}
+
+impl FromBody for NewTask {
+    fn from_fields(fields: &Fields<'_>) -> Result<Self, Invalid> {
+        let mut invalid = Invalid::default();
+        let title = fields.title.ok_or_else(|| "is required".into()).and_then(title);
+        let title = invalid.check("title", title);
+        let description = invalid.optional("description", fields.description.map(description));
+        let completed = invalid.optional("completed", fields.completed.map(completed));
+        let due_date = invalid.optional("due_date", fields.due_date.map(due_date));
+        match title {
+            Some(title) => invalid.or(Self {
+                title,
+                description: description.flatten(),
+                completed: completed.unwrap_or(false),
+                due_date: due_date.flatten(),
+            }),
+            None => Err(invalid),
+        }
+    }
+}
+
+impl FromBody for TaskChanges {
+    fn from_fields(fields: &Fields<'_>) -> Result<Self, Invalid> {
+        let mut invalid = Invalid::default();
+        let changes = Self {
+            title: invalid.optional("title", fields.title.map(title)),
+            description: patch(invalid.optional("description", fields.description.map(description))),
+            completed: invalid.optional("completed", fields.completed.map(completed)),
+            due_date: patch(invalid.optional("due_date", fields.due_date.map(due_date))),
+        };
+        invalid.or(changes)
+    }
+}
+
+/// What `PATCH …/complete` brings: the state to set, or nothing, to flip it.
+pub struct Completion(pub Option<bool>);
+
+impl FromBody for Completion {
+    fn from_fields(fields: &Fields<'_>) -> Result<Self, Invalid> {
+        let mut invalid = Invalid::default();
+        let completed = invalid.optional("completed", fields.completed.map(completed));
+        invalid.or(Self(completed))
+    }
+
+    fn from_nothing() -> Option<Self> {
+        Some(Self(None))
+    }
+}

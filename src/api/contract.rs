@@ -1,0 +1,98 @@
+//! The two contracts, told apart by the path: `/api/tasks…` and `/api/{user_id}/tasks…`.
+
+use std::future::{Ready, ready};
+
+use actix_web::dev::Payload;
+use actix_web::http::StatusCode;
+use actix_web::{FromRequest, HttpMessage as _, HttpRequest, web};
+use serde::Deserialize;
+
+use super::problem::ApiError;
+use crate::auth::{AuthenticatedUser, Refusal};
+use crate::domain::TaskId;
+use crate::store::{Database, OwnedTasks};
+
+pub const NO_SUCH_TASK: ApiError =
+    ApiError::NotFound("There is no such task among yours; list your tasks to see their ids.");
+pub const NO_SUCH_ROUTE: ApiError = ApiError::NotFound("Nothing is at this address; see /docs for what is.");
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Contract {
+    /// The token's tasks.
+    A,
+    /// A named user's tasks.
+    B,
+}
+
+impl Contract {
+    pub fn of(request: &HttpRequest) -> Self {
+        match request.match_info().get("user_id") {
+            Some(_) => Self::B,
+            None => Self::A,
+        }
+    }
+
+    pub fn bad_input(self) -> StatusCode {
+        match self {
+            Self::A => StatusCode::BAD_REQUEST,
+            Self::B => StatusCode::UNPROCESSABLE_ENTITY,
+        }
+    }
+}
+
+/// The caller's tasks, if the path does not name somebody else's. Standing in a handler's signature, it
+/// is looked at before the body is.
+impl FromRequest for OwnedTasks {
+    type Error = ApiError;
+    type Future = Ready<Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(owned_tasks(request))
+    }
+}
+
+#[derive(Deserialize)]
+struct NamedUser {
+    user_id: String,
+}
+
+fn owned_tasks(request: &HttpRequest) -> Result<OwnedTasks, ApiError> {
+    let user = request.extensions().get::<AuthenticatedUser>().cloned();
+    let user = user.ok_or(Refusal::Missing)?;
+    if Contract::of(request) == Contract::B {
+        let named = web::Path::<NamedUser>::extract(request).into_inner();
+        let named = named.map(|path| path.into_inner().user_id).unwrap_or_default();
+        if named != user.id().as_str() {
+            // `/api/tasks/tasks` is also contract A's address of a task whose id is no number. It is
+            // contract B's only for a user of that name.
+            return Err(if named == "tasks" {
+                NO_SUCH_TASK
+            } else {
+                ApiError::OtherUser
+            });
+        }
+    }
+    let database = request
+        .app_data::<web::Data<Database>>()
+        .ok_or_else(|| ApiError::Internal("no database was given to the application".into()))?;
+    Ok(OwnedTasks::of(user, database.clone().into_inner()))
+}
+
+/// The id in the path. Handlers look at it last, so that every id that leads nowhere gets the same answer.
+pub struct TaskIdInPath(Option<TaskId>);
+
+impl TaskIdInPath {
+    pub fn get(&self) -> Result<TaskId, ApiError> {
+        self.0.ok_or(NO_SUCH_TASK)
+    }
+}
+
+impl FromRequest for TaskIdInPath {
+    type Error = ApiError;
+    type Future = Ready<Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let text = request.match_info().get("task_id").unwrap_or_default();
+        ready(Ok(Self(TaskId::parse(text))))
+    }
+}

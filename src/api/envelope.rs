@@ -1,0 +1,130 @@
+//! Around every answer: the request's id, the problem's body, and a line in the log.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Instant;
+
+use actix_web::body::{BoxBody, EitherBody, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::StatusCode;
+use actix_web::http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+use actix_web::middleware::Next;
+use actix_web::{Error, HttpMessage as _, HttpResponse};
+use futures_util::FutureExt as _;
+
+use super::problem::{ApiError, Problem};
+use crate::auth::AuthenticatedUser;
+use crate::logging::{self, Access, RequestId};
+
+pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
+
+/// Outermost, so that no answer escapes it, a failed preflight's included.
+pub async fn envelope(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<EitherBody<impl MessageBody, BoxBody>>, Error> {
+    let started = Instant::now();
+    let id = request_id(&request);
+    let method = request.method().clone();
+    let work = async {
+        match next.call(request).await {
+            Ok(response) => {
+                let response = finish(response, &id);
+                log_access(&response, started);
+                Ok(response)
+            }
+            // Only a panic comes this way: its request is lost, and actix makes the answer from the error.
+            Err(mut error) => {
+                let id = id.clone();
+                logging::access(&Access::lost(method.as_str(), started.elapsed()));
+                error.add_response_mapper(move |response| {
+                    let mut response = problem(response.drop_body(), &id);
+                    add_id(response.headers_mut(), &id);
+                    response
+                });
+                Err(error)
+            }
+        }
+    };
+    id.clone().scope(work).await
+}
+
+fn finish<B>(response: ServiceResponse<B>, id: &RequestId) -> ServiceResponse<EitherBody<B, BoxBody>> {
+    let status = response.status();
+    let mut response = if status.is_client_error() || status.is_server_error() {
+        let (request, response) = response.into_parts();
+        ServiceResponse::new(request, problem(response.drop_body(), id)).map_into_right_body()
+    } else {
+        response.map_into_left_body()
+    };
+    add_id(response.headers_mut(), id);
+    response
+}
+
+fn add_id(headers: &mut HeaderMap, id: &RequestId) {
+    if let Ok(value) = HeaderValue::from_str(&id.0) {
+        headers.insert(X_REQUEST_ID, value);
+    }
+}
+
+/// Next to the handlers, so that a panic's answer goes through everything that others go through.
+pub async fn catch_panic(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    match AssertUnwindSafe(next.call(request)).catch_unwind().await {
+        Ok(outcome) => outcome,
+        Err(_) => Err(ApiError::Internal("a handler panicked".into()).into()),
+    }
+}
+
+/// Gives an error its body: from what our code said of it, or else from its status.
+fn problem(mut response: HttpResponse<()>, id: &RequestId) -> HttpResponse<BoxBody> {
+    let status = response.status();
+    let said = response.extensions_mut().remove::<Problem>();
+    let problem = said.unwrap_or_else(|| Problem::of_status(status));
+    if let Some(cause) = &problem.cause {
+        match status {
+            StatusCode::INTERNAL_SERVER_ERROR => log::error!("{cause}"),
+            _ => log::warn!("{}: {cause}", status.as_u16()),
+        }
+    }
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, PROBLEM_JSON);
+    if status == StatusCode::SERVICE_UNAVAILABLE && !headers.contains_key(RETRY_AFTER) {
+        headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    }
+    let body = problem.body(&id.0);
+    response.set_body(BoxBody::new(body))
+}
+
+/// The client's own id, if it can do no harm in a log or a header, or else a new one.
+fn request_id(request: &ServiceRequest) -> RequestId {
+    let harmless = |text: &&str| {
+        (1..=128).contains(&text.len())
+            && text
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b"-_.:/+=@~".contains(&b))
+    };
+    let theirs = request
+        .headers()
+        .get(X_REQUEST_ID)
+        .and_then(|value| value.to_str().ok());
+    match theirs.filter(harmless) {
+        Some(id) => RequestId(id.into()),
+        None => RequestId(Arc::from(format!("{:032x}", fastrand::u128(..)))),
+    }
+}
+
+fn log_access(response: &ServiceResponse<impl MessageBody>, started: Instant) {
+    let request = response.request();
+    let user = request.extensions().get::<AuthenticatedUser>().cloned();
+    logging::access(&Access {
+        method: request.method().as_str(),
+        route: request.match_pattern().as_deref().unwrap_or("-"),
+        status: response.status().as_u16(),
+        took: started.elapsed(),
+        user: user.as_ref().map(|user| user.id().as_str()),
+    });
+}

@@ -1,0 +1,12 @@
+//! HTTP, and only that: what comes in is parsed into the domain, what goes out is written from it.
+//! Knows nothing of Diesel.
+
+pub mod body;
+pub mod conditional;
+pub mod contract;
+pub mod envelope;
+pub mod health;
+pub mod listing;
+pub mod problem;
+pub mod tasks;
+mod view;

@@ -1,0 +1,269 @@
+//! The one error type of the HTTP side, and the one envelope that errors travel in (RFC 9457).
+//!
+//! An error becomes an answer in two steps. Here it gets its status, its headers and its words; the
+//! envelope (outermost) adds the request's id, writes the body, and logs the cause, once.
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{self, HeaderName, HeaderValue};
+use actix_web::{HttpResponse, ResponseError};
+use serde_json::{Value, json};
+
+use super::contract::Contract;
+use crate::auth::Refusal;
+use crate::domain::{FieldError, Invalid};
+use crate::store::StoreError;
+
+#[derive(Debug, thiserror::Error)]
+pub enum ApiError {
+    /// 401. The guard's; or a handler that was registered where no guard stands.
+    #[error("{0}")]
+    Unauthenticated(#[from] Refusal),
+    /// 403, on contract B alone: its path names a user, and the token another. It does not matter
+    /// whether that user exists.
+    #[error("the path names another user than the token")]
+    OtherUser,
+    /// 404. Also for what belongs to somebody else: a client must not learn that it exists.
+    #[error("not found")]
+    NotFound(&'static str),
+    /// 405.
+    #[error("the method is not allowed")]
+    Method { allow: &'static str },
+    /// 400 on contract A, 422 on contract B.
+    #[error("bad input")]
+    BadInput(Contract, Invalid),
+    /// 400, on both contracts: the body ended before it was whole.
+    #[error("the body was cut off")]
+    BodyCutOff,
+    /// 412.
+    #[error("someone else was faster")]
+    Outdated,
+    /// 413.
+    #[error("the body is too large")]
+    TooLarge,
+    /// 415.
+    #[error("the media type is not supported")]
+    MediaType(&'static str),
+    /// 422, on both contracts.
+    #[error("the idempotency key came before, with another payload")]
+    KeyReused,
+    /// 503, or 500 where it is a mistake of ours.
+    #[error("{0}")]
+    Store(#[from] StoreError),
+    /// 500.
+    #[error("{0}")]
+    Internal(String),
+}
+
+/// What the client reads, less the request's id.
+pub struct Problem {
+    pub kind: &'static str,
+    pub title: &'static str,
+    pub status: StatusCode,
+    pub detail: String,
+    pub errors: Vec<FieldError>,
+    /// What the log reads.
+    pub cause: Option<String>,
+}
+
+/// How long a client should leave a busy database alone. Seconds.
+const RETRY_AFTER: &str = "1";
+
+impl ApiError {
+    fn problem(&self) -> Problem {
+        let (status, kind, title, detail) = match self {
+            Self::Unauthenticated(Refusal::Missing) => (
+                StatusCode::UNAUTHORIZED,
+                "unauthenticated",
+                "Authentication required",
+                "Send a valid token in the header Authorization: Bearer <token>.".into(),
+            ),
+            Self::Unauthenticated(_) => (
+                StatusCode::UNAUTHORIZED,
+                "invalid-token",
+                "Invalid token",
+                "The token is not valid or has expired; fetch a new one and send it in the header \
+                 Authorization: Bearer <token>."
+                    .into(),
+            ),
+            Self::OtherUser => (
+                StatusCode::FORBIDDEN,
+                "forbidden",
+                "Not your tasks",
+                "The user id in the path must be the id of the user that the token was issued to.".into(),
+            ),
+            Self::NotFound(what) => (StatusCode::NOT_FOUND, "not-found", "Not found", (*what).into()),
+            Self::Method { allow } => (
+                StatusCode::METHOD_NOT_ALLOWED,
+                "method-not-allowed",
+                "Method not allowed",
+                format!("Use one of the methods that this address allows: {allow}."),
+            ),
+            Self::BadInput(contract, invalid) => (
+                contract.bad_input(),
+                "bad-input",
+                "Bad input",
+                match invalid.0.as_slice() {
+                    [only] => format!("Correct the field {}: it {}.", only.field, only.message),
+                    _ => "Correct the fields that are listed in errors.".into(),
+                },
+            ),
+            Self::Outdated => (
+                StatusCode::PRECONDITION_FAILED,
+                "precondition-failed",
+                "Precondition failed",
+                "The task was changed since the version in If-Match; fetch it and try again.".into(),
+            ),
+            Self::TooLarge => (
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "payload-too-large",
+                "Body too large",
+                format!("Send a body of at most {} bytes.", super::body::MAX_BYTES),
+            ),
+            Self::MediaType(detail) => (
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "unsupported-media-type",
+                "Unsupported media type",
+                (*detail).into(),
+            ),
+            Self::KeyReused => (
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "idempotency-key-reused",
+                "Idempotency key reused",
+                "This Idempotency-Key came before with another payload; use a new key for a new task.".into(),
+            ),
+            Self::BodyCutOff => return Problem::of_status(StatusCode::BAD_REQUEST),
+            Self::Store(StoreError::Internal(_)) | Self::Internal(_) => {
+                return Problem::of_status(StatusCode::INTERNAL_SERVER_ERROR).caused_by(self);
+            }
+            Self::Store(_) => {
+                return Problem::of_status(StatusCode::SERVICE_UNAVAILABLE).caused_by(self);
+            }
+        };
+        let problem = Problem {
+            kind,
+            title,
+            status,
+            detail,
+            errors: match self {
+                Self::BadInput(_, invalid) => invalid.0.clone(),
+                _ => Vec::new(),
+            },
+            cause: None,
+        };
+        match self {
+            Self::Unauthenticated(_) => problem.caused_by(self),
+            _ => problem,
+        }
+    }
+
+    fn header(&self) -> Option<(HeaderName, HeaderValue)> {
+        Some(match self {
+            Self::Unauthenticated(Refusal::Missing) => (
+                header::WWW_AUTHENTICATE,
+                HeaderValue::from_static("Bearer realm=\"todo-backend\""),
+            ),
+            Self::Unauthenticated(_) => (
+                header::WWW_AUTHENTICATE,
+                HeaderValue::from_static(
+                    "Bearer realm=\"todo-backend\", error=\"invalid_token\", \
+                     error_description=\"the token is not valid or has expired\"",
+                ),
+            ),
+            Self::Method { allow } => (header::ALLOW, HeaderValue::from_static(allow)),
+            Self::Store(StoreError::Internal(_)) => return None,
+            Self::Store(_) => (header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER)),
+            _ => return None,
+        })
+    }
+}
+
+impl ResponseError for ApiError {
+    fn status_code(&self) -> StatusCode {
+        self.problem().status
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        let problem = self.problem();
+        let mut response = HttpResponse::new(problem.status);
+        if let Some((name, value)) = self.header() {
+            response.headers_mut().insert(name, value);
+        }
+        response.extensions_mut().insert(problem);
+        response
+    }
+}
+
+/// What the guard ends with.
+impl ResponseError for Refusal {
+    fn status_code(&self) -> StatusCode {
+        StatusCode::UNAUTHORIZED
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        ApiError::from(self.clone()).error_response()
+    }
+}
+
+impl Problem {
+    /// For an error that none of our code made: a framework's, or a panic's.
+    pub fn of_status(status: StatusCode) -> Self {
+        let (kind, title, detail) = match status {
+            StatusCode::NOT_FOUND => ("not-found", "Not found", "Nothing is at this address; see /docs."),
+            StatusCode::REQUEST_TIMEOUT => (
+                "request-timeout",
+                "Request timeout",
+                "Send the whole request without long pauses.",
+            ),
+            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => (
+                "headers-too-large",
+                "Headers too large",
+                "Send fewer or shorter headers.",
+            ),
+            StatusCode::SERVICE_UNAVAILABLE => (
+                "unavailable",
+                "Service unavailable",
+                "The service cannot answer right now; try again after the time in Retry-After.",
+            ),
+            status if status.is_server_error() => (
+                "internal",
+                "Internal error",
+                "Something went wrong inside the service; try again later, and quote the request_id when \
+                 you report it.",
+            ),
+            _ => (
+                "bad-request",
+                "Bad request",
+                "The request is malformed; correct it before sending it again.",
+            ),
+        };
+        Self {
+            kind,
+            title,
+            status,
+            detail: detail.into(),
+            errors: Vec::new(),
+            cause: None,
+        }
+    }
+
+    fn caused_by(self, error: &ApiError) -> Self {
+        Self {
+            cause: Some(error.to_string()),
+            ..self
+        }
+    }
+
+    pub fn body(&self, request_id: &str) -> String {
+        let mut body = json!({
+            "type": format!("urn:todo-backend:problem:{}", self.kind),
+            "title": self.title,
+            "status": self.status.as_u16(),
+            "detail": self.detail,
+            "request_id": request_id,
+        });
+        if !self.errors.is_empty() {
+            body["errors"] = self.errors.iter().map(|error| json!(error)).collect::<Value>();
+        }
+        body.to_string()
+    }
+}

@@ -1,0 +1,128 @@
+//! How tasks are written: JSON, straight from what the database gave.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use actix_web::body::{BodySize, MessageBody};
+use actix_web::web::Bytes;
+use aws_lc_rs::digest;
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use serde::Serialize;
+
+use crate::domain::{Task, Timestamp, UserId};
+use crate::store::TaskSink;
+
+#[derive(Serialize)]
+struct TaskView<'a> {
+    id: i64,
+    user_id: &'a str,
+    title: &'a str,
+    description: Option<&'a str>,
+    completed: bool,
+    due_date: Option<Timestamp>,
+    created_at: Timestamp,
+    updated_at: Timestamp,
+}
+
+fn write(out: &mut Vec<u8>, owner: &UserId, task: &Task) {
+    let view = TaskView {
+        id: task.id.0,
+        user_id: owner.as_str(),
+        title: &task.title,
+        description: task.description.as_deref(),
+        completed: task.completed,
+        due_date: task.due_date,
+        created_at: task.created_at,
+        updated_at: task.updated_at,
+    };
+    // Cannot fail: every key is a string, and memory is no error that Rust returns.
+    let _ = serde_json::to_writer(out, &view);
+}
+
+pub fn json_of(owner: &UserId, task: &Task) -> Vec<u8> {
+    let mut out = Vec::with_capacity(320 + task.title.len());
+    write(&mut out, owner, task);
+    out
+}
+
+/// A list while it grows. In pieces, so that a long one is neither copied while it grows nor kept whole
+/// until the client has read its end.
+pub struct JsonList {
+    full: Vec<Bytes>,
+    last: Vec<u8>,
+    digest: digest::Context,
+}
+
+const PIECE: usize = 64 * 1024;
+
+impl Default for JsonList {
+    fn default() -> Self {
+        Self {
+            full: Vec::new(),
+            last: vec![b'['],
+            digest: digest::Context::new(&digest::SHA256),
+        }
+    }
+}
+
+impl TaskSink for JsonList {
+    fn take(&mut self, owner: &UserId, task: &Task) {
+        if self.last.len() > 1 || !self.full.is_empty() {
+            self.last.push(b',');
+        }
+        write(&mut self.last, owner, task);
+        self.digest.update(&task.id.0.to_le_bytes());
+        self.digest.update(&task.version.to_le_bytes());
+        if self.last.len() >= PIECE {
+            let next = Vec::with_capacity(PIECE + PIECE / 8);
+            self.full.push(std::mem::replace(&mut self.last, next).into());
+        }
+    }
+}
+
+pub struct FinishedList {
+    /// Of the tasks' ids and versions in their order: two lists with the same are the same.
+    pub tag: String,
+    pub body: Pieces,
+}
+
+impl JsonList {
+    pub fn finish(mut self) -> FinishedList {
+        self.last.push(b']');
+        self.full.push(self.last.into());
+        let digest = self.digest.finish();
+        FinishedList {
+            tag: format!("\"{}\"", BASE64_URL_SAFE_NO_PAD.encode(&digest.as_ref()[..16])),
+            body: Pieces::of(self.full),
+        }
+    }
+}
+
+/// A body in pieces, each of which is let go of when it has been sent.
+pub struct Pieces {
+    left: std::vec::IntoIter<Bytes>,
+    length: u64,
+}
+
+impl Pieces {
+    fn of(pieces: Vec<Bytes>) -> Self {
+        Self {
+            length: pieces.iter().map(|piece| piece.len() as u64).sum(),
+            left: pieces.into_iter(),
+        }
+    }
+}
+
+impl MessageBody for Pieces {
+    type Error = Infallible;
+
+    fn size(&self) -> BodySize {
+        BodySize::Sized(self.length)
+    }
+
+    fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Bytes, Infallible>>> {
+        Poll::Ready(self.left.next().map(Ok))
+    }
+}

@@ -1,0 +1,106 @@
+//! The service as a whole: its state, the order of its middleware, its start and its stop.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_cors::Cors;
+use actix_web::dev::Server;
+use actix_web::http::Method;
+use actix_web::http::header::{
+    AUTHORIZATION, CONTENT_TYPE, ETAG, HeaderName, IF_MATCH, IF_NONE_MATCH, LINK, LOCATION, RETRY_AFTER,
+};
+use actix_web::middleware::from_fn;
+use actix_web::web::{self, ServiceConfig};
+use actix_web::{App, HttpServer};
+
+use crate::api::envelope::{X_REQUEST_ID, catch_panic, envelope};
+use crate::auth::Verifier;
+use crate::config::Config;
+use crate::routes::routes;
+use crate::store::Database;
+
+pub const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+
+/// How long running requests may take after a signal to stop.
+const SHUTDOWN_SECONDS: u64 = 8;
+
+pub struct Service {
+    pub address: SocketAddr,
+    pub server: Server,
+}
+
+/// Binds, and makes the service ready to run.
+pub fn start(config: &Config) -> io::Result<Service> {
+    start_with(config, |_| {})
+}
+
+/// The same, with routes of the caller's beside the service's own: for tests that need a handler to fail.
+pub fn start_with(
+    config: &Config,
+    extra: impl Fn(&mut ServiceConfig) + Clone + Send + 'static,
+) -> io::Result<Service> {
+    let listener = TcpListener::bind(config.listen)?;
+    let address = listener.local_addr()?;
+    let database = Database::open(config);
+    make_tables(&database, config)?;
+    let database = web::Data::from(database);
+    let verifier = web::Data::new(Verifier::new(config));
+    let origins: Arc<[String]> = config.allowed_origins.clone().into();
+    let server = HttpServer::new(move || {
+        App::new()
+            .app_data(database.clone())
+            .app_data(verifier.clone())
+            .configure(extra.clone())
+            .configure(routes)
+            // The last one wrapped is the first to see a request.
+            .wrap(from_fn(catch_panic))
+            .wrap(cors(&origins))
+            .wrap(from_fn(envelope))
+    })
+    .shutdown_timeout(SHUTDOWN_SECONDS)
+    .client_request_timeout(Duration::from_secs(10))
+    .keep_alive(Duration::from_secs(75))
+    .tcp_nodelay(true)
+    .listen(listener)?
+    .run();
+    Ok(Service { address, server })
+}
+
+/// The embedded database is there or the start fails. A server may come later than we do; until it
+/// does, calls are refused.
+fn make_tables(database: &Arc<Database>, config: &Config) -> io::Result<()> {
+    if config.sqlite_file().is_some() {
+        return database
+            .migrate()
+            .map_err(|error| io::Error::other(format!("DATABASE_URL: {error}")));
+    }
+    database.migrate_until_done();
+    Ok(())
+}
+
+fn cors(origins: &[String]) -> Cors {
+    let cors = Cors::default()
+        .allowed_methods([
+            Method::GET,
+            Method::HEAD,
+            Method::POST,
+            Method::PUT,
+            Method::PATCH,
+            Method::DELETE,
+        ])
+        .allowed_headers([
+            AUTHORIZATION,
+            CONTENT_TYPE,
+            IF_MATCH,
+            IF_NONE_MATCH,
+            IDEMPOTENCY_KEY,
+            X_REQUEST_ID,
+        ])
+        .expose_headers([ETAG, LINK, LOCATION, X_REQUEST_ID, RETRY_AFTER])
+        .max_age(3_600);
+    origins
+        .iter()
+        .fold(cors, |cors, origin| cors.allowed_origin(origin))
+}

@@ -1,0 +1,161 @@
+//! What a token says, and whether it may say so now and to us.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+
+use super::{AuthenticatedUser, Identity, Refusal};
+use crate::domain::UserId;
+
+/// How far the issuer's clock and ours may differ, in seconds.
+const LEEWAY: f64 = 5.0;
+
+pub(super) struct Claims(pub Map<String, Value>);
+
+/// Whether a token must say who issued it and for whom, or only must not say something else.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Origin {
+    Required,
+    IfPresent,
+}
+
+impl Claims {
+    /// Until when the token holds, in seconds since 1970 and with the leeway in it.
+    pub fn valid_until(&self, now: f64) -> Result<f64, Refusal> {
+        let expires = number(self.0.get("exp")).ok_or(Refusal::NoExpiry)?;
+        if now >= expires + LEEWAY {
+            return Err(Refusal::Expired((now - expires) as u64));
+        }
+        for claim in ["nbf", "iat"] {
+            let Some(value) = self.0.get(claim) else {
+                continue;
+            };
+            let moment = number(Some(value)).ok_or(Refusal::Malformed("nbf or iat is not a number"))?;
+            if moment > now + LEEWAY {
+                return Err(Refusal::NotYet((moment - now) as u64));
+            }
+        }
+        Ok(expires + LEEWAY)
+    }
+
+    pub fn check_origin(&self, issuer: &str, audience: &str, rule: Origin) -> Result<(), Refusal> {
+        let is = |value: &Value, expected: &str| value.as_str() == Some(expected);
+        let missing_is_fine = rule == Origin::IfPresent;
+        if !self.0.get("iss").map_or(missing_is_fine, |iss| is(iss, issuer)) {
+            return Err(Refusal::Issuer {
+                found: self.shown("iss"),
+                expected: issuer.into(),
+            });
+        }
+        let for_us = |aud: &Value| match aud {
+            Value::Array(all) => all.iter().any(|aud| is(aud, audience)),
+            one => is(one, audience),
+        };
+        if !self.0.get("aud").map_or(missing_is_fine, for_us) {
+            return Err(Refusal::Audience {
+                found: self.shown("aud"),
+                expected: audience.into(),
+            });
+        }
+        Ok(())
+    }
+
+    /// The first of these that is there decides: a token whose `sub` is no user id is not saved by its
+    /// `id`. Never the email: whoever may send e-mail could then pick a user.
+    pub fn user(&self) -> Result<AuthenticatedUser, Refusal> {
+        const PLACES: [&[&str]; 6] = [
+            &["sub"],
+            &["id"],
+            &["user_id"],
+            &["userId"],
+            &["user", "id"],
+            &["session", "userId"],
+        ];
+        let id = PLACES.iter().find_map(|path| self.at(path));
+        let id = match id {
+            Some(Value::String(text)) => UserId::parse(text),
+            Some(Value::Number(number)) => UserId::parse(&number.to_string()),
+            _ => None,
+        };
+        Ok(AuthenticatedUser {
+            identity: Arc::new(Identity {
+                id: id.ok_or(Refusal::NoUser)?,
+                email: self.text(&[&["email"], &["user", "email"]]),
+                name: self.text(&[&["name"], &["user", "name"]]),
+            }),
+        })
+    }
+
+    /// An optional claim: what a database cannot keep, or an index not hold, counts as not said.
+    fn text(&self, paths: &[&[&str]]) -> Option<String> {
+        let text = paths.iter().find_map(|path| self.at(path)?.as_str())?;
+        let fits = !text.trim().is_empty() && text.len() <= 1_000 && !text.contains('\0');
+        fits.then(|| text.into())
+    }
+
+    fn at(&self, path: &[&str]) -> Option<&Value> {
+        let (first, rest) = path.split_first()?;
+        let found = rest
+            .iter()
+            .try_fold(self.0.get(*first)?, |value, name| value.get(name))?;
+        (!found.is_null()).then_some(found)
+    }
+
+    fn shown(&self, claim: &str) -> String {
+        self.0.get(claim).map_or("missing".into(), Value::to_string)
+    }
+}
+
+fn number(value: Option<&Value>) -> Option<f64> {
+    value.and_then(Value::as_f64).filter(|number| number.is_finite())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn claims(value: Value) -> Claims {
+        Claims(value.as_object().unwrap().clone())
+    }
+
+    #[test]
+    fn a_token_holds_until_the_leeway_after_its_expiry_and_no_longer() {
+        let claims = claims(json!({"exp": 1_000.5}));
+        assert_eq!(claims.valid_until(1_005.4), Ok(1_005.5));
+        assert_eq!(claims.valid_until(1_005.5), Err(Refusal::Expired(5)));
+    }
+
+    #[test]
+    fn a_token_from_the_future_is_refused() {
+        for claim in ["nbf", "iat"] {
+            let claims = claims(json!({"exp": 2_000, claim: 1_000}));
+            assert!(claims.valid_until(995.0).is_ok());
+            assert_eq!(claims.valid_until(994.0), Err(Refusal::NotYet(6)));
+        }
+    }
+
+    #[test]
+    fn the_first_place_that_names_a_user_decides() {
+        let id = |value| claims(value).user().map(|user| user.id().to_string());
+        assert_eq!(id(json!({"sub": "a", "id": "b"})), Ok("a".into()));
+        assert_eq!(id(json!({"sub": null, "id": 7})), Ok("7".into()));
+        assert_eq!(id(json!({"session": {"userId": "s"}})), Ok("s".into()));
+        assert_eq!(id(json!({"sub": " ", "id": "b"})), Err(Refusal::NoUser));
+        assert_eq!(id(json!({"email": "a@b.c"})), Err(Refusal::NoUser));
+        assert_eq!(id(json!({"sub": true})), Err(Refusal::NoUser));
+    }
+
+    #[test]
+    fn an_audience_may_be_a_list_that_holds_ours() {
+        let check = |value, rule| claims(value).check_origin("us", "us", rule).is_ok();
+        assert!(check(json!({"iss": "us", "aud": ["x", "us"]}), Origin::Required));
+        assert!(!check(json!({"iss": "us", "aud": []}), Origin::Required));
+        assert!(!check(json!({"iss": "us"}), Origin::Required));
+        assert!(check(json!({}), Origin::IfPresent));
+        assert!(!check(json!({"aud": "them"}), Origin::IfPresent));
+        assert!(!check(json!({"iss": "them"}), Origin::IfPresent));
+        assert!(!check(json!({"iss": null}), Origin::IfPresent));
+    }
+}

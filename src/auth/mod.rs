@@ -1,0 +1,45 @@
+//! Who is calling: from a token to a verified user, and nothing else. Knows nothing of tasks and their
+//! database.
+
+mod claims;
+mod guard;
+mod refusal;
+mod token;
+mod verifier;
+
+use std::sync::Arc;
+
+pub use guard::guard;
+pub use refusal::Refusal;
+pub use token::mint;
+pub use verifier::{Verified, Verifier};
+
+use crate::domain::UserId;
+
+/// A user whom a verified token names. Only this module makes one: to hold it is to be allowed to act
+/// for that user.
+#[derive(Clone, Debug)]
+pub struct AuthenticatedUser {
+    identity: Arc<Identity>,
+}
+
+#[derive(Debug)]
+struct Identity {
+    id: UserId,
+    email: Option<String>,
+    name: Option<String>,
+}
+
+impl AuthenticatedUser {
+    pub fn id(&self) -> &UserId {
+        &self.identity.id
+    }
+
+    pub fn email(&self) -> Option<&str> {
+        self.identity.email.as_deref()
+    }
+
+    pub fn name(&self) -> Option<&str> {
+        self.identity.name.as_deref()
+    }
+}

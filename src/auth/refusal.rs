@@ -1,0 +1,67 @@
+//! Why a token is refused: in words for the operator's log, never for the client.
+
+/// Each says what to fix.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    #[error("no Authorization header came with the call")]
+    Missing,
+    #[error("more than one Authorization header came with the call")]
+    Ambiguous,
+    #[error("the Authorization header does not hold a Bearer token")]
+    NotBearer,
+    #[error(
+        "the token is not a JWT but an opaque string, such as Better Auth's session token: the frontend \
+         must send the JWT of GET /api/auth/token (the jwt() plugin), not the session token"
+    )]
+    Opaque,
+    #[error("the token is malformed: {0}")]
+    Malformed(&'static str),
+    #[error("the token is signed with {0}, which is not accepted (HS256, EdDSA, ES256, RS256, PS256 are)")]
+    Algorithm(String),
+    #[error("the token's header demands extensions (crit) that are not supported")]
+    Critical,
+    #[error(
+        "the signature does not match: the token was signed with another secret than this service's \
+         BETTER_AUTH_SECRET"
+    )]
+    WrongSecret,
+    #[error("the signature does not match the key {0:?} of the key set")]
+    WrongKey(String),
+    #[error("the token has no exp claim that is a number")]
+    NoExpiry,
+    #[error("the token expired {0} s ago: the frontend must fetch a new one (they live 15 minutes)")]
+    Expired(u64),
+    #[error("the token is not valid for another {0} s: the clock of this machine or of the issuer is off")]
+    NotYet(u64),
+    #[error("the issuer is {found}, expected {expected:?} (JWT_ISSUER or BETTER_AUTH_URL)")]
+    Issuer { found: String, expected: String },
+    #[error("the audience is {found}, expected {expected:?} (JWT_AUDIENCE or BETTER_AUTH_URL)")]
+    Audience { found: String, expected: String },
+    #[error(
+        "the token names no user (sub, id, user_id, userId, user.id or session.userId); an email alone \
+         is not enough: e-mail verification links carry such tokens"
+    )]
+    NoUser,
+}
+
+impl Refusal {
+    /// A few words that are the same for every case of the kind: a metric's label.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Missing => "missing",
+            Self::Ambiguous | Self::NotBearer => "not_bearer",
+            Self::Opaque => "opaque",
+            Self::Malformed(_) => "malformed",
+            Self::Algorithm(_) => "algorithm",
+            Self::Critical => "critical",
+            Self::WrongSecret => "wrong_secret",
+            Self::WrongKey(_) => "wrong_key",
+            Self::NoExpiry => "no_expiry",
+            Self::Expired(_) => "expired",
+            Self::NotYet(_) => "not_yet_valid",
+            Self::Issuer { .. } => "issuer",
+            Self::Audience { .. } => "audience",
+            Self::NoUser => "no_user",
+        }
+    }
+}

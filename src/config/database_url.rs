@@ -1,0 +1,157 @@
+//! `DATABASE_URL`: which database, decided by its scheme and never guessed.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use url::Url;
+
+#[derive(Clone, PartialEq, Eq)]
+pub enum DatabaseUrl {
+    Postgres(String),
+    Sqlite(PathBuf),
+}
+
+impl DatabaseUrl {
+    pub fn parse(text: &str) -> Result<Self, String> {
+        if let Some(file) = text.strip_prefix("sqlite://") {
+            return Self::sqlite(file);
+        }
+        if text.starts_with("postgres://") || text.starts_with("postgresql://") {
+            return Self::postgres(text);
+        }
+        Err("must start with postgres://, postgresql:// or sqlite://".into())
+    }
+
+    fn sqlite(file: &str) -> Result<Self, String> {
+        if file.is_empty() || file.ends_with('/') {
+            return Err("names no file: write sqlite://data/todo.db or sqlite:///var/lib/todo.db".into());
+        }
+        if file.contains(":memory:") || file.contains(['?', '#', '\0']) {
+            return Err("must name a file, without parameters: a database in memory would lose tasks".into());
+        }
+        Ok(Self::Sqlite(file.into()))
+    }
+
+    /// libpq reads the URL in the end. This keeps out what it would read as something else: a password
+    /// with an unescaped `#`, `?`, `/` or `@` in it sends a connection to a wrong host.
+    fn postgres(text: &str) -> Result<Self, String> {
+        let (_, rest) = text.split_once("://").unwrap_or_default();
+        let (authority, tail) = match rest.find(['/', '?', '#']) {
+            Some(end) => rest.split_at(end),
+            None => (rest, ""),
+        };
+        let escape = "percent-encode special characters in the user name and the password";
+        if authority.matches('@').count() > 1 || tail.contains(['#', '@']) {
+            return Err(format!("is not a URL that libpq reads as meant: {escape}"));
+        }
+        if authority.is_empty() && !tail.contains("host=") {
+            return Err("names no host".into());
+        }
+        // A list of hosts (`a:5432,b:5432`) is libpq's own: each of them is looked at alone.
+        let (user, hosts) = authority.rsplit_once('@').unwrap_or(("", authority));
+        let user = if user.is_empty() { "" } else { &format!("{user}@") };
+        for host in hosts.split(',') {
+            Url::parse(&format!("postgres://{user}{host}{tail}"))
+                .map_err(|error| format!("is not a URL ({error}): {escape}"))?;
+        }
+        Ok(Self::Postgres(text.into()))
+    }
+
+    pub fn sqlite_file(&self) -> Option<&Path> {
+        match self {
+            Self::Sqlite(file) => Some(file),
+            Self::Postgres(_) => None,
+        }
+    }
+}
+
+/// Without the password, wherever it stands.
+impl fmt::Display for DatabaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sqlite(file) => write!(f, "sqlite://{}", file.display()),
+            Self::Postgres(text) => {
+                let (scheme, rest) = text.split_once("://").unwrap_or_default();
+                let (authority, tail) = match rest.find(['/', '?']) {
+                    Some(end) => rest.split_at(end),
+                    None => (rest, ""),
+                };
+                let authority = match authority.rsplit_once('@') {
+                    Some((user, host)) => match user.split_once(':') {
+                        Some((name, _)) => format!("{name}:***@{host}"),
+                        None => authority.into(),
+                    },
+                    None => authority.into(),
+                };
+                let (path, query) = tail.split_once('?').unwrap_or((tail, ""));
+                let query: Vec<String> = query
+                    .split('&')
+                    .filter(|pair| !pair.is_empty())
+                    .map(|pair| match pair.split_once('=') {
+                        Some((key, _)) if key.contains("password") => format!("{key}=***"),
+                        _ => pair.into(),
+                    })
+                    .collect();
+                let mark = if query.is_empty() { "" } else { "?" };
+                write!(f, "{scheme}://{authority}{path}{mark}{}", query.join("&"))
+            }
+        }
+    }
+}
+
+impl fmt::Debug for DatabaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_scheme_decides_and_nothing_is_guessed() {
+        for good in [
+            "sqlite://data/todo.db",
+            "sqlite:///var/lib/todo.db",
+            "postgres://localhost/todo",
+            "postgresql://todo:p%40ss@db.example:5432/todo?sslmode=require&channel_binding=require",
+            "postgres://todo@a:5432,b:5433/todo?target_session_attrs=read-write",
+            "postgres:///todo?host=/var/run/postgresql",
+            "postgres://[::1]:5432/todo",
+        ] {
+            assert!(DatabaseUrl::parse(good).is_ok(), "{good}");
+        }
+        for wrong in [
+            "",
+            "data/todo.db",
+            "sqlite:todo.db",
+            "sqlite://",
+            "sqlite://:memory:",
+            "sqlite://todo.db?mode=ro",
+            "mysql://localhost/todo",
+            "postgres",
+            "postgres://",
+            "postgres:///todo",
+            "postgres://todo:p@ss@db/todo",
+            "postgres://todo:p#ss@db/todo",
+            "postgres://db:port/todo",
+            "postgres://a b/todo",
+        ] {
+            assert!(DatabaseUrl::parse(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_password_is_never_shown() {
+        for url in [
+            "postgres://todo:hunter2@db/todo",
+            "postgres://db/todo?user=todo&password=hunter2",
+            "postgres://db/todo?sslpassword=hunter2&sslmode=require",
+        ] {
+            let shown = DatabaseUrl::parse(url).unwrap().to_string();
+            assert!(!shown.contains("hunter2"), "{shown}");
+            assert!(shown.contains("***"), "{shown}");
+        }
+    }
+}

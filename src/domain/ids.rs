@@ -1,0 +1,86 @@
+//! Who, and which task.
+
+use std::fmt;
+use std::sync::Arc;
+
+/// A user's id, as the token names it: a non-blank string of at most 255 characters without NUL.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct UserId(Arc<str>);
+
+impl UserId {
+    pub const MAX_CHARS: usize = 255;
+
+    pub fn parse(text: &str) -> Option<Self> {
+        let fits = text.chars().count() <= Self::MAX_CHARS;
+        let valid = !text.trim().is_empty() && fits && !text.contains('\0');
+        valid.then(|| Self(text.into()))
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for UserId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A task's id: a positive integer that JavaScript can hold exactly.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TaskId(pub i64);
+
+impl TaskId {
+    /// 2^53 - 1, JavaScript's `Number.MAX_SAFE_INTEGER`.
+    pub const MAX: i64 = (1 << 53) - 1;
+
+    /// Takes the one spelling that the service itself uses: `7`, but neither `+7` nor `07`,
+    /// so that a task has one address and not many.
+    pub fn parse(text: &str) -> Option<Self> {
+        let canonical = text.bytes().all(|b| b.is_ascii_digit()) && !text.starts_with('0');
+        let id = text.parse().ok().filter(|_| canonical)?;
+        (id <= Self::MAX).then_some(Self(id))
+    }
+}
+
+impl fmt::Display for TaskId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_canonical_spelling_of_an_id_is_one() {
+        assert_eq!(TaskId::parse("7"), Some(TaskId(7)));
+        assert_eq!(
+            TaskId::parse("9007199254740991"),
+            Some(TaskId(9_007_199_254_740_991))
+        );
+        for wrong in [
+            "",
+            "0",
+            "07",
+            "+7",
+            "-7",
+            "7.0",
+            " 7",
+            "9007199254740992",
+            "99999999999999999999",
+        ] {
+            assert_eq!(TaskId::parse(wrong), None, "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn a_user_id_is_counted_in_characters_and_holds_no_nul() {
+        assert!(UserId::parse(&"é".repeat(255)).is_some());
+        assert!(UserId::parse(&"é".repeat(256)).is_none());
+        assert!(UserId::parse(" \t").is_none());
+        assert!(UserId::parse("a\0b").is_none());
+    }
+}

@@ -1,0 +1,104 @@
+//! A task's title and description.
+
+use std::sync::LazyLock;
+
+use icu_collator::options::CollatorOptions;
+use icu_collator::{Collator, CollatorBorrowed, CollatorPreferences};
+
+/// 1 to 200 characters, not blank, without NUL; kept exactly as it was sent.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Title(String);
+
+impl Title {
+    pub const MAX_CHARS: usize = 200;
+
+    /// The longest sort key that is kept. An index entry in PostgreSQL holds at most 2,704 bytes, of
+    /// which the user's id may take 1,020. No title in a living language comes near this; of two that
+    /// differ only beyond it, the older stands first.
+    const MAX_KEY_BYTES: usize = 1_536;
+
+    pub fn parse(text: String) -> Result<Self, String> {
+        if text.trim().is_empty() {
+            return Err("must not be blank".into());
+        }
+        within(text, Self::MAX_CHARS).map(Self)
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    pub fn sort_key(&self) -> Vec<u8> {
+        Self::sort_key_of(&self.0)
+    }
+
+    /// Bytes that compare as people read: the CLDR root collation. The database compares bytes, so the
+    /// order is the same on every database, and no change of a server's locale data spoils an index.
+    pub fn sort_key_of(text: &str) -> Vec<u8> {
+        static COLLATOR: LazyLock<CollatorBorrowed<'static>> = LazyLock::new(|| {
+            #[expect(clippy::expect_used, reason = "the root collation is compiled in")]
+            Collator::try_new(CollatorPreferences::default(), CollatorOptions::default())
+                .expect("the root collation is compiled in")
+        });
+        let mut key = Vec::with_capacity(text.len() * 3);
+        let Ok(()) = COLLATOR.write_sort_key_to(text, &mut key);
+        key.truncate(Self::MAX_KEY_BYTES);
+        key
+    }
+}
+
+/// At most 1,000 characters, without NUL.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Description(String);
+
+impl Description {
+    pub const MAX_CHARS: usize = 1_000;
+
+    pub fn parse(text: String) -> Result<Self, String> {
+        within(text, Self::MAX_CHARS).map(Self)
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+fn within(text: String, max: usize) -> Result<String, String> {
+    if text.contains('\0') {
+        // PostgreSQL cannot store one.
+        return Err("must not contain a NUL character".into());
+    }
+    // Counting characters only matters where the bytes alone do not settle it.
+    if text.len() > max && text.chars().count() > max {
+        return Err(format!("must have at most {max} characters"));
+    }
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn titles_sort_as_people_read_them() {
+        let mut titles = ["Zebra", "éclair", "banana", "cherry", "Apple", "apple"];
+        titles.sort_by_key(|title| Title::sort_key_of(title));
+        assert_eq!(titles, ["apple", "Apple", "banana", "cherry", "éclair", "Zebra"]);
+    }
+
+    #[test]
+    fn the_longest_key_fits_an_index_entry() {
+        // U+FDFA alone expands to eighteen letters.
+        let longest = Title::parse("\u{FDFA}".repeat(200)).unwrap();
+        assert_eq!(longest.sort_key().len(), Title::MAX_KEY_BYTES);
+    }
+
+    #[test]
+    fn lengths_count_characters() {
+        assert!(Title::parse("🦀".repeat(200)).is_ok());
+        assert!(Title::parse("🦀".repeat(201)).is_err());
+        assert!(Description::parse("é".repeat(1_000)).is_ok());
+        assert!(Description::parse("é".repeat(1_001)).is_err());
+        assert!(Description::parse(String::new()).is_ok());
+    }
+}

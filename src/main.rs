@@ -1,0 +1,143 @@
+//! The command line.
+
+use std::io::{Read as _, Write as _};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Parser, Subcommand};
+use todo_backend::config::{Config, LogFormat};
+use todo_backend::domain::UserId;
+use todo_backend::store::Database;
+use todo_backend::{app, auth, logging};
+
+/// The backend of a multi-user todo application. Without a command it serves.
+#[derive(Parser)]
+#[command(version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Print a JWT to try the service with
+    Token {
+        user: String,
+        #[arg(long)]
+        email: Option<String>,
+        #[arg(long)]
+        name: Option<String>,
+        /// How long it holds, in seconds
+        #[arg(long, default_value_t = 3600)]
+        ttl: u64,
+    },
+    /// Make the database's tables, or bring them up to date, and exit
+    Migrate,
+    /// Say what configuration is in force, secrets redacted
+    CheckConfig,
+    /// Ask the service on this machine whether it is ready; for a container's health check
+    Healthcheck,
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match run(cli.command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("todo-backend: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Option<Command>) -> Result<(), Box<dyn std::error::Error>> {
+    let config = Config::load()?;
+    match command {
+        None => return serve(&config),
+        Some(Command::Token {
+            user,
+            email,
+            name,
+            ttl,
+        }) => {
+            let user = UserId::parse(&user).ok_or("a user id has 1 to 255 characters and is not blank")?;
+            let ttl = Duration::from_secs(ttl);
+            println!(
+                "{}",
+                auth::mint(&config, &user, email.as_deref(), name.as_deref(), ttl)?
+            );
+        }
+        Some(Command::Migrate) => {
+            logging::start(&config);
+            Database::open(&config).migrate()?;
+            println!("the tables of {} are up to date", config.database_url);
+        }
+        Some(Command::CheckConfig) => print!("{}", config.describe()),
+        Some(Command::Healthcheck) => healthcheck(&config)?,
+    }
+    Ok(())
+}
+
+fn serve(config: &Config) -> Result<(), Box<dyn std::error::Error>> {
+    logging::start(config);
+    actix_web::rt::System::new().block_on(async {
+        let service = app::start(config)?;
+        greet(config, service.address);
+        service.server.await?;
+        log::info!("stopped");
+        Ok(())
+    })
+}
+
+/// For a person who has just started it. A machine that reads the log as JSON gets one line of that.
+fn greet(config: &Config, address: SocketAddr) {
+    let url = format!("http://{address}");
+    log::info!("listening on {url}, data in {}", config.database_url);
+    if config.log_format == LogFormat::Json {
+        return;
+    }
+    println!("todo-backend {} listens on {url}", env!("CARGO_PKG_VERSION"));
+    println!("  data    {}", config.database_url);
+    if let Some(file) = &config.secret_file {
+        println!(
+            "  secret  {} (made for you; a frontend must share it)",
+            file.display()
+        );
+    }
+    println!("  try     TOKEN=$({} token alice)", own_name());
+    println!("          curl -H \"Authorization: Bearer $TOKEN\" {url}/api/tasks");
+}
+
+/// How this program was called, to be called again: through cargo, or by its path.
+fn own_name() -> String {
+    match std::env::var_os("CARGO") {
+        Some(_) => "cargo run -q --".into(),
+        None => std::env::args().next().unwrap_or_else(|| "todo-backend".into()),
+    }
+}
+
+fn healthcheck(config: &Config) -> Result<(), Box<dyn std::error::Error>> {
+    const PATIENCE: Duration = Duration::from_secs(3);
+    let mut address = config.listen;
+    if address.ip().is_unspecified() {
+        address.set_ip(match address.ip() {
+            IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+            IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+        });
+    }
+    let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    write!(
+        stream,
+        "GET /readyz HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n"
+    )?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    let status = answer.lines().next().unwrap_or_default();
+    if status.split(' ').nth(1) != Some("200") {
+        return Err(format!("not ready: {status}").into());
+    }
+    println!("ready");
+    Ok(())
+}

@@ -1,0 +1,74 @@
+//! The route table, read top to bottom. Everything under `/api` is behind the guard, known or not.
+
+use actix_web::http::Method;
+use actix_web::middleware::from_fn;
+use actix_web::web::{self, ServiceConfig};
+use actix_web::{HttpResponse, Resource, Route, guard};
+
+use crate::api::contract::NO_SUCH_ROUTE;
+use crate::api::problem::ApiError;
+use crate::api::{health, tasks};
+use crate::auth;
+
+pub fn routes(config: &mut ServiceConfig) {
+    let probe = "GET, HEAD";
+    let collection = "GET, HEAD, POST";
+    let item = "GET, HEAD, PUT, DELETE";
+
+    config
+        .service(at("/livez", probe).route(get().to(health::livez)))
+        .service(at("/readyz", probe).route(get().to(health::readyz)))
+        .service(
+            web::scope("/api")
+                // Contract B, a named user's tasks. First, because `/api/tasks/tasks` may be the
+                // collection of a user called `tasks`.
+                .service(
+                    at("/{user_id}/tasks", collection)
+                        .route(get().to(tasks::list))
+                        .route(web::post().to(tasks::create)),
+                )
+                .service(
+                    at("/{user_id}/tasks/{task_id}", item)
+                        .route(get().to(tasks::read))
+                        .route(web::put().to(tasks::update))
+                        .route(web::delete().to(tasks::delete)),
+                )
+                .service(
+                    at("/{user_id}/tasks/{task_id}/complete", "PATCH")
+                        .route(web::patch().to(tasks::complete)),
+                )
+                // Contract A, the token's tasks.
+                .service(
+                    at("/tasks", collection)
+                        .route(get().to(tasks::list))
+                        .route(web::post().to(tasks::create)),
+                )
+                .service(
+                    at("/tasks/{task_id}", item)
+                        .route(get().to(tasks::read))
+                        .route(web::put().to(tasks::update))
+                        .route(web::delete().to(tasks::delete)),
+                )
+                .service(at("/tasks/{task_id}/complete", "PATCH").route(web::patch().to(tasks::complete)))
+                .default_service(web::to(no_such_route))
+                .wrap(from_fn(auth::guard)),
+        )
+        .default_service(web::to(no_such_route));
+}
+
+/// A resource that answers other methods with 405, and says which it has.
+fn at(path: &str, allow: &'static str) -> Resource {
+    let refuse = move || async move { Err::<HttpResponse, _>(ApiError::Method { allow }) };
+    web::resource(path.to_owned()).default_service(web::to(refuse))
+}
+
+/// `HEAD` works wherever `GET` does; the server leaves out the body.
+fn get() -> Route {
+    web::route().guard(guard::fn_guard(|context| {
+        matches!(context.head().method, Method::GET | Method::HEAD)
+    }))
+}
+
+async fn no_such_route() -> Result<HttpResponse, ApiError> {
+    Err(NO_SUCH_ROUTE)
+}

@@ -1,0 +1,173 @@
+//! A connection to either database, and how it is made.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use diesel::connection::{CacheSize, Connection as _, SimpleConnection};
+use diesel::prelude::*;
+
+use super::pooler::Pooler;
+
+/// Runs the same query on whichever database is behind a connection. The text stands once and is
+/// compiled for each: `diesel::MultiConnection` does the same at run time, for 2 to 4 µs a query, and
+/// without `ON CONFLICT`, loading row by row, or statements that are found by their type. Inside, `Db`
+/// is the backend.
+macro_rules! on_both {
+    ($connection:expr, |$inner:ident| $query:expr) => {
+        match &mut $connection.inner {
+            $crate::store::connection::Inner::Postgres($inner) => {
+                #[allow(dead_code)]
+                type Db = diesel::pg::Pg;
+                $query
+            }
+            $crate::store::connection::Inner::Sqlite($inner) => {
+                #[allow(dead_code)]
+                type Db = diesel::sqlite::Sqlite;
+                $query
+            }
+        }
+    };
+}
+pub(super) use on_both;
+
+pub(super) enum Inner {
+    Postgres(PgConnection),
+    Sqlite(SqliteConnection),
+}
+
+pub(super) struct Connection {
+    pub inner: Inner,
+    /// When the last job on it ended.
+    pub last_used: Instant,
+    /// Not to be used again.
+    pub broken: bool,
+    /// Its statements are prepared under names.
+    pub prepares: bool,
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct ConnectError(String);
+
+impl From<ConnectionError> for ConnectError {
+    fn from(error: ConnectionError) -> Self {
+        Self(error.to_string().split_whitespace().collect::<Vec<_>>().join(" "))
+    }
+}
+
+impl From<diesel::result::Error> for ConnectError {
+    fn from(error: diesel::result::Error) -> Self {
+        Self(super::error::describe(&error))
+    }
+}
+
+impl Connection {
+    pub fn sqlite(file: &Path, busy_timeout: Duration) -> Result<Self, ConnectError> {
+        let mut conn = SqliteConnection::establish(&file.to_string_lossy())?;
+        // FULL: what is committed is on the disk before the client hears of it.
+        conn.batch_execute(&format!(
+            "PRAGMA busy_timeout = {};
+             PRAGMA journal_mode = WAL;
+             PRAGMA synchronous = FULL;
+             PRAGMA foreign_keys = ON;
+             PRAGMA journal_size_limit = 67108864;",
+            busy_timeout.as_millis()
+        ))?;
+        Ok(Self::new(Inner::Sqlite(conn)))
+    }
+
+    pub fn postgres(url: &str, timeouts: Timeouts, pooler: &Pooler) -> Result<Self, ConnectError> {
+        let mut direct = None;
+        if !pooler.found() {
+            match PgConnection::establish(&timeouts.added_to(url, true)) {
+                Ok(conn) => direct = Some(conn),
+                Err(error) if pooler.refused_parameter(&error) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        let mut conn = match direct {
+            Some(conn) => conn,
+            None => {
+                let mut conn = PgConnection::establish(&timeouts.added_to(url, false))?;
+                pooler.examine(&mut conn);
+                conn
+            }
+        };
+        let prepares = pooler.may_prepare();
+        if !prepares {
+            conn.set_prepared_statement_cache_size(CacheSize::Disabled);
+        }
+        Ok(Self {
+            prepares,
+            ..Self::new(Inner::Postgres(conn))
+        })
+    }
+
+    fn new(inner: Inner) -> Self {
+        Self {
+            inner,
+            last_used: Instant::now(),
+            broken: false,
+            prepares: true,
+        }
+    }
+
+    pub fn is_sqlite(&self) -> bool {
+        matches!(self.inner, Inner::Sqlite(_))
+    }
+
+    /// All or nothing. Takes SQLite's write lock at once: a transaction that reads first and writes then
+    /// would fail instead of waiting when another process writes.
+    pub fn transaction<T, E: From<diesel::result::Error>>(
+        &mut self,
+        work: impl FnOnce(&mut Self) -> Result<T, E>,
+    ) -> Result<T, E> {
+        self.batch(if self.is_sqlite() {
+            "BEGIN IMMEDIATE"
+        } else {
+            "BEGIN"
+        })?;
+        let outcome = work(self).and_then(|value| {
+            self.batch("COMMIT")?;
+            Ok(value)
+        });
+        if outcome.is_err() && self.batch("ROLLBACK").is_err() {
+            self.broken = true;
+        }
+        outcome
+    }
+
+    pub fn batch(&mut self, sql: &str) -> QueryResult<()> {
+        on_both!(self, |conn| conn.batch_execute(sql))
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Timeouts {
+    pub connect: Duration,
+    pub statement: Duration,
+}
+
+impl Timeouts {
+    /// As libpq's parameters, where the URL does not set them itself. The statement timeout is the
+    /// server's, and a pooler may refuse it. A `SET` would do as well on a connection of our own, but
+    /// behind a pooler it would stay behind on a server that others use next.
+    fn added_to(self, url: &str, statement_timeout: bool) -> String {
+        let mut url = url.to_string();
+        let mut add = |name: &str, value: String| {
+            if !url.contains(&format!("{name}=")) {
+                let mark = if url.contains('?') { '&' } else { '?' };
+                url = format!("{url}{mark}{name}={value}");
+            }
+        };
+        let statement = self.statement.as_millis();
+        add("connect_timeout", self.connect.as_secs().max(2).to_string());
+        add("application_name", "todo-backend".into());
+        // A peer that vanished without a word (a moved compute, a forgotten NAT entry) is noticed soon.
+        add("tcp_user_timeout", (statement + 1_000).to_string());
+        if statement_timeout {
+            add("options", format!("-c%20statement_timeout%3D{statement}"));
+        }
+        url
+    }
+}

@@ -1,0 +1,61 @@
+//! What can go wrong between us and the database, as far as a caller has to tell it apart.
+
+use diesel::result::{DatabaseErrorKind, Error as DieselError};
+
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The queue for the database is full, or nobody took the job within the acquire timeout.
+    #[error("no database connection became free in time ({0})")]
+    Busy(&'static str),
+    /// The database was asked and could not answer, or not in time. Whether a write took place is not
+    /// known in every case.
+    #[error("the database could not answer: {0}")]
+    Unavailable(String),
+    /// The migrations have not been applied yet.
+    #[error("the database is not ready: its tables are not there yet")]
+    NotMigrated,
+    /// A mistake of ours.
+    #[error("{0}")]
+    Internal(String),
+}
+
+/// Diesel names the kinds of failure that a program may want to handle, and calls all others unknown: a
+/// statement that ran out of time, a full disk, a server that shuts down, a lock that was not had. They
+/// have in common that asking again later may work. The rest are mistakes of ours.
+impl From<DieselError> for StoreError {
+    fn from(error: DieselError) -> Self {
+        use DatabaseErrorKind::{
+            ClosedConnection, ReadOnlyTransaction, SerializationFailure, UnableToSendCommand, Unknown,
+        };
+        match &error {
+            DieselError::DatabaseError(
+                ClosedConnection | ReadOnlyTransaction | SerializationFailure | UnableToSendCommand | Unknown,
+                _,
+            )
+            | DieselError::BrokenTransactionManager => Self::Unavailable(describe(&error)),
+            _ => Self::Internal(describe(&error)),
+        }
+    }
+}
+
+/// In one line, with the server's detail where there is one: it goes to the log.
+pub(super) fn describe(error: &DieselError) -> String {
+    let mut text = error.to_string();
+    if let DieselError::DatabaseError(_, info) = error
+        && let Some(details) = info.details()
+    {
+        text = format!("{text} ({details})");
+    }
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+pub(super) fn is_kind(error: &DieselError, kind: DatabaseErrorKind) -> bool {
+    matches!(error, DieselError::DatabaseError(found, _)
+        if std::mem::discriminant(found) == std::mem::discriminant(&kind))
+}
+
+/// The connection is gone; what was under way on it may or may not have taken place.
+pub(super) fn lost_connection(error: &DieselError) -> bool {
+    use DatabaseErrorKind::{ClosedConnection, UnableToSendCommand};
+    is_kind(error, ClosedConnection) || is_kind(error, UnableToSendCommand)
+}

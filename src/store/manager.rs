@@ -1,0 +1,71 @@
+//! When connections are made and when they are thrown away, for r2d2 to call.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use diesel::connection::SimpleConnection;
+
+use super::connection::{ConnectError, Connection, Inner, Timeouts};
+use super::pooler::Pooler;
+use crate::config::DatabaseUrl;
+
+/// After this long without work a connection is asked whether it still lives: HikariCP's rule. Asking
+/// each time costs a quarter of the throughput.
+const ASK_AFTER: Duration = Duration::from_millis(500);
+
+/// After this long, the socket is looked at for a server that has hung up: no round trip.
+const LOOK_AFTER: Duration = Duration::from_millis(5);
+
+#[derive(Debug)]
+pub(super) struct Manager {
+    pub url: DatabaseUrl,
+    pub timeouts: Timeouts,
+    pub pooler: Arc<Pooler>,
+}
+
+impl r2d2::ManageConnection for Manager {
+    type Connection = Connection;
+    type Error = ConnectError;
+
+    /// The scheme alone decides. Diesel's derived multi-connection tries each database in turn, and
+    /// makes a SQLite file out of a mistyped URL.
+    fn connect(&self) -> Result<Connection, ConnectError> {
+        match &self.url {
+            DatabaseUrl::Postgres(url) => Connection::postgres(url, self.timeouts, &self.pooler),
+            DatabaseUrl::Sqlite(file) => Connection::sqlite(file, self.timeouts.statement),
+        }
+    }
+
+    fn is_valid(&self, conn: &mut Connection) -> Result<(), ConnectError> {
+        let idle = conn.last_used.elapsed();
+        let Inner::Postgres(inner) = &mut conn.inner else {
+            return Ok(());
+        };
+        if idle > LOOK_AFTER {
+            // Takes in what the server sent without being asked; nothing may be there but its farewell.
+            // Twice: the first look reads the farewell, and the second finds the line dead.
+            for _ in 0..2 {
+                inner.notifications_iter().next().transpose()?;
+            }
+        }
+        if idle > ASK_AFTER {
+            inner.batch_execute("SELECT 1")?;
+        }
+        Ok(())
+    }
+
+    fn has_broken(&self, conn: &mut Connection) -> bool {
+        // One that was made before prepared statements went off would go on using them.
+        conn.broken || (conn.prepares && !self.pooler.may_prepare())
+    }
+}
+
+/// A failed attempt is told to whoever waits for the connection, and logged there, once.
+#[derive(Debug)]
+pub(super) struct Quiet;
+
+impl r2d2::HandleError<ConnectError> for Quiet {
+    fn handle_error(&self, error: ConnectError) {
+        log::debug!("no connection to the database: {error}");
+    }
+}

@@ -1,0 +1,40 @@
+//! The tables are made at start, on either database.
+
+use diesel::Connection as _;
+use diesel::connection::SimpleConnection;
+use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
+
+use super::connection::{Connection, Inner};
+use super::error::StoreError;
+
+const POSTGRES: EmbeddedMigrations = embed_migrations!("migrations/postgres");
+const SQLITE: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
+
+/// Any number will do, as long as all replicas use the same.
+const LOCK: i64 = 0x746f_646f_6462;
+
+/// Safe when many replicas start at once: one applies, the others wait and find nothing to do. The lock
+/// belongs to the transaction and not to the session, so it holds behind a transaction pooler as well.
+pub(super) fn apply(conn: &mut Connection) -> Result<(), StoreError> {
+    let outcome: diesel::migration::Result<()> = match &mut conn.inner {
+        Inner::Postgres(conn) => conn.transaction(|conn| {
+            // Building an index may take longer than any call may.
+            conn.batch_execute(&format!(
+                "SET LOCAL statement_timeout = 0; SELECT pg_advisory_xact_lock({LOCK})"
+            ))?;
+            run(conn, POSTGRES)
+        }),
+        Inner::Sqlite(conn) => conn.immediate_transaction(|conn| run(conn, SQLITE)),
+    };
+    outcome.map_err(|error| StoreError::Unavailable(format!("the migrations cannot be applied: {error}")))
+}
+
+fn run<DB: diesel::backend::Backend>(
+    conn: &mut impl MigrationHarness<DB>,
+    migrations: EmbeddedMigrations,
+) -> diesel::migration::Result<()> {
+    for version in conn.run_pending_migrations(migrations)? {
+        log::info!("migration {version} is applied");
+    }
+    Ok(())
+}

@@ -1,0 +1,21 @@
+//! Where the tasks are kept: the only place that knows Diesel. Knows nothing of HTTP.
+//!
+//! Outside of here, [`OwnedTasks`] is the only way to a task, and it is made from a verified user.
+
+mod connection;
+mod database;
+mod error;
+mod idempotency;
+mod manager;
+mod migrate;
+mod moment;
+mod pooler;
+mod queue;
+mod schema;
+mod tasks;
+mod users;
+
+pub use database::Database;
+pub use error::StoreError;
+pub use idempotency::{Created, IdempotencyKey};
+pub use tasks::{Condition, Listed, OwnedTasks, TaskSink, Written};

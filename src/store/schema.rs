@@ -1,0 +1,46 @@
+//! The tables, as Diesel sees them on both databases. Private to the store: outside of it there is no
+//! way to name a table, and so none to query one.
+
+diesel::table! {
+    use diesel::sql_types::{Nullable, Text};
+    use crate::store::moment::Moment;
+
+    users (id) {
+        id -> Text,
+        email -> Nullable<Text>,
+        name -> Nullable<Text>,
+        created_at -> Moment,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::{BigInt, Binary, Bool, Nullable, Text};
+    use crate::store::moment::Moment;
+
+    tasks (id) {
+        id -> BigInt,
+        user_id -> Text,
+        title -> Text,
+        description -> Nullable<Text>,
+        completed -> Bool,
+        due_date -> Nullable<Moment>,
+        created_at -> Moment,
+        updated_at -> Moment,
+        version -> BigInt,
+        title_key -> Binary,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::{BigInt, Binary, Text};
+    use crate::store::moment::Moment;
+
+    idempotency_keys (user_id, key) {
+        user_id -> Text,
+        key -> Text,
+        fingerprint -> Binary,
+        task_id -> BigInt,
+        answer -> Text,
+        created_at -> Moment,
+    }
+}

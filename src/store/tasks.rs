@@ -1,0 +1,175 @@
+//! The tasks table, through its owner.
+
+mod list;
+mod write;
+
+use std::sync::Arc;
+
+use diesel::prelude::*;
+use diesel::result::DatabaseErrorKind;
+
+pub use self::list::{Listed, TaskSink};
+pub(super) use self::write::insert;
+pub use self::write::{Condition, Written};
+use super::connection::{Connection, on_both};
+use super::database::Database;
+use super::error::{StoreError, is_kind};
+use super::moment::At;
+use super::queue::Access;
+use super::schema::tasks;
+use super::users;
+use crate::auth::AuthenticatedUser;
+use crate::domain::{Task, TaskId, UserId};
+
+/// One user's tasks: the only way to the tasks table.
+///
+/// It is made from a user whom the guard has verified, and from nothing else. A handler that holds it
+/// cannot name another user, because no method takes one.
+///
+/// ```compile_fail
+/// // A user cannot be made up: only the guard makes one, out of a verified token.
+/// use todo_backend::auth::AuthenticatedUser;
+/// fn forge(known: AuthenticatedUser) -> AuthenticatedUser {
+///     AuthenticatedUser { identity: known.identity }
+/// }
+/// ```
+///
+/// ```
+/// // What the case above leaves out does compile; it is the user alone that stops it.
+/// use todo_backend::auth::AuthenticatedUser;
+/// fn pass_on(known: AuthenticatedUser) -> AuthenticatedUser {
+///     known
+/// }
+/// ```
+#[derive(Clone)]
+pub struct OwnedTasks {
+    owner: AuthenticatedUser,
+    database: Arc<Database>,
+}
+
+type Columns = (
+    tasks::id,
+    tasks::title,
+    tasks::description,
+    tasks::completed,
+    tasks::due_date,
+    tasks::created_at,
+    tasks::updated_at,
+    tasks::version,
+);
+
+const COLUMNS: Columns = (
+    tasks::id,
+    tasks::title,
+    tasks::description,
+    tasks::completed,
+    tasks::due_date,
+    tasks::created_at,
+    tasks::updated_at,
+    tasks::version,
+);
+
+#[derive(Queryable)]
+struct Row {
+    id: i64,
+    title: String,
+    description: Option<String>,
+    completed: bool,
+    due_date: Option<At>,
+    created_at: At,
+    updated_at: At,
+    version: i64,
+}
+
+impl From<Row> for Task {
+    fn from(row: Row) -> Self {
+        Self {
+            id: TaskId(row.id),
+            title: row.title,
+            description: row.description,
+            completed: row.completed,
+            due_date: row.due_date.map(|At(moment)| moment),
+            created_at: row.created_at.0,
+            updated_at: row.updated_at.0,
+            version: row.version,
+        }
+    }
+}
+
+/// Where every query of tasks starts: with the owner's filter in it.
+fn owned(owner: &UserId) -> diesel::dsl::Filter<tasks::table, diesel::dsl::Eq<tasks::user_id, &str>> {
+    tasks::table.filter(tasks::user_id.eq(owner.as_str()))
+}
+
+fn find(conn: &mut Connection, owner: &UserId, id: TaskId) -> QueryResult<Option<Task>> {
+    let task = owned(owner).filter(tasks::id.eq(id.0)).select(COLUMNS);
+    let row: Option<Row> = on_both!(conn, |c| task.first(c)).optional()?;
+    Ok(row.map(Task::from))
+}
+
+/// An answer that a user without a row would get as well.
+pub(super) trait MayBeVacant {
+    fn is_vacant(&self) -> bool;
+}
+
+impl<T> MayBeVacant for Option<T> {
+    fn is_vacant(&self) -> bool {
+        self.is_none()
+    }
+}
+
+impl OwnedTasks {
+    pub fn of(owner: AuthenticatedUser, database: Arc<Database>) -> Self {
+        Self { owner, database }
+    }
+
+    pub fn owner(&self) -> &UserId {
+        self.owner.id()
+    }
+
+    pub async fn get(&self, id: TaskId) -> Result<Option<Task>, StoreError> {
+        self.run(Access::Read, move |conn, owner| find(conn, owner, id))
+            .await
+    }
+
+    /// Does the work for a user who has a row, and makes that row first where it is missing.
+    ///
+    /// A user seen before costs nothing: the work itself shows whether the row is still there. A task
+    /// has an owner, so one that is found proves it; an answer that is vacant and an insert that
+    /// misses its owner do not, and only these ask.
+    pub(super) async fn run<T: MayBeVacant + Send + 'static>(
+        &self,
+        access: Access,
+        work: impl Fn(&mut Connection, &UserId) -> QueryResult<T> + Send + Sync + 'static,
+    ) -> Result<T, StoreError> {
+        let work = Arc::new(work);
+        if self.database.known_users.knows(&self.owner) {
+            let (owner, work) = (self.owner.id().clone(), Arc::clone(&work));
+            let present = move |conn: &mut Connection| {
+                // In-process, asking first costs next to nothing, and other programs delete users from
+                // SQLite without their tasks: foreign keys are off by default there.
+                if conn.is_sqlite() && !users::exists(conn, &owner)? {
+                    return Ok(None);
+                }
+                match work(conn, &owner) {
+                    Ok(found) if found.is_vacant() && !users::exists(conn, &owner)? => Ok(None),
+                    Err(error) if is_kind(&error, DatabaseErrorKind::ForeignKeyViolation) => Ok(None),
+                    outcome => outcome.map(Some),
+                }
+            };
+            if let Some(outcome) = self.database.run(access, present).await? {
+                return Ok(outcome);
+            }
+        }
+        let user = self.owner.clone();
+        let outcome = self
+            .database
+            .run(access.writing(), move |conn| {
+                users::ensure(conn, &user)?;
+                work(conn, user.id())
+            })
+            .await?;
+        self.database.known_users.remember(&self.owner);
+        Ok(outcome)
+    }
+}

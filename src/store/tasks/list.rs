@@ -1,0 +1,185 @@
+//! Lists: every filter and sort, whole or by the page.
+
+use diesel::connection::DefaultLoadingMode;
+use diesel::dsl::sql;
+use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Binary, Bool, Nullable};
+
+use super::{COLUMNS, MayBeVacant, OwnedTasks, Row, owned};
+use crate::domain::{Listing, Position, Sort, Task, Title, UserId};
+use crate::store::connection::{Connection, on_both};
+use crate::store::error::StoreError;
+use crate::store::moment::{At, Moment};
+use crate::store::queue::Access;
+use crate::store::schema::tasks;
+
+/// Takes the tasks of a list one after the other, on the database's thread: so that no list of tasks is
+/// ever held beside what is made of it.
+pub trait TaskSink: Default + Send + 'static {
+    fn take(&mut self, owner: &UserId, task: &Task);
+}
+
+pub struct Listed<S> {
+    pub sink: S,
+    /// Where the next page begins, if there is one.
+    pub next: Option<Position>,
+    vacant: bool,
+}
+
+impl<S> MayBeVacant for Listed<S> {
+    fn is_vacant(&self) -> bool {
+        self.vacant
+    }
+}
+
+impl OwnedTasks {
+    pub async fn list<S: TaskSink>(&self, listing: Listing) -> Result<Listed<S>, StoreError> {
+        self.run(Access::Read, move |conn, owner| {
+            let (listed, keys_missing) = read(conn, owner, &listing)?;
+            if !keys_missing {
+                return Ok(listed);
+            }
+            add_sort_keys(conn, owner)?;
+            Ok(read(conn, owner, &listing)?.0)
+        })
+        .await
+    }
+}
+
+/// A task, and its sort key where it is sorted by title.
+type KeyedRow = (Row, Option<Vec<u8>>);
+
+/// The owner's tasks of one status. A macro, and no function, because the type of a boxed query names
+/// the database.
+macro_rules! filtered {
+    ($owner:expr, $listing:expr) => {{
+        let key = match $listing.sort {
+            Sort::Title => "title_key",
+            Sort::Created | Sort::DueDate => "NULL",
+        };
+        let query = owned($owner)
+            .select((COLUMNS, sql::<Nullable<Binary>>(key)))
+            .into_boxed::<Db>();
+        match $listing.status.completed() {
+            Some(completed) => query.filter(tasks::completed.eq(completed)),
+            None => query,
+        }
+    }};
+}
+/// In order, from a position on, and one more than the page holds. Each order is that of an index, and a
+/// position is compared as a row, so that the database begins to read where the page begins. `infinity`
+/// is a moment to PostgreSQL, and to SQLite a text that stands behind all digits.
+macro_rules! sorted {
+    ($query:expr, $listing:expr) => {{
+        let query = match $listing.sort {
+            Sort::Created => $query.order((tasks::created_at.desc(), tasks::id.desc())),
+            Sort::Title => $query.order((tasks::title_key.asc(), tasks::id.asc())),
+            Sort::DueDate => $query.order((
+                sql::<Moment>("coalesce(due_date, 'infinity')").asc(),
+                tasks::id.asc(),
+            )),
+        };
+        let query = match &$listing.page {
+            Some(page) => query.limit(i64::from(page.limit) + 1),
+            None => query,
+        };
+        match $listing.page.as_ref().and_then(|page| page.after.as_ref()) {
+            None => query,
+            Some(Position::Created(moment, id)) => query.filter(
+                sql::<Bool>("(created_at, id) < (")
+                    .bind::<Moment, _>(At(*moment))
+                    .sql(", ")
+                    .bind::<BigInt, _>(id.0)
+                    .sql(")"),
+            ),
+            Some(Position::Title(key, id)) => query.filter(
+                sql::<Bool>("(title_key, id) > (")
+                    .bind::<Binary, _>(key.as_slice())
+                    .sql(", ")
+                    .bind::<BigInt, _>(id.0)
+                    .sql(")"),
+            ),
+            Some(Position::DueDate(moment, id)) => query.filter(
+                sql::<Bool>("(coalesce(due_date, 'infinity'), id) > (coalesce(")
+                    .bind::<Nullable<Moment>, _>(moment.map(At))
+                    .sql(", 'infinity'), ")
+                    .bind::<BigInt, _>(id.0)
+                    .sql(")"),
+            ),
+        }
+    }};
+}
+/// The list, and whether a task without a sort key is in it.
+fn read<S: TaskSink>(
+    conn: &mut Connection,
+    owner: &UserId,
+    listing: &Listing,
+) -> QueryResult<(Listed<S>, bool)> {
+    on_both!(conn, |c| {
+        let query = sorted!(filtered!(owner, listing), listing);
+        let rows = query.load_iter::<KeyedRow, DefaultLoadingMode>(c)?;
+        collect(owner, listing, rows)
+    })
+}
+
+fn collect<S: TaskSink>(
+    owner: &UserId,
+    listing: &Listing,
+    rows: impl Iterator<Item = QueryResult<KeyedRow>>,
+) -> QueryResult<(Listed<S>, bool)> {
+    let limit = listing.page.as_ref().map(|page| usize::from(page.limit));
+    let mut sink = S::default();
+    let mut last = None;
+    let mut next = None;
+    let mut keys_missing = false;
+    let mut taken = 0;
+    for row in rows {
+        let (row, key) = row?;
+        keys_missing |= key.as_ref().is_some_and(Vec::is_empty);
+        if limit == Some(taken) {
+            // The one more: it only shows that there is a next page.
+            next = last.take();
+            break;
+        }
+        let task = Task::from(row);
+        sink.take(owner, &task);
+        last = limit.map(|_| position(listing.sort, &task, key));
+        taken += 1;
+    }
+    let vacant = taken == 0;
+    Ok((Listed { sink, next, vacant }, keys_missing))
+}
+
+fn position(sort: Sort, task: &Task, key: Option<Vec<u8>>) -> Position {
+    match sort {
+        Sort::Created => Position::Created(task.created_at, task.id),
+        Sort::Title => Position::Title(key.unwrap_or_default(), task.id),
+        Sort::DueDate => Position::DueDate(task.due_date, task.id),
+    }
+}
+
+/// Other programs insert tasks without a sort key; these stand first in the order by title, so that the
+/// first list that should have them elsewhere finds them.
+fn add_sort_keys(conn: &mut Connection, owner: &UserId) -> QueryResult<()> {
+    loop {
+        let keyless = owned(owner)
+            .filter(tasks::title_key.eq(&[][..]))
+            .select((tasks::id, tasks::title))
+            .limit(500);
+        let found: Vec<(i64, String)> = on_both!(conn, |c| keyless.load(c))?;
+        if found.is_empty() {
+            return Ok(());
+        }
+        // In portions: what is done stays done, whatever the time runs out for.
+        conn.transaction(|conn| {
+            for (id, title) in found {
+                let task = owned(owner)
+                    .filter(tasks::id.eq(id))
+                    .filter(tasks::title.eq(&title));
+                let key = tasks::title_key.eq(Title::sort_key_of(&title));
+                on_both!(conn, |c| diesel::update(task).set(key).execute(c))?;
+            }
+            QueryResult::Ok(())
+        })?;
+    }
+}

@@ -1,0 +1,205 @@
+//! Everything that changes a task, each in one statement.
+
+use diesel::prelude::*;
+
+use super::{COLUMNS, MayBeVacant, OwnedTasks, Row, find, owned};
+use crate::domain::{NewTask, Task, TaskChanges, TaskId, Timestamp, UserId};
+use crate::store::connection::{Connection, on_both};
+use crate::store::error::StoreError;
+use crate::store::moment::At;
+use crate::store::queue::Access;
+use crate::store::schema::tasks;
+
+/// What must hold for a write to take place, decided in the same statement as the write.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Condition {
+    None,
+    /// The task is still at one of these versions.
+    VersionIn(Vec<i64>),
+}
+
+impl Condition {
+    fn holds_for(&self, task: &Task) -> bool {
+        match self {
+            Self::None => true,
+            Self::VersionIn(versions) => versions.contains(&task.version),
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Written<T> {
+    Done(T),
+    /// Someone else was faster: the condition does not hold any more.
+    Outdated,
+    Missing,
+}
+
+impl<T> MayBeVacant for Written<T> {
+    fn is_vacant(&self) -> bool {
+        matches!(self, Self::Missing)
+    }
+}
+
+impl MayBeVacant for Task {
+    fn is_vacant(&self) -> bool {
+        false
+    }
+}
+
+#[derive(AsChangeset)]
+#[diesel(table_name = tasks)]
+struct Changes<'a> {
+    title: Option<&'a str>,
+    title_key: Option<Vec<u8>>,
+    description: Option<Option<&'a str>>,
+    completed: Option<bool>,
+    due_date: Option<Option<At>>,
+}
+
+impl<'a> From<&'a TaskChanges> for Changes<'a> {
+    fn from(changes: &'a TaskChanges) -> Self {
+        let description = changes.description.as_change();
+        let due_date = changes.due_date.as_change();
+        Self {
+            title: changes.title.as_ref().map(|title| title.as_str()),
+            title_key: changes.title.as_ref().map(|title| title.sort_key()),
+            description: description.map(|text| text.map(|text| text.as_str())),
+            completed: changes.completed,
+            due_date: due_date.map(|moment| moment.map(|moment| At(*moment))),
+        }
+    }
+}
+
+/// `UPDATE … SET <change>, version = version + 1, updated_at = <now> WHERE <owner> AND <id>
+/// [AND <version>] RETURNING …`. A macro, and no function: the type of a Diesel statement is longer
+/// than the statement.
+macro_rules! change {
+    ($conn:expr, $owner:expr, $id:expr, $condition:expr, $change:expr) => {{
+        let task = owned($owner).filter(tasks::id.eq($id.0));
+        let change = (
+            $change,
+            tasks::version.eq(tasks::version + 1),
+            tasks::updated_at.eq(At(Timestamp::now())),
+        );
+        let changed: Option<Row> = on_both!($conn, |c| match $condition {
+            Condition::None => diesel::update(task).set(change).returning(COLUMNS).get_result(c),
+            Condition::VersionIn(versions) => diesel::update(task.filter(tasks::version.eq_any(versions)))
+                .set(change)
+                .returning(COLUMNS)
+                .get_result(c),
+        })
+        .optional()?;
+        match changed {
+            Some(row) => Ok(Written::Done(Task::from(row))),
+            None => why_nothing_changed($conn, $owner, $id, $condition),
+        }
+    }};
+}
+
+impl OwnedTasks {
+    pub async fn create(&self, new: NewTask) -> Result<Task, StoreError> {
+        self.run(Access::Write, move |conn, owner| insert(conn, owner, &new))
+            .await
+    }
+
+    pub async fn update(
+        &self,
+        id: TaskId,
+        changes: TaskChanges,
+        condition: Condition,
+    ) -> Result<Written<Task>, StoreError> {
+        self.run(Access::Write, move |conn, owner| {
+            if changes.is_empty() {
+                return unchanged(conn, owner, id, &condition);
+            }
+            change!(conn, owner, id, &condition, Changes::from(&changes))
+        })
+        .await
+    }
+
+    /// Flips `completed` where it stands, so that of many flips at once none is lost; or sets it.
+    pub async fn complete(
+        &self,
+        id: TaskId,
+        completed: Option<bool>,
+        condition: Condition,
+    ) -> Result<Written<Task>, StoreError> {
+        self.run(Access::Write, move |conn, owner| match completed {
+            Some(completed) => change!(conn, owner, id, &condition, tasks::completed.eq(completed)),
+            None => change!(
+                conn,
+                owner,
+                id,
+                &condition,
+                tasks::completed.eq(diesel::dsl::not(tasks::completed))
+            ),
+        })
+        .await
+    }
+
+    pub async fn delete(&self, id: TaskId, condition: Condition) -> Result<Written<()>, StoreError> {
+        self.run(Access::Write, move |conn, owner| {
+            let task = owned(owner).filter(tasks::id.eq(id.0));
+            let deleted = on_both!(conn, |c| match &condition {
+                Condition::None => diesel::delete(task).execute(c),
+                Condition::VersionIn(versions) =>
+                    diesel::delete(task.filter(tasks::version.eq_any(versions))).execute(c),
+            })?;
+            match deleted {
+                0 => why_nothing_changed(conn, owner, id, &condition),
+                _ => Ok(Written::Done(())),
+            }
+        })
+        .await
+    }
+}
+
+pub(in crate::store) fn insert(conn: &mut Connection, owner: &UserId, new: &NewTask) -> QueryResult<Task> {
+    let now = Timestamp::now();
+    let row = (
+        tasks::user_id.eq(owner.as_str()),
+        tasks::title.eq(new.title.as_str()),
+        tasks::title_key.eq(new.title.sort_key()),
+        tasks::description.eq(new.description.as_ref().map(|text| text.as_str())),
+        tasks::completed.eq(new.completed),
+        tasks::due_date.eq(new.due_date.map(At)),
+        tasks::created_at.eq(At(now)),
+        tasks::updated_at.eq(At(now)),
+    );
+    let row: Row = on_both!(conn, |c| {
+        diesel::insert_into(tasks::table)
+            .values(row)
+            .returning(COLUMNS)
+            .get_result(c)
+    })?;
+    Ok(row.into())
+}
+
+fn unchanged(
+    conn: &mut Connection,
+    owner: &UserId,
+    id: TaskId,
+    condition: &Condition,
+) -> QueryResult<Written<Task>> {
+    Ok(match find(conn, owner, id)? {
+        None => Written::Missing,
+        Some(task) if !condition.holds_for(&task) => Written::Outdated,
+        Some(task) => Written::Done(task),
+    })
+}
+
+/// Nothing is decided here any more: the write did not take place, and this tells the client why.
+fn why_nothing_changed<T>(
+    conn: &mut Connection,
+    owner: &UserId,
+    id: TaskId,
+    condition: &Condition,
+) -> QueryResult<Written<T>> {
+    let there = *condition != Condition::None && find(conn, owner, id)?.is_some();
+    Ok(if there {
+        Written::Outdated
+    } else {
+        Written::Missing
+    })
+}
