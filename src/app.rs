@@ -9,19 +9,19 @@ use actix_cors::Cors;
 use actix_web::dev::Server;
 use actix_web::http::Method;
 use actix_web::http::header::{
-    AUTHORIZATION, CONTENT_TYPE, ETAG, HeaderName, IF_MATCH, IF_NONE_MATCH, LINK, LOCATION, RETRY_AFTER,
+    AUTHORIZATION, CONTENT_TYPE, ETAG, IF_MATCH, IF_NONE_MATCH, LINK, LOCATION, RETRY_AFTER,
 };
 use actix_web::middleware::from_fn;
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{App, HttpServer};
 
 use crate::api::envelope::{X_REQUEST_ID, catch_panic, envelope};
+use crate::api::idempotency::IDEMPOTENCY_KEY;
+use crate::api::paging::CursorSeal;
 use crate::auth::Verifier;
 use crate::config::Config;
 use crate::routes::routes;
 use crate::store::Database;
-
-pub const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// How long running requests may take after a signal to stop.
 const SHUTDOWN_SECONDS: u64 = 8;
@@ -47,11 +47,13 @@ pub fn start_with(
     make_tables(&database, config)?;
     let database = web::Data::from(database);
     let verifier = web::Data::new(Verifier::new(config));
+    let seal = web::Data::new(CursorSeal::new(&config.secret));
     let origins: Arc<[String]> = config.allowed_origins.clone().into();
     let server = HttpServer::new(move || {
         App::new()
             .app_data(database.clone())
             .app_data(verifier.clone())
+            .app_data(seal.clone())
             .configure(extra.clone())
             .configure(routes)
             // The last one wrapped is the first to see a request.

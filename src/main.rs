@@ -32,6 +32,8 @@ enum Command {
         #[arg(long, default_value_t = 3600)]
         ttl: u64,
     },
+    /// Read a token on stdin, and say what the service would make of it and why
+    InspectToken,
     /// Make the database's tables, or bring them up to date, and exit
     Migrate,
     /// Say what configuration is in force, secrets redacted
@@ -68,6 +70,7 @@ fn run(command: Option<Command>) -> Result<(), Box<dyn std::error::Error>> {
                 auth::mint(&config, &user, email.as_deref(), name.as_deref(), ttl)?
             );
         }
+        Some(Command::InspectToken) => inspect_token(&config)?,
         Some(Command::Migrate) => {
             logging::start(&config);
             Database::open(&config).migrate()?;
@@ -76,6 +79,26 @@ fn run(command: Option<Command>) -> Result<(), Box<dyn std::error::Error>> {
         Some(Command::CheckConfig) => print!("{}", config.describe()),
         Some(Command::Healthcheck) => healthcheck(&config)?,
     }
+    Ok(())
+}
+
+fn inspect_token(config: &Config) -> Result<(), Box<dyn std::error::Error>> {
+    let mut token = String::new();
+    std::io::stdin().read_to_string(&mut token)?;
+    // What people paste is often the whole header.
+    let token = token.trim();
+    let token = token.strip_prefix("Authorization:").unwrap_or(token).trim();
+    let token = token.strip_prefix("Bearer ").unwrap_or(token).trim();
+    let verifier = auth::Verifier::new(config);
+    let verified = actix_web::rt::System::new()
+        .block_on(verifier.verify(token))
+        .map_err(|refusal| format!("refused: {refusal}"))?;
+    let user = &verified.user;
+    println!("accepted: signed with {}", verified.algorithm);
+    println!("  user   {:?}", user.id().as_str());
+    println!("  email  {}", user.email().unwrap_or("(none)"));
+    println!("  name   {}", user.name().unwrap_or("(none)"));
+    println!("  valid  for another {} s", verified.remaining_seconds());
     Ok(())
 }
 

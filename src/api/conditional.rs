@@ -7,13 +7,15 @@ use actix_web::http::header::{HeaderMap, HeaderName, IF_MATCH, IF_NONE_MATCH};
 use actix_web::{FromRequest, HttpRequest};
 
 use super::problem::ApiError;
-use crate::domain::Task;
 use crate::store::Condition;
 
 /// A task's tag is its version: it grows with every change, however fast they follow each other.
-pub fn tag_of(task: &Task) -> String {
-    format!("\"{}\"", task.version)
+pub fn tag(version: i64) -> String {
+    format!("\"{version}\"")
 }
+
+/// The version of a task that was just created.
+pub const FIRST_VERSION: i64 = 1;
 
 /// `If-Match`, for the store to decide together with the write.
 impl FromRequest for Condition {

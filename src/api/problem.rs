@@ -71,6 +71,9 @@ const RETRY_AFTER: &str = "1";
 impl ApiError {
     fn problem(&self) -> Problem {
         let (status, kind, title, detail) = match self {
+            Self::Unauthenticated(Refusal::NoKeys { .. }) => {
+                return Problem::of_status(StatusCode::SERVICE_UNAVAILABLE).caused_by(self);
+            }
             Self::Unauthenticated(Refusal::Missing) => (
                 StatusCode::UNAUTHORIZED,
                 "unauthenticated",
@@ -158,6 +161,9 @@ impl ApiError {
 
     fn header(&self) -> Option<(HeaderName, HeaderValue)> {
         Some(match self {
+            Self::Unauthenticated(Refusal::NoKeys { .. }) => {
+                (header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER))
+            }
             Self::Unauthenticated(Refusal::Missing) => (
                 header::WWW_AUTHENTICATE,
                 HeaderValue::from_static("Bearer realm=\"todo-backend\""),
@@ -196,7 +202,7 @@ impl ResponseError for ApiError {
 /// What the guard ends with.
 impl ResponseError for Refusal {
     fn status_code(&self) -> StatusCode {
-        StatusCode::UNAUTHORIZED
+        ApiError::from(self.clone()).status_code()
     }
 
     fn error_response(&self) -> HttpResponse {

@@ -1,38 +1,57 @@
 //! The handlers: take what was parsed, call the store, answer. The same for both contracts.
 
-use actix_web::http::header::{CONTENT_TYPE, ETAG, LOCATION};
+use actix_web::http::header::{CONTENT_TYPE, ETAG, LINK, LOCATION};
 use actix_web::{HttpRequest, HttpResponse};
 
 use super::body::{Body, Completion};
-use super::conditional::{tag_of, unchanged};
+use super::conditional::{FIRST_VERSION, tag, unchanged};
 use super::contract::{NO_SUCH_TASK, TaskIdInPath};
+use super::idempotency::RetryKey;
+use super::listing::ListQuery;
 use super::problem::ApiError;
 use super::view::{JsonList, json_of};
-use crate::domain::{Listing, NewTask, Task, TaskChanges};
-use crate::store::{Condition, OwnedTasks, Written};
+use crate::domain::{NewTask, Task, TaskChanges};
+use crate::store::{Condition, Created, OwnedTasks, Written};
 
 type Answer = Result<HttpResponse, ApiError>;
 
-pub async fn list(tasks: OwnedTasks, listing: Listing, request: HttpRequest) -> Answer {
-    let list = tasks.list::<JsonList>(listing).await?.sink.finish();
-    if unchanged(request.headers(), &list.tag) {
-        return Ok(not_modified(list.tag));
+pub async fn list(tasks: OwnedTasks, listing: ListQuery, request: HttpRequest) -> Answer {
+    let listed = tasks.list::<JsonList>(listing.0.clone()).await?;
+    let link = listed.next.map(|next| listing.link_to(&next, &request));
+    let list = listed.sink.finish();
+    let mut answer = if unchanged(request.headers(), &list.tag) {
+        not_modified(list.tag)
+    } else {
+        json(HttpResponse::Ok(), list.tag).body(list.body)
+    };
+    if let Some(link) = link {
+        answer.headers_mut().insert(LINK, link?);
     }
-    Ok(json(HttpResponse::Ok(), list.tag).body(list.body))
+    Ok(answer)
 }
 
-pub async fn create(tasks: OwnedTasks, body: Body<NewTask>, request: HttpRequest) -> Answer {
-    let task = tasks.create(body.0).await?;
-    let location = format!("{}/{}", request.path(), task.id);
-    Ok(json(HttpResponse::Created(), tag_of(&task))
+pub async fn create(tasks: OwnedTasks, key: RetryKey, body: Body<NewTask>, request: HttpRequest) -> Answer {
+    let (id, body) = match key.with_payload(&body.0) {
+        None => {
+            let task = tasks.create(body.0).await?;
+            (task.id, json_of(tasks.owner(), &task))
+        }
+        Some(key) => match tasks.create_once(body.0, key, json_of).await? {
+            Created::Answer { id, body } => (id, body),
+            Created::OtherPayload => return Err(ApiError::KeyReused),
+        },
+    };
+    let location = format!("{}/{id}", request.uri().path());
+    Ok(json(HttpResponse::Created(), tag(FIRST_VERSION))
         .insert_header((LOCATION, location))
-        .body(json_of(tasks.owner(), &task)))
+        .body(body))
 }
 
 pub async fn read(tasks: OwnedTasks, id: TaskIdInPath, request: HttpRequest) -> Answer {
     let task = tasks.get(id.get()?).await?.ok_or(NO_SUCH_TASK)?;
-    if unchanged(request.headers(), &tag_of(&task)) {
-        return Ok(not_modified(tag_of(&task)));
+    let tag = tag(task.version);
+    if unchanged(request.headers(), &tag) {
+        return Ok(not_modified(tag));
     }
     Ok(item(&tasks, &task))
 }
@@ -72,7 +91,7 @@ fn done<T>(written: Written<T>) -> Result<T, ApiError> {
 }
 
 fn item(tasks: &OwnedTasks, task: &Task) -> HttpResponse {
-    json(HttpResponse::Ok(), tag_of(task)).body(json_of(tasks.owner(), task))
+    json(HttpResponse::Ok(), tag(task.version)).body(json_of(tasks.owner(), task))
 }
 
 fn json(mut builder: actix_web::HttpResponseBuilder, tag: String) -> actix_web::HttpResponseBuilder {

@@ -3,6 +3,8 @@
 
 mod claims;
 mod guard;
+mod jwks;
+mod key_set;
 mod refusal;
 mod token;
 mod verifier;

@@ -27,6 +27,22 @@ pub enum Refusal {
     WrongSecret,
     #[error("the signature does not match the key {0:?} of the key set")]
     WrongKey(String),
+    #[error("the key set at {url} has no key {kid:?} for {algorithm}")]
+    UnknownKey {
+        kid: String,
+        algorithm: &'static str,
+        url: String,
+    },
+    /// The one that is not the token's fault.
+    #[error(
+        "the token is signed with {algorithm}, but no key set answers at {url} ({problem}): start the \
+         frontend, or point BETTER_AUTH_JWKS_URL at it as this machine reaches it"
+    )]
+    NoKeys {
+        algorithm: &'static str,
+        url: String,
+        problem: String,
+    },
     #[error("the token has no exp claim that is a number")]
     NoExpiry,
     #[error("the token expired {0} s ago: the frontend must fetch a new one (they live 15 minutes)")]
@@ -56,6 +72,8 @@ impl Refusal {
             Self::Critical => "critical",
             Self::WrongSecret => "wrong_secret",
             Self::WrongKey(_) => "wrong_key",
+            Self::UnknownKey { .. } => "unknown_key",
+            Self::NoKeys { .. } => "no_keys",
             Self::NoExpiry => "no_expiry",
             Self::Expired(_) => "expired",
             Self::NotYet(_) => "not_yet_valid",

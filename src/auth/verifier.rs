@@ -1,5 +1,6 @@
 //! From a token to a user: signature first, then what it says.
 
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use aws_lc_rs::digest::{SHA256, digest};
@@ -10,11 +11,13 @@ use quick_cache::sync::Cache;
 use serde_json::{Map, Value};
 
 use super::claims::{Claims, Origin};
+use super::jwks::{Found, Jwks};
 use super::{AuthenticatedUser, Refusal};
 use crate::config::Config;
 
 pub struct Verifier {
     secret: DecodingKey,
+    jwks: Arc<Jwks>,
     issuer: String,
     audience: String,
     /// Tokens that were verified before, by their SHA-256: no token is kept in memory.
@@ -24,8 +27,17 @@ pub struct Verifier {
 #[derive(Clone, Debug)]
 pub struct Verified {
     pub user: AuthenticatedUser,
+    pub algorithm: &'static str,
     /// Seconds since 1970.
     valid_until: f64,
+    /// Of the key set that it was verified with; none for the shared secret.
+    generation: Option<u64>,
+}
+
+impl Verified {
+    pub fn remaining_seconds(&self) -> u64 {
+        (self.valid_until - now()).max(0.0) as u64
+    }
 }
 
 /// A token's parts, decoded and not yet believed.
@@ -40,6 +52,7 @@ impl Verifier {
     pub fn new(config: &Config) -> Self {
         Self {
             secret: DecodingKey::from_secret(config.secret.as_bytes()),
+            jwks: Jwks::new(config.jwks_url.clone()),
             issuer: config.issuer.clone(),
             audience: config.audience.clone(),
             seen: Cache::new(10_000),
@@ -51,7 +64,7 @@ impl Verifier {
         fingerprint.copy_from_slice(digest(&SHA256, token.as_bytes()).as_ref());
         let now = now();
         if let Some(verified) = self.seen.get(&fingerprint)
-            && now < verified.valid_until
+            && self.still_holds(&verified, now)
         {
             return Ok(verified);
         }
@@ -60,31 +73,73 @@ impl Verifier {
         Ok(verified)
     }
 
+    fn still_holds(&self, verified: &Verified, now: f64) -> bool {
+        let same_keys = || self.jwks.current_generation() == verified.generation;
+        now < verified.valid_until && (verified.generation.is_none() || same_keys())
+    }
+
     async fn verify_anew(&self, token: &str, now: f64) -> Result<Verified, Refusal> {
         let parts = Parts::of(token)?;
         // `jku`, `jwk` and `x5u` are never looked at: a token does not choose the key that proves it.
         if parts.header.contains_key("crit") {
             return Err(Refusal::Critical);
         }
-        let algorithm = parts.header.get("alg").and_then(Value::as_str).unwrap_or("none");
+        let algorithm = parts.algorithm()?;
         // The algorithm decides the class of the key; a public key is never taken for a shared secret.
-        let rule = match algorithm {
-            "HS256" => {
-                if !parts.signed_by(&self.secret, Algorithm::HS256) {
-                    return Err(Refusal::WrongSecret);
-                }
-                Origin::IfPresent
+        let (generation, rule) = match algorithm.1 {
+            Algorithm::HS256 if !parts.signed_by(&self.secret, Algorithm::HS256) => {
+                return Err(Refusal::WrongSecret);
             }
-            other => return Err(Refusal::Algorithm(other.chars().take(20).collect())),
+            Algorithm::HS256 => (None, Origin::IfPresent),
+            _ => (Some(self.check_key(&parts, algorithm).await?), Origin::Required),
         };
         let valid_until = parts.claims.valid_until(now)?;
         parts.claims.check_origin(&self.issuer, &self.audience, rule)?;
         Ok(Verified {
             user: parts.claims.user()?,
+            algorithm: algorithm.0,
             valid_until,
+            generation,
         })
     }
+
+    /// The generation of the key set with which the signature was found to be right.
+    async fn check_key(&self, parts: &Parts<'_>, algorithm: Named) -> Result<u64, Refusal> {
+        let (name, algorithm) = algorithm;
+        let kid = parts.header.get("kid").and_then(Value::as_str);
+        // What is printed of a stranger's token is bounded.
+        let shown = || kid.unwrap_or_default().chars().take(64).collect();
+        match self.jwks.find(kid, algorithm).await {
+            Found::Keys { keys, generation } => {
+                let matches = keys.iter().any(|key| parts.signed_by(&key.decoding, algorithm));
+                matches
+                    .then_some(generation)
+                    .ok_or_else(|| Refusal::WrongKey(shown()))
+            }
+            Found::Unknown => Err(Refusal::UnknownKey {
+                kid: shown(),
+                algorithm: name,
+                url: self.jwks.url.clone(),
+            }),
+            Found::Nothing { problem } => Err(Refusal::NoKeys {
+                algorithm: name,
+                url: self.jwks.url.clone(),
+                problem,
+            }),
+        }
+    }
 }
+
+type Named = (&'static str, Algorithm);
+
+/// `none` is not among them, and neither is any that we cannot bind to one kind of key.
+const ACCEPTED: [Named; 5] = [
+    ("HS256", Algorithm::HS256),
+    ("EdDSA", Algorithm::EdDSA),
+    ("ES256", Algorithm::ES256),
+    ("RS256", Algorithm::RS256),
+    ("PS256", Algorithm::PS256),
+];
 
 impl<'a> Parts<'a> {
     fn of(token: &'a str) -> Result<Self, Refusal> {
@@ -99,6 +154,12 @@ impl<'a> Parts<'a> {
             header,
             claims: Claims(claims),
         })
+    }
+
+    fn algorithm(&self) -> Result<Named, Refusal> {
+        let name = self.header.get("alg").and_then(Value::as_str).unwrap_or("none");
+        let accepted = ACCEPTED.into_iter().find(|(accepted, _)| *accepted == name);
+        accepted.ok_or_else(|| Refusal::Algorithm(name.chars().take(20).collect()))
     }
 
     fn signed_by(&self, key: &DecodingKey, algorithm: Algorithm) -> bool {

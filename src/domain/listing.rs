@@ -22,6 +22,14 @@ impl Status {
         })
     }
 
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::All => "all",
+            Self::Pending => "pending",
+            Self::Completed => "completed",
+        }
+    }
+
     /// What `completed` has to be, where it matters.
     pub fn completed(self) -> Option<bool> {
         match self {
@@ -53,6 +61,14 @@ impl Sort {
             "due_date" => Self::DueDate,
             _ => return None,
         })
+    }
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Created => "created",
+            Self::Title => "title",
+            Self::DueDate => "due_date",
+        }
     }
 }
 

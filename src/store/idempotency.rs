@@ -23,12 +23,12 @@ pub struct IdempotencyKey {
 
 /// How a task is answered. The answer is kept with the key, for the task may have changed by the time
 /// that it is asked for again.
-pub type Render = fn(&UserId, &Task) -> String;
+pub type Render = fn(&UserId, &Task) -> Vec<u8>;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Created {
     /// The first answer, whether it is given for the first time or again.
-    Answer { id: TaskId, body: String },
+    Answer { id: TaskId, body: Vec<u8> },
     /// The key was used before, with another payload.
     OtherPayload,
 }
@@ -113,7 +113,7 @@ fn read_again(conn: &mut Connection, owner: &UserId, key: &IdempotencyKey) -> Qu
         .filter(keys::user_id.eq(owner.as_str()))
         .filter(keys::key.eq(&key.key))
         .select((keys::fingerprint, keys::task_id, keys::answer));
-    let (fingerprint, id, body): (Vec<u8>, i64, String) = on_both!(conn, |c| kept.first(c))?;
+    let (fingerprint, id, body): (Vec<u8>, i64, Vec<u8>) = on_both!(conn, |c| kept.first(c))?;
     Ok(if fingerprint == key.fingerprint {
         Created::Answer { id: TaskId(id), body }
     } else {

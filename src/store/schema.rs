@@ -40,7 +40,7 @@ diesel::table! {
         key -> Text,
         fingerprint -> Binary,
         task_id -> BigInt,
-        answer -> Text,
+        answer -> Binary,
         created_at -> Moment,
     }
 }

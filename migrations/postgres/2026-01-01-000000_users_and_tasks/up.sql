@@ -37,7 +37,7 @@ CREATE TABLE idempotency_keys (
     fingerprint bytea NOT NULL,
     -- The task as it was answered the first time.
     task_id bigint NOT NULL,
-    answer text NOT NULL,
+    answer bytea NOT NULL,
     created_at timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (user_id, key)
 );

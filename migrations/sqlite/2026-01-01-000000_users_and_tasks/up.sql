@@ -31,7 +31,7 @@ CREATE TABLE idempotency_keys (
     key text NOT NULL,
     fingerprint blob NOT NULL,
     task_id bigint NOT NULL,
-    answer text NOT NULL,
+    answer blob NOT NULL,
     created_at text NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%f000Z', 'now')),
     PRIMARY KEY (user_id, key)
 );

@@ -1,0 +1,208 @@
+//! The issuer's key set: fetched when first needed, and kept as current as that needs to be.
+//!
+//! One fetch at a time, and none within the cooldown after another: random key ids must not turn this
+//! service into a load on the issuer. The last good keys serve while the issuer is away.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+use jsonwebtoken::Algorithm;
+use ureq::tls::{RootCerts, TlsConfig, TlsProvider};
+
+use super::key_set::{Key, KeySet};
+
+/// After this long the set is fetched again, so that keys that the issuer removed die.
+const SOFT_LIFETIME: Duration = Duration::from_secs(10 * 60);
+/// At most one fetch in this time.
+const COOLDOWN: Duration = Duration::from_secs(10);
+const FETCH_TIMEOUT: Duration = Duration::from_secs(4);
+const MAX_BYTES: u64 = 256 * 1024;
+
+pub(super) struct Jwks {
+    pub url: String,
+    state: RwLock<State>,
+    /// Held while fetching; whoever waits for it finds the outcome in the state.
+    fetching: tokio::sync::Mutex<()>,
+    agent: ureq::Agent,
+    pub fetched: AtomicU64,
+    pub failed: AtomicU64,
+}
+
+#[derive(Clone, Default)]
+struct State {
+    keys: Option<Arc<KeySet>>,
+    /// Grows when the keys change: what was verified with older ones has to be verified anew.
+    generation: u64,
+    text: Arc<[u8]>,
+    attempted: Option<Instant>,
+    succeeded: Option<Instant>,
+    problem: Option<String>,
+}
+
+pub(super) enum Found {
+    Keys {
+        keys: Vec<Arc<Key>>,
+        generation: u64,
+    },
+    /// There are keys, but none for this token.
+    Unknown,
+    /// There never were any.
+    Nothing {
+        problem: String,
+    },
+}
+
+impl State {
+    fn is_fresh(&self) -> bool {
+        self.succeeded.is_some_and(|at| at.elapsed() < SOFT_LIFETIME)
+    }
+
+    fn rests(&self) -> bool {
+        self.attempted.is_some_and(|at| at.elapsed() < COOLDOWN)
+    }
+
+    /// The issuer was away when last asked.
+    fn failing(&self) -> bool {
+        self.problem.is_some()
+    }
+}
+
+impl Jwks {
+    pub fn new(url: String) -> Arc<Self> {
+        Arc::new(Self {
+            url,
+            state: RwLock::default(),
+            fetching: tokio::sync::Mutex::default(),
+            agent: agent(),
+            fetched: AtomicU64::new(0),
+            failed: AtomicU64::new(0),
+        })
+    }
+
+    /// The generation of the keys, if they need no fetch right now.
+    pub fn current_generation(&self) -> Option<u64> {
+        let state = self.read();
+        let settled = state.is_fresh() || (state.failing() && state.rests());
+        (state.keys.is_some() && settled).then_some(state.generation)
+    }
+
+    pub async fn find(self: &Arc<Self>, id: Option<&str>, algorithm: Algorithm) -> Found {
+        let state = self.read();
+        let stale = !state.is_fresh();
+        match state.keys_for(id, algorithm) {
+            found @ Found::Keys { .. } if !stale => return found,
+            // While the issuer is away, the keys at hand serve, and nobody waits for the next attempt.
+            found @ Found::Keys { .. } if state.failing() => {
+                if !state.rests() {
+                    let jwks = Arc::clone(self);
+                    actix_web::rt::spawn(async move { jwks.refresh().await });
+                }
+                return found;
+            }
+            found if state.rests() => return found,
+            _ => {}
+        }
+        self.refresh().await;
+        self.read().keys_for(id, algorithm)
+    }
+
+    async fn refresh(self: &Arc<Self>) {
+        let before = self.read().attempted;
+        let _turn = self.fetching.lock().await;
+        if self.read().attempted != before {
+            return; // Somebody else was faster, and what they got is as good.
+        }
+        let jwks = Arc::clone(self);
+        let outcome = tokio::task::spawn_blocking(move || jwks.fetch()).await;
+        self.keep(outcome.unwrap_or_else(|error| Err(error.to_string())));
+    }
+
+    fn fetch(&self) -> Result<(Vec<u8>, KeySet), String> {
+        let mut answer = self
+            .agent
+            .get(&self.url)
+            .call()
+            .map_err(|error| error.to_string())?;
+        let status = answer.status();
+        if status != 200 {
+            return Err(format!("it answers {}", status.as_u16()));
+        }
+        let text = answer
+            .body_mut()
+            .with_config()
+            .limit(MAX_BYTES)
+            .read_to_vec()
+            .map_err(|error| error.to_string())?;
+        let keys = KeySet::parse(&text).map_err(|error| format!("what it answers is no key set: {error}"))?;
+        Ok((text, keys))
+    }
+
+    fn keep(&self, outcome: Result<(Vec<u8>, KeySet), String>) {
+        let now = Instant::now();
+        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        state.attempted = Some(now);
+        match outcome {
+            Ok((text, keys)) => {
+                self.fetched.fetch_add(1, Ordering::Relaxed);
+                if *state.text != *text {
+                    log::info!("the key set at {} has changed", self.url);
+                    state.generation += 1;
+                    state.text = text.into();
+                    state.keys = Some(Arc::new(keys));
+                }
+                state.succeeded = Some(now);
+                state.problem = None;
+            }
+            Err(problem) => {
+                self.failed.fetch_add(1, Ordering::Relaxed);
+                log::warn!("the key set at {} cannot be fetched: {problem}", self.url);
+                state.problem = Some(problem);
+            }
+        }
+    }
+
+    fn read(&self) -> State {
+        self.state.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl State {
+    fn keys_for(&self, id: Option<&str>, algorithm: Algorithm) -> Found {
+        let Some(set) = &self.keys else {
+            let problem = self.problem.clone().unwrap_or_else(|| "not asked yet".into());
+            return Found::Nothing { problem };
+        };
+        let keys = set.suited(id, algorithm);
+        if keys.is_empty() {
+            return Found::Unknown;
+        }
+        Found::Keys {
+            keys,
+            generation: self.generation,
+        }
+    }
+}
+
+/// Bounded in time and size (where it reads), and led nowhere else by a redirect. It trusts the
+/// machine's root certificates, or those of Mozilla where the machine has none.
+fn agent() -> ureq::Agent {
+    let system = openssl_probe::probe();
+    let roots = if system.cert_file.is_some() || !system.cert_dir.is_empty() {
+        RootCerts::PlatformVerifier
+    } else {
+        RootCerts::WebPki
+    };
+    ureq::Agent::config_builder()
+        .timeout_global(Some(FETCH_TIMEOUT))
+        .max_redirects(0)
+        .http_status_as_error(false)
+        .tls_config(
+            TlsConfig::builder()
+                .provider(TlsProvider::NativeTls)
+                .root_certs(roots)
+                .build(),
+        )
+        .build()
+        .into()
+}
