@@ -3,9 +3,9 @@
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
-use std::time::Duration;
 
 use actix_cors::Cors;
+use actix_web::App;
 use actix_web::dev::Server;
 use actix_web::http::Method;
 use actix_web::http::header::{
@@ -13,7 +13,6 @@ use actix_web::http::header::{
 };
 use actix_web::middleware::from_fn;
 use actix_web::web::{self, ServiceConfig};
-use actix_web::{App, HttpServer};
 
 use crate::api::envelope::{X_REQUEST_ID, catch_panic, envelope};
 use crate::api::idempotency::IDEMPOTENCY_KEY;
@@ -21,10 +20,8 @@ use crate::api::paging::CursorSeal;
 use crate::auth::Verifier;
 use crate::config::Config;
 use crate::routes::routes;
+use crate::server;
 use crate::store::Database;
-
-/// How long running requests may take after a signal to stop.
-const SHUTDOWN_SECONDS: u64 = 8;
 
 pub struct Service {
     pub address: SocketAddr,
@@ -49,7 +46,7 @@ pub fn start_with(
     let verifier = web::Data::new(Verifier::new(config));
     let seal = web::Data::new(CursorSeal::new(&config.secret));
     let origins: Arc<[String]> = config.allowed_origins.clone().into();
-    let server = HttpServer::new(move || {
+    let app = move || {
         App::new()
             .app_data(database.clone())
             .app_data(verifier.clone())
@@ -60,13 +57,8 @@ pub fn start_with(
             .wrap(from_fn(catch_panic))
             .wrap(cors(&origins))
             .wrap(from_fn(envelope))
-    })
-    .shutdown_timeout(SHUTDOWN_SECONDS)
-    .client_request_timeout(Duration::from_secs(10))
-    .keep_alive(Duration::from_secs(75))
-    .tcp_nodelay(true)
-    .listen(listener)?
-    .run();
+    };
+    let server = server::listen(listener, app)?;
     Ok(Service { address, server })
 }
 

@@ -13,4 +13,6 @@ pub mod config;
 pub mod domain;
 pub mod logging;
 pub mod routes;
+mod server;
 pub mod store;
+mod wire;

@@ -5,6 +5,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 use std::process::ExitCode;
 use std::time::Duration;
 
+use actix_web::dev::ServerHandle;
+use actix_web::rt::signal::unix::{SignalKind, signal};
 use clap::{Parser, Subcommand};
 use todo_backend::config::{Config, LogFormat};
 use todo_backend::domain::UserId;
@@ -107,10 +109,34 @@ fn serve(config: &Config) -> Result<(), Box<dyn std::error::Error>> {
     actix_web::rt::System::new().block_on(async {
         let service = app::start(config)?;
         greet(config, service.address);
+        actix_web::rt::spawn(stop_on_signal(service.server.handle()));
         service.server.await?;
         log::info!("stopped");
         Ok(())
     })
+}
+
+/// The first signal lets running requests end; a second one ends the process at once.
+async fn stop_on_signal(server: ServerHandle) {
+    let (Ok(mut terminate), Ok(mut interrupt)) =
+        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
+        log::error!("signals cannot be received: only a kill will stop this process");
+        return;
+    };
+    let mut next = async || {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    };
+    next().await;
+    log::info!("stopping: running requests may end");
+    let stop = server.stop(true);
+    actix_web::rt::spawn(stop);
+    next().await;
+    log::warn!("stopping at once");
+    std::process::exit(1);
 }
 
 /// For a person who has just started it. A machine that reads the log as JSON gets one line of that.

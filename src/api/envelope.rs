@@ -113,8 +113,12 @@ fn request_id(request: &ServiceRequest) -> RequestId {
         .and_then(|value| value.to_str().ok());
     match theirs.filter(harmless) {
         Some(id) => RequestId(id.into()),
-        None => RequestId(Arc::from(format!("{:032x}", fastrand::u128(..)))),
+        None => new_request_id(),
     }
+}
+
+pub fn new_request_id() -> RequestId {
+    RequestId(Arc::from(format!("{:032x}", fastrand::u128(..))))
 }
 
 fn log_access(response: &ServiceResponse<impl MessageBody>, started: Instant) {

@@ -1,0 +1,112 @@
+//! The description of the service for machines: OpenAPI 3.1, made of the constants and the problems that
+//! the service itself works with. Must not know how any of it is done: no handler, no store.
+//!
+//! Built by functions over a table, not by attributes on the handlers: those would be longer than what
+//! they describe, and each would have to be written once per contract.
+
+mod operations;
+mod parameters;
+mod responses;
+mod schemas;
+
+use std::sync::LazyLock;
+
+use serde_json::{Value, json};
+
+use super::body::MAX_BYTES;
+use super::idempotency;
+use crate::domain::{Page, Sort};
+
+/// As `/openapi.json` serves it, the subcommand `openapi` prints it, and `docs/openapi.json` keeps it.
+pub fn text() -> &'static str {
+    static TEXT: LazyLock<String> = LazyLock::new(|| format!("{:#}\n", document()));
+    &TEXT
+}
+
+fn document() -> Value {
+    json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": "todo-backend",
+            "version": env!("CARGO_PKG_VERSION"),
+            "summary": "The tasks of many users, each of whom sees only their own.",
+            "description": description(),
+            "license": { "name": "MIT OR Apache-2.0", "identifier": "MIT OR Apache-2.0" },
+        },
+        "servers": [{ "url": "/", "description": "Where this document came from" }],
+        "tags": [
+            {
+                "name": operations::MINE,
+                "description": "The tasks of the user whom the token names. Bad input is answered with 400.",
+            },
+            {
+                "name": operations::NAMED,
+                "description": "The same tasks, for frontends that name the user in the path. It has to be \
+                    the token's user (else 403). Bad input is answered with 422.",
+            },
+            { "name": operations::SERVICE, "description": "What needs no token." },
+        ],
+        "security": [{ "bearer": [] }],
+        "paths": operations::paths(),
+        "components": {
+            "securitySchemes": {
+                "bearer": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "bearerFormat": "JWT",
+                    "description": "The JWT that the frontend's sign-in gives, or `todo-backend token USER`.",
+                },
+            },
+            "parameters": parameters::components(),
+            "headers": responses::headers(),
+            "responses": responses::components(),
+            "schemas": schemas::components(),
+        },
+    })
+}
+
+/// What no schema can say.
+fn description() -> String {
+    format!(
+        "Two contracts, one set of tasks: `/api/tasks` has the tasks of the token's user, and \
+         `/api/{{user_id}}/tasks` has the same for frontends that name the user in the path.\n\
+         \n\
+         **Errors.** Every answer from 400 on is a problem (RFC 9457): `detail` says in one sentence what \
+         to change, `errors` names every wrong field of a bad input, and `request_id` is what to quote in \
+         a report. An unknown address is 404; a method that an address does not have is 405, with `Allow`. \
+         Under `/api/` both are told only to those who come with a valid token; all others get 401.\n\
+         \n\
+         **Sorting.** `sort` is one of {sorts}. `created` is newest first, `title` is alphabetical order as \
+         people read it (Apple, banana, cherry, éclair, Zebra), `due_date` is soonest first with the tasks \
+         that have none last. Ties are broken by `id`.\n\
+         \n\
+         **Paging.** Without `limit` the whole list comes back. With `limit` (1 to {max_limit}) the answer \
+         has a header `Link: <…>; rel=\"next\"` as long as there is more: follow it as it is. Walking all \
+         pages shows nothing twice and skips nothing that was there throughout, whatever others write \
+         meanwhile. A cursor belongs to its user, `status` and `sort`; any other is bad input.\n\
+         \n\
+         **Preconditions.** Tasks and lists come with an `ETag`. Send it in `If-None-Match` to get 304 while \
+         nothing has changed, and in `If-Match` to write only if nobody was faster (else 412).\n\
+         \n\
+         **Safe retries.** `PUT` and `DELETE` may be repeated. `PATCH …/complete` may be repeated with a \
+         body that says which state to set. `POST` may be repeated with an `Idempotency-Key` (1 to \
+         {max_key} printable ASCII characters, a UUID for example): the same key with the same payload is \
+         answered with the first answer again, and makes no second task; with another payload it is 422. \
+         Keys are kept for 24 hours, per user. Of several requests with one key that come at once, one \
+         makes the task and the others wait for its answer.\n\
+         \n\
+         **Bodies** are JSON in UTF-8 and at most {max_bytes} bytes long. Members that a client may not \
+         set, and unknown ones, are ignored, so a task can be sent back as it came.\n\
+         \n\
+         **HEAD** works wherever `GET` does, and gives the same headers.",
+        sorts = Sort::NAMES,
+        max_limit = Page::MAX_LIMIT,
+        max_key = idempotency::MAX_LENGTH,
+        max_bytes = MAX_BYTES,
+    )
+}
+
+/// A reference to a component.
+fn component(kind: &str, name: &str) -> Value {
+    json!({ "$ref": format!("#/components/{kind}/{name}") })
+}

@@ -1,0 +1,65 @@
+//! The HTTP server: connections, their timeouts, and how they end. Knows nothing of what is served.
+
+use std::fmt::Debug;
+use std::io;
+use std::net::TcpListener;
+use std::time::Duration;
+
+use actix_http::{HttpService, Protocol, Request, Response};
+use actix_service::{
+    IntoServiceFactory, Service, ServiceFactory, ServiceFactoryExt as _, fn_service, map_config,
+};
+use actix_web::Error;
+use actix_web::body::MessageBody;
+use actix_web::dev::{AppConfig, Server};
+use actix_web::rt::net::TcpStream;
+
+use crate::wire::Wire;
+
+/// How long running requests may take after a signal to stop.
+const SHUTDOWN_SECONDS: u64 = 8;
+
+/// How long a connection may rest between two requests: longer than common load balancers keep theirs,
+/// so that it is they who close one, and no request meets a closing connection.
+const KEEP_ALIVE: Duration = Duration::from_secs(75);
+
+/// How long a client may take to send a request's headers.
+const HEADERS_WITHIN: Duration = Duration::from_secs(10);
+
+/// What `HttpServer` does, with our own connections: it takes TCP's alone.
+pub fn listen<F, A, S, B>(listener: TcpListener, app: F) -> io::Result<Server>
+where
+    F: Fn() -> A + Clone + Send + 'static,
+    A: IntoServiceFactory<S, Request>,
+    S: ServiceFactory<Request, Config = AppConfig, Error = Error> + 'static,
+    S::InitError: Debug,
+    S::Response: Into<Response<B>> + 'static,
+    S::Service: 'static,
+    <S::Service as Service<Request>>::Future: 'static,
+    B: MessageBody + 'static,
+{
+    let builder = Server::build();
+    let stopping = builder.graceful_shutdown_signal();
+    let factory = move || {
+        let stopping = stopping.clone();
+        let app = app().into_factory().map_err(|error| error.error_response());
+        let http = HttpService::build()
+            .graceful_shutdown_signal(move || {
+                let stopping = stopping.clone();
+                async move { stopping.notified().await }
+            })
+            .keep_alive(KEEP_ALIVE)
+            .client_request_timeout(HEADERS_WITHIN)
+            .finish(map_config(app, |()| AppConfig::default()));
+        fn_service(|stream: TcpStream| async move {
+            let peer = stream.peer_addr().ok();
+            Ok((Wire::new(stream), Protocol::Http1, peer))
+        })
+        .and_then(http)
+    };
+    Ok(builder
+        .disable_signals()
+        .shutdown_timeout(SHUTDOWN_SECONDS)
+        .listen("http", listener, factory)?
+        .run())
+}

@@ -1,0 +1,154 @@
+//! A client's connection, as the HTTP parser sees it: where two promises are kept that the parser itself
+//! cannot keep.
+//!
+//! - An answer that the parser makes on its own (to a request that it cannot read) has no body. Here it
+//!   becomes a problem, as every error is.
+//! - A client that does not read what it asked for is cut off.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use actix_web::http::StatusCode;
+use actix_web::rt::net::TcpStream;
+use actix_web::rt::time::{Sleep, sleep};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use crate::api::envelope::new_request_id;
+use crate::api::problem::Problem;
+
+/// How long a client may leave an answer unread.
+const WRITE_PATIENCE: Duration = Duration::from_secs(20);
+
+pub struct Wire {
+    stream: TcpStream,
+    /// What takes the place of a bare error, as far as it is not sent yet.
+    instead: Vec<u8>,
+    stalled: Option<Pin<Box<Sleep>>>,
+}
+
+impl Wire {
+    pub fn new(stream: TcpStream) -> Self {
+        // An answer goes out in one write; there is nothing to wait for.
+        let _ = stream.set_nodelay(true);
+        Self {
+            stream,
+            instead: Vec::new(),
+            stalled: None,
+        }
+    }
+
+    fn write(&mut self, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write(context, bytes);
+        if written.is_ready() {
+            self.stalled = None;
+            return written;
+        }
+        let stalled = self
+            .stalled
+            .get_or_insert_with(|| Box::pin(sleep(WRITE_PATIENCE)));
+        ready!(stalled.as_mut().poll(context));
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+    }
+}
+
+impl AsyncRead for Wire {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        into: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(context, into)
+    }
+}
+
+impl AsyncWrite for Wire {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        if self.instead.is_empty() {
+            match with_problem(bytes) {
+                None => return self.write(context, bytes),
+                Some(instead) => self.instead = instead,
+            }
+        }
+        while !self.instead.is_empty() {
+            let instead = std::mem::take(&mut self.instead);
+            let written = self.write(context, &instead);
+            self.instead = instead;
+            let written = ready!(written)?;
+            self.instead.drain(..written);
+        }
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
+
+/// If what is written ends with an error that never saw our envelope (it has no request id, and no body):
+/// the same with a body. Such an error is the last thing that its connection carries.
+fn with_problem(bytes: &[u8]) -> Option<Vec<u8>> {
+    // Nearly every answer ends with its JSON: this look at four bytes is all that it costs them.
+    let before = bytes.strip_suffix(b"\r\n\r\n")?;
+    const START: &[u8] = b"HTTP/1.1 ";
+    let start = before.windows(START.len()).rposition(|window| window == START)?;
+    let head = std::str::from_utf8(&before[start..]).ok()?;
+    let status: u16 = head.get(START.len()..START.len() + 3)?.parse().ok()?;
+    if status < 400 || head.contains("x-request-id: ") {
+        return None;
+    }
+    let problem = Problem::of_status(StatusCode::from_u16(status).ok()?);
+    let id = new_request_id();
+    log::info!("[{}] {status}: the request could not be read", id.0);
+    let body = problem.body(&id.0);
+    let kept = head
+        .lines()
+        .filter(|line| !line.starts_with("content-length") && !line.starts_with("transfer-encoding"))
+        .collect::<Vec<_>>()
+        .join("\r\n");
+    let head = format!(
+        "{kept}\r\nx-request-id: {}\r\ncontent-type: application/problem+json\r\ncontent-length: {}\r\n\r\n",
+        id.0,
+        body.len()
+    );
+    Some([&bytes[..start], head.as_bytes(), body.as_bytes()].concat())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bare_error_gets_a_body_and_what_came_before_it_stays() {
+        let bare = b"HTTP/1.1 200 OK\r\nx-request-id: 1\r\ncontent-length: 2\r\n\r\n{}\
+                     HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+        let whole = String::from_utf8(with_problem(bare).unwrap()).unwrap();
+        let (first, second) = whole.split_once("{}HTTP/1.1 400 Bad Request\r\n").unwrap();
+        assert!(first.ends_with("content-length: 2\r\n\r\n"));
+        let (head, body) = second.split_once("\r\n\r\n").unwrap();
+        assert!(head.contains("connection: close"));
+        assert!(head.contains(&format!("content-length: {}", body.len())));
+        assert!(body.contains("urn:todo-backend:problem:bad-request"));
+    }
+
+    #[test]
+    fn answers_of_the_service_pass_as_they_are() {
+        for answer in [
+            "HTTP/1.1 204 No Content\r\nx-request-id: 1\r\n\r\n",
+            "HTTP/1.1 404 Not Found\r\nx-request-id: 1\r\ncontent-length: 7\r\n\r\n",
+            "HTTP/1.1 404 Not Found\r\ncontent-length: 2\r\n\r\n{}",
+            "HTTP/1.1 100 Continue\r\n\r\n",
+        ] {
+            assert_eq!(with_problem(answer.as_bytes()), None, "{answer}");
+        }
+    }
+}
