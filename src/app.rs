@@ -5,7 +5,6 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 
 use actix_cors::Cors;
-use actix_web::App;
 use actix_web::dev::Server;
 use actix_web::http::Method;
 use actix_web::http::header::{
@@ -13,12 +12,15 @@ use actix_web::http::header::{
 };
 use actix_web::middleware::from_fn;
 use actix_web::web::{self, ServiceConfig};
+use actix_web::{App, HttpResponse, HttpServer};
 
 use crate::api::envelope::{X_REQUEST_ID, catch_panic, envelope};
 use crate::api::idempotency::IDEMPOTENCY_KEY;
 use crate::api::paging::CursorSeal;
+use crate::api::rate_limit::RateLimits;
 use crate::auth::Verifier;
 use crate::config::Config;
+use crate::metrics::METRICS;
 use crate::routes::routes;
 use crate::server;
 use crate::store::Database;
@@ -43,14 +45,17 @@ pub fn start_with(
     let database = Database::open(config);
     make_tables(&database, config)?;
     let database = web::Data::from(database);
+    let shared = database.clone();
     let verifier = web::Data::new(Verifier::new(config));
     let seal = web::Data::new(CursorSeal::new(&config.secret));
+    let limits = web::Data::new(RateLimits::new(config.rate_limit_per_minute));
     let origins: Arc<[String]> = config.allowed_origins.clone().into();
     let app = move || {
         App::new()
             .app_data(database.clone())
             .app_data(verifier.clone())
             .app_data(seal.clone())
+            .app_data(limits.clone())
             .configure(extra.clone())
             .configure(routes)
             // The last one wrapped is the first to see a request.
@@ -58,6 +63,9 @@ pub fn start_with(
             .wrap(cors(&origins))
             .wrap(from_fn(envelope))
     };
+    if let Some(address) = config.metrics_addr {
+        actix_web::rt::spawn(metrics_listener(address, shared)?);
+    }
     let server = server::listen(listener, app)?;
     Ok(Service { address, server })
 }
@@ -72,6 +80,25 @@ fn make_tables(database: &Arc<Database>, config: &Config) -> io::Result<()> {
     }
     database.migrate_until_done();
     Ok(())
+}
+
+/// On a listener of its own, so that what is open to the world does not show it.
+fn metrics_listener(address: SocketAddr, database: web::Data<Database>) -> io::Result<Server> {
+    let app = move || {
+        App::new()
+            .app_data(database.clone())
+            .route("/metrics", web::get().to(metrics))
+    };
+    let server = HttpServer::new(app).workers(1).disable_signals().bind(address);
+    let server = server.map_err(|error| io::Error::other(format!("METRICS_ADDR: {error}")))?;
+    log::info!("metrics on http://{address}/metrics");
+    Ok(server.run())
+}
+
+async fn metrics(database: web::Data<Database>) -> HttpResponse {
+    HttpResponse::Ok()
+        .content_type("text/plain; version=0.0.4; charset=utf-8")
+        .body(METRICS.render(&database.pool_state()))
 }
 
 fn cors(origins: &[String]) -> Cors {

@@ -12,6 +12,7 @@ pub mod auth;
 pub mod config;
 pub mod domain;
 pub mod logging;
+pub mod metrics;
 pub mod routes;
 mod server;
 pub mod store;

@@ -1,15 +1,21 @@
 //! The log: one line for one event, each with the id of the request that it belongs to.
 
-use std::io::Write as _;
+use std::io::{self, Write};
+use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::json;
+use env_logger::fmt::Formatter;
+use log::Record;
+use log::kv::{Error, Key, Value, VisitSource};
+use serde_json::{Map, json};
 
 use crate::config::{Config, LogFormat};
+use crate::domain::Timestamp;
+use crate::metrics::METRICS;
 
 /// The id of the request that is being worked on, wherever that work is done.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RequestId(pub std::sync::Arc<str>);
+pub struct RequestId(pub Arc<str>);
 
 tokio::task_local! {
     static CURRENT: RequestId;
@@ -39,59 +45,94 @@ pub struct Access<'a> {
     pub user: Option<&'a str>,
 }
 
-impl<'a> Access<'a> {
-    /// A request that a panic took with it.
-    pub fn lost(method: &'a str, took: Duration) -> Self {
-        Self {
-            method,
-            route: "-",
-            status: 500,
-            took,
-            user: None,
-        }
+impl Access<'_> {
+    /// For the log and for the metrics.
+    pub fn note(&self) {
+        METRICS.request(self.method, self.route, self.status, self.took);
+        log::info!(
+            target: "access",
+            method = self.method,
+            route = self.route,
+            status = self.status,
+            duration_us = self.took.as_micros() as u64,
+            user_id = self.user;
+            "{} {} {}", self.method, self.route, self.status
+        );
     }
 }
 
-pub fn access(access: &Access<'_>) {
-    let user = access.user.unwrap_or("-");
-    log::info!(
-        target: "access",
-        "{} {} {} {}us user={user:?}",
-        access.method,
-        access.route,
-        access.status,
-        access.took.as_micros(),
-    );
-}
-
 pub fn start(config: &Config) {
-    let format = config.log_format;
+    let write = match config.log_format {
+        LogFormat::Text => write_text,
+        LogFormat::Json => write_json,
+    };
     env_logger::Builder::new()
         .parse_filters(&config.log_filter)
-        .format(move |out, record| {
-            let time = crate::domain::Timestamp::now();
-            let id = RequestId::current();
-            let id = id.as_ref().map(|id| &*id.0);
-            match format {
-                LogFormat::Text => {
-                    write!(out, "{time} {:5} {}", record.level(), record.target())?;
-                    if let Some(id) = id {
-                        write!(out, " [{id}]")?;
-                    }
-                    writeln!(out, " {}", record.args())
-                }
-                LogFormat::Json => {
-                    let line = json!({
-                        "time": time,
-                        "level": record.level().as_str(),
-                        "target": record.target(),
-                        "request_id": id,
-                        "message": record.args().to_string(),
-                    });
-                    writeln!(out, "{line}")
-                }
-            }
-        })
+        .format(write)
         .init();
-    std::panic::set_hook(Box::new(|panic| log::error!("{panic}")));
+    std::panic::set_hook(Box::new(|panic| {
+        log::error!(target: "panic", "{}", panic.to_string().replace('\n', " "));
+    }));
+}
+
+fn write_text(out: &mut Formatter, record: &Record<'_>) -> io::Result<()> {
+    write!(
+        out,
+        "{} {:5} {}",
+        Timestamp::now(),
+        record.level(),
+        record.target()
+    )?;
+    if let Some(RequestId(id)) = RequestId::current() {
+        write!(out, " [{id}]")?;
+    }
+    write!(out, " {}", record.args())?;
+    // Of an access line, the message has the first three.
+    let skip = if record.target() == "access" { 3 } else { 0 };
+    let mut pairs = TextPairs { out, skip };
+    record.key_values().visit(&mut pairs).map_err(io::Error::other)?;
+    writeln!(out)
+}
+
+struct TextPairs<'a> {
+    out: &'a mut Formatter,
+    skip: usize,
+}
+
+impl<'kvs> VisitSource<'kvs> for TextPairs<'_> {
+    fn visit_pair(&mut self, key: Key<'kvs>, value: Value<'kvs>) -> Result<(), Error> {
+        if self.skip > 0 {
+            self.skip -= 1;
+            return Ok(());
+        }
+        // Debug, so that no user id can begin a new line.
+        Ok(write!(self.out, " {key}={value:?}")?)
+    }
+}
+
+fn write_json(out: &mut Formatter, record: &Record<'_>) -> io::Result<()> {
+    let mut line = Map::new();
+    line.insert("time".into(), json!(Timestamp::now()));
+    line.insert("level".into(), record.level().as_str().into());
+    line.insert("target".into(), record.target().into());
+    if let Some(RequestId(id)) = RequestId::current() {
+        line.insert("request_id".into(), (*id).into());
+    }
+    line.insert("message".into(), record.args().to_string().into());
+    let mut pairs = JsonPairs(&mut line);
+    record.key_values().visit(&mut pairs).map_err(io::Error::other)?;
+    serde_json::to_writer(&mut *out, &line)?;
+    writeln!(out)
+}
+
+struct JsonPairs<'a>(&'a mut Map<String, serde_json::Value>);
+
+impl<'kvs> VisitSource<'kvs> for JsonPairs<'_> {
+    fn visit_pair(&mut self, key: Key<'kvs>, value: Value<'kvs>) -> Result<(), Error> {
+        let value = serde_json::to_value(value).unwrap_or_default();
+        if !value.is_null() {
+            self.0.insert(key.as_str().into(), value);
+        }
+        Ok(())
+    }
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use actix_web::dev::ServerHandle;
 use actix_web::rt::signal::unix::{SignalKind, signal};
 use clap::{Parser, Subcommand};
+use todo_backend::api::openapi;
 use todo_backend::config::{Config, LogFormat};
 use todo_backend::domain::UserId;
 use todo_backend::store::Database;
@@ -42,6 +43,8 @@ enum Command {
     CheckConfig,
     /// Ask the service on this machine whether it is ready; for a container's health check
     Healthcheck,
+    /// Print the OpenAPI document
+    Openapi,
 }
 
 fn main() -> ExitCode {
@@ -56,9 +59,14 @@ fn main() -> ExitCode {
 }
 
 fn run(command: Option<Command>) -> Result<(), Box<dyn std::error::Error>> {
+    if let Some(Command::Openapi) = command {
+        // Needs no configuration: whoever builds a client has none.
+        return Ok(std::io::stdout().write_all(openapi::text().as_bytes())?);
+    }
     let config = Config::load()?;
     match command {
         None => return serve(&config),
+        Some(Command::Openapi) => {}
         Some(Command::Token {
             user,
             email,

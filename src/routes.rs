@@ -7,7 +7,8 @@ use actix_web::{HttpResponse, Resource, Route, guard};
 
 use crate::api::contract::NO_SUCH_ROUTE;
 use crate::api::problem::ApiError;
-use crate::api::{health, tasks};
+use crate::api::rate_limit::rate_limit;
+use crate::api::{docs, health, tasks};
 use crate::auth;
 
 pub fn routes(config: &mut ServiceConfig) {
@@ -18,6 +19,9 @@ pub fn routes(config: &mut ServiceConfig) {
     config
         .service(at("/livez", probe).route(get().to(health::livez)))
         .service(at("/readyz", probe).route(get().to(health::readyz)))
+        .service(at("/openapi.json", probe).route(get().to(docs::document)))
+        .service(at("/docs", probe).route(get().to(docs::page)))
+        .service(at("/docs/{file}", probe).route(get().to(docs::file)))
         .service(
             web::scope("/api")
                 // Contract B, a named user's tasks. First, because `/api/tasks/tasks` may be the
@@ -51,6 +55,7 @@ pub fn routes(config: &mut ServiceConfig) {
                 )
                 .service(at("/tasks/{task_id}/complete", "PATCH").route(web::patch().to(tasks::complete)))
                 .default_service(web::to(no_such_route))
+                .wrap(from_fn(rate_limit))
                 .wrap(from_fn(auth::guard)),
         )
         .default_service(web::to(no_such_route));

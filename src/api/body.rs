@@ -1,5 +1,7 @@
 //! Request bodies: read within bounds, then parsed into the domain, noting every wrong field.
 
+use std::time::Duration;
+
 use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
 use actix_web::{FromRequest, HttpMessage as _, HttpRequest, dev::Payload};
 use futures_util::StreamExt as _;
@@ -11,8 +13,12 @@ use serde_json::value::RawValue;
 use super::contract::Contract;
 use super::problem::ApiError;
 use crate::domain::{Description, Invalid, NewTask, Patch, TaskChanges, Timestamp, Title};
+use tokio::time::timeout;
 
 pub const MAX_BYTES: usize = 64 * 1024;
+
+/// How long a client may take to send a body.
+const WITHIN: Duration = Duration::from_secs(10);
 
 /// What a body can be read as.
 pub trait FromBody: Sized + 'static {
@@ -60,14 +66,17 @@ async fn read(declared: Option<usize>, mut payload: Payload) -> Result<Vec<u8>, 
         return Err(ApiError::TooLarge);
     }
     let mut bytes = Vec::with_capacity(declared.unwrap_or(0));
-    while let Some(chunk) = payload.next().await {
-        let chunk = chunk.map_err(|_| ApiError::BodyCutOff)?;
-        if bytes.len() + chunk.len() > MAX_BYTES {
-            return Err(ApiError::TooLarge);
+    let whole = async {
+        while let Some(chunk) = payload.next().await {
+            let chunk = chunk.map_err(|_| ApiError::BodyCutOff)?;
+            if bytes.len() + chunk.len() > MAX_BYTES {
+                return Err(ApiError::TooLarge);
+            }
+            bytes.extend_from_slice(&chunk);
         }
-        bytes.extend_from_slice(&chunk);
-    }
-    Ok(bytes)
+        Ok(bytes)
+    };
+    timeout(WITHIN, whole).await.unwrap_or(Err(ApiError::BodyTooSlow))
 }
 
 fn check_media_type(request: &HttpRequest) -> Result<(), ApiError> {

@@ -14,10 +14,13 @@ use futures_util::FutureExt as _;
 
 use super::problem::{ApiError, Problem};
 use crate::auth::AuthenticatedUser;
-use crate::logging::{self, Access, RequestId};
+use crate::logging::{Access, RequestId};
 
 pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
+
+/// What stands for the route in the log and the metrics where there is none.
+const NO_ROUTE: &str = "-";
 
 /// Outermost, so that no answer escapes it, a failed preflight's included.
 pub async fn envelope(
@@ -31,13 +34,20 @@ pub async fn envelope(
         match next.call(request).await {
             Ok(response) => {
                 let response = finish(response, &id);
-                log_access(&response, started);
+                note(&response, started);
                 Ok(response)
             }
             // Only a panic comes this way: its request is lost, and actix makes the answer from the error.
             Err(mut error) => {
                 let id = id.clone();
-                logging::access(&Access::lost(method.as_str(), started.elapsed()));
+                let lost = Access {
+                    method: method.as_str(),
+                    route: NO_ROUTE,
+                    status: 500,
+                    took: started.elapsed(),
+                    user: None,
+                };
+                lost.note();
                 error.add_response_mapper(move |response| {
                     let mut response = problem(response.drop_body(), &id);
                     add_id(response.headers_mut(), &id);
@@ -121,14 +131,15 @@ pub fn new_request_id() -> RequestId {
     RequestId(Arc::from(format!("{:032x}", fastrand::u128(..))))
 }
 
-fn log_access(response: &ServiceResponse<impl MessageBody>, started: Instant) {
+fn note(response: &ServiceResponse<impl MessageBody>, started: Instant) {
     let request = response.request();
     let user = request.extensions().get::<AuthenticatedUser>().cloned();
-    logging::access(&Access {
+    Access {
         method: request.method().as_str(),
-        route: request.match_pattern().as_deref().unwrap_or("-"),
+        route: request.match_pattern().as_deref().unwrap_or(NO_ROUTE),
         status: response.status().as_u16(),
         took: started.elapsed(),
         user: user.as_ref().map(|user| user.id().as_str()),
-    });
+    }
+    .note();
 }

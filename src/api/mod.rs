@@ -4,11 +4,14 @@
 pub mod body;
 pub mod conditional;
 pub mod contract;
+pub mod docs;
 pub mod envelope;
 pub mod health;
 pub mod idempotency;
 pub mod listing;
+pub mod openapi;
 pub mod paging;
 pub mod problem;
+pub mod rate_limit;
 pub mod tasks;
 mod view;

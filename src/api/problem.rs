@@ -34,6 +34,9 @@ pub enum ApiError {
     /// 400, on both contracts: the body ended before it was whole.
     #[error("the body was cut off")]
     BodyCutOff,
+    /// 408.
+    #[error("the body did not arrive in time")]
+    BodyTooSlow,
     /// 412.
     #[error("someone else was faster")]
     Outdated,
@@ -46,6 +49,9 @@ pub enum ApiError {
     /// 422, on both contracts.
     #[error("the idempotency key came before, with another payload")]
     KeyReused,
+    /// 429.
+    #[error("the rate limit is reached")]
+    TooManyRequests { seconds: u64 },
     /// 503, or 500 where it is a mistake of ours.
     #[error("{0}")]
     Store(#[from] StoreError),
@@ -69,7 +75,7 @@ pub struct Problem {
 const RETRY_AFTER: &str = "1";
 
 impl ApiError {
-    fn problem(&self) -> Problem {
+    pub(super) fn problem(&self) -> Problem {
         let (status, kind, title, detail) = match self {
             Self::Unauthenticated(Refusal::NoKeys { .. }) => {
                 return Problem::of_status(StatusCode::SERVICE_UNAVAILABLE).caused_by(self);
@@ -135,6 +141,13 @@ impl ApiError {
                 "This Idempotency-Key came before with another payload; use a new key for a new task.".into(),
             ),
             Self::BodyCutOff => return Problem::of_status(StatusCode::BAD_REQUEST),
+            Self::BodyTooSlow => return Problem::of_status(StatusCode::REQUEST_TIMEOUT),
+            Self::TooManyRequests { .. } => (
+                StatusCode::TOO_MANY_REQUESTS,
+                "too-many-requests",
+                "Too many requests",
+                "Wait for the time in Retry-After before the next request.".into(),
+            ),
             Self::Store(StoreError::Internal(_)) | Self::Internal(_) => {
                 return Problem::of_status(StatusCode::INTERNAL_SERVER_ERROR).caused_by(self);
             }
@@ -175,6 +188,7 @@ impl ApiError {
                      error_description=\"the token is not valid or has expired\"",
                 ),
             ),
+            Self::TooManyRequests { seconds } => (header::RETRY_AFTER, HeaderValue::from(*seconds)),
             Self::Method { allow } => (header::ALLOW, HeaderValue::from_static(allow)),
             Self::Store(StoreError::Internal(_)) => return None,
             Self::Store(_) => (header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER)),

@@ -7,6 +7,7 @@ use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage as _, web};
 
 use super::{Refusal, Verifier};
+use crate::metrics::METRICS;
 
 pub async fn guard(
     verifier: web::Data<Verifier>,
@@ -22,7 +23,10 @@ pub async fn guard(
             request.extensions_mut().insert(verified.user);
             Ok(next.call(request).await?.map_into_left_body())
         }
-        Err(refusal) => Ok(request.error_response(refusal).map_into_right_body()),
+        Err(refusal) => {
+            METRICS.token_refused(refusal.kind());
+            Ok(request.error_response(refusal).map_into_right_body())
+        }
     }
 }
 

@@ -3,7 +3,6 @@
 //! One fetch at a time, and none within the cooldown after another: random key ids must not turn this
 //! service into a load on the issuer. The last good keys serve while the issuer is away.
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
@@ -11,6 +10,7 @@ use jsonwebtoken::Algorithm;
 use ureq::tls::{RootCerts, TlsConfig, TlsProvider};
 
 use super::key_set::{Key, KeySet};
+use crate::metrics::METRICS;
 
 /// After this long the set is fetched again, so that keys that the issuer removed die.
 const SOFT_LIFETIME: Duration = Duration::from_secs(10 * 60);
@@ -25,8 +25,6 @@ pub(super) struct Jwks {
     /// Held while fetching; whoever waits for it finds the outcome in the state.
     fetching: tokio::sync::Mutex<()>,
     agent: ureq::Agent,
-    pub fetched: AtomicU64,
-    pub failed: AtomicU64,
 }
 
 #[derive(Clone, Default)]
@@ -75,8 +73,6 @@ impl Jwks {
             state: RwLock::default(),
             fetching: tokio::sync::Mutex::default(),
             agent: agent(),
-            fetched: AtomicU64::new(0),
-            failed: AtomicU64::new(0),
         })
     }
 
@@ -139,12 +135,12 @@ impl Jwks {
     }
 
     fn keep(&self, outcome: Result<(Vec<u8>, KeySet), String>) {
+        METRICS.key_set_fetched(outcome.is_ok());
         let now = Instant::now();
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
         state.attempted = Some(now);
         match outcome {
             Ok((text, keys)) => {
-                self.fetched.fetch_add(1, Ordering::Relaxed);
                 if *state.text != *text {
                     log::info!("the key set at {} has changed", self.url);
                     state.generation += 1;
@@ -155,7 +151,6 @@ impl Jwks {
                 state.problem = None;
             }
             Err(problem) => {
-                self.failed.fetch_add(1, Ordering::Relaxed);
                 log::warn!("the key set at {} cannot be fetched: {problem}", self.url);
                 state.problem = Some(problem);
             }

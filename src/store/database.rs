@@ -16,6 +16,7 @@ use super::pooler::Pooler;
 use super::queue::{Access, Queue};
 use super::users::KnownUsers;
 use crate::config::Config;
+use crate::metrics::PoolState;
 
 /// Idle connections are closed after this long (r2d2 looks every 30 s), so that a serverless database
 /// can go to sleep.
@@ -122,6 +123,15 @@ impl Database {
             return outcome;
         }
         Ok(())
+    }
+
+    pub fn pool_state(&self) -> PoolState {
+        let state = self.pool.state();
+        PoolState {
+            open: state.connections,
+            in_use: state.connections - state.idle_connections,
+            waiting: self.queue.waiting(),
+        }
     }
 
     pub(super) async fn run<T: Send + 'static>(

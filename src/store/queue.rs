@@ -19,6 +19,7 @@ use super::error::{StoreError, lost_connection};
 use super::manager::Manager;
 use super::pooler::Pooler;
 use crate::logging::RequestId;
+use crate::metrics::METRICS;
 use diesel::QueryResult;
 
 /// What a job needs of the database. On PostgreSQL it is all the same; SQLite has one writer at a time,
@@ -109,6 +110,12 @@ impl Queue {
         }
     }
 
+    /// How many jobs wait for a connection.
+    pub fn waiting(&self) -> usize {
+        let same = self.reads.same_channel(&self.writes);
+        self.reads.len() + if same { 0 } else { self.writes.len() }
+    }
+
     /// Runs `work` on a database thread. Answers within the acquire timeout if no connection comes free,
     /// and within the statement timeout after that whatever the database does: behind a pooler nobody
     /// but us ends a wait.
@@ -146,13 +153,17 @@ impl Queue {
             Access::Write | Access::RepeatableWrite => &self.writes,
         };
         lane.try_send(job).map_err(|error| match error {
-            TrySendError::Full(_) => StoreError::Busy("too many calls are waiting"),
+            TrySendError::Full(_) => {
+                METRICS.turned_away("queue_full");
+                StoreError::Busy("too many calls are waiting")
+            }
             TrySendError::Disconnected(_) => StoreError::Internal("no database thread is left".into()),
         })?;
 
         let outcome = match timeout(self.acquire_timeout, &mut answer).await {
             Ok(outcome) => outcome,
             Err(_) if ticket.take(Ticket::ABANDONED) => {
+                METRICS.turned_away("timeout");
                 return Err(StoreError::Busy("all connections are in use"));
             }
             Err(_) => timeout(self.statement_timeout, answer)

@@ -8,6 +8,7 @@ mod operations;
 mod parameters;
 mod responses;
 mod schemas;
+mod service;
 
 use std::sync::LazyLock;
 
@@ -44,7 +45,7 @@ fn document() -> Value {
                 "description": "The same tasks, for frontends that name the user in the path. It has to be \
                     the token's user (else 403). Bad input is answered with 422.",
             },
-            { "name": operations::SERVICE, "description": "What needs no token." },
+            { "name": service::TAG, "description": "What needs no token." },
         ],
         "security": [{ "bearer": [] }],
         "paths": operations::paths(),

@@ -4,15 +4,13 @@
 use serde_json::{Map, Value, json};
 
 use super::parameters::parameter;
-use super::responses::{Failure, file, of_failures, references, with_body};
+use super::responses::{self, Failure, of_failures, with_body};
 use super::schemas::{example, schema};
-use super::component;
+use super::{component, service};
 use crate::api::contract::Contract;
-use crate::api::docs;
 
 pub const MINE: &str = "My tasks";
 pub const NAMED: &str = "A named user's tasks";
-pub const SERVICE: &str = "Service";
 
 /// One operation on tasks, for both contracts.
 struct Operation {
@@ -127,13 +125,13 @@ pub fn paths() -> Value {
     for contract in [Contract::A, Contract::B] {
         for operation in &OPERATIONS {
             let path = format!("{}{}", collection(contract), operation.path);
-            let item = paths.entry(path).or_insert_with(|| {
-                json!({ "parameters": in_path(contract, operation.path) })
-            });
+            let item = paths
+                .entry(path)
+                .or_insert_with(|| json!({ "parameters": in_path(contract, operation.path) }));
             item[operation.method] = operation.describe(contract);
         }
     }
-    paths.append(&mut service());
+    paths.append(&mut service::paths());
     for item in paths.values_mut() {
         if let Some(head) = item.get("get").map(head_of) {
             item["head"] = head;
@@ -185,7 +183,11 @@ impl Operation {
         let failures = self.failures(contract);
         for failure in &failures {
             let status = failure.status();
-            let same: Vec<_> = failures.iter().copied().filter(|other| other.status() == status).collect();
+            let same: Vec<_> = failures
+                .iter()
+                .copied()
+                .filter(|other| other.status() == status)
+                .collect();
             responses.insert(status.to_string(), of_failures(&same));
         }
         responses.into()
@@ -233,7 +235,10 @@ fn created(contract: Contract) -> Value {
 fn head_of(get: &Value) -> Value {
     let mut head = get.clone();
     head["operationId"] = json!(format!("{}Head", get["operationId"].as_str().unwrap_or_default()));
-    head["summary"] = json!(format!("{}: the headers alone", get["summary"].as_str().unwrap_or_default()));
+    head["summary"] = json!(format!(
+        "{}: the headers alone",
+        get["summary"].as_str().unwrap_or_default()
+    ));
     if let Some(responses) = head["responses"].as_object_mut() {
         for response in responses.values_mut() {
             let whole = resolve(response);
@@ -244,56 +249,11 @@ fn head_of(get: &Value) -> Value {
 }
 
 fn resolve(response: &Value) -> Value {
-    let name = response["$ref"].as_str().and_then(|reference| reference.rsplit('/').next());
+    let name = response["$ref"]
+        .as_str()
+        .and_then(|reference| reference.rsplit('/').next());
     match name {
-        Some(name) => super::responses::components()[name].take(),
+        Some(name) => responses::components()[name].take(),
         None => response.clone(),
     }
-}
-
-/// What needs no token.
-fn service() -> Map<String, Value> {
-    let not_modified = component("responses", "NotModified");
-    let unavailable = of_failures(&[Failure::Unavailable]);
-    let health = |status: &str| with_body("Yes.", &[], "Health", &json!({ "status": status }));
-    let open = |id: &str, summary: &str, parameters: &[&str], responses: Value| {
-        let parameters = parameters.iter().chain(&["XRequestId"]);
-        json!({
-            "get": {
-                "operationId": id,
-                "tags": [SERVICE],
-                "summary": summary,
-                "security": [],
-                "parameters": parameters.map(|name| parameter(name)).collect::<Vec<_>>(),
-                "responses": responses,
-            },
-        })
-    };
-    let mut document = file("This document.", &[]);
-    document["content"] = json!({ "application/json": { "schema": { "type": "object" } } });
-    let page = file("The page.", &["text/html"]);
-    let part = file("The file.", &docs::MEDIA_TYPES);
-    let mut parts = open("docsFile", "A file that the documentation page needs", &["IfNoneMatch"], json!({
-        "200": part, "304": not_modified, "404": of_failures(&[Failure::NoSuchFile]),
-    }));
-    parts["parameters"] = json!([{
-        "name": "file",
-        "in": "path",
-        "required": true,
-        "schema": { "type": "string", "enum": docs::FILES },
-        "example": docs::FILES[0],
-    }]);
-    let ready = json!({ "200": health("ready"), "500": of_failures(&[Failure::Internal]), "503": unavailable });
-    let mut paths = Map::new();
-    paths.insert("/livez".into(), open("livez", "Does the process live?", &[], json!({ "200": health("alive") })));
-    paths.insert("/readyz".into(), open("readyz", "Can it serve?", &[], ready));
-    paths.insert("/openapi.json".into(), open("openapi", "This document", &["IfNoneMatch"], json!({
-        "200": document, "304": not_modified,
-    })));
-    paths.insert("/docs".into(), open("docs", "This document for people, to try the service with", &["IfNoneMatch"], json!({
-        "200": page, "304": not_modified,
-    })));
-    paths.insert("/docs/{file}".into(), parts);
-    let _ = references;
-    paths
 }

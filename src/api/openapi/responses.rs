@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::component;
 use super::schemas::{example, schema};
-use crate::api::contract::{Contract, NO_SUCH_TASK};
+use crate::api::contract::{Contract, NO_SUCH_ROUTE, NO_SUCH_TASK};
 use crate::api::problem::{ApiError, Problem};
 use crate::auth::Refusal;
 use crate::domain::Invalid;
@@ -69,7 +69,9 @@ impl Failure {
             Self::KeyReused => "The `Idempotency-Key` came before, with another payload.",
             Self::RateLimited => "The user calls more often than this service allows; it may not limit that.",
             Self::Internal => "A mistake of the service's.",
-            Self::Unavailable => "The database, or the keys to verify tokens with, cannot be reached in time.",
+            Self::Unavailable => {
+                "The database, or the keys to verify tokens with, cannot be reached in time."
+            }
         }
     }
 
@@ -85,7 +87,7 @@ impl Failure {
             Self::Unauthenticated => ApiError::Unauthenticated(Refusal::Missing).problem(),
             Self::OtherUser => ApiError::OtherUser.problem(),
             Self::NoSuchTask => NO_SUCH_TASK.problem(),
-            Self::NoSuchFile => Problem::of_status(StatusCode::NOT_FOUND),
+            Self::NoSuchFile => NO_SUCH_ROUTE.problem(),
             Self::Outdated => ApiError::Outdated.problem(),
             Self::TooLarge => ApiError::TooLarge.problem(),
             Self::MediaType => ApiError::MediaType("Send the body without a Content-Encoding.").problem(),
@@ -120,7 +122,11 @@ pub fn of_failures(failures: &[Failure]) -> Value {
 fn failure(failures: &[Failure]) -> Value {
     const ID: &str = "5f0c6d1e8b5b4c1e9a37c4b7d2a90f13";
     let whens: Vec<&str> = failures.iter().map(|failure| failure.when()).collect();
-    let headers: Vec<&str> = failures.iter().flat_map(|failure| failure.headers()).copied().collect();
+    let headers: Vec<&str> = failures
+        .iter()
+        .flat_map(|failure| failure.headers())
+        .copied()
+        .collect();
     let mut examples = Map::new();
     for failure in failures {
         let body: Value = serde_json::from_str(&failure.problem().body(ID)).unwrap_or_default();
@@ -139,13 +145,26 @@ pub fn components() -> Value {
     for one in Failure::ALL {
         responses.insert(one.name(), failure(&[one]));
     }
-    responses.insert("Tasks".into(), with_body("The tasks.", &["ETag", "Link"], "Tasks", &json!([task])));
-    responses.insert("Task".into(), with_body("The task.", &["ETag"], "Task", &json!(task)));
-    responses.insert("Deleted".into(), json!({ "description": "The task is gone.", "headers": references(&[]) }));
+    responses.insert(
+        "Tasks".into(),
+        with_body("The tasks.", &["ETag", "Link"], "Tasks", &json!([task])),
+    );
+    responses.insert(
+        "Task".into(),
+        with_body("The task.", &["ETag"], "Task", &json!(task)),
+    );
+    responses.insert(
+        "Deleted".into(),
+        json!({ "description": "The task is gone.", "headers": references(&[]) }),
+    );
     responses.insert("NotModified".into(), not_modified(&["ETag"]));
     responses.insert("TasksNotModified".into(), not_modified(&["ETag", "Link"]));
     // No operation is ever answered with this one: it is what the methods get that an address lacks.
-    let allow = ApiError::Method { allow: "GET, HEAD, POST" }.problem().body("1");
+    let allow = ApiError::Method {
+        allow: "GET, HEAD, POST",
+    }
+    .problem()
+    .body("1");
     let allow: Value = serde_json::from_str(&allow).unwrap_or_default();
     let description = "The address does not have this method; `Allow` says which it has.";
     let mut wrong_method = with_body(description, &["Allow"], "Problem", &allow);
@@ -167,17 +186,17 @@ pub fn with_body(description: &str, headers: &[&str], shape: &str, example: &Val
     })
 }
 
-/// A file, of which only the kind is said.
-pub fn file(description: &str, media_types: &[&str]) -> Value {
+/// What is served as it is, in one of these media types.
+pub fn file(description: &str, media_types: &[&str], schema: &Value) -> Value {
     let content: Map<String, Value> = media_types
         .iter()
-        .map(|media_type| ((*media_type).to_owned(), json!({ "schema": { "type": "string" } })))
+        .map(|media_type| ((*media_type).to_owned(), json!({ "schema": schema })))
         .collect();
     json!({ "description": description, "headers": references(&["ETag"]), "content": content })
 }
 
 /// `X-Request-Id` and these.
-pub fn references(names: &[&str]) -> Value {
+fn references(names: &[&str]) -> Value {
     let names = ["X-Request-Id"].into_iter().chain(names.iter().copied());
     names
         .map(|name| (name.to_owned(), component("headers", name)))
@@ -186,9 +205,7 @@ pub fn references(names: &[&str]) -> Value {
 }
 
 pub fn headers() -> Value {
-    let header = |required: bool, description: &str, schema: Value, example: &str| {
-        json!({ "required": required, "description": description, "schema": schema, "example": example })
-    };
+    let header = |required: bool, description: &str, schema: Value, example: &str| json!({ "required": required, "description": description, "schema": schema, "example": example });
     let text = |pattern: &str| json!({ "type": "string", "pattern": pattern });
     json!({
         "X-Request-Id": header(

@@ -1,0 +1,156 @@
+//! What is counted, for Prometheus. No user is in a label, and no label's values are without bound.
+
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use prometheus::{
+    Encoder as _, HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder,
+};
+
+pub static METRICS: LazyLock<Metrics> = LazyLock::new(Metrics::new);
+
+pub struct Metrics {
+    registry: Registry,
+    requests: IntCounterVec,
+    durations: HistogramVec,
+    pool: IntGaugeVec,
+    turned_away: IntCounterVec,
+    refused_tokens: IntCounterVec,
+    key_set_fetches: IntCounterVec,
+}
+
+/// The database's connections at one moment.
+pub struct PoolState {
+    pub open: u32,
+    pub in_use: u32,
+    pub waiting: usize,
+}
+
+impl Metrics {
+    fn new() -> Self {
+        let registry = Registry::new();
+        let counter = |name: &str, help: &str, labels: &[&str]| {
+            registered(&registry, IntCounterVec::new(Opts::new(name, help), labels))
+        };
+        let gauge = |name: &str, help: &str, labels: &[&str]| {
+            registered(&registry, IntGaugeVec::new(Opts::new(name, help), labels))
+        };
+        let buckets = vec![
+            0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
+        ];
+        let durations = HistogramOpts::new(
+            "http_request_duration_seconds",
+            "Time from a request's headers to its answer.",
+        );
+        let metrics = Self {
+            requests: counter(
+                "http_requests_total",
+                "Answered requests.",
+                &["method", "route", "status"],
+            ),
+            durations: registered(
+                &registry,
+                HistogramVec::new(durations.buckets(buckets), &["method", "route"]),
+            ),
+            pool: gauge(
+                "database_connections",
+                "Database connections: open, in use; and calls waiting for one.",
+                &["state"],
+            ),
+            turned_away: counter(
+                "database_refused_total",
+                "Calls that got no database connection in time.",
+                &["reason"],
+            ),
+            refused_tokens: counter(
+                "auth_refused_tokens_total",
+                "Tokens that were refused.",
+                &["reason"],
+            ),
+            key_set_fetches: counter(
+                "auth_jwks_fetches_total",
+                "Fetches of the issuer's key set.",
+                &["outcome"],
+            ),
+            registry: registry.clone(),
+        };
+        let build = gauge("build_info", "Always 1.", &["version", "commit"]);
+        let commit = option_env!("COMMIT").unwrap_or("unknown");
+        build
+            .with_label_values(&[env!("CARGO_PKG_VERSION"), commit])
+            .set(1);
+        // So that a rate can be taken from the first event on.
+        for outcome in ["success", "failure"] {
+            metrics.key_set_fetches.with_label_values(&[outcome]);
+        }
+        for reason in ["queue_full", "timeout"] {
+            metrics.turned_away.with_label_values(&[reason]);
+        }
+        metrics
+    }
+
+    pub fn request(&self, method: &str, route: &str, status: u16, took: Duration) {
+        // Clients may make up methods; the label must not.
+        const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
+        let method = METHODS
+            .into_iter()
+            .find(|known| *known == method)
+            .unwrap_or("other");
+        let mut digits = [0; 3];
+        let status = three_digits(status, &mut digits);
+        self.requests.with_label_values(&[method, route, status]).inc();
+        self.durations
+            .with_label_values(&[method, route])
+            .observe(took.as_secs_f64());
+    }
+
+    pub fn token_refused(&self, reason: &'static str) {
+        self.refused_tokens.with_label_values(&[reason]).inc();
+    }
+
+    pub fn turned_away(&self, reason: &'static str) {
+        self.turned_away.with_label_values(&[reason]).inc();
+    }
+
+    pub fn key_set_fetched(&self, success: bool) {
+        let outcome = if success { "success" } else { "failure" };
+        self.key_set_fetches.with_label_values(&[outcome]).inc();
+    }
+
+    /// As Prometheus reads it.
+    pub fn render(&self, pool: &PoolState) -> Vec<u8> {
+        self.pool.with_label_values(&["open"]).set(pool.open.into());
+        self.pool.with_label_values(&["in_use"]).set(pool.in_use.into());
+        self.pool.with_label_values(&["waiting"]).set(pool.waiting as i64);
+        let mut text = Vec::new();
+        if let Err(error) = TextEncoder::new().encode(&self.registry.gather(), &mut text) {
+            log::error!("the metrics cannot be written: {error}");
+        }
+        text
+    }
+}
+
+fn registered<M: prometheus::core::Collector + Clone + 'static>(
+    registry: &Registry,
+    metric: prometheus::Result<M>,
+) -> M {
+    #[expect(
+        clippy::expect_used,
+        reason = "names and labels are constants, and each is there once"
+    )]
+    let metric = metric.expect("the metric's name and labels are valid");
+    #[expect(clippy::expect_used, reason = "as above")]
+    registry
+        .register(Box::new(metric.clone()))
+        .expect("the metric is registered once");
+    metric
+}
+
+fn three_digits(number: u16, digits: &mut [u8; 3]) -> &str {
+    let mut rest = number;
+    for digit in digits.iter_mut().rev() {
+        *digit = b'0' + (rest % 10) as u8;
+        rest /= 10;
+    }
+    std::str::from_utf8(digits).unwrap_or("000")
+}
