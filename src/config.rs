@@ -3,6 +3,7 @@
 mod database_url;
 mod read;
 
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -97,11 +98,16 @@ impl Config {
                 variable: ".env",
                 problem: format!("cannot be read: {}", read::dotenv_problem(&error)),
             }),
-            _ => Self::read(&Environment),
+            _ => Self::from_variables(&|variable| std::env::var_os(variable)),
         }
     }
 
-    fn read(env: &Environment) -> Result<Self, ConfigError> {
+    /// From variables that are looked up elsewhere than in the environment.
+    pub fn from_variables(lookup: &dyn Fn(&str) -> Option<OsString>) -> Result<Self, ConfigError> {
+        Self::read(&Environment(lookup))
+    }
+
+    fn read(env: &Environment<'_>) -> Result<Self, ConfigError> {
         let frontend = env.url("BETTER_AUTH_URL", "http://localhost:3000")?;
         let origin = origin_of(&frontend);
         let jwks_default = format!("{}/api/auth/jwks", frontend.as_str().trim_end_matches('/'));

@@ -1,5 +1,6 @@
 //! Reading one variable: what is wrong with it is said in one line that names it.
 
+use std::ffi::OsString;
 use std::fs;
 use std::io::{self, Read as _, Write as _};
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _};
@@ -16,20 +17,18 @@ use super::{ConfigError, DatabaseUrl, Secret};
 
 type Result<T> = std::result::Result<T, ConfigError>;
 
-pub(super) struct Environment;
+/// Where variables are looked up: the process's environment, or what a test gives.
+pub(super) struct Environment<'a>(pub &'a dyn Fn(&str) -> Option<OsString>);
 
-impl Environment {
+impl Environment<'_> {
     /// None where the variable is unset, or empty: composed deployments pass `NAME=` for "not set".
     fn get(&self, variable: &'static str) -> Result<Option<String>> {
         Ok(self.get_or_empty(variable)?.filter(|value| !value.is_empty()))
     }
 
     fn get_or_empty(&self, variable: &'static str) -> Result<Option<String>> {
-        match std::env::var(variable) {
-            Ok(value) => Ok(Some(value)),
-            Err(std::env::VarError::NotPresent) => Ok(None),
-            Err(std::env::VarError::NotUnicode(_)) => Err(wrong(variable, "is not valid UTF-8")),
-        }
+        let value = (self.0)(variable).map(OsString::into_string).transpose();
+        value.map_err(|_| wrong(variable, "is not valid UTF-8"))
     }
 
     pub fn number(&self, variable: &'static str, default: u32, range: RangeInclusive<u32>) -> Result<u32> {
