@@ -1,6 +1,6 @@
 //! The handlers: take what was parsed, call the store, answer. The same for both contracts.
 
-use actix_web::http::header::{CONTENT_TYPE, ETAG, LINK, LOCATION};
+use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, LINK, LOCATION};
 use actix_web::{HttpRequest, HttpResponse};
 
 use super::body::{Body, Completion};
@@ -12,6 +12,9 @@ use super::problem::ApiError;
 use super::view::{JsonList, json_of};
 use crate::domain::{NewTask, Task, TaskChanges};
 use crate::store::{Condition, Created, OwnedTasks, Written};
+
+/// For the client's own cache alone, and to be asked about each time.
+const REVALIDATE: (HeaderName, HeaderValue) = (CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
 
 type Answer = Result<HttpResponse, ApiError>;
 
@@ -97,10 +100,14 @@ fn item(tasks: &OwnedTasks, task: &Task) -> HttpResponse {
 fn json(mut builder: actix_web::HttpResponseBuilder, tag: String) -> actix_web::HttpResponseBuilder {
     builder
         .insert_header((CONTENT_TYPE, "application/json"))
-        .insert_header((ETAG, tag));
+        .insert_header((ETAG, tag))
+        .insert_header(REVALIDATE);
     builder
 }
 
 fn not_modified(tag: String) -> HttpResponse {
-    HttpResponse::NotModified().insert_header((ETAG, tag)).finish()
+    HttpResponse::NotModified()
+        .insert_header((ETAG, tag))
+        .insert_header(REVALIDATE)
+        .finish()
 }

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::fs;
 use std::io::{self, Read as _, Write as _};
-use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
@@ -116,20 +116,15 @@ impl Environment<'_> {
     ) -> Result<SocketAddr> {
         let port = self.number(port_variable, default_port.into(), 0..=65_535)? as u16;
         let host = self.get(host_variable)?.unwrap_or_else(|| default_host.into());
-        if let Ok(ip) = host.parse::<IpAddr>() {
-            return Ok((ip, port).into());
-        }
-        // Only names are left; a name with these in it is a mistyped address, not worth asking DNS for.
-        let plausible = host
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b));
-        let address = plausible
-            .then(|| (host.as_str(), port).to_socket_addrs().ok()?.next())
-            .flatten();
-        address.ok_or_else(|| {
+        // No other names: what they mean is DNS's to say, and a typing error would wait for its answer.
+        let ip = match host.as_str() {
+            "localhost" => Some(Ipv4Addr::LOCALHOST.into()),
+            text => text.parse::<IpAddr>().ok(),
+        };
+        ip.map(|ip| (ip, port).into()).ok_or_else(|| {
             wrong(
                 host_variable,
-                format!("must be an address of this machine, such as 127.0.0.1 or 0.0.0.0, not {host:?}"),
+                format!("must be an IP address of this machine, such as 127.0.0.1 or 0.0.0.0, not {host:?}"),
             )
         })
     }

@@ -1,5 +1,6 @@
 //! A connection to either database, and how it is made.
 
+use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -63,6 +64,10 @@ impl From<diesel::result::Error> for ConnectError {
 
 impl Connection {
     pub fn sqlite(file: &Path, busy_timeout: Duration) -> Result<Self, ConnectError> {
+        if let Some(folder) = file.parent() {
+            fs::create_dir_all(folder)
+                .map_err(|error| ConnectError(format!("{} cannot be made: {error}", folder.display())))?;
+        }
         let mut conn = SqliteConnection::establish(&file.to_string_lossy())?;
         // FULL: what is committed is on the disk before the client hears of it.
         conn.batch_execute(&format!(

@@ -115,7 +115,9 @@ impl Database {
     /// The database answers and its tables are there.
     pub async fn ready(&self) -> Result<(), StoreError> {
         self.check_migrated()?;
-        let since = self.elapsed_ms() - self.last_call.load(Ordering::Relaxed);
+        let since = self
+            .elapsed_ms()
+            .saturating_sub(self.last_call.load(Ordering::Relaxed));
         if self.trouble.load(Ordering::Relaxed) || since < ASK_READINESS_FOR.as_millis() as u64 {
             let ask = |conn: &mut Connection| conn.batch("SELECT 1");
             let outcome = self.queue.run(Access::Read, ask).await;

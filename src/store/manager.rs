@@ -55,8 +55,9 @@ impl r2d2::ManageConnection for Manager {
     }
 
     fn has_broken(&self, conn: &mut Connection) -> bool {
-        // One that was made before prepared statements went off would go on using them.
-        conn.broken || (conn.prepares && !self.pooler.may_prepare())
+        // One that a panic left in the middle of something, or that was made before prepared statements
+        // went off and would go on using them.
+        conn.broken || std::thread::panicking() || (conn.prepares && !self.pooler.may_prepare())
     }
 }
 

@@ -75,7 +75,8 @@ fn description() -> String {
          **Errors.** Every answer from 400 on is a problem (RFC 9457): `detail` says in one sentence what \
          to change, `errors` names every wrong field of a bad input, and `request_id` is what to quote in \
          a report. An unknown address is 404; a method that an address does not have is 405, with `Allow`. \
-         Under `/api/` both are told only to those who come with a valid token; all others get 401.\n\
+         Under `/api/` both are told only to those who come with a valid token; all others get 401. What \
+         cannot be read as HTTP is 400, and what does not come in time is 408, wherever it is sent to.\n\
          \n\
          **Sorting.** `sort` is one of {sorts}. `created` is newest first, `title` is alphabetical order as \
          people read it (Apple, banana, cherry, éclair, Zebra), `due_date` is soonest first with the tasks \

@@ -203,7 +203,7 @@ impl Operation {
             failures.push(BadInput(contract));
         }
         if self.body.is_some() {
-            failures.extend([BodyCutOff, TooLarge, MediaType]);
+            failures.extend([BodyCutOff, BodyTooSlow, TooLarge, MediaType]);
         }
         failures.extend(self.failures);
         failures

@@ -16,6 +16,7 @@ use crate::domain::Invalid;
 pub enum Failure {
     BadInput(Contract),
     BodyCutOff,
+    BodyTooSlow,
     Unauthenticated,
     OtherUser,
     NoSuchTask,
@@ -30,10 +31,11 @@ pub enum Failure {
 }
 
 impl Failure {
-    const ALL: [Self; 14] = [
+    const ALL: [Self; 15] = [
         Self::BadInput(Contract::A),
         Self::BadInput(Contract::B),
         Self::BodyCutOff,
+        Self::BodyTooSlow,
         Self::Unauthenticated,
         Self::OtherUser,
         Self::NoSuchTask,
@@ -59,6 +61,7 @@ impl Failure {
         match self {
             Self::BadInput(_) => "The input cannot be used: `errors` names every wrong field.",
             Self::BodyCutOff => "The body ended before it was whole.",
+            Self::BodyTooSlow => "The body did not come in time.",
             Self::Unauthenticated => "There is no token, or it is not valid.",
             Self::OtherUser => "The path names another user than the token, whether or not there is one.",
             Self::NoSuchTask => "There is no such task among the user's. The same answer for every such id.",
@@ -67,7 +70,9 @@ impl Failure {
             Self::TooLarge => "The body is too long.",
             Self::MediaType => "The body is said to be something else than plain JSON in UTF-8.",
             Self::KeyReused => "The `Idempotency-Key` came before, with another payload.",
-            Self::RateLimited => "The user calls more often than this service allows; it may not limit that.",
+            Self::RateLimited => {
+                "The user calls more often than this service allows. It need not set a limit."
+            }
             Self::Internal => "A mistake of the service's.",
             Self::Unavailable => {
                 "The database, or the keys to verify tokens with, cannot be reached in time."
@@ -84,6 +89,7 @@ impl Failure {
                 ApiError::BadInput(contract, invalid).problem()
             }
             Self::BodyCutOff => ApiError::BodyCutOff.problem(),
+            Self::BodyTooSlow => ApiError::BodyTooSlow.problem(),
             Self::Unauthenticated => ApiError::Unauthenticated(Refusal::Missing).problem(),
             Self::OtherUser => ApiError::OtherUser.problem(),
             Self::NoSuchTask => NO_SUCH_TASK.problem(),
@@ -92,7 +98,7 @@ impl Failure {
             Self::TooLarge => ApiError::TooLarge.problem(),
             Self::MediaType => ApiError::MediaType("Send the body without a Content-Encoding.").problem(),
             Self::KeyReused => ApiError::KeyReused.problem(),
-            Self::RateLimited => Problem::of_status(StatusCode::TOO_MANY_REQUESTS),
+            Self::RateLimited => ApiError::TooManyRequests { seconds: 1 }.problem(),
             Self::Internal => Problem::of_status(StatusCode::INTERNAL_SERVER_ERROR),
             Self::Unavailable => Problem::of_status(StatusCode::SERVICE_UNAVAILABLE),
         }
