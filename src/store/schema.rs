@@ -28,6 +28,7 @@ diesel::table! {
         updated_at -> Moment,
         version -> BigInt,
         title_key -> Binary,
+        keyed_title -> Text,
     }
 }
 

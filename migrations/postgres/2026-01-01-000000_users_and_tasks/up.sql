@@ -17,9 +17,11 @@ CREATE TABLE tasks (
     updated_at timestamptz NOT NULL DEFAULT now(),
     -- What an ETag is made of: a time alone would not tell two updates within one microsecond apart.
     version bigint NOT NULL DEFAULT 1,
-    -- The CLDR root sort key of the title, written by the service so that both databases order alike.
-    -- Rows that other programs insert have an empty one until the service meets them.
-    title_key bytea NOT NULL DEFAULT ''
+    -- The CLDR root sort key of the title, written by the service so that both databases order alike,
+    -- and the title that it was made of. Other programs write titles alone: the two then differ, until
+    -- the service meets the row.
+    title_key bytea NOT NULL DEFAULT '',
+    keyed_title text NOT NULL DEFAULT ''
 );
 
 -- One index for each sort, and one for each sort of one status; the user always stands first.
@@ -29,6 +31,7 @@ CREATE INDEX tasks_by_due_date ON tasks (user_id, coalesce(due_date, 'infinity')
 CREATE INDEX tasks_by_status_created ON tasks (user_id, completed, created_at, id);
 CREATE INDEX tasks_by_status_title ON tasks (user_id, completed, title_key, id);
 CREATE INDEX tasks_by_status_due_date ON tasks (user_id, completed, coalesce(due_date, 'infinity'), id);
+CREATE INDEX tasks_without_title_key ON tasks (user_id) WHERE keyed_title <> title;
 
 CREATE TABLE idempotency_keys (
     user_id text NOT NULL REFERENCES users (id) ON DELETE CASCADE,

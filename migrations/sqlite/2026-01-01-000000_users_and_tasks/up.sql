@@ -16,7 +16,8 @@ CREATE TABLE tasks (
     created_at text NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%f000Z', 'now')),
     updated_at text NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%f000Z', 'now')),
     version bigint NOT NULL DEFAULT 1,
-    title_key blob NOT NULL DEFAULT x''
+    title_key blob NOT NULL DEFAULT x'',
+    keyed_title text NOT NULL DEFAULT ''
 );
 
 CREATE INDEX tasks_by_created ON tasks (user_id, created_at, id);
@@ -25,6 +26,7 @@ CREATE INDEX tasks_by_due_date ON tasks (user_id, coalesce(due_date, 'infinity')
 CREATE INDEX tasks_by_status_created ON tasks (user_id, completed, created_at, id);
 CREATE INDEX tasks_by_status_title ON tasks (user_id, completed, title_key, id);
 CREATE INDEX tasks_by_status_due_date ON tasks (user_id, completed, coalesce(due_date, 'infinity'), id);
+CREATE INDEX tasks_without_title_key ON tasks (user_id) WHERE keyed_title <> title;
 
 CREATE TABLE idempotency_keys (
     user_id text NOT NULL REFERENCES users (id) ON DELETE CASCADE,

@@ -3,7 +3,7 @@
 use diesel::connection::DefaultLoadingMode;
 use diesel::dsl::sql;
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Binary, Bool, Nullable};
+use diesel::sql_types::{BigInt, Binary, Bool, Nullable, Text};
 
 use super::{COLUMNS, MayBeVacant, OwnedTasks, Row, owned};
 use crate::domain::{Listing, Position, Sort, Task, Title, UserId};
@@ -11,7 +11,7 @@ use crate::store::connection::{Connection, on_both};
 use crate::store::error::StoreError;
 use crate::store::moment::{At, Moment};
 use crate::store::queue::Access;
-use crate::store::schema::tasks;
+use crate::store::schema::{tasks, users};
 
 /// Takes the tasks of a list one after the other, on the database's thread: so that no list of tasks is
 /// ever held beside what is made of it.
@@ -35,8 +35,8 @@ impl<S> MayBeVacant for Listed<S> {
 impl OwnedTasks {
     pub async fn list<S: TaskSink>(&self, listing: Listing) -> Result<Listed<S>, StoreError> {
         self.run(Access::Read, move |conn, owner| {
-            let (listed, keys_missing) = read(conn, owner, &listing)?;
-            if !keys_missing {
+            let (listed, some_key_wrong) = read(conn, owner, &listing)?;
+            if !some_key_wrong {
                 return Ok(listed);
             }
             add_sort_keys(conn, owner)?;
@@ -46,19 +46,34 @@ impl OwnedTasks {
     }
 }
 
-/// A task, and its sort key where it is sorted by title.
-type KeyedRow = (Row, Option<Vec<u8>>);
+/// A task; its sort key, where it is sorted by title; and whether the owner has tasks whose keys are not
+/// made of their titles.
+type ListRow = (Row, Option<Vec<u8>>, bool);
 
 /// The owner's tasks of one status. A macro, and no function, because the type of a boxed query names
 /// the database.
 macro_rules! filtered {
     ($owner:expr, $listing:expr) => {{
-        let key = match $listing.sort {
-            Sort::Title => "title_key",
-            Sort::Created | Sort::DueDate => "NULL",
+        type Selected<'a, T> = Box<dyn BoxableExpression<tasks::table, Db, SqlType = T> + 'a>;
+        let (key, keys_missing): (Selected<'_, Nullable<Binary>>, Selected<'_, Bool>) = match $listing.sort {
+            Sort::Title => (
+                Box::new(tasks::title_key.nullable()),
+                Box::new(
+                    sql::<Bool>(
+                        "EXISTS (SELECT 1 FROM tasks AS other \
+                         WHERE other.keyed_title <> other.title AND other.user_id = ",
+                    )
+                    .bind::<Text, _>($owner.as_str())
+                    .sql(")"),
+                ),
+            ),
+            Sort::Created | Sort::DueDate => (
+                Box::new(sql::<Nullable<Binary>>("NULL")),
+                Box::new(sql::<Bool>("FALSE")),
+            ),
         };
         let query = owned($owner)
-            .select((COLUMNS, sql::<Nullable<Binary>>(key)))
+            .select((COLUMNS, key, keys_missing))
             .into_boxed::<Db>();
         match $listing.status.completed() {
             Some(completed) => query.filter(tasks::completed.eq(completed)),
@@ -66,6 +81,7 @@ macro_rules! filtered {
         }
     }};
 }
+
 /// In order, from a position on, and one more than the page holds. Each order is that of an index, and a
 /// position is compared as a row, so that the database begins to read where the page begins. `infinity`
 /// is a moment to PostgreSQL, and to SQLite a text that stands behind all digits.
@@ -109,15 +125,38 @@ macro_rules! sorted {
         }
     }};
 }
-/// The list, and whether a task without a sort key is in it.
+/// A last row that is no task and comes from the users table: it shows that the owner has a row there,
+/// in the same round trip, however empty the list is.
+macro_rules! owner_row {
+    ($owner:expr) => {
+        users::table.find($owner.as_str()).select((
+            (
+                sql::<BigInt>("0"),
+                sql::<Text>("''"),
+                sql::<Nullable<Text>>("NULL"),
+                sql::<Bool>("FALSE"),
+                sql::<Nullable<Moment>>("NULL"),
+                users::created_at,
+                users::created_at,
+                sql::<BigInt>("0"),
+            ),
+            sql::<Nullable<Binary>>("NULL"),
+            sql::<Bool>("FALSE"),
+        ))
+    };
+}
+
+const OWNER_ROW: i64 = 0;
+
+/// The list, and whether tasks with wrong sort keys may be in the wrong places of it.
 fn read<S: TaskSink>(
     conn: &mut Connection,
     owner: &UserId,
     listing: &Listing,
 ) -> QueryResult<(Listed<S>, bool)> {
     on_both!(conn, |c| {
-        let query = sorted!(filtered!(owner, listing), listing);
-        let rows = query.load_iter::<KeyedRow, DefaultLoadingMode>(c)?;
+        let query = sorted!(filtered!(owner, listing), listing).union_all(owner_row!(owner));
+        let rows = query.load_iter::<ListRow, DefaultLoadingMode>(c)?;
         collect(owner, listing, rows)
     })
 }
@@ -125,19 +164,24 @@ fn read<S: TaskSink>(
 fn collect<S: TaskSink>(
     owner: &UserId,
     listing: &Listing,
-    rows: impl Iterator<Item = QueryResult<KeyedRow>>,
+    rows: impl Iterator<Item = QueryResult<ListRow>>,
 ) -> QueryResult<(Listed<S>, bool)> {
     let limit = listing.page.as_ref().map(|page| usize::from(page.limit));
     let mut sink = S::default();
     let mut last = None;
     let mut next = None;
-    let mut keys_missing = false;
+    let mut vacant = true;
+    let mut some_key_wrong = false;
     let mut taken = 0;
     for row in rows {
-        let (row, key) = row?;
-        keys_missing |= key.as_ref().is_some_and(Vec::is_empty);
+        let (row, key, key_wrong) = row?;
+        vacant = false;
+        some_key_wrong |= key_wrong;
+        if row.id == OWNER_ROW {
+            break;
+        }
         if limit == Some(taken) {
-            // The one more: it only shows that there is a next page.
+            // One more than was asked for: it only shows that there is a next page.
             next = last.take();
             break;
         }
@@ -146,8 +190,7 @@ fn collect<S: TaskSink>(
         last = limit.map(|_| position(listing.sort, &task, key));
         taken += 1;
     }
-    let vacant = taken == 0;
-    Ok((Listed { sink, next, vacant }, keys_missing))
+    Ok((Listed { sink, next, vacant }, some_key_wrong))
 }
 
 fn position(sort: Sort, task: &Task, key: Option<Vec<u8>>) -> Position {
@@ -158,25 +201,27 @@ fn position(sort: Sort, task: &Task, key: Option<Vec<u8>>) -> Position {
     }
 }
 
-/// Other programs insert tasks without a sort key; these stand first in the order by title, so that the
-/// first list that should have them elsewhere finds them.
+/// Other programs write titles and no sort keys. The first list that would have such tasks in the wrong
+/// places mends them, in portions: what is done stays done, whatever the time runs out for.
 fn add_sort_keys(conn: &mut Connection, owner: &UserId) -> QueryResult<()> {
     loop {
-        let keyless = owned(owner)
-            .filter(tasks::title_key.eq(&[][..]))
+        let without = owned(owner)
+            .filter(tasks::keyed_title.ne(tasks::title))
             .select((tasks::id, tasks::title))
             .limit(500);
-        let found: Vec<(i64, String)> = on_both!(conn, |c| keyless.load(c))?;
+        let found: Vec<(i64, String)> = on_both!(conn, |c| without.load(c))?;
         if found.is_empty() {
             return Ok(());
         }
-        // In portions: what is done stays done, whatever the time runs out for.
         conn.transaction(|conn| {
             for (id, title) in found {
                 let task = owned(owner)
                     .filter(tasks::id.eq(id))
                     .filter(tasks::title.eq(&title));
-                let key = tasks::title_key.eq(Title::sort_key_of(&title));
+                let key = (
+                    tasks::title_key.eq(Title::sort_key_of(&title)),
+                    tasks::keyed_title.eq(&title),
+                );
                 on_both!(conn, |c| diesel::update(task).set(key).execute(c))?;
             }
             QueryResult::Ok(())

@@ -52,6 +52,7 @@ impl MayBeVacant for Task {
 struct Changes<'a> {
     title: Option<&'a str>,
     title_key: Option<Vec<u8>>,
+    keyed_title: Option<&'a str>,
     description: Option<Option<&'a str>>,
     completed: Option<bool>,
     due_date: Option<Option<At>>,
@@ -64,6 +65,7 @@ impl<'a> From<&'a TaskChanges> for Changes<'a> {
         Self {
             title: changes.title.as_ref().map(|title| title.as_str()),
             title_key: changes.title.as_ref().map(|title| title.sort_key()),
+            keyed_title: changes.title.as_ref().map(|title| title.as_str()),
             description: description.map(|text| text.map(|text| text.as_str())),
             completed: changes.completed,
             due_date: due_date.map(|moment| moment.map(|moment| At(*moment))),
@@ -161,6 +163,7 @@ pub(in crate::store) fn insert(conn: &mut Connection, owner: &UserId, new: &NewT
         tasks::user_id.eq(owner.as_str()),
         tasks::title.eq(new.title.as_str()),
         tasks::title_key.eq(new.title.sort_key()),
+        tasks::keyed_title.eq(new.title.as_str()),
         tasks::description.eq(new.description.as_ref().map(|text| text.as_str())),
         tasks::completed.eq(new.completed),
         tasks::due_date.eq(new.due_date.map(At)),
