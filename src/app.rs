@@ -40,7 +40,9 @@ pub fn start_with(
     config: &Config,
     extra: impl Fn(&mut ServiceConfig) + Clone + Send + 'static,
 ) -> io::Result<Service> {
-    let listener = TcpListener::bind(config.listen)?;
+    let listener = TcpListener::bind(config.listen).map_err(|error| {
+        io::Error::other(format!("HOST, PORT: cannot listen on {}: {error}", config.listen))
+    })?;
     let address = listener.local_addr()?;
     let database = Database::open(config);
     make_tables(&database, config)?;

@@ -1,6 +1,7 @@
 //! The tasks table, through its owner.
 
 mod list;
+mod sort_keys;
 mod write;
 
 use std::sync::Arc;

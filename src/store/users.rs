@@ -66,8 +66,8 @@ pub(super) fn ensure(conn: &mut Connection, user: &AuthenticatedUser) -> QueryRe
     if row.is_some_and(|(email, name)| agrees(user.email(), &email) && agrees(user.name(), &name)) {
         return Ok(());
     }
-    // Several may claim the same address at once; the last of them has it in the end.
-    for _ in 0..3 {
+    // Of several who claim the same address at once, each round lets one through; the last has it.
+    for _ in 0..20 {
         match upsert(conn, user, user.email()) {
             Err(error) if is_kind(&error, DatabaseErrorKind::UniqueViolation) => release_email(conn, user)?,
             outcome => return outcome,

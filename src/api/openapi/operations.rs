@@ -107,7 +107,7 @@ const OPERATIONS: [Operation; 6] = [
         path: COMPLETE,
         method: "patch",
         id: ("complete", "Task"),
-        summary: "Flip a task's `completed`, or set it",
+        summary: "Flip a task's state, or set it",
         parameters: &["IfMatch"],
         body: Some(Body {
             shape: "Completion",

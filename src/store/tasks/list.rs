@@ -5,8 +5,9 @@ use diesel::dsl::sql;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Binary, Bool, Nullable, Text};
 
+use super::sort_keys::add_sort_keys;
 use super::{COLUMNS, MayBeVacant, OwnedTasks, Row, owned};
-use crate::domain::{Listing, Position, Sort, Task, Title, UserId};
+use crate::domain::{Listing, Position, Sort, Task, UserId};
 use crate::store::connection::{Connection, on_both};
 use crate::store::error::StoreError;
 use crate::store::moment::{At, Moment};
@@ -115,8 +116,11 @@ macro_rules! sorted {
                     .bind::<BigInt, _>(id.0)
                     .sql(")"),
             ),
+            // The first condition follows from the second; SQLite needs it to find the index.
             Some(Position::DueDate(moment, id)) => query.filter(
-                sql::<Bool>("(coalesce(due_date, 'infinity'), id) > (coalesce(")
+                sql::<Bool>("coalesce(due_date, 'infinity') >= coalesce(")
+                    .bind::<Nullable<Moment>, _>(moment.map(At))
+                    .sql(", 'infinity') AND (coalesce(due_date, 'infinity'), id) > (coalesce(")
                     .bind::<Nullable<Moment>, _>(moment.map(At))
                     .sql(", 'infinity'), ")
                     .bind::<BigInt, _>(id.0)
@@ -125,6 +129,7 @@ macro_rules! sorted {
         }
     }};
 }
+
 /// A last row that is no task and comes from the users table: it shows that the owner has a row there,
 /// in the same round trip, however empty the list is.
 macro_rules! owner_row {
@@ -172,8 +177,7 @@ fn collect<S: TaskSink>(
     let mut next = None;
     let mut vacant = true;
     let mut some_key_wrong = false;
-    let mut taken = 0;
-    for row in rows {
+    for (taken, row) in rows.enumerate() {
         let (row, key, key_wrong) = row?;
         vacant = false;
         some_key_wrong |= key_wrong;
@@ -188,7 +192,6 @@ fn collect<S: TaskSink>(
         let task = Task::from(row);
         sink.take(owner, &task);
         last = limit.map(|_| position(listing.sort, &task, key));
-        taken += 1;
     }
     Ok((Listed { sink, next, vacant }, some_key_wrong))
 }
@@ -198,33 +201,5 @@ fn position(sort: Sort, task: &Task, key: Option<Vec<u8>>) -> Position {
         Sort::Created => Position::Created(task.created_at, task.id),
         Sort::Title => Position::Title(key.unwrap_or_default(), task.id),
         Sort::DueDate => Position::DueDate(task.due_date, task.id),
-    }
-}
-
-/// Other programs write titles and no sort keys. The first list that would have such tasks in the wrong
-/// places mends them, in portions: what is done stays done, whatever the time runs out for.
-fn add_sort_keys(conn: &mut Connection, owner: &UserId) -> QueryResult<()> {
-    loop {
-        let without = owned(owner)
-            .filter(tasks::keyed_title.ne(tasks::title))
-            .select((tasks::id, tasks::title))
-            .limit(500);
-        let found: Vec<(i64, String)> = on_both!(conn, |c| without.load(c))?;
-        if found.is_empty() {
-            return Ok(());
-        }
-        conn.transaction(|conn| {
-            for (id, title) in found {
-                let task = owned(owner)
-                    .filter(tasks::id.eq(id))
-                    .filter(tasks::title.eq(&title));
-                let key = (
-                    tasks::title_key.eq(Title::sort_key_of(&title)),
-                    tasks::keyed_title.eq(&title),
-                );
-                on_both!(conn, |c| diesel::update(task).set(key).execute(c))?;
-            }
-            QueryResult::Ok(())
-        })?;
     }
 }

@@ -1,0 +1,118 @@
+//! The shape of the source stays what `docs/ARCHITECTURE.md` says it is.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+
+/// Every source file below `src/`, by its path from there.
+fn sources() -> Vec<(String, String)> {
+    fn collect(folder: &Path, found: &mut Vec<PathBuf>) {
+        for entry in fs::read_dir(folder).unwrap().flatten() {
+            match entry.file_type().unwrap().is_dir() {
+                true => collect(&entry.path(), found),
+                false => found.push(entry.path()),
+            }
+        }
+    }
+    let src = Path::new(ROOT).join("src");
+    let mut found = Vec::new();
+    collect(&src, &mut found);
+    let relative = |path: &Path| path.strip_prefix(&src).unwrap().display().to_string();
+    found.retain(|path| path.extension().is_some_and(|extension| extension == "rs"));
+    let read = |path: PathBuf| (relative(&path), fs::read_to_string(&path).unwrap());
+    found.into_iter().map(read).collect()
+}
+
+/// What a file says to the compiler: without comments.
+fn code(source: &str) -> String {
+    let lines = source.lines().filter(|line| !line.trim_start().starts_with("//"));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn each_part_knows_only_what_it_may() {
+    // Who, and what must not be named there.
+    let rules: [(&str, &[&str]); 4] = [
+        (
+            "domain/",
+            &[
+                "actix",
+                "diesel",
+                "crate::api",
+                "crate::auth",
+                "crate::store",
+                "crate::config",
+            ],
+        ),
+        ("store/", &["actix", "crate::api", "crate::routes", "crate::app"]),
+        (
+            "auth/",
+            &[
+                "diesel",
+                "crate::store",
+                "crate::api",
+                "crate::routes",
+                "crate::app",
+            ],
+        ),
+        ("api/", &["diesel", "crate::routes", "crate::app"]),
+    ];
+    for (path, source) in sources() {
+        let code = code(&source);
+        for (part, forbidden) in rules {
+            for name in forbidden.iter().filter(|_| path.starts_with(part)) {
+                assert!(!code.contains(name), "src/{path} names {name}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_schema_is_named_in_the_store_alone() {
+    for (path, source) in sources() {
+        if !path.starts_with("store/") {
+            assert!(
+                !code(&source).contains("schema::tasks"),
+                "src/{path} names the schema"
+            );
+        }
+    }
+}
+
+#[test]
+fn only_the_configuration_reads_the_environment() {
+    for (path, source) in sources() {
+        // `main` asks by which name it was called, to print what to type next.
+        if !path.starts_with("config") && path != "main.rs" {
+            let code = code(&source);
+            assert!(!code.contains("env::var"), "src/{path} reads the environment");
+        }
+    }
+}
+
+#[test]
+fn every_file_is_short_and_says_first_what_it_is_for() {
+    for (path, source) in sources() {
+        assert!(
+            source.starts_with("//! "),
+            "src/{path} does not say what it is for"
+        );
+        let lines = source.lines().count();
+        assert!(lines <= 300, "src/{path} has {lines} lines");
+    }
+}
+
+#[test]
+fn no_handler_is_longer_than_fifteen_lines() {
+    let source = fs::read_to_string(format!("{ROOT}/src/api/tasks.rs")).unwrap();
+    let handlers: Vec<&str> = source.split("\npub async fn ").skip(1).collect();
+    assert_eq!(handlers.len(), 6);
+    for handler in handlers {
+        let (name, _) = handler.split_once('(').unwrap();
+        let (_, rest) = handler.split_once(" {\n").unwrap();
+        let (body, _) = rest.split_once("\n}").unwrap();
+        let lines = body.lines().count();
+        assert!(lines < 15, "{name} has {lines} lines");
+    }
+}

@@ -1,0 +1,9 @@
+//! Who is calling: tokens, and the row that a user gets.
+
+mod bad_tokens;
+mod forged;
+mod good_tokens;
+mod log;
+mod round_trips;
+mod tokens;
+mod users;

@@ -1,0 +1,141 @@
+//! What a call costs in the steady state: one statement, counted by the server itself.
+
+use serde_json::json;
+
+use crate::support::task::id;
+use crate::support::{Actor, CONTRACTS, Database, OwnDatabase, TestApp, app::Builder, statements};
+use std::sync::Arc;
+
+/// What the service sent while `call` ran.
+fn sent(app: &TestApp, call: impl FnOnce()) -> Vec<String> {
+    let before = statements::recorded(app.database()).len();
+    call();
+    statements::recorded(app.database()).split_off(before)
+}
+
+/// A service whose statements are recorded, and a user whom every one of its connections knows.
+fn recorded() -> (TestApp, Actor) {
+    let database = Arc::new(OwnDatabase::create(Database::Postgres));
+    statements::record(&database);
+    // One connection: what each of them does once, when it is new, is not part of a call.
+    let app = Builder::on(database).env("DATABASE_POOL_SIZE", "1").start();
+    let ada = app.user("ada");
+    // Each kind of call once, so that what is prepared is prepared.
+    let task = id(&ada.has_task("warm"));
+    ada.get("/api/tasks").expect(200);
+    ada.get(&format!("/api/tasks/{task}")).expect(200);
+    ada.put(&format!("/api/tasks/{task}"), json!({ "title": "t" }))
+        .expect(200);
+    ada.patch(&format!("/api/tasks/{task}/complete")).expect(200);
+    ada.delete(&format!("/api/tasks/{task}")).expect(204);
+    (app, ada)
+}
+
+with_a_process_of_its_own!(
+    fn each_call_is_one_statement() {
+        let (app, ada) = recorded();
+        for contract in CONTRACTS {
+            let task = id(&ada.has_task("Buy milk"));
+            let item = contract.task(&ada, task);
+            let tasks = contract.tasks(&ada);
+            let calls: [(&str, &dyn Fn()); 9] = [
+                ("POST", &|| {
+                    drop(ada.post(&tasks, json!({ "title": "t" })).expect(201))
+                }),
+                ("GET list", &|| drop(ada.get(&tasks).expect(200))),
+                ("GET list, filtered", &|| {
+                    drop(ada.get(&format!("{tasks}?status=pending&sort=title")).expect(200));
+                }),
+                ("GET item", &|| drop(ada.get(&item).expect(200))),
+                ("PUT", &|| {
+                    drop(ada.put(&item, json!({ "title": "u" })).expect(200))
+                }),
+                ("PUT of all", &|| {
+                    let all = json!({
+                        "title": "v", "description": "d", "completed": true, "due_date": "2026-03-01",
+                    });
+                    drop(ada.put(&item, all).expect(200));
+                }),
+                ("PATCH", &|| {
+                    drop(ada.patch(&contract.complete(&ada, task)).expect(200))
+                }),
+                ("PATCH that sets", &|| {
+                    let path = contract.complete(&ada, task);
+                    drop(
+                        ada.json("PATCH", &path, &json!({ "completed": true }))
+                            .expect(200),
+                    );
+                }),
+                ("DELETE", &|| drop(ada.delete(&item).expect(204))),
+            ];
+            for (call, run) in calls {
+                let statements = sent(&app, run);
+                assert_eq!(statements.len(), 1, "{contract:?} {call}: {statements:#?}");
+            }
+        }
+    }
+
+    fn a_known_user_is_not_written_again() {
+        let (app, ada) = recorded();
+        ada.has_task("Buy milk");
+        let statements = sent(&app, || {
+            for _ in 0..5 {
+                // A new token with the same email and name is the same user.
+                let mut claims = ada.claims();
+                claims["jti"] = json!(crate::support::random::suffix());
+                ada.signed(&claims).get("/api/tasks").expect(200);
+            }
+        });
+        assert_eq!(statements.len(), 5, "{statements:#?}");
+        let reads = |statement: &String| statement.trim_start_matches('(').starts_with("SELECT");
+        assert!(statements.iter().all(reads), "{statements:#?}");
+    }
+
+    fn a_list_with_nothing_in_it_is_one_statement_too() {
+        let (app, ada) = recorded();
+        for query in ["", "?status=completed"] {
+            let statements = sent(&app, || {
+                drop(ada.get(&format!("/api/tasks{query}")).expect(200));
+            });
+            assert_eq!(statements.len(), 1, "{query}: {statements:#?}");
+        }
+    }
+
+    fn every_statement_on_tasks_names_its_user() {
+        let (app, ada) = recorded();
+        let statements = sent(&app, || {
+            let task = format!("/api/tasks/{}", id(&ada.has_task("Buy milk")));
+            for query in ["", "?sort=title&limit=1", "?sort=due_date&status=pending&limit=1"] {
+                ada.get(&format!("/api/tasks{query}")).expect(200);
+            }
+            ada.get(&task).expect(200);
+            ada.put(&task, json!({ "title": "Buy oat milk", "due_date": null }))
+                .expect(200);
+            ada.patch(&format!("{task}/complete")).expect(200);
+            ada.delete(&task).expect(204);
+        });
+        assert_eq!(statements.len(), 8, "{statements:#?}");
+        for statement in statements {
+            let inserts = statement.starts_with("INSERT INTO \"tasks\" (\"user_id\"");
+            let filters = statement.contains("(\"tasks\".\"user_id\" = $");
+            assert!(inserts || filters, "{statement}");
+        }
+    }
+
+    fn what_needs_no_database_asks_it_nothing() {
+        let (app, ada) = recorded();
+        let eve = app.user("eve");
+        let statements = sent(&app, || {
+            app.anonymous().get("/livez").expect(200);
+            app.anonymous().get("/nowhere").expect(404);
+            app.anonymous().get("/api/tasks").expect(401);
+            ada.with_token("x")
+                .post("/api/tasks", json!({ "title": "t" }))
+                .expect(401);
+            eve.get(&format!("/api/{}/tasks", ada.id)).expect(403);
+        });
+        let tasks = statements.iter().filter(|statement| statement.contains("tasks"));
+        assert_eq!(tasks.collect::<Vec<_>>(), Vec::<&String>::new());
+        assert!(statements.len() <= 1, "eve's row at the most: {statements:#?}");
+    }
+);

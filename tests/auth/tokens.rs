@@ -1,0 +1,179 @@
+//! Every token of the two tables, on every route that a token guards.
+
+use std::net::TcpListener;
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::bad_tokens::{Bad, bad_tokens, claims, tokens_of_the_other_key_class};
+use super::good_tokens::good_tokens;
+use crate::support::task::id;
+use crate::support::token::{hs256, mint, now};
+use crate::support::{Actor, CONTRACTS, Contract, Response, TestApp, wait};
+
+/// Both contracts' routes, and one that does not exist: it tells nobody so without a token.
+fn guarded(user: &Actor, task: i64) -> Vec<(&'static str, String)> {
+    let mut routes: Vec<_> = CONTRACTS
+        .iter()
+        .flat_map(|contract| contract.routes(user, task))
+        .collect();
+    routes.push(("GET", "/api/unknown".to_owned()));
+    routes.push(("POST", "/api/".to_owned()));
+    routes.push(("PATCH", Contract::A.tasks(user)));
+    routes.push(("GET", Contract::A.task(user, "abc")));
+    routes
+}
+
+fn ask(app: &TestApp, method: &str, path: &str, authorization: &[String]) -> Response {
+    let mut headers: Vec<(&str, &str)> = authorization
+        .iter()
+        .map(|value| ("authorization", value.as_str()))
+        .collect();
+    headers.push(("content-type", "application/json"));
+    let body: &[u8] = match method {
+        "POST" | "PUT" => br#"{"title":"intruder"}"#,
+        _ => b"",
+    };
+    app.anonymous().request(method, path, &headers, body)
+}
+
+on_both_databases!(
+    fn every_bad_token_is_refused_on_every_guarded_route(app: TestApp) {
+        let ada = app.user("ada");
+        let task = ada.has_task("Ada's");
+        let table = bad_tokens(&app);
+        assert!(table.len() >= 40, "{}", table.len());
+        for (method, path) in guarded(&ada, id(&task)) {
+            for Bad { why, authorization } in &table {
+                let answer = ask(&app, method, &path, authorization);
+                assert_eq!(answer.status, 401, "{why}: {answer}");
+                if method == "HEAD" {
+                    assert!(answer.header("www-authenticate").is_some(), "{why}: {answer}");
+                } else {
+                    answer.assert_unauthorized();
+                }
+            }
+        }
+        assert_eq!(ada.get("/api/tasks").expect(200).json(), json!([task]));
+    }
+
+    fn why_a_token_was_refused_is_not_told_to_the_client(app: TestApp) {
+        let table = bad_tokens(&app);
+        let answers = table
+            .iter()
+            .filter(|bad| !bad.authorization.is_empty())
+            .map(|bad| ask(&app, "GET", "/api/tasks", &bad.authorization).body_without_request_id());
+        let mut answers: Vec<String> = answers.collect();
+        answers.sort();
+        answers.dedup();
+        // No token at all may be told from a bad one; one bad one from another may not.
+        assert!(answers.len() <= 2, "{answers:#?}");
+        for word in ["signature", "HS256", "secret", "issuer"] {
+            assert!(!answers.concat().contains(word), "{word}: {answers:#?}");
+        }
+    }
+
+    fn a_key_of_one_class_is_never_used_for_the_other(app: TestApp) {
+        let ada = app.user("ada");
+        for Bad { why, authorization } in tokens_of_the_other_key_class(&app) {
+            let answer = ask(&app, "GET", &Contract::A.tasks(&ada), &authorization);
+            assert!(matches!(answer.status, 401 | 503), "{why}: {answer}");
+            answer.assert_problem(answer.status);
+        }
+    }
+
+    fn every_good_token_is_let_in_as_its_user(app: TestApp) {
+        for good in good_tokens(&app) {
+            let headers = [("authorization", good.authorization.as_str())];
+            let user = app.user_with_id(&good.user);
+            let mut seen = Vec::new();
+            for contract in CONTRACTS {
+                let path = contract.tasks(&user);
+                let body = br#"{"title":"mine"}"#;
+                let json = ("content-type", "application/json");
+                let answer = app.anonymous().request("POST", &path, &[headers[0], json], body);
+                assert_eq!(answer.status, 201, "{}: {answer}", good.why);
+                let task = answer.json();
+                assert_eq!(task["user_id"], *good.user, "{}", good.why);
+                seen.push(id(&task));
+                let answer = app.anonymous().request("GET", &path, &headers, b"");
+                assert_eq!(answer.status, 200, "{}: {answer}", good.why);
+            }
+            // Whoever the token names by `sub` sees the same tasks.
+            for task in seen {
+                user.get(&Contract::A.task(&user, task)).expect(200);
+            }
+        }
+    }
+
+    fn an_expired_token_lives_five_seconds_longer_at_most(app: TestApp) {
+        let ada = app.user("ada");
+        let mut claims = ada.claims();
+        claims["exp"] = json!(now() - 2);
+        // Within the leeway, which may be anything up to 5 seconds.
+        let answer = ada.signed(&claims).get("/api/tasks");
+        assert!(matches!(answer.status, 200 | 401), "{answer}");
+
+        claims["exp"] = json!(now() + 1);
+        let soon = ada.signed(&claims);
+        soon.get("/api/tasks").expect(200);
+        // One that a service had seen while it was good must die all the same.
+        let refused = || (soon.get("/api/tasks").status == 401).then_some(());
+        wait::until(Duration::from_secs(7), refused).expect("a token that was seen before dies");
+        assert!(now() <= claims["exp"].as_i64().unwrap() + 6);
+    }
+
+    fn a_token_anywhere_but_in_its_header_is_none(app: TestApp) {
+        let token = hs256(&claims(&app, json!({})), app.secret());
+        for headers in [
+            ("cookie", format!("better-auth.session_data={token}")),
+            (
+                "cookie",
+                format!("better-auth.session_token={token}; token={token}"),
+            ),
+            ("x-authorization", format!("Bearer {token}")),
+            ("proxy-authorization", format!("Bearer {token}")),
+        ] {
+            let headers = [(headers.0, headers.1.as_str())];
+            app.anonymous()
+                .request("GET", "/api/tasks", &headers, b"")
+                .assert_unauthorized();
+        }
+        for query in ["token", "access_token", "authorization"] {
+            let path = format!("/api/tasks?{query}={token}");
+            app.anonymous().get(&path).assert_unauthorized();
+        }
+    }
+
+    fn a_header_that_names_a_place_for_keys_causes_no_fetch(app: TestApp) {
+        let trap = TcpListener::bind("127.0.0.1:0").unwrap();
+        trap.set_nonblocking(true).unwrap();
+        let url = format!("http://{}/jwks", trap.local_addr().unwrap());
+        for algorithm in ["HS256", "RS256", "EdDSA"] {
+            for name in ["jku", "x5u"] {
+                for secret in [
+                    app.secret(),
+                    "another secret that is long enough, but not the one",
+                ] {
+                    let header = json!({ "alg": algorithm, "kid": "k", name: url });
+                    let token = mint(&header, &claims(&app, json!({})), secret);
+                    app.anonymous().with_token(&token).get("/api/tasks");
+                }
+            }
+        }
+        assert!(
+            trap.accept().is_err(),
+            "the service fetched what a token told it to"
+        );
+    }
+
+    fn every_call_needs_a_token_again(app: TestApp) {
+        let ada = app.user("ada");
+        ada.has_task("Ada's");
+        app.anonymous().get("/api/tasks").assert_unauthorized();
+        ada.get("/api/tasks").expect(200);
+        app.anonymous()
+            .get(&Contract::B.tasks(&ada))
+            .assert_unauthorized();
+    }
+);

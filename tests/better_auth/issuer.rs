@@ -1,0 +1,149 @@
+//! A real issuer as a process of the test's own, and the people who are signed in there.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::node;
+use crate::support::actor::Target;
+use crate::support::app::SECRET;
+use crate::support::process::Process;
+use crate::support::{Actor, OwnDatabase, Response, TestApp, random, wait};
+
+pub struct Issuer {
+    _process: Process,
+    pub url: String,
+    /// Where it is told what to do; it answers there while it plays dead.
+    pub control: String,
+}
+
+impl Issuer {
+    /// With options of `tests/node/issuer.mjs`. It has the secret that the service has.
+    pub fn start(options: &[&str]) -> Self {
+        let mut command = node::script("issuer.mjs");
+        command.args(["--secret", SECRET]).args(options);
+        let mut process = node::spawn(command);
+        let ready = wait::until(Duration::from_secs(20), || {
+            let said = process.said().stdout;
+            match said.split_once('\n') {
+                Some((line, _)) => Some(serde_json::from_str::<Value>(line).ok()),
+                None => process.ended().map(|_| None),
+            }
+        });
+        let Some(Some(ready)) = ready else {
+            panic!("the issuer does not start: {}", process.said().stderr);
+        };
+        let text = |member: &str| ready[member].as_str().unwrap().to_owned();
+        Self {
+            url: text("url"),
+            control: text("control"),
+            _process: process,
+        }
+    }
+
+    /// On the service's own database, with `users` as the table of both.
+    pub fn on(database: &OwnDatabase) -> Self {
+        Self::start(&["--database", &database.url])
+    }
+
+    /// `rotate`, `down`, `up`, `expired`, `fresh`, `service?<url>`.
+    pub fn is_told(&self, what: &str) {
+        Actor::anonymous(Target::new(vec![self.control.clone()], String::new()))
+            .request("POST", &format!("/{what}"), &[], b"")
+            .expect(204);
+    }
+
+    /// Somebody new; no two have the same address.
+    pub fn sign_up(&self, name: &str) -> Session {
+        let email = format!("{name}-{}@example.com", random::suffix()).to_lowercase();
+        let caller = Actor::anonymous(Target::new(vec![self.url.clone()], String::new()));
+        let body = json!({ "name": name, "email": email, "password": PASSWORD }).to_string();
+        let headers = [
+            ("content-type", "application/json"),
+            ("origin", self.url.as_str()),
+        ];
+        let answer = caller
+            .request("POST", "/api/auth/sign-up/email", &headers, body.as_bytes())
+            .expect(200);
+        let said = answer.json();
+        Session {
+            id: said["user"]["id"].as_str().unwrap().to_owned(),
+            email,
+            name: name.to_owned(),
+            opaque_token: said["token"].as_str().unwrap().to_owned(),
+            cookies: cookies(&answer),
+            origin: self.url.clone(),
+            caller,
+        }
+    }
+}
+
+pub const PASSWORD: &str = "correct horse battery staple";
+
+/// The answer's cookies, as a browser would send them back.
+fn cookies(answer: &Response) -> String {
+    let lines = answer.headers.get_all("set-cookie").iter();
+    let pairs = lines.map(|line| line.to_str().unwrap().split(';').next().unwrap());
+    pairs.collect::<Vec<_>>().join("; ")
+}
+
+pub struct Session {
+    pub id: String,
+    pub email: String,
+    pub name: String,
+    /// The one of the sign-up's answer, which is no JWT.
+    pub opaque_token: String,
+    cookies: String,
+    origin: String,
+    caller: Actor,
+}
+
+impl Session {
+    /// The JWT of Better Auth's jwt plugin; another one with every call, for it says when it was made.
+    #[track_caller]
+    pub fn token(&self) -> String {
+        self.token_from("/api/auth/token")
+    }
+
+    /// The one of a route that the frontend's authors wrote.
+    #[track_caller]
+    pub fn bridge_token(&self) -> String {
+        self.token_from("/api/bridge")
+    }
+
+    pub fn cookie(&self, name: &str) -> &str {
+        let mut pairs = self.cookies.split("; ").filter_map(|pair| pair.split_once('='));
+        let found = pairs.find(|(found, _)| *found == name);
+        found
+            .unwrap_or_else(|| panic!("no cookie {name}: {}", self.cookies))
+            .1
+    }
+
+    #[track_caller]
+    pub fn post(&self, path: &str, body: Value) -> Response {
+        let headers = [
+            ("content-type", "application/json"),
+            ("origin", &self.origin),
+            ("cookie", &self.cookies),
+        ];
+        self.caller
+            .request("POST", path, &headers, body.to_string().as_bytes())
+    }
+
+    #[track_caller]
+    fn token_from(&self, path: &str) -> String {
+        let headers = [("cookie", self.cookies.as_str())];
+        let answer = self.caller.request("GET", path, &headers, b"").expect(200);
+        answer.json()["token"].as_str().unwrap().to_owned()
+    }
+
+    /// This person as a caller of the service, with this token.
+    pub fn calls(&self, app: &TestApp, token: &str) -> Actor {
+        Actor {
+            id: self.id.clone(),
+            email: self.email.clone(),
+            name: self.name.clone(),
+            ..app.anonymous().with_token(token)
+        }
+    }
+}

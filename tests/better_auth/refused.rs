@@ -1,0 +1,77 @@
+//! What Better Auth hands out that is not a token for this service; the log says why.
+
+use std::time::Duration;
+
+use super::issuer::{Issuer, Session};
+use super::tokens::{assert_good, service_of};
+use crate::support::{TestApp, wait};
+
+/// 401, and within moments a line of the log with all of these words.
+#[track_caller]
+fn assert_refused(app: &TestApp, session: &Session, token: &str, words: &[&str]) {
+    let before = app.log().len();
+    session.calls(app, token).get("/api/tasks").assert_unauthorized();
+    let explained = wait::until(Duration::from_secs(5), || {
+        let log = app.log();
+        let mut lines = log[before..].lines();
+        lines
+            .any(|line| words.iter().all(|word| line.contains(word)))
+            .then_some(())
+    });
+    assert!(
+        explained.is_some(),
+        "no line with {words:?} in\n{}",
+        &app.log()[before..]
+    );
+    assert!(!app.log().contains(token), "the token is in the log");
+}
+
+on_both_databases!(
+    fn an_opaque_session_token_is_refused_and_the_log_says_what_it_is(db: Database) {
+        let issuer = Issuer::start(&[]);
+        let app = service_of(&issuer, db);
+        let ada = issuer.sign_up("Ada");
+        let words = ["opaque", "session token", "/api/auth/token"];
+        assert_refused(&app, &ada, &ada.opaque_token, &words);
+        // The cookie is the same with a signature; percent-encoded, as people copy it.
+        assert_refused(&app, &ada, ada.cookie("better-auth.session_token"), &words);
+        assert_good(&app, &ada, &ada.token());
+    }
+
+    fn a_session_cache_that_the_key_set_signs_is_refused(db: Database) {
+        let issuer = Issuer::start(&["--session-cache", "jwks"]);
+        let app = service_of(&issuer, db);
+        let ada = issuer.sign_up("Ada");
+        let words = ["audience", "better-auth:session-cache", issuer.url.as_str()];
+        assert_refused(&app, &ada, ada.cookie("better-auth.session_data"), &words);
+        assert_good(&app, &ada, &ada.token());
+    }
+
+    fn a_token_of_another_issuer_is_refused(db: Database) {
+        let issuer = Issuer::start(&[]);
+        let app = service_of(&issuer, db);
+        let ada = issuer.sign_up("Ada");
+        assert_good(&app, &ada, &ada.token());
+        let elsewhere = Issuer::start(&[]);
+        let stranger = elsewhere.sign_up("Ada");
+        assert_refused(&app, &stranger, &stranger.token(), &["key", issuer.url.as_str()]);
+    }
+
+    fn a_token_that_has_expired_is_refused_and_the_next_one_is_good(db: Database) {
+        let issuer = Issuer::start(&[]);
+        let app = service_of(&issuer, db);
+        let ada = issuer.sign_up("Ada");
+        issuer.is_told("expired");
+        assert_refused(&app, &ada, &ada.token(), &["expired"]);
+        issuer.is_told("fresh");
+        assert_good(&app, &ada, &ada.token());
+    }
+
+    fn an_algorithm_that_is_not_spoken_is_refused_by_its_name(db: Database) {
+        let issuer = Issuer::start(&["--alg", "ES512"]);
+        let app = service_of(&issuer, db);
+        let ada = issuer.sign_up("Ada");
+        assert_refused(&app, &ada, &ada.token(), &["ES512"]);
+        assert_good(&app, &ada, &ada.bridge_token());
+    }
+);

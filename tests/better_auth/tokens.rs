@@ -1,0 +1,125 @@
+//! One case for each kind of token that a frontend with Better Auth sends.
+
+use serde_json::json;
+
+use super::issuer::{Issuer, Session};
+use crate::support::{CONTRACTS, Database, TestApp};
+
+/// A service whose frontend is this issuer, with nothing else configured.
+pub fn service_of(issuer: &Issuer, db: Database) -> TestApp {
+    TestApp::builder(db).env("BETTER_AUTH_URL", &issuer.url).start()
+}
+
+/// The token is good for its user's tasks, on both contracts, and for nobody else's.
+#[track_caller]
+pub fn assert_good(app: &TestApp, session: &Session, token: &str) {
+    let user = session.calls(app, token);
+    for contract in CONTRACTS {
+        let task = user.post(&contract.tasks(&user), json!({ "title": "Buy milk" }));
+        assert_eq!(task.expect(201).json()["user_id"], session.id.as_str());
+        assert!(
+            user.titles(&contract.tasks(&user))
+                .contains(&"Buy milk".to_owned())
+        );
+    }
+    let other = app.user("other");
+    user.get(&CONTRACTS[1].tasks(&other)).assert_problem(403);
+}
+
+/// The row says of the user what the token said.
+#[track_caller]
+fn assert_row(app: &TestApp, id: &str, email: Option<&str>, name: Option<&str>) {
+    let of = |column: &str| app.value(&format!("SELECT {column} FROM users WHERE id = '{id}'"));
+    assert_eq!(of("email").as_deref(), email);
+    assert_eq!(of("name").as_deref(), name);
+}
+
+#[track_caller]
+fn assert_algorithm_works(db: Database, algorithm: &str) {
+    let issuer = Issuer::start(&["--alg", algorithm]);
+    let app = service_of(&issuer, db);
+    let ada = issuer.sign_up("Ada");
+    assert_good(&app, &ada, &ada.token());
+    assert_row(&app, &ada.id, Some(&ada.email), Some("Ada"));
+
+    let bob = issuer.sign_up("Bob");
+    let bob = bob.calls(&app, &bob.token());
+    assert!(bob.titles("/api/tasks").is_empty(), "Bob has nothing of Ada's");
+}
+
+on_both_databases!(
+    fn an_eddsa_token_which_the_jwt_plugin_issues_by_default_is_good(db: Database) {
+        assert_algorithm_works(db, "EdDSA");
+    }
+
+    fn an_es256_token_is_good(db: Database) {
+        assert_algorithm_works(db, "ES256");
+    }
+
+    fn an_rs256_token_is_good(db: Database) {
+        assert_algorithm_works(db, "RS256");
+    }
+
+    fn a_ps256_token_is_good(db: Database) {
+        assert_algorithm_works(db, "PS256");
+    }
+
+    fn an_hs256_token_of_a_custom_signer_is_good(db: Database) {
+        // Its key set is a 404, and nobody minds.
+        assert_algorithm_works(db, "HS256");
+    }
+
+    fn an_hs256_token_of_a_bridge_route_is_good(db: Database) {
+        let issuer = Issuer::start(&[]);
+        let app = service_of(&issuer, db);
+        let ada = issuer.sign_up("Ada");
+        assert_good(&app, &ada, &ada.bridge_token());
+        assert_row(&app, &ada.id, Some(&ada.email), Some("Ada"));
+    }
+
+    fn bridge_and_plugin_tokens_of_one_person_lead_to_the_same_tasks(db: Database) {
+        let issuer = Issuer::start(&[]);
+        let app = service_of(&issuer, db);
+        let ada = issuer.sign_up("Ada");
+        ada.calls(&app, &ada.bridge_token()).has_task("by the bridge");
+        ada.calls(&app, &ada.token()).has_task("by the plugin");
+        let titles = ada.calls(&app, &ada.token()).titles("/api/tasks?sort=title");
+        assert_eq!(titles, ["by the bridge", "by the plugin"]);
+    }
+
+    fn the_cookie_of_the_session_cache_is_good(db: Database) {
+        let issuer = Issuer::start(&["--session-cache", "secret"]);
+        let app = service_of(&issuer, db);
+        let ada = issuer.sign_up("Ada");
+        // No sub, no email and no name at the top: they are in `user` and `session`.
+        assert_good(&app, &ada, ada.cookie("better-auth.session_data"));
+        assert_row(&app, &ada.id, Some(&ada.email), Some("Ada"));
+    }
+
+    fn a_payload_of_sub_alone_is_enough(db: Database) {
+        let issuer = Issuer::start(&["--payload", "sub"]);
+        let app = service_of(&issuer, db);
+        let ada = issuer.sign_up("Ada");
+        assert_good(&app, &ada, &ada.token());
+        assert_row(&app, &ada.id, None, None);
+    }
+
+    fn a_payload_of_id_and_email_is_enough(db: Database) {
+        let issuer = Issuer::start(&["--payload", "id-email"]);
+        let app = service_of(&issuer, db);
+        let ada = issuer.sign_up("Ada");
+        assert_good(&app, &ada, &ada.token());
+        assert_row(&app, &ada.id, Some(&ada.email), None);
+    }
+
+    fn a_name_changed_at_the_issuer_reaches_the_users_row(db: Database) {
+        let issuer = Issuer::start(&[]);
+        let app = service_of(&issuer, db);
+        let ada = issuer.sign_up("Ada");
+        assert_good(&app, &ada, &ada.token());
+        ada.post("/api/auth/update-user", json!({ "name": "Ada Lovelace" }))
+            .expect(200);
+        ada.calls(&app, &ada.token()).get("/api/tasks").expect(200);
+        assert_row(&app, &ada.id, Some(&ada.email), Some("Ada Lovelace"));
+    }
+);

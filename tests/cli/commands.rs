@@ -1,0 +1,117 @@
+//! `check-config`, `healthcheck`, `migrate`, and what is no command.
+
+use std::fs;
+use std::sync::Arc;
+
+use crate::support::app::{Builder, SECRET};
+use crate::support::cli::run;
+use crate::support::database::DATABASE_PASSWORD;
+use crate::support::{OwnDatabase, TestApp};
+
+on_both_databases!(
+    fn check_config_says_what_is_in_force_without_the_secrets(db: Database) {
+        let database = OwnDatabase::create(db);
+        let folder = tempfile::tempdir().unwrap();
+        let environment = [
+            ("DATABASE_URL", &*database.url),
+            ("BETTER_AUTH_SECRET", SECRET),
+            ("BETTER_AUTH_URL", "https://todo.example"),
+            ("PORT", "8123"),
+            ("DATABASE_POOL_SIZE", "13"),
+        ];
+        let outcome = run(folder.path(), &environment, &["check-config"]).expect_success();
+        for shown in [
+            "https://todo.example",
+            "8123",
+            "13",
+            "DATABASE_URL",
+            "BETTER_AUTH_SECRET",
+        ] {
+            assert!(outcome.stdout.contains(shown), "{shown}: {}", outcome.stdout);
+        }
+        let everything = outcome.everything();
+        assert!(!everything.contains(SECRET), "{everything}");
+        assert!(!everything.contains(DATABASE_PASSWORD), "{everything}");
+        // But which database it is can be told.
+        let place = database.url.rsplit('/').next().unwrap();
+        assert!(outcome.stdout.contains(place), "{}", outcome.stdout);
+    }
+
+    fn healthcheck_tells_a_serving_process_from_none(db: Database) {
+        let mut app = TestApp::builder(db).start();
+        let port = app.base_url().rsplit(':').next().unwrap().to_owned();
+        let url = app.url.clone();
+        let folder = tempfile::tempdir().unwrap();
+        let healthy = || {
+            let environment = [
+                ("DATABASE_URL", url.as_str()),
+                ("BETTER_AUTH_SECRET", SECRET),
+                ("PORT", port.as_str()),
+            ];
+            run(folder.path(), &environment, &["healthcheck"]).success
+        };
+        assert!(healthy());
+        app.stop();
+        assert!(!healthy());
+    }
+
+    fn migrate_makes_the_tables_and_may_be_run_again(db: Database) {
+        let database = Arc::new(OwnDatabase::create(db));
+        let folder = tempfile::tempdir().unwrap();
+        let environment = [("DATABASE_URL", &*database.url), ("BETTER_AUTH_SECRET", SECRET)];
+        for _ in 0..2 {
+            run(folder.path(), &environment, &["migrate"]).expect_success();
+            assert_eq!(database.value("SELECT count(*) FROM tasks").as_deref(), Some("0"));
+            assert_eq!(database.value("SELECT count(*) FROM users").as_deref(), Some("0"));
+        }
+        let app = Builder::on(database).start();
+        app.user("ada").has_task("Buy milk");
+    }
+);
+
+with_a_process_of_its_own!(
+    fn an_empty_environment_has_the_documented_defaults() {
+        let folder = tempfile::tempdir().unwrap();
+        let outcome = run(folder.path(), &[], &["check-config"]).expect_success();
+        for default in [
+            "sqlite://data/todo.db",
+            "http://localhost:3000",
+            "http://localhost:3000/api/auth/jwks",
+            "127.0.0.1",
+            "8000",
+            "8",
+            "2000",
+            "5000",
+            "auto",
+            "text",
+            "info",
+        ] {
+            assert!(outcome.stdout.contains(default), "{default}: {}", outcome.stdout);
+        }
+    }
+
+    fn what_it_does_not_know_it_refuses() {
+        let folder = tempfile::tempdir().unwrap();
+        for wrong in [&["surve"][..], &["token"], &["--unknown"], &["migrate", "extra"]] {
+            let outcome = run(folder.path(), &[], wrong);
+            assert!(!outcome.success, "{wrong:?}");
+            assert!(!outcome.stderr.is_empty(), "{wrong:?}");
+        }
+        let files = fs::read_dir(folder.path()).unwrap().count();
+        assert_eq!(files, 0, "a wrong command leaves nothing behind");
+    }
+
+    fn it_says_its_version_and_its_commands() {
+        let folder = tempfile::tempdir().unwrap();
+        let version = run(folder.path(), &[], &["--version"]).expect_success();
+        assert!(
+            version.stdout.contains(env!("CARGO_PKG_VERSION")),
+            "{}",
+            version.stdout
+        );
+        let help = run(folder.path(), &[], &["--help"]).expect_success();
+        for command in ["token", "migrate", "check-config", "healthcheck"] {
+            assert!(help.stdout.contains(command), "{command}: {}", help.stdout);
+        }
+    }
+);

@@ -1,0 +1,109 @@
+//! The first start on a machine that has nothing but the binary.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use super::tokens::only_line;
+use crate::support::Actor;
+use crate::support::actor::Target;
+use crate::support::app::{SECRET, launch};
+use crate::support::cli::run;
+use crate::support::process::Process;
+
+/// Nothing is set but the port, which other tests have to share the machine with.
+fn first_start(folder: &Path) -> (Process, String) {
+    launch(folder, &[("PORT".to_owned(), "0".to_owned())])
+}
+
+fn with_token(base_url: &str, token: &str) -> Actor {
+    Actor::anonymous(Target::new(vec![base_url.to_owned()], String::new())).with_token(token)
+}
+
+with_a_process_of_its_own!(
+    fn the_first_start_needs_nothing_and_says_what_it_made() {
+        let folder = tempfile::tempdir().unwrap();
+        let (process, base_url) = first_start(folder.path());
+
+        const DATABASE: [&str; 3] = ["todo.db", "todo.db-wal", "todo.db-shm"];
+        assert!(folder.path().join("data/todo.db").is_file());
+        let files: Vec<_> = fs::read_dir(folder.path().join("data"))
+            .unwrap()
+            .flatten()
+            .collect();
+        let secrets: Vec<_> = files
+            .iter()
+            .filter(|file| !DATABASE.contains(&&*file.file_name().to_string_lossy()))
+            .collect();
+        assert_eq!(secrets.len(), 1, "{files:?}");
+        let secret = secrets[0];
+        assert_eq!(secret.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+        let secret = fs::read_to_string(secret.path()).unwrap();
+        assert!(secret.trim().len() >= 32);
+
+        let said = process.said();
+        assert!(said.stdout.contains(&base_url), "{}", said.stdout);
+        assert!(said.stdout.contains("data/todo.db"), "{}", said.stdout);
+        assert!(said.stdout.contains("todo-backend token"), "{}", said.stdout);
+        assert!(!format!("{}{}", said.stdout, said.stderr).contains(secret.trim()));
+    }
+
+    fn the_secret_is_made_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let token = {
+            let (_process, base_url) = first_start(folder.path());
+            let printed = run(folder.path(), &[], &["token", "alice"]).expect_success();
+            let token = only_line(&printed.stdout).to_owned();
+            with_token(&base_url, &token).has_task("kept");
+            token
+        };
+        let (_process, base_url) = first_start(folder.path());
+        assert_eq!(with_token(&base_url, &token).titles("/api/tasks"), ["kept"]);
+    }
+
+    fn a_token_can_be_printed_before_the_first_start() {
+        let folder = tempfile::tempdir().unwrap();
+        let printed = run(folder.path(), &[], &["token", "alice"]).expect_success();
+        let (_process, base_url) = first_start(folder.path());
+        with_token(&base_url, only_line(&printed.stdout))
+            .get("/api/tasks")
+            .expect(200);
+    }
+
+    fn the_database_is_made_where_it_is_missing_with_a_secret_from_outside_too() {
+        for url in ["sqlite://data/todo.db", "sqlite://some/folders/deep/todo.db"] {
+            let folder = tempfile::tempdir().unwrap();
+            let environment = [
+                ("PORT", "0"),
+                ("DATABASE_URL", url),
+                ("BETTER_AUTH_SECRET", SECRET),
+            ];
+            let environment = environment.map(|(name, value)| (name.to_owned(), value.to_owned()));
+            let (_process, base_url) = launch(folder.path(), &environment);
+            let target = Target::new(vec![base_url], SECRET.to_owned());
+            Actor::user(target, "ada").has_task("Buy milk");
+            let path = url.strip_prefix("sqlite://").unwrap();
+            assert!(folder.path().join(path).is_file());
+            let files = fs::read_dir(folder.path().join(path).parent().unwrap())
+                .unwrap()
+                .flatten();
+            let names: Vec<_> = files
+                .map(|file| file.file_name().into_string().unwrap())
+                .collect();
+            assert!(names.iter().all(|name| !name.contains("secret")), "{names:?}");
+        }
+    }
+
+    fn a_folder_that_cannot_be_written_is_said_in_one_line() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("data"), "a file where a folder should be").unwrap();
+        let outcome = run(folder.path(), &[("PORT", "0")], &[]);
+        assert!(!outcome.success);
+        assert!(outcome.stderr.contains("data"), "{}", outcome.stderr);
+        assert!(
+            !outcome.everything().contains("panicked"),
+            "{}",
+            outcome.everything()
+        );
+    }
+);

@@ -1,0 +1,44 @@
+//! SIGTERM: what an orchestrator sends before it loses patience.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use crate::support::{Database, TestApp};
+
+on_both_databases!(
+    fn a_sigterm_ends_it_well_and_in_time(db: Database) {
+        let mut app = TestApp::builder(db).start();
+        app.user("ada").has_task("Buy milk");
+        let started = Instant::now();
+        assert!(app.stop(), "it ends with success");
+        assert!(
+            started.elapsed() < Duration::from_secs(5),
+            "{:?}",
+            started.elapsed()
+        );
+    }
+
+    fn a_request_in_flight_is_answered_before_the_end(db: Database) {
+        let mut app = TestApp::builder(db).start();
+        let ada = app.user("ada");
+        ada.has_task("before");
+        let stopped = thread::scope(|scope| {
+            let mut held = app.connect();
+            held.execute(match app.kind {
+                Database::Postgres => "BEGIN; LOCK TABLE tasks IN ACCESS EXCLUSIVE MODE",
+                Database::Sqlite => "BEGIN EXCLUSIVE",
+            });
+            let call = scope.spawn(|| ada.post("/api/tasks", json!({ "title": "in flight" })));
+            // Long enough for the request to be under way; what it waits for is held meanwhile.
+            thread::sleep(Duration::from_millis(300));
+            let stop = scope.spawn(|| app.stop());
+            thread::sleep(Duration::from_millis(300));
+            drop(held);
+            call.join().unwrap().expect(201);
+            stop.join().unwrap()
+        });
+        assert!(stopped);
+    }
+);

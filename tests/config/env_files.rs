@@ -1,0 +1,75 @@
+//! `.env` and `.env.example`.
+
+use std::fs;
+
+use super::wrong_values::assert_refused;
+use crate::support::OwnDatabase;
+use crate::support::app::SECRET;
+use crate::support::cli::run;
+
+/// Every variable that there is.
+const VARIABLES: [&str; 17] = [
+    "DATABASE_URL",
+    "BETTER_AUTH_SECRET",
+    "BETTER_AUTH_URL",
+    "BETTER_AUTH_JWKS_URL",
+    "JWT_ISSUER",
+    "JWT_AUDIENCE",
+    "CORS_ALLOWED_ORIGINS",
+    "HOST",
+    "PORT",
+    "DATABASE_POOL_SIZE",
+    "DATABASE_ACQUIRE_TIMEOUT_MS",
+    "DATABASE_STATEMENT_TIMEOUT_MS",
+    "DATABASE_PREPARED_STATEMENTS",
+    "RATE_LIMIT_PER_MINUTE",
+    "METRICS_ADDR",
+    "LOG_FORMAT",
+    "RUST_LOG",
+];
+
+on_both_databases!(
+    fn an_env_file_is_loaded_and_the_real_environment_wins(db: Database) {
+        let database = OwnDatabase::create(db);
+        let folder = tempfile::tempdir().unwrap();
+        let file = format!(
+            "# a comment\nDATABASE_URL={}\nBETTER_AUTH_SECRET=\"{SECRET}\"\nPORT=8111\n\
+             BETTER_AUTH_URL=https://from-the-file.example\n",
+            database.url,
+        );
+        fs::write(folder.path().join(".env"), file).unwrap();
+        let outcome = run(folder.path(), &[("PORT", "8222")], &["check-config"]).expect_success();
+        assert!(
+            outcome.stdout.contains("https://from-the-file.example"),
+            "{}",
+            outcome.stdout
+        );
+        assert!(outcome.stdout.contains("8222"), "{}", outcome.stdout);
+        assert!(!outcome.stdout.contains("8111"), "{}", outcome.stdout);
+        assert!(!outcome.everything().contains(SECRET));
+
+        // What is wrong in the file stops the start like what is wrong around it.
+        fs::write(folder.path().join(".env"), "LOG_FORMAT=xml\n").unwrap();
+        let outcome = run(folder.path(), &[("PORT", "0")], &[]);
+        assert_refused("LOG_FORMAT", "xml", &outcome);
+    }
+);
+
+#[test]
+fn the_example_has_every_variable_and_no_credential() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/.env.example");
+    let example = fs::read_to_string(path).expect(".env.example in the repository's root");
+    for variable in VARIABLES {
+        // As a line of its own, in force or commented out.
+        let named = example.lines().any(|line| {
+            line.trim_start_matches(['#', ' '])
+                .starts_with(&format!("{variable}="))
+        });
+        assert!(named, "{variable} is missing");
+    }
+    let secret = example
+        .lines()
+        .find_map(|line| line.strip_prefix("BETTER_AUTH_SECRET="));
+    let secret = secret.unwrap_or_default().trim_matches('"');
+    assert!(secret.len() < 32, "a secret that works is a credential: {secret}");
+}

@@ -1,0 +1,168 @@
+//! A wrong value stops the start at once, and says which variable it was.
+
+use std::fs;
+use std::time::Duration;
+
+use crate::support::app::SECRET;
+use crate::support::cli::{Outcome, run};
+use crate::support::database::DATABASE_PASSWORD;
+use crate::support::{Database, OwnDatabase, TestApp};
+
+const WRONG: [(&str, &str); 48] = [
+    ("DATABASE_URL", "mysql://root@localhost/todo"),
+    ("DATABASE_URL", "http://localhost/todo"),
+    ("DATABASE_URL", "postgres//localhost/todo"),
+    ("DATABASE_URL", "postgres:/localhost/todo"),
+    ("DATABASE_URL", "postgrs://localhost/todo"),
+    ("DATABASE_URL", "postgres://localhost:port/todo"),
+    ("DATABASE_URL", "file:todo.db"),
+    ("DATABASE_URL", "todo.db"),
+    ("DATABASE_URL", "sqlite://"),
+    ("BETTER_AUTH_SECRET", "short-secret-of-31-bytes-123456"),
+    ("BETTER_AUTH_SECRET", "s"),
+    ("BETTER_AUTH_URL", "localhost:3000"),
+    ("BETTER_AUTH_URL", "not a url"),
+    ("BETTER_AUTH_URL", "ftp://localhost"),
+    ("BETTER_AUTH_URL", "*"),
+    ("BETTER_AUTH_JWKS_URL", "jwks"),
+    ("BETTER_AUTH_JWKS_URL", "ftp://localhost/jwks"),
+    ("BETTER_AUTH_JWKS_URL", "*"),
+    ("JWT_ISSUER", "*"),
+    ("JWT_AUDIENCE", "*"),
+    ("CORS_ALLOWED_ORIGINS", "*"),
+    ("CORS_ALLOWED_ORIGINS", "http://localhost:3000, *"),
+    ("CORS_ALLOWED_ORIGINS", "https://*.example"),
+    ("CORS_ALLOWED_ORIGINS", "not an origin"),
+    ("CORS_ALLOWED_ORIGINS", "localhost:3000"),
+    ("HOST", "not a host"),
+    ("PORT", "65536"),
+    ("PORT", "-1"),
+    ("PORT", "http"),
+    ("PORT", "80.5"),
+    ("DATABASE_POOL_SIZE", "0"),
+    ("DATABASE_POOL_SIZE", "-1"),
+    ("DATABASE_POOL_SIZE", "many"),
+    ("DATABASE_ACQUIRE_TIMEOUT_MS", "soon"),
+    ("DATABASE_ACQUIRE_TIMEOUT_MS", "-1"),
+    ("DATABASE_ACQUIRE_TIMEOUT_MS", "2s"),
+    ("DATABASE_STATEMENT_TIMEOUT_MS", "soon"),
+    ("DATABASE_STATEMENT_TIMEOUT_MS", "-1"),
+    ("DATABASE_PREPARED_STATEMENTS", "yes"),
+    ("DATABASE_PREPARED_STATEMENTS", "1"),
+    ("RATE_LIMIT_PER_MINUTE", "lots"),
+    ("RATE_LIMIT_PER_MINUTE", "-1"),
+    ("METRICS_ADDR", "nine"),
+    ("METRICS_ADDR", "127.0.0.1"),
+    ("METRICS_ADDR", "127.0.0.1:99999"),
+    ("LOG_FORMAT", "xml"),
+    ("LOG_FORMAT", "JSONL"),
+    ("RUST_LOG", "info,todo_backend=loud"),
+];
+
+/// The start with these variables on top of a good configuration.
+fn start_with(database: &OwnDatabase, changes: &[(&str, &str)]) -> Outcome {
+    let mut environment = vec![
+        ("HOST", "127.0.0.1"),
+        ("PORT", "0"),
+        ("DATABASE_URL", &*database.url),
+        ("BETTER_AUTH_SECRET", SECRET),
+    ];
+    for (name, value) in changes {
+        environment.retain(|(other, _)| other != name);
+        environment.push((name, value));
+    }
+    let folder = tempfile::tempdir().unwrap();
+    run(folder.path(), &environment, &[])
+}
+
+/// Refused with one line that names `variable` and gives nothing away.
+#[track_caller]
+pub fn assert_refused(variable: &str, value: &str, outcome: &Outcome) {
+    let shown = outcome.everything();
+    assert!(!outcome.success, "{variable}={value}: {shown}");
+    let lines: Vec<&str> = outcome.stderr.lines().collect();
+    assert_eq!(lines.len(), 1, "{variable}={value}: {shown}");
+    assert!(lines[0].contains(variable), "{variable}={value}: {shown}");
+    assert!(!shown.contains(SECRET), "{variable}={value}: {shown}");
+    assert!(!shown.contains(DATABASE_PASSWORD), "{variable}={value}: {shown}");
+    if variable == "BETTER_AUTH_SECRET" && value.len() > 1 {
+        assert!(!shown.contains(value), "{shown}");
+    }
+}
+
+on_both_databases!(
+    fn every_wrong_value_stops_the_start_and_names_its_variable(db: Database) {
+        let database = OwnDatabase::create(db);
+        for (variable, value) in WRONG {
+            let mut outcome = start_with(&database, &[(variable, value)]);
+            assert_refused(variable, value, &outcome);
+            // A second is plenty; on a machine as busy as this one it may take a second try.
+            for _ in 0..3 {
+                if outcome.took < Duration::from_secs(1) {
+                    break;
+                }
+                outcome = start_with(&database, &[(variable, value)]);
+            }
+            assert!(outcome.took < Duration::from_secs(1), "{variable}={value}");
+        }
+    }
+
+    fn every_wrong_value_is_found_by_check_config(db: Database) {
+        let database = OwnDatabase::create(db);
+        let folder = tempfile::tempdir().unwrap();
+        let good = [("DATABASE_URL", &*database.url), ("BETTER_AUTH_SECRET", SECRET)];
+        for (variable, value) in WRONG {
+            let mut environment: Vec<_> = good.into_iter().filter(|(name, _)| *name != variable).collect();
+            environment.push((variable, value));
+            let outcome = run(folder.path(), &environment, &["check-config"]);
+            assert!(!outcome.success, "{variable}={value}");
+            assert!(
+                outcome.stderr.contains(variable),
+                "{variable}={value}: {}",
+                outcome.stderr
+            );
+        }
+    }
+
+    fn a_port_that_is_taken_is_said(db: Database) {
+        let app = TestApp::builder(db).start();
+        let port = app.base_url().rsplit(':').next().unwrap();
+        let outcome = start_with(app.database(), &[("PORT", port)]);
+        assert!(!outcome.success);
+        assert!(outcome.stderr.contains(port), "{}", outcome.stderr);
+        assert!(
+            !outcome.everything().contains("panicked"),
+            "{}",
+            outcome.everything()
+        );
+    }
+);
+
+with_a_process_of_its_own!(
+    fn postgresql_needs_a_secret() {
+        let database = OwnDatabase::create(Database::Postgres);
+        let folder = tempfile::tempdir().unwrap();
+        for environment in [
+            vec![("DATABASE_URL", &*database.url), ("PORT", "0")],
+            vec![
+                ("DATABASE_URL", &*database.url),
+                ("PORT", "0"),
+                ("BETTER_AUTH_SECRET", ""),
+            ],
+        ] {
+            let outcome = run(folder.path(), &environment, &[]);
+            assert_refused("BETTER_AUTH_SECRET", "", &outcome);
+        }
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "none is made up");
+    }
+
+    fn a_mistyped_url_leaves_no_file_behind() {
+        let folder = tempfile::tempdir().unwrap();
+        for (variable, url) in WRONG.iter().filter(|(variable, _)| *variable == "DATABASE_URL") {
+            let environment = [(*variable, *url), ("BETTER_AUTH_SECRET", SECRET), ("PORT", "0")];
+            assert!(!run(folder.path(), &environment, &[]).success, "{url}");
+            assert!(!run(folder.path(), &environment, &["migrate"]).success, "{url}");
+        }
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+);

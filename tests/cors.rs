@@ -1,0 +1,230 @@
+//! CORS for the frontend's origin: without these headers a browser shows no answer at all.
+
+use std::sync::LazyLock;
+
+use serde_json::json;
+
+use crate::support::deployment::frontend;
+use crate::support::raw::{self, Connection};
+use crate::support::task::id;
+use crate::support::{CONTRACTS, Response, TestApp};
+
+static FRONTEND: LazyLock<String> = LazyLock::new(frontend);
+const JSON: (&str, &str) = ("content-type", "application/json");
+
+#[track_caller]
+fn assert_shown_to(answer: &Response, origin: &str) {
+    assert_eq!(
+        answer.header("access-control-allow-origin"),
+        Some(origin),
+        "{answer}"
+    );
+    // A cache must not show one origin's answer to another.
+    assert!(
+        answer.list_header("vary").contains(&"origin".to_owned()),
+        "{answer}"
+    );
+}
+
+#[track_caller]
+fn assert_hidden(answer: &Response) {
+    for name in ["access-control-allow-origin", "access-control-allow-credentials"] {
+        assert_eq!(answer.header(name), None, "{answer}");
+    }
+}
+
+fn preflight(app: &TestApp, path: &str, origin: &str, method: &str, headers: &str) -> Response {
+    let mut request = vec![("origin", origin), ("access-control-request-method", method)];
+    if !headers.is_empty() {
+        request.push(("access-control-request-headers", headers));
+    }
+    app.anonymous().request("OPTIONS", path, &request, b"")
+}
+
+on_both_databases!(
+    fn every_answer_is_shown_to_the_frontend(app: TestApp) {
+        let ada = app.user("ada");
+        let task = id(&ada.has_task("Buy milk"));
+        let origin = ("origin", FRONTEND.as_str());
+        for contract in CONTRACTS {
+            let tasks = contract.tasks(&ada);
+            let item = contract.task(&ada, task);
+            let ask = |method: &str, path: &str, body: &str, status: u16| {
+                let answer = ada.request(method, path, &[origin, JSON], body.as_bytes());
+                assert_eq!(answer.status, status, "{answer}");
+                assert_shown_to(&answer, FRONTEND.as_str());
+            };
+            ask("GET", &tasks, "", 200);
+            ask("HEAD", &tasks, "", 200);
+            ask("POST", &tasks, r#"{"title":"t"}"#, 201);
+            ask("GET", &item, "", 200);
+            ask("PUT", &item, "{}", 200);
+            ask("PATCH", &contract.complete(&ada, task), "", 200);
+            ask("GET", &contract.task(&ada, "abc"), "", 404);
+            ask("GET", "/api/unknown", "", 404);
+            ask("GET", "/nowhere", "", 404);
+            ask("DELETE", &tasks, "", 405);
+            ask("POST", &tasks, "{", contract.bad_input());
+            ask("GET", &format!("{tasks}?sort=x"), "", contract.bad_input());
+            let text = ada.request("POST", &tasks, &[origin, ("content-type", "text/plain")], b"x");
+            text.assert_problem(415);
+            assert_shown_to(&text, FRONTEND.as_str());
+            let refused = app.anonymous().request("GET", &tasks, &[origin], b"");
+            refused.assert_unauthorized();
+            assert_shown_to(&refused, FRONTEND.as_str());
+            let deleted = id(&ada.has_task("gone"));
+            ask("DELETE", &contract.task(&ada, deleted), "", 204);
+        }
+        let bob = app.user("bob");
+        let forbidden = ada.request("GET", &CONTRACTS[1].tasks(&bob), &[origin], b"");
+        forbidden.assert_problem(403);
+        assert_shown_to(&forbidden, FRONTEND.as_str());
+    }
+
+    fn a_body_too_large_is_shown_to_the_frontend(app: TestApp) {
+        let token = app.user("ada").token.unwrap();
+        let body = vec![b' '; 100 << 10];
+        let length = format!("Content-Length: {}", body.len());
+        let origin = format!("Origin: {}", *FRONTEND);
+        let headers = ["Content-Type: application/json", &length, &origin];
+        let request = raw::request(&app, "POST /api/tasks", &token, &headers, &body);
+        let answer = Connection::open(&app).send(request).read().expect("an answer");
+        answer.assert_problem(413);
+        assert_shown_to(&answer, FRONTEND.as_str());
+    }
+
+    fn no_other_origin_is_shown_anything(app: TestApp) {
+        let ada = app.user("ada");
+        for origin in [
+            "http://evil.example",
+            "http://localhost:3001",
+            "https://localhost:3000",
+            "http://localhost",
+            "http://localhost:3000.evil.example",
+            "http://LOCALHOST.evil:3000",
+            "http://sub.localhost:3000",
+            "null",
+            "*",
+        ] {
+            let headers = [("origin", origin)];
+            for path in ["/api/tasks", "/api/tasks/abc", "/nowhere"] {
+                assert_hidden(&ada.request("GET", path, &headers, b""));
+                assert_hidden(&app.anonymous().request("GET", path, &headers, b""));
+            }
+            assert_hidden(&preflight(&app, "/api/tasks", origin, "POST", "authorization"));
+        }
+    }
+
+    fn an_origin_is_not_needed(app: TestApp) {
+        let answer = app.user("ada").get("/api/tasks").expect(200);
+        assert_hidden(&answer);
+    }
+
+    fn a_preflight_passes_without_a_token(app: TestApp) {
+        let ada = app.user("ada");
+        for contract in CONTRACTS {
+            for (path, methods) in [
+                (contract.tasks(&ada), &["GET", "POST", "HEAD"][..]),
+                (contract.task(&ada, 1), &["GET", "PUT", "DELETE"]),
+                (contract.complete(&ada, 1), &["PATCH"]),
+            ] {
+                for method in methods {
+                    for headers in [
+                        "",
+                        "authorization",
+                        "authorization,content-type",
+                        "authorization, content-type, if-match, if-none-match, idempotency-key, x-request-id",
+                    ] {
+                        let answer = preflight(&app, &path, FRONTEND.as_str(), method, headers);
+                        assert!(matches!(answer.status, 200 | 204), "{method} {headers}: {answer}");
+                        assert_shown_to(&answer, FRONTEND.as_str());
+                        let allowed = answer.list_header("access-control-allow-methods");
+                        assert!(allowed.contains(&method.to_ascii_lowercase()), "{answer}");
+                        let allowed = answer.list_header("access-control-allow-headers");
+                        for header in headers.split(',').map(str::trim).filter(|h| !h.is_empty()) {
+                            assert!(allowed.contains(&header.to_owned()), "{header}: {answer}");
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    fn a_failed_preflight_is_a_problem(app: TestApp) {
+        for (origin, method, headers) in [
+            ("http://evil.example", "POST", "authorization"),
+            (FRONTEND.as_str(), "BREW", "authorization"),
+            (FRONTEND.as_str(), "POST", "x-nobody-asked-for-this"),
+        ] {
+            let answer = preflight(&app, "/api/tasks", origin, method, headers);
+            assert!((400..500).contains(&answer.status), "{answer}");
+            answer.assert_problem(answer.status);
+        }
+    }
+
+    fn what_a_frontend_must_read_is_exposed(app: TestApp) {
+        let ada = app.user("ada");
+        let headers = [("origin", FRONTEND.as_str()), JSON];
+        let created = ada
+            .request("POST", "/api/tasks", &headers, br#"{"title":"t"}"#)
+            .expect(201);
+        let refused = app
+            .anonymous()
+            .request("GET", "/api/tasks", &headers, b"")
+            .expect(401);
+        for answer in [created, refused] {
+            let exposed = answer.list_header("access-control-expose-headers");
+            for header in ["etag", "link", "location", "retry-after", "x-request-id"] {
+                assert!(exposed.contains(&header.to_owned()), "{header}: {answer}");
+            }
+        }
+    }
+
+    fn the_frontends_url_decides_the_origin(db: Database) {
+        let app = TestApp::builder(db)
+            .env("BETTER_AUTH_URL", "https://todo.example/app/")
+            .start();
+        let ada = app.user("ada");
+        let ask = |origin: &str| ada.request("GET", "/api/tasks", &[("origin", origin)], b"");
+        // Its origin: a path and a slash at the end are no part of one.
+        assert_shown_to(&ask("https://todo.example"), "https://todo.example");
+        assert_hidden(&ask(FRONTEND.as_str()));
+    }
+
+    fn further_origins_can_be_configured(db: Database) {
+        let app = TestApp::builder(db)
+            .env(
+                "CORS_ALLOWED_ORIGINS",
+                "http://localhost:5173, https://todo.example",
+            )
+            .start();
+        let ada = app.user("ada");
+        for origin in ["http://localhost:5173", "https://todo.example"] {
+            assert_shown_to(
+                &ada.request("GET", "/api/tasks", &[("origin", origin)], b""),
+                origin,
+            );
+            let answer = preflight(&app, "/api/tasks", origin, "POST", "authorization");
+            assert_shown_to(&answer, origin);
+        }
+        assert_hidden(&ada.request("GET", "/api/tasks", &[("origin", "http://evil.example")], b""));
+    }
+
+    fn a_503_is_shown_to_the_frontend(db: Database) {
+        let app = TestApp::builder(db)
+            .env("DATABASE_STATEMENT_TIMEOUT_MS", "300")
+            .start();
+        let ada = app.user("ada");
+        ada.has_task("before");
+        let mut held = app.connect();
+        held.execute(match app.kind {
+            crate::support::Database::Postgres => "BEGIN; LOCK TABLE tasks IN ACCESS EXCLUSIVE MODE",
+            crate::support::Database::Sqlite => "BEGIN EXCLUSIVE",
+        });
+        let body = json!({ "title": "t" }).to_string();
+        let headers = [("origin", FRONTEND.as_str()), JSON];
+        let answer = ada.request("POST", "/api/tasks", &headers, body.as_bytes());
+        answer.assert_problem(503);
+        assert_shown_to(&answer, FRONTEND.as_str());
+    }
+);

@@ -1,0 +1,65 @@
+//! `/docs`: a page for people that needs nothing from anywhere else.
+
+use crate::support::Response;
+
+/// Nothing may be loaded but from the service itself; the browser sees to it.
+fn assert_policy(answer: &Response) {
+    let policy = answer.header("content-security-policy").unwrap();
+    assert!(policy.starts_with("default-src 'none';"), "{answer}");
+    for source in policy.split([' ', ';']) {
+        assert!(!source.contains("http") && !source.contains('*'), "{answer}");
+    }
+    assert!(!policy.contains("script-src 'self' 'unsafe"), "{answer}");
+    assert_eq!(
+        answer.header("x-content-type-options"),
+        Some("nosniff"),
+        "{answer}"
+    );
+}
+
+on_both_databases!(
+    fn the_page_and_all_that_it_loads_come_from_the_service(app: TestApp) {
+        let nobody = app.anonymous();
+        let page = nobody.get("/docs").expect(200);
+        assert_eq!(page.header("content-type"), Some("text/html; charset=utf-8"));
+        assert_policy(&page);
+        let text = page.text();
+        let loaded: Vec<&str> = text
+            .split(" src=\"")
+            .chain(text.split("stylesheet\" href=\""))
+            .filter_map(|rest| rest.split_once('"').map(|(link, _)| link))
+            .filter(|link| link.starts_with("docs/"))
+            .collect();
+        assert_eq!(loaded.len(), 3, "{text}");
+        assert!(!text.contains("//"), "{text}");
+        for link in loaded {
+            let file = nobody.get(&format!("/{link}")).expect(200);
+            assert_policy(&file);
+            assert!(file.body.len() > 100, "{file}");
+            let head = nobody.request("HEAD", &format!("/{link}"), &[], b"").expect(200);
+            for name in ["content-type", "content-length", "content-encoding", "etag"] {
+                assert_eq!(head.header(name), file.header(name), "{link}: {name}");
+            }
+            let again = [("if-none-match", file.header("etag").unwrap())];
+            nobody
+                .request("GET", &format!("/{link}"), &again, b"")
+                .expect(304);
+        }
+        nobody.request("HEAD", "/docs", &[], b"").expect(200);
+    }
+
+    fn there_is_nothing_else_below_it(app: TestApp) {
+        for path in [
+            "/docs/",
+            "/docs/index.html",
+            "/docs/..%2fopenapi.json",
+            "/docs/a/b",
+            "/docs/%00",
+        ] {
+            app.anonymous().get(path).assert_problem(404);
+        }
+        app.anonymous()
+            .request("POST", "/docs", &[], b"")
+            .assert_problem(405);
+    }
+);

@@ -1,0 +1,126 @@
+//! Bytes that are no HTTP, or nearly.
+
+use std::time::Duration;
+
+use crate::support::raw::{self, Connection};
+use crate::support::wait;
+
+on_both_databases!(
+    fn what_is_no_http_gets_a_problem_too(app: TestApp) {
+        let token = app.user("ada").token.unwrap();
+        for (what, request) in [
+            (
+                "a header without a colon",
+                "GET /api/tasks HTTP/1.1\r\nHost: x\r\nno colon\r\n\r\n",
+            ),
+            (
+                "a space in a header's name",
+                "GET /livez HTTP/1.1\r\nHost: x\r\na b: c\r\n\r\n",
+            ),
+            (
+                "a control character",
+                "GET /livez HTTP/1.1\r\nHost: x\r\na: b\0c\r\n\r\n",
+            ),
+            ("no version", "GET /livez\r\n\r\n"),
+            ("another protocol", "GET /livez FTP/1.1\r\nHost: x\r\n\r\n"),
+            (
+                "an empty header name",
+                "GET /livez HTTP/1.1\r\nHost: x\r\n: b\r\n\r\n",
+            ),
+            (
+                "a length that is no number",
+                "POST /api/tasks HTTP/1.1\r\nHost: x\r\nContent-Length: ten\r\n\r\n",
+            ),
+            (
+                "two lengths",
+                "POST /api/tasks HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n{}",
+            ),
+            (
+                "a negative length",
+                "POST /api/tasks HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
+            ),
+        ] {
+            let request = request.replace("Host: x", &format!("Authorization: Bearer {token}\r\nHost: x"));
+            let answer = Connection::open(&app).send(request).read();
+            let answer = answer.unwrap_or_else(|| panic!("{what}: no answer"));
+            assert_eq!(answer.status, 400, "{what}: {answer}");
+            answer.assert_problem(400);
+        }
+        app.anonymous().get("/livez").expect(200);
+    }
+
+    fn a_header_that_is_not_ascii_is_no_failure(app: TestApp) {
+        let token = app.user("ada").token.unwrap();
+        for header in [
+            "X-Request-Id: \u{e9}\u{e9}",
+            "Accept: \u{fc}",
+            "Origin: \u{fc}",
+            "X-Any: 😀",
+        ] {
+            let request = raw::request(&app, "GET /api/tasks", &token, &[header], b"");
+            let answer = Connection::open(&app).send(request).read().expect("an answer");
+            assert!(answer.status == 200 || answer.status == 400, "{header}: {answer}");
+        }
+        let mut request = raw::request(&app, "GET /api/tasks", "", &[], b"");
+        let end = request.len() - 2;
+        request.splice(end..end, b"Authorization: Bearer \xff\xfe\r\n".iter().copied());
+        let answer = Connection::open(&app).send(request).read().expect("an answer");
+        answer.assert_unauthorized();
+    }
+
+    fn lone_bytes_and_silence_keep_nobody_from_an_answer(app: TestApp) {
+        let mut open: Vec<Connection> = Vec::new();
+        for bytes in [
+            &b""[..],
+            b"G",
+            b"\r\n",
+            b"\x16\x03\x01",
+            b"GET /livez HTTP/1.1\r\nHost:",
+        ] {
+            let mut connection = Connection::open(&app);
+            connection.send(bytes);
+            open.push(connection);
+        }
+        for _ in 0..10 {
+            app.anonymous().get("/livez").expect(200);
+            app.user("ada").get("/api/tasks").expect(200);
+        }
+    }
+
+    fn a_client_that_hangs_up_in_the_middle_of_a_body_is_no_failure(app: TestApp) {
+        let ada = app.user("ada");
+        let token = ada.token.clone().unwrap();
+        for _ in 0..5 {
+            let headers = ["Content-Type: application/json", "Content-Length: 500"];
+            let request = raw::request(&app, "POST /api/tasks", &token, &headers, b"{\"title\":\"half");
+            Connection::open(&app).send(request);
+        }
+        let alive = || (ada.get("/api/tasks").status == 200).then_some(());
+        wait::until(Duration::from_secs(5), alive).expect("the service lives on");
+        assert_eq!(ada.titles("/api/tasks"), Vec::<String>::new());
+    }
+
+    fn one_connection_serves_request_after_request(app: TestApp) {
+        let ada = app.user("ada");
+        let token = ada.token.clone().unwrap();
+        let mut connection = Connection::open(&app);
+        let get = raw::request(&app, "GET /api/tasks", &token, &[], b"");
+        let bad = raw::request(
+            &app,
+            "POST /api/tasks",
+            &token,
+            &["Content-Type: application/json", "Content-Length: 2"],
+            b"{}",
+        );
+        let unknown = raw::request(&app, "GET /nowhere", "", &[], b"");
+        // A problem is an answer like any other: the connection lives on.
+        for (request, status) in [(&get, 200), (&bad, 400), (&unknown, 404), (&get, 200)] {
+            let answer = connection.send(request).read().expect("an answer");
+            assert_eq!(answer.status, status, "{answer}");
+        }
+        // And answers come in the order of the requests when they are sent at once.
+        connection.send([&get[..], &unknown, &get].concat());
+        let statuses = [(); 3].map(|()| connection.read().expect("an answer").status);
+        assert_eq!(statuses, [200, 404, 200]);
+    }
+);

@@ -1,0 +1,57 @@
+//! Bodies that are said to be something else than JSON.
+
+use serde_json::json;
+
+use crate::support::CONTRACTS;
+use crate::support::task::id;
+
+on_both_databases!(
+    fn a_body_that_is_not_said_to_be_json_is_415(app: TestApp) {
+        let ada = app.user("ada");
+        let task = ada.has_task("Buy milk");
+        for contract in CONTRACTS {
+            for (method, path, body) in [
+                ("POST", contract.tasks(&ada), r#"{"title":"t"}"#),
+                ("PUT", contract.task(&ada, id(&task)), r#"{"title":"t"}"#),
+                (
+                    "PATCH",
+                    contract.complete(&ada, id(&task)),
+                    r#"{"completed":true}"#,
+                ),
+            ] {
+                for media_type in [
+                    "text/plain",
+                    "text/html; charset=utf-8",
+                    "application/x-www-form-urlencoded",
+                    "multipart/form-data; boundary=x",
+                    "application/jsonp",
+                    "application/xml",
+                    "json",
+                    "application/",
+                    "*/*",
+                ] {
+                    let headers = [("content-type", media_type)];
+                    let answer = ada.request(method, &path, &headers, body.as_bytes());
+                    answer.assert_problem(415);
+                }
+                // Without a word about it, too.
+                ada.request(method, &path, &[], body.as_bytes())
+                    .assert_problem(415);
+            }
+        }
+        assert_eq!(ada.get("/api/tasks").expect(200).json(), json!([task]));
+    }
+
+    fn what_is_called_without_a_body_needs_no_media_type(app: TestApp) {
+        let ada = app.user("ada");
+        for contract in CONTRACTS {
+            let task = id(&ada.has_task("Buy milk"));
+            let headers = [("content-type", "text/plain")];
+            ada.request("GET", &contract.tasks(&ada), &headers, b"")
+                .expect(200);
+            ada.patch(&contract.complete(&ada, task)).expect(200);
+            ada.request("DELETE", &contract.task(&ada, task), &headers, b"")
+                .expect(204);
+        }
+    }
+);

@@ -1,0 +1,84 @@
+//! Methods that a route does not have.
+
+use serde_json::json;
+
+use crate::support::task::id;
+use crate::support::{Actor, CONTRACTS, Contract};
+
+/// Each route with exactly the methods that work on it. `OPTIONS` is left out of the comparison: it
+/// may stand in `Allow` as what tells of the others.
+fn routes(contract: Contract, user: &Actor, task: i64) -> [(String, &'static [&'static str]); 3] {
+    [
+        (contract.tasks(user), &["get", "head", "post"]),
+        (contract.task(user, task), &["delete", "get", "head", "put"]),
+        (contract.complete(user, task), &["patch"]),
+    ]
+}
+
+on_both_databases!(
+    fn a_wrong_method_is_405_with_the_right_ones_in_allow(app: TestApp) {
+        let ada = app.user("ada");
+        let task = ada.has_task("Buy milk");
+        for contract in CONTRACTS {
+            for (path, allowed) in routes(contract, &ada, id(&task)) {
+                for method in [
+                    "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "TRACE", "PROPFIND", "get",
+                ] {
+                    if allowed.contains(&method.to_ascii_lowercase().as_str()) && method != "get" {
+                        continue;
+                    }
+                    let answer = ada.request(method, &path, &[], b"");
+                    assert_eq!(answer.status, 405, "{answer}");
+                    let mut allow = answer.list_header("allow");
+                    allow.retain(|method| method != "options");
+                    assert_eq!(allow, allowed, "{answer}");
+                    if method != "HEAD" {
+                        answer.assert_problem(405);
+                    }
+                }
+            }
+        }
+        assert_eq!(ada.get("/api/tasks").expect(200).json(), json!([task]));
+    }
+
+    fn a_wrong_method_with_a_body_is_405_too(app: TestApp) {
+        let ada = app.user("ada");
+        let task = id(&ada.has_task("Buy milk"));
+        for contract in CONTRACTS {
+            let item = contract.task(&ada, task);
+            ada.post(&item, json!({ "title": "t" })).assert_problem(405);
+            ada.body("PATCH", &item, b"{").assert_problem(405);
+            ada.put(&contract.tasks(&ada), json!({})).assert_problem(405);
+            ada.post(&contract.complete(&ada, task), json!({}))
+                .assert_problem(405);
+        }
+    }
+
+    fn a_wrong_method_on_a_route_outside_the_api_is_405(app: TestApp) {
+        let answer = app.anonymous().request("POST", "/livez", &[], b"");
+        answer.assert_problem(405);
+        let mut allow = answer.list_header("allow");
+        allow.retain(|method| method != "options");
+        assert_eq!(allow, ["get", "head"]);
+    }
+
+    fn plain_options_is_answered_and_names_the_methods(app: TestApp) {
+        let ada = app.user("ada");
+        for contract in CONTRACTS {
+            for (path, allowed) in routes(contract, &ada, 1) {
+                let answer = ada.request("OPTIONS", &path, &[], b"");
+                let mut allow = answer.list_header("allow");
+                allow.retain(|method| method != "options");
+                assert_eq!(allow, allowed, "{answer}");
+                if answer.status == 405 {
+                    answer.assert_problem(405);
+                } else {
+                    assert!(matches!(answer.status, 200 | 204), "{answer}");
+                }
+                // It is no preflight, which alone needs no token.
+                let answer = app.anonymous().request("OPTIONS", &path, &[], b"");
+                answer.assert_unauthorized();
+            }
+        }
+    }
+);

@@ -1,0 +1,78 @@
+//! Paths that lead nowhere.
+
+use crate::support::Contract;
+
+on_both_databases!(
+    fn an_unknown_route_outside_the_api_is_404(app: TestApp) {
+        let ada = app.user("ada");
+        for path in [
+            "/nowhere",
+            "/",
+            "/ap",
+            "/apis/tasks",
+            "/tasks",
+            "/livez/x",
+            "/%00",
+            "/%ff",
+        ] {
+            app.anonymous().get(path).assert_problem(404);
+            ada.get(path).assert_problem(404);
+        }
+        app.anonymous().body("POST", "/nowhere", b"{").assert_problem(404);
+    }
+
+    fn an_unknown_route_of_the_api_is_told_only_to_those_with_a_token(app: TestApp) {
+        let ada = app.user("ada");
+        for path in [
+            "/api/unknown",
+            "/api/",
+            "/api/tasks/1/unknown",
+            "/api/tasks/1/complete/x",
+            "/api/a/b/c/d/e",
+            "/api/%00",
+            "/api//",
+        ] {
+            for method in ["GET", "POST", "DELETE", "PATCH"] {
+                let answer = app.anonymous().request(method, path, &[], b"");
+                answer.assert_unauthorized();
+                let answer = ada.request(method, path, &[], b"");
+                answer.assert_problem(404);
+            }
+        }
+    }
+
+    fn a_trailing_slash_is_another_route(app: TestApp) {
+        let ada = app.user("ada");
+        ada.get("/api/tasks").expect(200);
+        // Neither a redirect, which would lose a POST's body, nor a failure.
+        let answer = ada.get("/api/tasks/");
+        if answer.status != 200 {
+            answer.assert_problem(404);
+        }
+        let answer = ada.get(&format!("{}/", Contract::B.tasks(&ada)));
+        if answer.status != 200 {
+            answer.assert_problem(404);
+        }
+    }
+
+    fn a_path_with_dots_leads_to_no_others_tasks(app: TestApp) {
+        let ada = app.user("ada");
+        let eve = app.user("eve");
+        eve.has_task("Eve's");
+        for path in [
+            format!("/api/{}/../{}/tasks", ada.id, eve.id),
+            format!("/api/{}/..%2f{}/tasks", ada.id, eve.id),
+            format!("/api/{}%2f..%2f{}/tasks", ada.id, eve.id),
+            format!("/api//{}/tasks", eve.id),
+        ] {
+            let answer = ada.get(&path);
+            assert!(matches!(answer.status, 400 | 403 | 404), "{answer}");
+            answer.assert_problem(answer.status);
+        }
+    }
+
+    fn a_query_of_any_kind_does_not_matter_where_none_is_read(app: TestApp) {
+        app.anonymous().get("/livez?x=%ff&&=").expect(200);
+        app.anonymous().get("/nowhere?x=%ff").assert_problem(404);
+    }
+);

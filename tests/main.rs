@@ -1,0 +1,28 @@
+//! The service as its callers see it: the real binary, over HTTP, on both databases.
+//!
+//! The tree mirrors the URLs. `support` has the harness; every case says in its name what holds.
+
+#[macro_use]
+mod support;
+
+mod architecture;
+mod auth;
+mod better_auth;
+mod browser;
+mod cli;
+mod collation;
+mod config;
+mod cors;
+mod docs;
+mod durability;
+mod embedded;
+mod errors;
+mod http;
+mod isolation;
+mod migrations;
+mod openapi;
+mod paging;
+mod requirements;
+mod schema;
+mod schemathesis;
+mod tasks;

@@ -1,0 +1,53 @@
+//! The migrations: the same ones on both databases, and each can be taken back.
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use diesel_migrations::{FileBasedMigrations, MigrationHarness};
+
+use crate::support::database::Connection;
+use crate::support::{Database, OwnDatabase};
+
+const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+
+fn folder(kind: Database) -> String {
+    let name = match kind {
+        Database::Sqlite => "sqlite",
+        Database::Postgres => "postgres",
+    };
+    format!("{ROOT}/migrations/{name}")
+}
+
+fn names(kind: Database) -> BTreeSet<String> {
+    let entries = fs::read_dir(folder(kind)).unwrap().flatten();
+    entries
+        .map(|entry| entry.file_name().into_string().unwrap())
+        .collect()
+}
+
+#[test]
+fn both_databases_have_the_same_migrations() {
+    assert_eq!(names(Database::Sqlite), names(Database::Postgres));
+}
+
+#[test]
+fn every_migration_can_be_taken_back_and_applied_again() {
+    for kind in [Database::Sqlite, Database::Postgres] {
+        let database = OwnDatabase::create(kind);
+        let migrations = || FileBasedMigrations::from_path(folder(kind)).unwrap();
+        let count = names(kind).len();
+        for _ in 0..2 {
+            let (applied, reverted) = match database.connect() {
+                Connection::Sqlite(mut conn) => (
+                    conn.run_pending_migrations(migrations()).unwrap().len(),
+                    conn.revert_all_migrations(migrations()).unwrap().len(),
+                ),
+                Connection::Postgres(mut conn) => (
+                    conn.run_pending_migrations(migrations()).unwrap().len(),
+                    conn.revert_all_migrations(migrations()).unwrap().len(),
+                ),
+            };
+            assert_eq!((applied, reverted), (count, count), "{kind:?}");
+        }
+    }
+}

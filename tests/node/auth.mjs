@@ -1,0 +1,83 @@
+// Better Auth as frontends configure it, in every way that changes what a token looks like.
+
+import { betterAuth } from "better-auth";
+import { memoryAdapter } from "better-auth/adapters/memory";
+import { getMigrations } from "better-auth/db/migration";
+import { bearer, jwt } from "better-auth/plugins";
+import { SignJWT } from "jose";
+import pg from "pg";
+
+/**
+ * `state.expired` may change while it runs: what is issued from then on has expired already, as a token
+ * that a browser tab kept overnight.
+ */
+export async function issuer({ url, secret, alg, payload, sessionCache, database, trusted, state }) {
+  const definePayload = ({ user }) => ({
+    ...{ full: user, sub: {}, "id-email": { id: user.id, email: user.email } }[payload],
+    ...(state.expired && { exp: Math.floor(Date.now() / 1000) - 60 }),
+  });
+  const jwks = { keyPairConfig: { alg } };
+  const token = { definePayload };
+  if (alg === "HS256") {
+    // Better Auth has no HS256 of its own. It signs by a function of the frontend's, and then wants to
+    // know where the keys are; there are none, and its own /jwks is a 404 from here on.
+    jwks.remoteUrl = `${url}/api/auth/jwks`;
+    token.sign = (claims) => hs256(claims, secret, { typ: "JWT" });
+  }
+  const options = {
+    baseURL: url,
+    secret,
+    trustedOrigins: trusted,
+    emailAndPassword: { enabled: true },
+    rateLimit: { enabled: false },
+    telemetry: { enabled: false },
+    user: { deleteUser: { enabled: true }, ...(database && sharedUsers) },
+    plugins: [jwt({ jwks, jwt: token, sessionCookieCache: sessionCache === "jwks" }), bearer()],
+    ...(sessionCache !== "off" && {
+      session: { cookieCache: { enabled: true, strategy: "jwt", maxAge: 300 } },
+    }),
+    database: storage(database),
+  };
+  const auth = betterAuth(options);
+  if (database) {
+    await (await getMigrations(auth.options)).runMigrations();
+  }
+  return auth;
+}
+
+/** The service's `users` as Better Auth's own table: what the two call differently. */
+const sharedUsers = {
+  modelName: "users",
+  fields: { emailVerified: "email_verified", createdAt: "created_at", updatedAt: "updated_at" },
+};
+
+/** In memory, which needs no driver that has to be compiled; or on the service's own PostgreSQL. */
+function storage(database) {
+  if (database) return new pg.Pool({ connectionString: database, max: 4 });
+  const tables = ["user", "session", "account", "verification", "jwks"];
+  return memoryAdapter(Object.fromEntries(tables.map((table) => [table, []])));
+}
+
+/** The route that many frontends write by hand, because they found no other way to get an HS256 token. */
+export async function bridge(auth, headers, secret) {
+  const session = await auth.api.getSession({ headers });
+  if (!session) return undefined;
+  const { id, email, name } = session.user;
+  const now = Math.floor(Date.now() / 1000);
+  return hs256({ email, name, sub: id, iat: now, exp: now + 900 }, secret);
+}
+
+function hs256(claims, secret, header = {}) {
+  return new SignJWT(claims)
+    .setProtectedHeader({ alg: "HS256", ...header })
+    .sign(new TextEncoder().encode(secret));
+}
+
+/** Ends the life of the signing key, as `rotationInterval` does: the next token is signed by a new one. */
+export async function rotate(auth) {
+  const { adapter } = await auth.$context;
+  for (const { id } of await adapter.findMany({ model: "jwks" })) {
+    const where = [{ field: "id", value: id }];
+    await adapter.update({ model: "jwks", where, update: { expiresAt: new Date(Date.now() - 1000) } });
+  }
+}

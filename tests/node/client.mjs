@@ -1,0 +1,112 @@
+// The typed client against a running service: `client.mjs <service> <user id> <good token> <expired token>`.
+// Ends with 0 and a line when all of it holds.
+
+import assert from "node:assert/strict";
+import { rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+import { clientModule } from "./page.mjs";
+
+const [baseUrl, userId, good, expired] = process.argv.slice(2);
+
+// Outside this folder, so that a copy which is left behind is in nobody's way; what it imports is here.
+const file = join(tmpdir(), `todo-client-${process.pid}.mjs`);
+const here = JSON.stringify(import.meta.resolve("openapi-fetch"));
+await writeFile(file, (await clientModule()).replace('"openapi-fetch"', here));
+const { TodoError, cachedToken, createTodoClient } = await import(pathToFileURL(file)).finally(() => rm(file));
+
+const fails = async (call) => {
+  const error = await call.then(() => assert.fail("a TodoError is expected"), (error) => error);
+  assert.ok(error instanceof TodoError, error);
+  return error;
+};
+
+async function allCallsWork(todo) {
+  assert.deepEqual(await todo.list(), []);
+  const milk = await todo.create({ title: "Milk", description: "2 l", due_date: "2026-01-02" });
+  assert.equal(milk.user_id, userId);
+  assert.equal(milk.due_date, "2026-01-02T00:00:00.000000Z");
+  assert.deepEqual(await todo.get(milk.id), milk);
+  const renamed = await todo.update(milk.id, { title: "Oat milk", description: null });
+  assert.deepEqual([renamed.title, renamed.description, renamed.due_date], ["Oat milk", null, milk.due_date]);
+  assert.equal((await todo.complete(milk.id)).completed, true);
+  assert.equal((await todo.complete(milk.id)).completed, false);
+  assert.equal((await todo.complete(milk.id, true)).completed, true);
+  assert.equal((await todo.complete(milk.id, true)).completed, true);
+  await todo.create({ title: "Apples" });
+  await todo.create({ title: "Bread" });
+  const titles = async (query) => (await todo.list(query)).map(({ title }) => title);
+  assert.deepEqual(await titles({ sort: "title" }), ["Apples", "Bread", "Oat milk"]);
+  assert.deepEqual(await titles({ status: "completed" }), ["Oat milk"]);
+  const pages = [];
+  for await (const page of todo.pages({ sort: "title", limit: 2 })) pages.push(page.map(({ title }) => title));
+  assert.deepEqual(pages, [["Apples", "Bread"], ["Oat milk"]]);
+  for (const { id } of await todo.list()) await todo.remove(id);
+  const gone = await fails(todo.get(milk.id));
+  assert.equal(gone.status, 404);
+  assert.equal(gone.problem.status, 404);
+  assert.ok(gone.problem.detail && gone.requestId);
+}
+
+const mine = createTodoClient({ baseUrl, token: () => good });
+await allCallsWork(mine);
+await allCallsWork(createTodoClient({ baseUrl: `${baseUrl}/`, token: () => good, userId }));
+
+// Bad input has a message for each wrong field, whichever the contract's status for it is.
+for (const [status, contract] of [[400, {}], [422, { userId }]]) {
+  const todo = createTodoClient({ baseUrl, token: () => good, ...contract });
+  const bad = await fails(todo.create({ title: " ", due_date: "tomorrow" }));
+  assert.equal(bad.status, status);
+  assert.deepEqual(Object.keys(bad.errors).sort(), ["due_date", "title"]);
+}
+const other = createTodoClient({ baseUrl, token: () => good, userId: "some/body else" });
+assert.equal((await fails(other.list())).status, 403);
+
+// A refused token is replaced once, and the call is made again where that can do no harm.
+function forgetful() {
+  const asked = [];
+  const token = (refused) => asked.push(refused) && (refused === undefined ? expired : good);
+  return { asked, ...createTodoClient({ baseUrl, token }) };
+}
+const { id } = await mine.create({ title: "Once" });
+for (const call of [
+  (todo) => todo.list(),
+  (todo) => todo.get(id),
+  (todo) => todo.update(id, { title: "Once more" }),
+  (todo) => todo.complete(id, true),
+  (todo) => todo.create({ title: "Twice?" }),
+  (todo) => todo.remove(id),
+]) {
+  const todo = forgetful();
+  await call(todo);
+  assert.deepEqual(todo.asked, [undefined, expired]);
+}
+const flipping = forgetful();
+assert.equal((await fails(flipping.complete(1))).status, 401);
+assert.deepEqual(flipping.asked, [undefined], "a flip is not repeated");
+const hopeless = createTodoClient({ baseUrl, token: () => expired });
+assert.equal((await fails(hopeless.list())).status, 401);
+assert.deepEqual((await mine.list()).map(({ title }) => title), ["Twice?"], "each was done once");
+
+// A token is fetched when it is needed, by one call for all that wait, and again near its end.
+let fetched = 0;
+const tokens = [good, good, expired, good];
+const cached = createTodoClient({ baseUrl, token: cachedToken(async () => tokens[fetched++]) });
+await Promise.all([cached.list(), cached.list(), cached.list()]);
+await cached.list();
+assert.equal(fetched, 1);
+fetched = 2;
+const late = createTodoClient({ baseUrl, token: cachedToken(async () => tokens[fetched++]) });
+await late.list();
+await late.list();
+assert.equal(fetched, 4, "the expired one was replaced, the good one kept");
+
+// What does not come from the service is an error like any other; what does not come at all is fetch's.
+const answers = (response) => createTodoClient({ baseUrl, token: () => good, fetch: async () => response });
+const proxy = await fails(answers(new Response("<h1>Bad Gateway</h1>", { status: 502 })).list());
+assert.deepEqual([proxy.status, proxy.errors], [502, {}]);
+const nowhere = createTodoClient({ baseUrl: "http://127.0.0.1:1", token: () => good });
+await assert.rejects(nowhere.list(), TypeError);
+
+console.log("all of it holds");

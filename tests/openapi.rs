@@ -1,0 +1,305 @@
+//! `/openapi.json`: the same wherever it comes from, true to the routes, and with examples that are right.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::sync::LazyLock;
+
+use serde_json::{Map, Value, json};
+
+use crate::support::{Database, TestApp, cli};
+
+const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+const METHODS: [&str; 7] = ["get", "head", "post", "put", "patch", "delete", "options"];
+
+static TEXT: LazyLock<String> = LazyLock::new(|| {
+    fs::read_to_string(format!("{ROOT}/docs/openapi.json"))
+        .expect("docs/openapi.json; make it with: cargo run -q -- openapi > docs/openapi.json")
+});
+static DOCUMENT: LazyLock<Value> = LazyLock::new(|| serde_json::from_str(&TEXT).expect("JSON"));
+
+/// Every path with its methods, as they stand in `Allow`.
+fn documented() -> BTreeMap<String, Vec<String>> {
+    let methods = |item: &Value| {
+        let mut methods: Vec<_> = item.as_object().unwrap().keys().cloned().collect();
+        methods.retain(|key| METHODS.contains(&&**key));
+        methods
+    };
+    let paths = DOCUMENT["paths"].as_object().unwrap().iter();
+    paths.map(|(path, item)| (path.clone(), methods(item))).collect()
+}
+
+/// Every operation, by method and path.
+pub fn operations() -> BTreeMap<String, &'static Value> {
+    let paths = documented().into_iter();
+    let operations = paths.flat_map(|(path, methods)| {
+        methods.into_iter().map(move |method| {
+            let operation = &DOCUMENT["paths"][&path][&method];
+            (format!("{method} {path}"), operation)
+        })
+    });
+    operations.collect()
+}
+
+#[test]
+fn the_committed_document_is_what_the_subcommand_prints_without_any_configuration() {
+    let folder = tempfile::tempdir().unwrap();
+    for environment in [&[][..], &[("DATABASE_URL", "nonsense"), ("PORT", "nonsense")]] {
+        let printed = cli::run(folder.path(), environment, &["openapi"]).expect_success();
+        let fresh = "make it anew with: cargo run -q -- openapi > docs/openapi.json";
+        assert!(
+            printed.stdout == *TEXT,
+            "docs/openapi.json is not up to date; {fresh}"
+        );
+        assert_eq!(printed.stderr, "");
+    }
+    let left_behind = fs::read_dir(folder.path()).unwrap().count();
+    assert_eq!(left_behind, 0);
+}
+
+on_both_databases!(
+    fn it_is_served_to_everyone_and_kept_by_caches_until_it_changes(app: TestApp) {
+        let answer = app.anonymous().get("/openapi.json").expect(200);
+        assert_eq!(answer.json(), *DOCUMENT);
+        assert_eq!(answer.text(), *TEXT);
+        let tag = answer.header("etag").unwrap();
+        let again = [("if-none-match", tag)];
+        let again = app
+            .anonymous()
+            .request("GET", "/openapi.json", &again, b"")
+            .expect(304);
+        assert_eq!((again.header("etag"), again.text()), (Some(tag), String::new()));
+        let head = app
+            .anonymous()
+            .request("HEAD", "/openapi.json", &[], b"")
+            .expect(200);
+        assert_eq!(head.header("content-length"), Some(&*TEXT.len().to_string()));
+    }
+
+    /// A method that no address has is answered with what the address does have: nothing more, nothing
+    /// less than the document says. An address that is not there would be 404.
+    fn the_documented_paths_and_methods_are_those_of_the_service(app: TestApp) {
+        let ada = app.user("ada");
+        for (path, mut methods) in documented() {
+            let path = path
+                .replace("{user_id}", &ada.id)
+                .replace("{id}", "1")
+                .replace("{file}", "start.js");
+            let answer = ada.request("PROPFIND", &path, &[], b"").expect(405);
+            methods.sort();
+            assert_eq!(answer.list_header("allow"), methods, "{answer}");
+        }
+    }
+);
+
+/// The other way round: no route that the document does not have. Read from the text, for a running
+/// server tells nobody its routes.
+#[test]
+fn every_route_is_documented() {
+    let table = fs::read_to_string(format!("{ROOT}/src/routes.rs")).unwrap();
+    let (table, _) = table
+        .split_once("\nfn at(")
+        .expect("the route table, and then `at`");
+    let (open, api) = table.split_once("web::scope(\"/api\")").expect("a scope");
+    let routes = |text: &str, prefix: &str| -> BTreeSet<String> {
+        let starts = text.split("at(\"").skip(1);
+        let paths = starts.map(|rest| rest.split('"').next().unwrap().replace("{task_id}", "{id}"));
+        paths.map(|path| format!("{prefix}{path}")).collect()
+    };
+    let mut table = routes(open, "");
+    table.extend(routes(api, "/api"));
+    assert!(table.len() > 8, "{table:?}");
+    assert_eq!(table, documented().into_keys().collect());
+}
+
+#[test]
+fn every_operation_has_a_name_of_its_own_and_says_how_it_fails() {
+    let mut names = BTreeSet::new();
+    for (which, operation) in operations() {
+        let name = operation["operationId"].as_str().unwrap();
+        assert!(names.insert(name), "{name} is there twice");
+        assert!(
+            operation["summary"].is_string() && operation["tags"][0].is_string(),
+            "{which}"
+        );
+        let statuses: Vec<&str> = operation["responses"]
+            .as_object()
+            .unwrap()
+            .keys()
+            .map(|s| &**s)
+            .collect();
+        if which.contains("/api/") {
+            for status in ["401", "429", "500", "503"] {
+                assert!(statuses.contains(&status), "{which}: {status}");
+            }
+            assert_eq!(statuses.contains(&"403"), which.contains("{user_id}"), "{which}");
+            assert_eq!(operation.get("security"), None, "{which} needs the token");
+        } else {
+            assert_eq!(operation["security"], json!([]), "{which} needs no token");
+        }
+    }
+}
+
+#[test]
+fn every_reference_leads_somewhere_and_every_component_is_used() {
+    let mut used = BTreeSet::new();
+    walk(&DOCUMENT, "", &mut |at, value| {
+        if let Some(reference) = value.get("$ref").and_then(Value::as_str) {
+            let pointer = reference.strip_prefix('#').unwrap();
+            assert!(DOCUMENT.pointer(pointer).is_some(), "{at}: {reference}");
+            used.insert(pointer.to_owned());
+        }
+    });
+    for (kind, components) in DOCUMENT["components"].as_object().unwrap() {
+        for name in components.as_object().unwrap().keys() {
+            let pointer = format!("/components/{kind}/{name}");
+            // 405 is for methods that have no operation which could refer to it.
+            let used = used.contains(&pointer) || kind == "securitySchemes" || name == "WrongMethod";
+            assert!(used, "{pointer}");
+        }
+    }
+}
+
+/// Wherever something has a schema and examples of it, the examples are right.
+#[test]
+fn every_example_is_valid() {
+    let mut count = 0;
+    walk(&DOCUMENT, "", &mut |at, value| {
+        let Some(object) = value.as_object() else { return };
+        for (schema, example) in examples(object) {
+            count += 1;
+            if let Err(error) = validator(schema).validate(example) {
+                panic!("{at}: {error}\n{example:#}");
+            }
+        }
+    });
+    assert!(count > 45, "only {count} examples were found");
+}
+
+/// The examples that stand in one object, each with its schema.
+fn examples(object: &Map<String, Value>) -> Vec<(&Value, &Value)> {
+    let Some(schema) = object.get("schema") else {
+        // Of a schema itself, they are a list.
+        let schema = object.get("type").or(object.get("anyOf"));
+        let list = object
+            .get("examples")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten();
+        return list.filter_map(|example| Some((schema?, example))).collect();
+    };
+    let named = object.get("examples").and_then(Value::as_object);
+    let named = named
+        .into_iter()
+        .flat_map(Map::values)
+        .map(|example| &example["value"]);
+    object
+        .get("example")
+        .into_iter()
+        .chain(named)
+        .map(|example| (schema, example))
+        .collect()
+}
+
+/// JSON Schema 2020-12 with formats, which is what OpenAPI 3.1 says a schema is.
+fn validator(schema: &Value) -> jsonschema::Validator {
+    let schema = match schema {
+        // An `anyOf` without the object that it stands in.
+        Value::Array(options) => json!({ "anyOf": options }),
+        schema => schema.clone(),
+    };
+    let whole = json!({ "allOf": [schema], "components": DOCUMENT["components"] });
+    let options = jsonschema::draft202012::options().should_validate_formats(true);
+    options.build(&whole).unwrap_or_else(|error| panic!("{error}"))
+}
+
+fn walk(value: &'static Value, at: &str, visit: &mut impl FnMut(&str, &'static Value)) {
+    visit(at, value);
+    match value {
+        Value::Object(members) => {
+            for (name, member) in members {
+                walk(member, &format!("{at}/{name}"), visit);
+            }
+        }
+        Value::Array(items) => items.iter().for_each(|item| walk(item, at, visit)),
+        _ => {}
+    }
+}
+
+/// Which titles and dates the schemas let through is what the service lets through.
+#[test]
+fn the_schemas_draw_the_line_where_the_service_does() {
+    let app = TestApp::start(Database::Sqlite);
+    let ada = app.user("ada");
+    let new_task = validator(&json!({ "$ref": "#/components/schemas/NewTask" }));
+    let longest = "é".repeat(200);
+    let mut bodies = vec![
+        json!({}),
+        json!([]),
+        json!({ "title": null }),
+        json!({ "title": 1 }),
+    ];
+    for title in [
+        "",
+        " ",
+        "\t\n",
+        "\u{85}",
+        "\u{a0}\u{3000}\u{2028}",
+        "\u{1c}",
+        "\u{feff}",
+        "\u{200b}",
+        "a\0",
+        "\0",
+        " a ",
+        "a\n",
+        "\n",
+        "🦀",
+        &longest,
+        &format!("{longest}x"),
+    ] {
+        bodies.push(json!({ "title": title }));
+        bodies.push(json!({ "title": "t", "description": title }));
+    }
+    for description in ["é".repeat(1_000), "é".repeat(1_001)] {
+        bodies.push(json!({ "title": "t", "description": description }));
+    }
+    for due_date in [
+        json!(null),
+        json!(1),
+        json!(""),
+        json!("2026-02-29"),
+        json!("2028-02-29"),
+        json!("2026-1-2"),
+        json!("2026-01-02T03:04:05"),
+        json!("2026-01-02T03:04:05Z"),
+        json!("2026-01-02T03:04:05.123456789+05:30"),
+        json!("2026-01-02T24:00:00Z"),
+        json!("2026-01-02T03:04Z"),
+        json!("2016-12-31T23:59:60Z"),
+        json!("2026-01-02t03:04:05z"),
+        json!("2026-01-02T03:04:05+0530"),
+        json!("2026-01-02T03:04:05 +05:30"),
+        json!("2026-01-02T03:04:05+24:00"),
+        json!("2026-01-02T03:04:05+05:60"),
+        json!("2026-01-02T03:04:05-00:00"),
+        json!("2026-01-02T03:04:05,5Z"),
+        json!("2026-01-02T03:04:05.Z"),
+        json!("2026-01-02T03:04:05.1234567890123456789Z"),
+        json!(" 2026-01-02T03:04:05Z"),
+        json!("2026-01-02T03:04:05Z "),
+        json!("2026-01-02T03:04:61Z"),
+        json!("12026-01-02T03:04:05Z"),
+        json!("-2026-01-02T03:04:05Z"),
+        json!("2026-W01-1"),
+    ] {
+        bodies.push(json!({ "title": "t", "due_date": due_date }));
+    }
+    for completed in [json!(null), json!(0), json!("true"), json!(true)] {
+        bodies.push(json!({ "title": "t", "completed": completed, "unknown": [1] }));
+    }
+    for body in bodies {
+        let answer = ada.post("/api/tasks", body.clone());
+        if new_task.is_valid(&body) != (answer.status == 201) {
+            eprintln!("DIFF {body} {}", answer.status)
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! A cursor is opaque: what did not come in a link for the same list is bad input.
+
+use serde_json::json;
+
+use super::{SORTS, cursor_of, next};
+use crate::support::{Actor, CONTRACTS, Contract};
+
+/// Nine tasks, so that every filter has more than one page of two.
+fn prepare(user: &Actor) {
+    for number in 0..9 {
+        user.creates(json!({
+            "title": format!("task {number}"),
+            "due_date": (number % 2 == 0).then_some("2026-05-01"),
+            "completed": number % 3 == 0,
+        }));
+    }
+}
+
+fn first_cursor(user: &Actor, contract: Contract, query: &str) -> String {
+    let answer = user.get(&format!("{}?{query}&limit=2", contract.tasks(user)));
+    cursor_of(&next(&answer.expect(200)).expect("a next page"))
+}
+
+fn path(user: &Actor, contract: Contract, query: &str, cursor: &str) -> String {
+    format!("{}?{query}&limit=2&cursor={cursor}", contract.tasks(user))
+}
+
+#[track_caller]
+fn assert_refused(user: &Actor, contract: Contract, query: &str, cursor: &str) {
+    let answer = user.get(&path(user, contract, query, cursor));
+    answer.assert_bad_fields(contract, &["cursor"]);
+}
+
+on_both_databases!(
+    fn a_cursor_changed_at_any_place_is_refused(app: TestApp) {
+        let ada = app.user("ada");
+        prepare(&ada);
+        for contract in CONTRACTS {
+            for sort in SORTS {
+                let query = format!("sort={sort}&status=all");
+                let cursor = first_cursor(&ada, contract, &query);
+                for at in 0..cursor.len() {
+                    // The neighbour in the alphabet: in base64 it often differs in one bit only.
+                    let changed = match cursor.as_bytes()[at] {
+                        b'z' | b'Z' | b'9' | b'-' | b'_' | b'%' => b'A',
+                        byte => byte + 1,
+                    };
+                    let mut bytes = cursor.clone().into_bytes();
+                    bytes[at] = changed;
+                    let changed = String::from_utf8(bytes).unwrap();
+                    assert_refused(&ada, contract, &query, &changed);
+                }
+            }
+        }
+    }
+
+    fn a_cursor_cut_short_or_made_longer_is_refused(app: TestApp) {
+        let ada = app.user("ada");
+        prepare(&ada);
+        for contract in CONTRACTS {
+            for sort in SORTS {
+                let query = format!("sort={sort}&status=all");
+                let cursor = first_cursor(&ada, contract, &query);
+                for length in [0, 1, 2, 3, 4, cursor.len() / 2, cursor.len() - 1] {
+                    assert_refused(&ada, contract, &query, &cursor[..length]);
+                }
+                for more in ["A", "AAAA", "%3D", "%00", "%20", "."] {
+                    assert_refused(&ada, contract, &query, &format!("{cursor}{more}"));
+                }
+                assert_refused(&ada, contract, &query, &cursor.repeat(2));
+            }
+        }
+    }
+
+    fn a_cursor_that_somebody_made_up_is_refused(app: TestApp) {
+        let ada = app.user("ada");
+        prepare(&ada);
+        let long = "A".repeat(4_000);
+        for contract in CONTRACTS {
+            for cursor in [
+                "x",
+                "1",
+                "-1",
+                "null",
+                "2026-01-01T00:00:00Z",
+                "%FF%FE",
+                "%F0%9F%98%80",
+                "'%20OR%20'1'='1",
+                "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+                "eyJpZCI6MX0",
+                &long,
+            ] {
+                for sort in SORTS {
+                    let query = format!("sort={sort}");
+                    assert_refused(&ada, contract, &query, cursor);
+                }
+            }
+        }
+    }
+
+    fn a_cursor_of_another_sort_is_refused(app: TestApp) {
+        let ada = app.user("ada");
+        prepare(&ada);
+        for contract in CONTRACTS {
+            for sort in SORTS {
+                let cursor = first_cursor(&ada, contract, &format!("sort={sort}"));
+                for other in SORTS.into_iter().filter(|other| *other != sort) {
+                    assert_refused(&ada, contract, &format!("sort={other}"), &cursor);
+                }
+                // What is meant stays the same when it is not said.
+                if sort == "created" {
+                    ada.get(&path(&ada, contract, "status=all", &cursor)).expect(200);
+                } else {
+                    assert_refused(&ada, contract, "status=all", &cursor);
+                }
+            }
+        }
+    }
+
+    fn a_cursor_of_another_filter_is_refused(app: TestApp) {
+        let ada = app.user("ada");
+        prepare(&ada);
+        for contract in CONTRACTS {
+            for sort in SORTS {
+                let query = |status| format!("sort={sort}&status={status}");
+                for status in super::STATUSES {
+                    let cursor = first_cursor(&ada, contract, &query(status));
+                    for other in super::STATUSES.into_iter().filter(|other| *other != status) {
+                        assert_refused(&ada, contract, &query(other), &cursor);
+                    }
+                }
+            }
+        }
+    }
+
+    fn a_cursor_of_another_user_is_refused(app: TestApp) {
+        let ada = app.user("ada");
+        let bob = app.user("bob");
+        prepare(&ada);
+        prepare(&bob);
+        for contract in CONTRACTS {
+            for sort in SORTS {
+                let query = format!("sort={sort}");
+                let cursor = first_cursor(&ada, contract, &query);
+                assert_refused(&bob, contract, &query, &cursor);
+                ada.get(&path(&ada, contract, &query, &cursor)).expect(200);
+            }
+        }
+    }
+
+    fn a_wrong_cursor_is_named_beside_what_else_is_wrong(app: TestApp) {
+        let ada = app.user("ada");
+        for contract in CONTRACTS {
+            let answer = ada.get(&format!("{}?cursor=x&limit=5&sort=y", contract.tasks(&ada)));
+            answer.assert_bad_fields(contract, &["cursor", "sort"]);
+        }
+    }
+);

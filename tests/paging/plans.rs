@@ -1,0 +1,123 @@
+//! What a database makes of the lists that it is asked for.
+
+use diesel::prelude::*;
+use diesel::sql_types::Text;
+use serde_json::Value;
+
+use crate::support::TestApp;
+use crate::support::database::Connection;
+use crate::support::postgres::Cluster;
+
+/// The last page that PostgreSQL was asked for, read off its log.
+#[derive(Debug)]
+pub struct LastList {
+    statement: String,
+    parameters: Vec<String>,
+}
+
+impl LastList {
+    #[track_caller]
+    pub fn of(app: &TestApp) -> Self {
+        let marker = format!("<{}> ", app.name());
+        let log = Cluster::get().log();
+        let lines = log.lines().filter_map(|line| Some(line.split_once(&marker)?.1));
+        // A line with the statement, and below it one with its parameters.
+        let mut statement = None;
+        let mut last = None;
+        for line in lines {
+            if let Some(parameters) = line.strip_prefix("DETAIL:  ") {
+                last = statement.take().map(|found| (found, parameters)).or(last);
+            } else if let Some(execute) = line.strip_prefix("LOG:  execute ") {
+                let (_, sql) = execute.split_once(": ").expect("execute <name>: <statement>");
+                statement = sql.contains(" LIMIT ").then(|| sql.to_owned());
+            }
+        }
+        let (statement, parameters) = last.expect("a list in the server's log");
+        let (_, parameters) = parameters
+            .split_once(": ")
+            .expect("parameters: $1 = 'x', $2 = 'y'");
+        let values = parameters
+            .split(", $")
+            .map(|parameter| parameter.split_once(" = ").expect("a value").1.to_owned());
+        Self {
+            statement,
+            parameters: values.collect(),
+        }
+    }
+
+    fn sql(&self, write: impl Fn(&str) -> String) -> String {
+        let mut sql = self.statement.clone();
+        // From the last one on, for `$1` is the beginning of `$10` too.
+        for (at, value) in self.parameters.iter().enumerate().rev() {
+            sql = sql.replace(&format!("${}", at + 1), &write(value));
+        }
+        sql
+    }
+}
+
+/// `'2026-01-01 00:00:00+00'`: in a COALESCE with another text, nothing else would say what it is.
+fn is_time(value: &str) -> bool {
+    let bytes = value.as_bytes();
+    bytes.len() > 20 && bytes[5] == b'-' && bytes[8] == b'-' && bytes[11] == b' '
+}
+
+#[derive(Debug)]
+pub struct Plan(Value);
+
+pub fn plan_in_postgres(app: &TestApp, list: &LastList) -> Plan {
+    let sql = list.sql(|value| match is_time(value) {
+        true => format!("timestamptz {value}"),
+        false => value.to_owned(),
+    });
+    // EXPLAIN is nothing that a query could select from; a function's rows are.
+    app.execute(
+        "CREATE OR REPLACE FUNCTION lines_of(query text) RETURNS SETOF text LANGUAGE plpgsql AS $f$ \
+         DECLARE line text; \
+         BEGIN FOR line IN EXECUTE query LOOP RETURN NEXT line; END LOOP; END $f$",
+    );
+    let lines = app.values(&format!(
+        "SELECT lines_of($q$EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {sql}$q$)"
+    ));
+    let text: String = lines.into_iter().flatten().collect();
+    let plan: Value = serde_json::from_str(&text).unwrap();
+    Plan(plan[0]["Plan"].clone())
+}
+
+impl Plan {
+    /// A property of every node that has it.
+    pub fn all(&self, property: &str) -> Vec<String> {
+        fn collect(node: &Value, property: &str, found: &mut Vec<String>) {
+            found.extend(node[property].as_str().map(str::to_owned));
+            for child in node["Plans"].as_array().into_iter().flatten() {
+                collect(child, property, found);
+            }
+        }
+        let mut found = Vec::new();
+        collect(&self.0, property, &mut found);
+        assert!(!found.is_empty(), "no {property} in {self:?}");
+        found
+    }
+
+    /// How many blocks were looked at, wherever they were. The root's figures hold all others.
+    pub fn blocks(&self) -> u64 {
+        let blocks = |property: &str| self.0[property].as_u64().expect("a number of blocks");
+        blocks("Shared Hit Blocks") + blocks("Shared Read Blocks")
+    }
+}
+
+pub fn plan_in_sqlite(app: &TestApp, list: &LastList) -> Vec<String> {
+    #[derive(QueryableByName)]
+    struct Step {
+        #[diesel(sql_type = Text)]
+        detail: String,
+    }
+
+    let Connection::Sqlite(mut connection) = app.connect() else {
+        panic!("a SQLite database")
+    };
+    let sql = list.sql(str::to_owned);
+    let steps: Vec<Step> = diesel::sql_query(format!("EXPLAIN QUERY PLAN {sql}"))
+        .load(&mut connection)
+        .unwrap_or_else(|error| panic!("{error}: {sql}"));
+    steps.into_iter().map(|step| step.detail).collect()
+}

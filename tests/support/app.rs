@@ -1,0 +1,252 @@
+//! A running service for one test: a process and a database of its own, or a deployment.
+
+use std::ops::Deref;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use super::actor::{Actor, Target};
+use super::cli;
+use super::database::{Database, OwnDatabase};
+use super::deployment::deployment;
+use super::process::{Process, Said};
+use super::{random, wait};
+
+/// Valid base64 as well, for the tests of what a secret must not be confused with.
+pub const SECRET: &str = "dGhlIHRlc3Qgc3VpdGUncyBzZWNyZXQsIG5vYm9keSBlbHNlJ3M=";
+
+pub struct TestApp {
+    target: Arc<Target>,
+    suffix: String,
+    own: Option<Own>,
+}
+
+/// What a test has for itself when the suite is not pointed at a deployment. Fields are dropped in
+/// this order: the process ends before its folder and its database go.
+struct Own {
+    process: Process,
+    environment: Vec<(String, String)>,
+    folder: TempDir,
+    database: Arc<OwnDatabase>,
+}
+
+impl TestApp {
+    pub fn start(database: Database) -> Self {
+        match deployment() {
+            None => Self::builder(database).start(),
+            Some(deployment) => Self {
+                target: Target::new(deployment.base_urls, deployment.secret),
+                suffix: random::suffix(),
+                own: None,
+            },
+        }
+    }
+
+    pub fn builder(database: Database) -> Builder {
+        Builder::on(Arc::new(OwnDatabase::create(database)))
+    }
+
+    pub fn anonymous(&self) -> Actor {
+        Actor::anonymous(Arc::clone(&self.target))
+    }
+
+    /// The same user for the same name, and another one in every other test.
+    pub fn user(&self, name: &str) -> Actor {
+        self.user_with_id(&format!("{name}-{}", self.suffix))
+    }
+
+    /// For ids that matter by themselves; never the same one in two tests.
+    pub fn user_with_id(&self, id: &str) -> Actor {
+        Actor::user(Arc::clone(&self.target), id)
+    }
+
+    /// A name that no other test uses.
+    pub fn unique(&self, name: &str) -> String {
+        format!("{name}-{}", self.suffix)
+    }
+
+    pub fn target(&self) -> &Arc<Target> {
+        &self.target
+    }
+
+    pub fn base_url(&self) -> &str {
+        self.target.base_url()
+    }
+
+    pub fn secret(&self) -> &str {
+        &self.target.secret
+    }
+
+    /// Everything that the process has written so far, on both streams.
+    pub fn log(&self) -> String {
+        let Said { stdout, stderr } = self.said();
+        format!("{stdout}{stderr}")
+    }
+
+    pub fn said(&self) -> Said {
+        self.own().process.said()
+    }
+
+    pub fn database(&self) -> &Arc<OwnDatabase> {
+        &self.own().database
+    }
+
+    /// The process's working directory.
+    pub fn folder(&self) -> &Path {
+        self.own().folder.path()
+    }
+
+    /// Ends the process as an orchestrator does; whether it ended well.
+    pub fn stop(&mut self) -> bool {
+        let process = &mut self.own_mut().process;
+        process.terminate();
+        process
+            .wait(Duration::from_secs(10))
+            .is_some_and(|status| status.success())
+    }
+
+    /// Ends it without any warning.
+    pub fn kill(&mut self) {
+        self.own_mut().process.kill();
+    }
+
+    /// For what no other method does to it: other signals, other limits.
+    pub fn process(&mut self) -> &mut Process {
+        &mut self.own_mut().process
+    }
+
+    /// Another process with the same folder, environment and database. Actors made before it point
+    /// at the old port: make them again.
+    pub fn restart(&mut self) {
+        self.stop();
+        let own = self.own_mut();
+        let (process, base_url) = launch(own.folder.path(), &own.environment);
+        own.process = process;
+        self.target = Target::new(vec![base_url], self.target.secret.clone());
+    }
+
+    fn own(&self) -> &Own {
+        self.own
+            .as_ref()
+            .expect("only for tests with a process of their own")
+    }
+
+    fn own_mut(&mut self) -> &mut Own {
+        self.own
+            .as_mut()
+            .expect("only for tests with a process of their own")
+    }
+}
+
+/// `app.execute(sql)` and its like go to the database behind the service's back.
+impl Deref for TestApp {
+    type Target = OwnDatabase;
+
+    fn deref(&self) -> &OwnDatabase {
+        self.database()
+    }
+}
+
+impl Drop for TestApp {
+    fn drop(&mut self) {
+        if std::thread::panicking()
+            && let Some(own) = &self.own
+        {
+            let said = own.process.said();
+            eprintln!("--- the service said:\n{}{}---", said.stdout, said.stderr);
+        }
+    }
+}
+
+pub struct Builder {
+    database: Arc<OwnDatabase>,
+    environment: Vec<(String, String)>,
+}
+
+impl Builder {
+    /// One more process on a database that is there already.
+    pub fn on(database: Arc<OwnDatabase>) -> Self {
+        let environment = vec![
+            ("HOST".to_owned(), "127.0.0.1".to_owned()),
+            ("PORT".to_owned(), "0".to_owned()),
+            ("DATABASE_URL".to_owned(), database.url.clone()),
+            ("BETTER_AUTH_SECRET".to_owned(), SECRET.to_owned()),
+        ];
+        Self {
+            database,
+            environment,
+        }
+    }
+
+    pub fn env(mut self, name: &str, value: &str) -> Self {
+        self.environment.retain(|(other, _)| other != name);
+        self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    pub fn start(self) -> TestApp {
+        let folder = tempfile::tempdir().unwrap();
+        let (process, base_url) = launch(folder.path(), &self.environment);
+        let secret = self
+            .environment
+            .iter()
+            .find(|(name, _)| name == "BETTER_AUTH_SECRET");
+        let secret = secret.map(|(_, value)| value.clone()).unwrap_or_default();
+        TestApp {
+            target: Target::new(vec![base_url], secret),
+            suffix: random::suffix(),
+            own: Some(Own {
+                process,
+                environment: self.environment,
+                folder,
+                database: self.database,
+            }),
+        }
+    }
+}
+
+/// Starts the binary and waits until it serves: its base URL.
+pub fn launch(folder: &Path, environment: &[(String, String)]) -> (Process, String) {
+    let mut command = cli::command(folder);
+    command.envs(environment.iter().map(|(name, value)| (name, value)));
+    let mut process = Process::spawn(command);
+    // Generous: other tests keep the processors busy.
+    let base_url = wait::until(Duration::from_secs(20), || {
+        let said = process.said();
+        if let Some(url) = announced(&said.stdout).or_else(|| announced(&said.stderr)) {
+            return Some(Ok(url));
+        }
+        process.ended().map(Err)
+    });
+    let base_url = match base_url {
+        Some(Ok(url)) => url,
+        Some(Err(status)) => {
+            process.wait(Duration::from_secs(1));
+            let Said { stdout, stderr } = process.said();
+            panic!("the service ended at once ({status})\n{stdout}{stderr}");
+        }
+        None => {
+            let Said { stdout, stderr } = process.said();
+            panic!("the service does not say where it listens\n{stdout}{stderr}");
+        }
+    };
+    let probe = Actor::anonymous(Target::new(vec![base_url.clone()], String::new()));
+    let alive = || probe.try_get("/livez").filter(|response| response.status == 200);
+    if wait::until(Duration::from_secs(20), alive).is_none() {
+        let Said { stdout, stderr } = process.said();
+        panic!("the service does not answer on {base_url}\n{stdout}{stderr}");
+    }
+    (process, base_url)
+}
+
+/// The first `http://127.0.0.1:<port>` in a text, once the text goes on behind it.
+fn announced(said: &str) -> Option<String> {
+    const START: &str = "http://127.0.0.1:";
+    said.match_indices(START).find_map(|(at, _)| {
+        let rest = &said[at + START.len()..];
+        let end = rest.find(|c: char| !c.is_ascii_digit())?;
+        (end > 0).then(|| format!("{START}{}", &rest[..end]))
+    })
+}

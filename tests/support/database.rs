@@ -1,0 +1,173 @@
+//! A database of one test's own, and a way to look into it behind the service's back.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use diesel::Connection as _;
+use diesel::connection::SimpleConnection;
+use diesel::prelude::*;
+use diesel::sql_types::{Nullable, Text};
+use tempfile::TempDir;
+
+use super::postgres::{self, Cluster};
+use super::random;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Database {
+    Sqlite,
+    Postgres,
+}
+
+/// Created empty, and dropped at the end.
+pub struct OwnDatabase {
+    pub kind: Database,
+    pub url: String,
+    place: Place,
+}
+
+enum Place {
+    /// The folder, deleted with this value.
+    Sqlite(TempDir),
+    /// The database's name.
+    Postgres(String),
+    /// The port of a server that goes away with everything in it.
+    OwnServer(u16),
+}
+
+/// In the URL of every PostgreSQL database of the tests: no log may ever have it.
+pub const DATABASE_PASSWORD: &str = "pa55word-of-the-database";
+
+pub enum Connection {
+    Sqlite(SqliteConnection),
+    Postgres(PgConnection),
+}
+
+impl OwnDatabase {
+    pub fn create(kind: Database) -> Self {
+        match kind {
+            Database::Sqlite => Self::sqlite_in(tempfile::tempdir().unwrap()),
+            Database::Postgres => {
+                static CREATED: AtomicU32 = AtomicU32::new(0);
+                let number = CREATED.fetch_add(1, Ordering::Relaxed);
+                let name = format!("t_{}_{number}_{}", std::process::id(), random::suffix());
+                let cluster = Cluster::get();
+                cluster
+                    .connect("postgres")
+                    .batch_execute(&format!("CREATE DATABASE {name}"))
+                    .unwrap();
+                let url = cluster.url(&name, DATABASE_PASSWORD);
+                Self {
+                    kind,
+                    url,
+                    place: Place::Postgres(name),
+                }
+            }
+        }
+    }
+
+    /// A SQLite file in a folder of the test's choice, which is deleted with this value.
+    pub fn sqlite_in(folder: TempDir) -> Self {
+        Self {
+            kind: Database::Sqlite,
+            url: format!("sqlite://{}/todo.db", folder.path().display()),
+            place: Place::Sqlite(folder),
+        }
+    }
+
+    /// The database `postgres` of a server that is the test's own. `url` is the service's way there,
+    /// which may lead through a pooler.
+    pub fn of_server(url: String, port: u16) -> Self {
+        Self {
+            kind: Database::Postgres,
+            url,
+            place: Place::OwnServer(port),
+        }
+    }
+
+    /// The name under which PostgreSQL knows it.
+    pub fn name(&self) -> &str {
+        match &self.place {
+            Place::Postgres(name) => name,
+            Place::OwnServer(_) => "postgres",
+            Place::Sqlite(_) => panic!("SQLite has files, not names"),
+        }
+    }
+
+    pub fn connect(&self) -> Connection {
+        match &self.place {
+            Place::Postgres(name) => Connection::Postgres(Cluster::get().connect(name)),
+            Place::OwnServer(port) => {
+                let connection = postgres::connect(*port, self.name());
+                Connection::Postgres(connection.expect("the test's own PostgreSQL answers"))
+            }
+            Place::Sqlite(folder) => {
+                let path = folder.path().join("todo.db");
+                let mut connection = SqliteConnection::establish(path.to_str().unwrap()).unwrap();
+                connection
+                    .batch_execute("PRAGMA busy_timeout = 10000; PRAGMA foreign_keys = ON")
+                    .unwrap();
+                Connection::Sqlite(connection)
+            }
+        }
+    }
+
+    /// Runs statements, as another program on the same database would.
+    #[track_caller]
+    pub fn execute(&self, sql: &str) {
+        self.connect().execute(sql);
+    }
+
+    /// The only column of a query, as text.
+    #[track_caller]
+    pub fn values(&self, sql: &str) -> Vec<Option<String>> {
+        self.connect().values(sql)
+    }
+
+    /// The only column of the only row of a query; `None` stands for NULL.
+    #[track_caller]
+    pub fn value(&self, sql: &str) -> Option<String> {
+        let mut values = self.values(sql);
+        assert_eq!(values.len(), 1, "{sql}: one row expected, got {values:?}");
+        values.remove(0)
+    }
+}
+
+impl Connection {
+    #[track_caller]
+    pub fn execute(&mut self, sql: &str) {
+        let result = match self {
+            Self::Sqlite(connection) => connection.batch_execute(sql),
+            Self::Postgres(connection) => connection.batch_execute(sql),
+        };
+        result.unwrap_or_else(|error| panic!("{sql}: {error}"));
+    }
+
+    #[track_caller]
+    pub fn values(&mut self, sql: &str) -> Vec<Option<String>> {
+        #[derive(QueryableByName)]
+        struct Row {
+            #[diesel(sql_type = Nullable<Text>)]
+            value: Option<String>,
+        }
+
+        let query = diesel::sql_query(format!(
+            "WITH q(value) AS ({sql}) SELECT CAST(value AS TEXT) AS value FROM q"
+        ));
+        let rows: QueryResult<Vec<Row>> = match self {
+            Self::Sqlite(connection) => query.load(connection),
+            Self::Postgres(connection) => query.load(connection),
+        };
+        let rows = rows.unwrap_or_else(|error| panic!("{sql}: {error}"));
+        rows.into_iter().map(|row| row.value).collect()
+    }
+}
+
+impl Drop for OwnDatabase {
+    fn drop(&mut self) {
+        if let Place::Postgres(name) = &self.place {
+            // A panic here would hide the one that a test failed with.
+            let _ = Cluster::get()
+                .connect("postgres")
+                .batch_execute(&format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"));
+        }
+    }
+}

@@ -1,0 +1,29 @@
+//! The harness: servers, databases, callers and what every answer must look like.
+//!
+//! A test starts with a [`TestApp`], speaks through an [`Actor`] and reads a [`Response`].
+
+#[macro_use]
+mod macros;
+
+pub mod actor;
+pub mod app;
+pub mod cli;
+pub mod contract;
+pub mod database;
+pub mod deployment;
+pub mod postgres;
+pub mod problem;
+pub mod process;
+pub mod random;
+pub mod raw;
+pub mod response;
+pub mod statements;
+pub mod task;
+pub mod token;
+pub mod wait;
+
+pub use actor::Actor;
+pub use app::TestApp;
+pub use contract::{CONTRACTS, Contract};
+pub use database::{Database, OwnDatabase};
+pub use response::Response;

@@ -1,0 +1,291 @@
+//! One private PostgreSQL for all tests of this checkout, in as many processes as there are.
+//!
+//! The first test process that needs it starts it from the machine's server binaries; the others
+//! find it running. Nobody stops it: a detached watchdog does, when the last user is gone. That
+//! holds under `cargo test` (threads of one process), under `cargo nextest` (a process per test) and
+//! after a run that was killed.
+
+use std::fs::{self, File};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::net::TcpListener;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+use std::time::Duration;
+use std::{env, thread};
+
+use diesel::prelude::*;
+use diesel::sql_types::Text;
+
+use super::wait;
+
+pub struct Cluster {
+    pub port: u16,
+    home: PathBuf,
+    /// Held, not read: the lock on it is what keeps the server running.
+    _in_use: File,
+}
+
+impl Cluster {
+    /// The server of this checkout, started when it does not run yet.
+    pub fn get() -> &'static Self {
+        static CLUSTER: OnceLock<Result<Cluster, String>> = OnceLock::new();
+        match CLUSTER.get_or_init(Self::join) {
+            Ok(cluster) => cluster,
+            Err(reason) => panic!("{reason}"),
+        }
+    }
+
+    /// Trust authentication ignores the password: it is there to be looked for in the log.
+    pub fn url(&self, database: &str, password: &str) -> String {
+        format!(
+            "postgres://postgres:{password}@127.0.0.1:{}/{database}",
+            self.port
+        )
+    }
+
+    pub fn connect(&self, database: &str) -> PgConnection {
+        connect(self.port, database).expect("the tests' PostgreSQL answers")
+    }
+
+    /// Everything that the server has logged so far; each line has its database as `<name>`.
+    pub fn log(&self) -> String {
+        String::from_utf8_lossy(&fs::read(self.home.join("server/log")).unwrap()).into_owned()
+    }
+
+    fn join() -> Result<Self, String> {
+        let home = home();
+        fs::create_dir_all(&home).map_err(|error| format!("{}: {error}", home.display()))?;
+        let starting = lock_file(&home, "starting.lock");
+        starting.lock().unwrap();
+        let in_use = lock_file(&home, "in-use.lock");
+        in_use.lock_shared().unwrap();
+        let binaries = Binaries::find()?;
+        let port = match running(&home) {
+            Some(port) => port,
+            None => start(&home, &binaries)?,
+        };
+        ensure_watchdog(&home, &binaries);
+        Ok(Self {
+            port,
+            home,
+            _in_use: in_use,
+        })
+    }
+}
+
+/// One folder for each user and checkout, so that neither ever meets the other's server.
+fn home() -> PathBuf {
+    let uid = fs::metadata("/proc/self").unwrap().uid();
+    let mut hasher = DefaultHasher::new();
+    env!("CARGO_MANIFEST_DIR").hash(&mut hasher);
+    // Short: a Unix socket lies below it, and its path may have 107 bytes.
+    env::temp_dir().join(format!("todo-backend-{uid}-{:08x}", hasher.finish() as u32))
+}
+
+fn lock_file(home: &Path, name: &str) -> File {
+    let path = home.join(name);
+    File::options()
+        .create(true)
+        .append(true)
+        .open(&path)
+        .unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+pub fn connect(port: u16, database: &str) -> ConnectionResult<PgConnection> {
+    PgConnection::establish(&format!(
+        "postgres://postgres@127.0.0.1:{port}/{database}?connect_timeout=5"
+    ))
+}
+
+/// The port of a server that runs on our data; a pid file alone may be a dead server's.
+fn running(home: &Path) -> Option<u16> {
+    #[derive(QueryableByName)]
+    struct Setting {
+        #[diesel(sql_type = Text)]
+        value: String,
+    }
+
+    let data = home.join("server/data");
+    let pid_file = fs::read_to_string(data.join("postmaster.pid")).ok()?;
+    let port = pid_file.lines().nth(3)?.trim().parse().ok()?;
+    let mut connection = connect(port, "postgres").ok()?;
+    let setting: Setting = diesel::sql_query("SELECT current_setting('data_directory') AS value")
+        .get_result(&mut connection)
+        .ok()?;
+    (Path::new(&setting.value) == data).then_some(port)
+}
+
+fn start(home: &Path, binaries: &Binaries) -> Result<u16, String> {
+    let server = home.join("server");
+    if server.exists() {
+        // What a killed run left. Its data are of no use to anybody.
+        let _ = binaries.stop(home).output();
+        fs::remove_dir_all(&server).map_err(|error| format!("{}: {error}", server.display()))?;
+    }
+    fs::create_dir(&server).map_err(|error| format!("{}: {error}", server.display()))?;
+    if is_root() {
+        run(Command::new("chown").arg("postgres:").arg(&server))?;
+    }
+    let data = server.join("data");
+    let mut initdb = binaries.command("initdb");
+    initdb.args([
+        "-A",
+        "trust",
+        "-U",
+        "postgres",
+        "-E",
+        "UTF8",
+        "--locale=C.UTF-8",
+        "--no-sync",
+    ]);
+    run(initdb.arg("-D").arg(&data))?;
+
+    let mut failure = String::new();
+    for _ in 0..5 {
+        // Somebody may take the port between this and the start: then the next one.
+        let port = TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap()
+            .port();
+        let options = format!(
+            "-p {port} -k '{}' -c listen_addresses=127.0.0.1 -c max_connections=400 \
+             -c shared_buffers=128MB -c fsync=off -c full_page_writes=off \
+             -c synchronous_commit=off -c log_statement=none -c log_line_prefix='%m [%p] <%d> '",
+            server.display()
+        );
+        let mut pg_ctl = binaries.command("pg_ctl");
+        pg_ctl.arg("-D").arg(&data).arg("-l").arg(server.join("log"));
+        match run(pg_ctl.args(["-w", "-t", "60", "-o", &options, "start"])) {
+            Ok(()) => return Ok(port),
+            Err(reason) => failure = reason,
+        }
+    }
+    let log = fs::read_to_string(server.join("log")).unwrap_or_default();
+    Err(format!(
+        "PostgreSQL for the tests does not start: {failure}\n{log}"
+    ))
+}
+
+fn ensure_watchdog(home: &Path, binaries: &Binaries) {
+    let lock = lock_file(home, "watchdog.lock");
+    if lock.try_lock().is_err() {
+        return;
+    }
+    let script = home.join("watchdog.sh");
+    fs::write(&script, include_str!("watchdog.sh")).unwrap();
+    let stop = binaries.stop(home);
+    // In a session of its own, without our streams: it outlives us, and no runner waits for it.
+    Command::new("setsid")
+        .args(["--fork", "sh"])
+        .arg(script)
+        .arg(home)
+        .arg(stop.get_program())
+        .args(stop.get_args())
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .expect("setsid starts the watchdog");
+    lock.unlock().unwrap();
+    let taken = || lock_is_taken(&lock).then_some(());
+    wait::until(Duration::from_secs(5), taken).expect("the watchdog takes its lock");
+}
+
+fn lock_is_taken(lock: &File) -> bool {
+    let taken = lock.try_lock().is_err();
+    if !taken {
+        lock.unlock().unwrap();
+        // Leaves the watchdog, which waits for it, a moment to get it.
+        thread::sleep(Duration::from_millis(20));
+    }
+    taken
+}
+
+/// Where `initdb`, `pg_ctl` and `postgres` are.
+pub struct Binaries(PathBuf);
+
+impl Binaries {
+    pub fn find() -> Result<Self, String> {
+        let folders = [Self::named(), Self::newest_of_debian(), Self::of_pg_config()];
+        let found = folders
+            .into_iter()
+            .flatten()
+            .find(|folder| folder.join("initdb").is_file());
+        found.map(Self).ok_or_else(|| {
+            "These tests need PostgreSQL's server binaries, and there are none on this machine. \
+             Install them with `apt-get install postgresql`, or set POSTGRES_BIN to the folder \
+             that holds `initdb`."
+                .to_owned()
+        })
+    }
+
+    fn named() -> Option<PathBuf> {
+        env::var_os("POSTGRES_BIN").map(PathBuf::from)
+    }
+
+    fn newest_of_debian() -> Option<PathBuf> {
+        let versions = fs::read_dir("/usr/lib/postgresql").ok()?.flatten();
+        let versions = versions.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+        let newest: u32 = versions.max()?;
+        Some(PathBuf::from(format!("/usr/lib/postgresql/{newest}/bin")))
+    }
+
+    fn of_pg_config() -> Option<PathBuf> {
+        let output = Command::new("pg_config").arg("--bindir").output().ok()?;
+        Some(PathBuf::from(String::from_utf8(output.stdout).ok()?.trim()))
+    }
+
+    /// PostgreSQL refuses to run as root, which is who runs tests in a container.
+    pub fn command(&self, program: &str) -> Command {
+        let program = self.0.join(program);
+        let mut command = if is_root() {
+            let mut command = Command::new("setpriv");
+            command
+                .args(["--reuid=postgres", "--regid=postgres", "--init-groups"])
+                .arg(program);
+            command
+        } else {
+            Command::new(program)
+        };
+        command.current_dir("/");
+        command
+    }
+
+    fn stop(&self, home: &Path) -> Command {
+        let mut command = self.command("pg_ctl");
+        command
+            .arg("-D")
+            .arg(home.join("server/data"))
+            .args(["-m", "immediate", "-w", "stop"]);
+        command
+    }
+}
+
+pub fn is_root() -> bool {
+    fs::metadata("/proc/self").unwrap().uid() == 0
+}
+
+/// Runs to the end. The streams go to a file: a server that inherits a pipe keeps it open for good.
+pub fn run(command: &mut Command) -> Result<(), String> {
+    let output = tempfile::tempfile().unwrap();
+    let status = command
+        .stdin(Stdio::null())
+        .stdout(output.try_clone().unwrap())
+        .stderr(output.try_clone().unwrap())
+        .status()
+        .map_err(|error| format!("{command:?}: {error}"))?;
+    if status.success() {
+        return Ok(());
+    }
+    let mut said = String::new();
+    use std::io::{Read, Seek};
+    let mut output = output;
+    output
+        .rewind()
+        .and_then(|()| output.read_to_string(&mut said))
+        .unwrap();
+    Err(format!("{command:?}: {status}\n{said}"))
+}

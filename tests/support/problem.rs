@@ -1,0 +1,86 @@
+//! Every promise about errors in one place: an error that keeps all but one of them is wrong.
+
+use serde_json::Value;
+
+use super::{Contract, Response};
+
+impl Response {
+    /// An RFC 9457 problem with this status, and everything that is promised of each.
+    #[track_caller]
+    pub fn assert_problem(&self, status: u16) -> Value {
+        assert_eq!(self.status, status, "{self}");
+        assert_eq!(
+            self.header("content-type"),
+            Some("application/problem+json"),
+            "{self}"
+        );
+        let problem: Value =
+            serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {self}"));
+        let text = |member: &str| {
+            let value = problem[member].as_str();
+            value
+                .unwrap_or_else(|| panic!("`{member}` is no string: {self}"))
+                .to_owned()
+        };
+        assert!(!text("type").is_empty(), "{self}");
+        assert!(!text("title").is_empty(), "{self}");
+        assert_eq!(problem["status"], status, "{self}");
+        assert_eq!(text("request_id"), self.request_id(), "{self}");
+        assert!(is_a_plain_sentence(&text("detail")), "no plain sentence: {self}");
+        problem
+    }
+
+    /// A problem that says 401 the way a bearer scheme does.
+    #[track_caller]
+    pub fn assert_unauthorized(&self) {
+        self.assert_problem(401);
+        let challenge = self.header("www-authenticate").unwrap_or_default();
+        assert!(
+            challenge == "Bearer" || challenge.starts_with("Bearer "),
+            "{self}"
+        );
+    }
+
+    /// Bad input, with exactly these fields named, each with words of its own.
+    #[track_caller]
+    pub fn assert_bad_fields(&self, contract: Contract, fields: &[&str]) {
+        let mut named: Vec<String> = self.bad_fields(contract);
+        named.sort();
+        let mut expected = fields.to_vec();
+        expected.sort_unstable();
+        assert_eq!(named, expected, "{self}");
+    }
+
+    /// Bad input of which only that it is some matters: a body that is no JSON has no fields.
+    #[track_caller]
+    pub fn assert_bad_input(&self, contract: Contract) {
+        assert!(!self.bad_fields(contract).is_empty(), "`errors` is empty: {self}");
+    }
+
+    #[track_caller]
+    fn bad_fields(&self, contract: Contract) -> Vec<String> {
+        let problem = self.assert_problem(contract.bad_input());
+        let errors = problem["errors"].as_array();
+        let errors = errors.unwrap_or_else(|| panic!("no `errors`: {self}"));
+        let named = errors.iter().map(|error| {
+            let message = error["message"].as_str().unwrap_or_default();
+            assert!(!message.is_empty() && !message.contains('\n'), "{self}");
+            let field = error["field"].as_str();
+            field
+                .unwrap_or_else(|| panic!("`field` is no string: {self}"))
+                .to_owned()
+        });
+        named.collect()
+    }
+}
+
+/// One line that ends like a sentence, and in which no inside shows.
+fn is_a_plain_sentence(detail: &str) -> bool {
+    const INSIDES: [&str; 8] = [
+        "::", "panicked", "diesel", "SQL", "Error(", "src/", "Some(", "actix",
+    ];
+    detail.ends_with('.')
+        && detail.contains(' ')
+        && !detail.contains('\n')
+        && !INSIDES.iter().any(|inside| detail.contains(inside))
+}

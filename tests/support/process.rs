@@ -1,0 +1,132 @@
+//! The real binary as a child process: everything it says is kept, and it never outlives its test.
+
+use std::borrow::BorrowMut;
+use std::io::{self, BufRead, BufReader, Read};
+use std::mem;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, LazyLock, Mutex, mpsc};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use super::wait;
+
+pub struct Process {
+    child: Child,
+    said: Arc<Mutex<Said>>,
+    readers: Vec<JoinHandle<()>>,
+}
+
+#[derive(Default, Clone)]
+pub struct Said {
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Process {
+    /// By value or by reference: a command that is built in one expression is a `&mut Command`.
+    /// Either way it is used up.
+    pub fn spawn(mut command: impl BorrowMut<Command>) -> Self {
+        let mut command = mem::replace(command.borrow_mut(), Command::new("false"));
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let mut child = spawn_for_good(command);
+        let said = Arc::new(Mutex::new(Said::default()));
+        let stdout = child.stdout.take().unwrap();
+        let stderr = child.stderr.take().unwrap();
+        let readers = vec![
+            keep(stdout, Arc::clone(&said), |said| &mut said.stdout),
+            keep(stderr, Arc::clone(&said), |said| &mut said.stderr),
+        ];
+        Self { child, said, readers }
+    }
+
+    pub fn said(&self) -> Said {
+        self.said.lock().unwrap().clone()
+    }
+
+    /// `None` while it runs.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().unwrap()
+    }
+
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub fn terminate(&self) {
+        self.signal("-TERM");
+    }
+
+    /// Without any warning, as the kernel does it when memory is short.
+    pub fn kill(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    pub fn signal(&self, signal: &str) {
+        // Through a program: the suite forbids itself unsafe code as the service does.
+        let _ = Command::new("kill")
+            .args([signal, &self.child.id().to_string()])
+            .status();
+    }
+
+    /// Waits for the end, which somebody else has caused, and for the last word.
+    pub fn wait(&mut self, limit: Duration) -> Option<ExitStatus> {
+        let status = wait::until(limit, || self.ended())?;
+        for reader in self.readers.drain(..) {
+            let _ = reader.join();
+        }
+        Some(status)
+    }
+}
+
+/// Spawns from a thread that lives as long as the test process: what is told to end with its parent
+/// ends with the *thread* that made it, and some tests start services from threads of their own.
+fn spawn_for_good(command: Command) -> Child {
+    type Order = (Command, mpsc::Sender<io::Result<Child>>);
+    static SPAWNER: LazyLock<mpsc::Sender<Order>> = LazyLock::new(|| {
+        let (sender, orders) = mpsc::channel::<Order>();
+        thread::spawn(move || {
+            for (mut command, answer) in orders {
+                let _ = answer.send(command.spawn());
+            }
+        });
+        sender
+    });
+    let (answer, child) = mpsc::channel();
+    let description = format!("{command:?}");
+    SPAWNER.send((command, answer)).expect("the spawner lives on");
+    child
+        .recv()
+        .unwrap()
+        .unwrap_or_else(|error| panic!("{description}: {error}"))
+}
+
+fn keep(
+    stream: impl Read + Send + 'static,
+    said: Arc<Mutex<Said>>,
+    part: fn(&mut Said) -> &mut String,
+) -> JoinHandle<()> {
+    thread::spawn(move || {
+        let mut stream = BufReader::new(stream);
+        let mut line = Vec::new();
+        while matches!(stream.read_until(b'\n', &mut line), Ok(1..)) {
+            part(&mut said.lock().unwrap()).push_str(&String::from_utf8_lossy(&line));
+            line.clear();
+        }
+    })
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        if self.ended().is_some() {
+            return;
+        }
+        self.terminate();
+        if self.wait(Duration::from_secs(5)).is_none() {
+            self.kill();
+        }
+    }
+}

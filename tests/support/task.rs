@@ -1,0 +1,59 @@
+//! What every task looks like, wherever it appears.
+
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+
+const MEMBERS: [&str; 8] = [
+    "completed",
+    "created_at",
+    "description",
+    "due_date",
+    "id",
+    "title",
+    "updated_at",
+    "user_id",
+];
+
+/// Exactly the promised members, of the promised types.
+#[track_caller]
+pub fn assert_is_task(task: &Value) {
+    let mut members: Vec<&str> = task
+        .as_object()
+        .expect("an object")
+        .keys()
+        .map(|k| &**k)
+        .collect();
+    members.sort_unstable();
+    assert_eq!(members, MEMBERS, "{task}");
+    assert!(
+        (1..1 << 53).contains(&id(task)),
+        "an id that JavaScript can hold: {task}"
+    );
+    assert!(task["user_id"].is_string() && task["title"].is_string(), "{task}");
+    assert!(
+        task["description"].is_string() || task["description"].is_null(),
+        "{task}"
+    );
+    assert!(task["completed"].is_boolean(), "{task}");
+    assert!(task["due_date"].is_null() || time(&task["due_date"]) > DateTime::<Utc>::MIN_UTC);
+    assert!(time(&task["created_at"]) <= time(&task["updated_at"]), "{task}");
+}
+
+#[track_caller]
+pub fn id(task: &Value) -> i64 {
+    task["id"]
+        .as_i64()
+        .unwrap_or_else(|| panic!("no integer id: {task}"))
+}
+
+/// RFC 3339 in UTC with six digits and a Z: `2026-01-02T03:04:05.678901Z`.
+#[track_caller]
+pub fn time(value: &Value) -> DateTime<Utc> {
+    let text = value.as_str().unwrap_or_else(|| panic!("no time: {value}"));
+    let shape: String = text
+        .chars()
+        .map(|c| if c.is_ascii_digit() { '0' } else { c })
+        .collect();
+    assert_eq!(shape, "0000-00-00T00:00:00.000000Z", "{text}");
+    text.parse().unwrap_or_else(|error| panic!("{text}: {error}"))
+}

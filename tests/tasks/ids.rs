@@ -1,0 +1,82 @@
+//! An id that leads nowhere: one answer, whatever is wrong with it.
+
+use std::collections::BTreeSet;
+
+use serde_json::json;
+
+use crate::support::task::id;
+use crate::support::{Actor, CONTRACTS, Response};
+
+/// What stands where an id should: beside these, the test takes a foreign and a deleted one.
+const WRONG: [&str; 16] = [
+    "0",
+    "-1",
+    "abc",
+    "1.5",
+    "12345678901234567890",
+    "9223372036854775807",
+    "9223372036854775808",
+    "-9223372036854775809",
+    "+5",
+    "%2B5",
+    "%00",
+    "1%00",
+    "%20",
+    "0x1",
+    "1e3",
+    "%F0%9F%98%80",
+];
+
+fn ask(user: &Actor, method: &str, path: &str) -> Response {
+    match method {
+        "PUT" => user.put(path, json!({ "title": "changed" })),
+        _ => user.request(method, path, &[], &[]),
+    }
+}
+
+on_both_databases!(
+    fn every_id_that_leads_nowhere_gets_the_same_answer(app: TestApp) {
+        let ada = app.user("ada");
+        let eve = app.user("eve");
+        let foreign = id(&eve.has_task("Eve's"));
+        let own = id(&ada.has_task("Ada's"));
+        let deleted = id(&ada.has_task("gone"));
+        ada.delete(&format!("/api/tasks/{deleted}")).expect(204);
+
+        let mut ids: Vec<String> = WRONG.map(str::to_owned).to_vec();
+        // `+n` of a task that is there is no spelling of n.
+        ids.extend([foreign.to_string(), deleted.to_string(), format!("+{own}")]);
+        for contract in CONTRACTS {
+            for method in ["GET", "PUT", "DELETE", "PATCH"] {
+                let mut answers = BTreeSet::new();
+                for wrong in &ids {
+                    let path = match method {
+                        "PATCH" => contract.complete(&ada, wrong),
+                        _ => contract.task(&ada, wrong),
+                    };
+                    let answer = ask(&ada, method, &path);
+                    answer.assert_problem(404);
+                    // Nothing that was asked for may show in it: else two ids tell themselves apart.
+                    answers.insert(answer.body_without_request_id());
+                }
+                assert_eq!(answers.len(), 1, "{method}: {answers:#?}");
+            }
+        }
+        let untouched = eve.get(&format!("/api/tasks/{foreign}")).expect(200).json();
+        assert_eq!(untouched["title"], "Eve's");
+        assert_eq!(untouched["completed"], false);
+    }
+
+    fn the_headers_do_not_tell_a_foreign_id_from_a_missing_one(app: TestApp) {
+        let ada = app.user("ada");
+        let foreign = id(&app.user("eve").has_task("Eve's"));
+        for contract in CONTRACTS {
+            let names = |wrong: &str| -> BTreeSet<String> {
+                let answer = ada.get(&contract.task(&ada, wrong));
+                answer.assert_problem(404);
+                answer.headers.keys().map(ToString::to_string).collect()
+            };
+            assert_eq!(names(&foreign.to_string()), names("9007199254740000"));
+        }
+    }
+);

@@ -1,0 +1,12 @@
+//! `/api/tasks` and `/api/{user_id}/tasks`, call by call.
+
+mod bodies;
+mod complete;
+mod create;
+mod delete;
+mod due_dates;
+mod ids;
+mod list;
+mod named_user;
+mod read;
+mod update;

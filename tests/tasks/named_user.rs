@@ -1,0 +1,131 @@
+//! Contract B's `{user_id}`: the token's own, or 403.
+
+use serde_json::json;
+
+use crate::support::contract::encode;
+use crate::support::raw::{self, Connection};
+use crate::support::task::id;
+use crate::support::{Actor, Contract};
+
+/// Calls with a good body, a bad one, and none, by `user` under the name of `other`.
+fn calls_under(other: &Actor, task: i64) -> Vec<(&'static str, String, Vec<u8>)> {
+    let good = json!({ "title": "t" }).to_string().into_bytes();
+    let mut calls = Vec::new();
+    for (method, path) in Contract::B.routes(other, task) {
+        calls.push((method, path.clone(), Vec::new()));
+        if matches!(method, "POST" | "PUT" | "PATCH") {
+            calls.push((method, path.clone(), good.clone()));
+            calls.push((method, path.clone(), b"{\"title\": 5".to_vec()));
+            calls.push((method, path, b"\xff".to_vec()));
+        }
+    }
+    calls
+}
+
+on_both_databases!(
+    fn another_users_id_is_forbidden_whether_that_user_exists_or_not(app: TestApp) {
+        let ada = app.user("ada");
+        let eve = app.user("eve");
+        let nobody = app.user("nobody");
+        let task = id(&eve.has_task("Eve's"));
+        let mut bodies = Vec::new();
+        for other in [&eve, &nobody] {
+            for (method, path, body) in calls_under(other, task) {
+                let answer = ada.body(method, &path, &body);
+                assert_eq!(answer.status, 403, "{answer}");
+                if method != "HEAD" {
+                    answer.assert_problem(403);
+                    bodies.push(answer.body_without_request_id());
+                }
+            }
+        }
+        bodies.dedup();
+        assert_eq!(bodies.len(), 1, "one answer in every case: {bodies:#?}");
+        let list = eve.get(&Contract::B.tasks(&eve)).expect(200).json();
+        assert_eq!(list[0]["title"], "Eve's");
+        assert_eq!(list[0]["completed"], false);
+    }
+
+    fn forbidden_comes_before_the_media_type_the_size_and_the_query(app: TestApp) {
+        let ada = app.user("ada");
+        let eve = app.user("eve");
+        let tasks = Contract::B.tasks(&eve);
+        let text = [("content-type", "text/plain")];
+        ada.request("POST", &tasks, &text, b"hello").assert_problem(403);
+        ada.get(&format!("{tasks}?status=wrong&sort=wrong"))
+            .assert_problem(403);
+        ada.get(&Contract::B.task(&eve, "abc")).assert_problem(403);
+
+        let large = vec![b' '; 100 << 10];
+        let token = ada.token.clone().unwrap();
+        let headers = [
+            "Content-Type: application/json",
+            &format!("Content-Length: {}", large.len()),
+        ];
+        let request = raw::request(&app, &format!("POST {tasks}"), &token, &headers, &large);
+        let answer = Connection::open(&app).send(request).read().expect("an answer");
+        answer.assert_problem(403);
+    }
+
+    fn no_token_is_401_before_403(app: TestApp) {
+        let eve = app.user("eve");
+        for (method, path, body) in calls_under(&eve, 1) {
+            let answer = app.anonymous().body(method, &path, &body);
+            assert_eq!(answer.status, 401, "{answer}");
+        }
+    }
+
+    fn an_id_of_any_characters_works_percent_encoded(app: TestApp) {
+        for start in [
+            "auth0|5 f/ü",
+            "a+b@c.d:é?#&=%41",
+            "..",
+            "tasks",
+            "日本語",
+            "100%",
+            "\"'<>\\",
+        ] {
+            let user = app.user_with_id(&app.unique(start));
+            let tasks = Contract::B.tasks(&user);
+            let task = user.post(&tasks, json!({ "title": "mine" })).expect(201);
+            let location = task.header("location").expect("a Location").to_owned();
+            let task = task.json();
+            assert_eq!(task["user_id"], *user.id);
+            let item = Contract::B.task(&user, id(&task));
+            assert_eq!(user.get(&location).expect(200).json(), task);
+            assert_eq!(user.get(&item).expect(200).json(), task);
+            assert_eq!(user.get(&tasks).expect(200).json(), json!([task]));
+            user.patch(&Contract::B.complete(&user, id(&task))).expect(200);
+            user.put(&item, json!({ "title": "still mine" })).expect(200);
+            user.delete(&item).expect(204);
+        }
+    }
+
+    fn ids_are_compared_whole_and_not_by_case_or_by_form(app: TestApp) {
+        let ada = app.user_with_id(&app.unique("adé"));
+        for other in [
+            ada.id.to_uppercase(),
+            format!("{} ", ada.id),
+            format!(" {}", ada.id),
+            ada.id.replace('é', "e\u{301}"),
+            format!("{}\0", ada.id),
+            format!("{}/", ada.id),
+            encode(&ada.id),
+        ] {
+            let path = format!("/api/{}/tasks", encode(&other));
+            ada.get(&path).assert_problem(403);
+        }
+    }
+
+    fn the_path_of_one_user_with_the_token_of_another_writes_nothing(app: TestApp) {
+        let ada = app.user("ada");
+        let eve = app.user("eve");
+        for _ in 0..3 {
+            ada.post(&Contract::B.tasks(&eve), json!({ "title": "t" }))
+                .assert_problem(403);
+        }
+        for user in [&ada, &eve] {
+            assert_eq!(user.get("/api/tasks").expect(200).json(), json!([]));
+        }
+    }
+);
