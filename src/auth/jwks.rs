@@ -1,9 +1,10 @@
 //! The issuer's key set: fetched when first needed, and kept as current as that needs to be.
 //!
-//! One fetch at a time, and none within the cooldown after another: random key ids must not turn this
-//! service into a load on the issuer. The last good keys serve while the issuer is away.
+//! One fetch at a time, and a key id that is not in the set causes one in each cooldown at most: random
+//! ids must not turn this service into a load on the issuer. The last good keys serve while the issuer is
+//! away.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock, RwLockWriteGuard};
 use std::time::{Duration, Instant};
 
 use jsonwebtoken::Algorithm;
@@ -12,15 +13,28 @@ use ureq::tls::{RootCerts, TlsConfig, TlsProvider};
 use super::key_set::{Key, KeySet};
 use crate::metrics::METRICS;
 
-/// After this long the set is fetched again, so that keys that the issuer removed die.
-const SOFT_LIFETIME: Duration = Duration::from_secs(10 * 60);
-/// At most one fetch in this time.
-const COOLDOWN: Duration = Duration::from_secs(10);
+#[derive(Clone, Copy)]
+struct Timing {
+    /// After this long the set is fetched again, so that keys that the issuer removed die.
+    soft_lifetime: Duration,
+    /// Between two fetches for key ids that are not in the set.
+    cooldown: Duration,
+    /// Between two fetches while the issuer is away.
+    after_failure: Duration,
+}
+
+const TIMING: Timing = Timing {
+    soft_lifetime: Duration::from_secs(10 * 60),
+    cooldown: Duration::from_secs(10),
+    after_failure: Duration::from_secs(2),
+};
+
 const FETCH_TIMEOUT: Duration = Duration::from_secs(4);
 const MAX_BYTES: u64 = 256 * 1024;
 
 pub(super) struct Jwks {
     pub url: String,
+    timing: Timing,
     state: RwLock<State>,
     /// Held while fetching; whoever waits for it finds the outcome in the state.
     fetching: tokio::sync::Mutex<()>,
@@ -35,6 +49,8 @@ struct State {
     text: Arc<[u8]>,
     attempted: Option<Instant>,
     succeeded: Option<Instant>,
+    /// When a key was last looked for in vain.
+    missed: Option<Instant>,
     problem: Option<String>,
 }
 
@@ -51,25 +67,30 @@ pub(super) enum Found {
     },
 }
 
+fn within(since: Option<Instant>, time: Duration) -> bool {
+    since.is_some_and(|since| since.elapsed() < time)
+}
+
 impl State {
-    fn is_fresh(&self) -> bool {
-        self.succeeded.is_some_and(|at| at.elapsed() < SOFT_LIFETIME)
+    fn is_fresh(&self, timing: Timing) -> bool {
+        within(self.succeeded, timing.soft_lifetime)
     }
 
-    fn rests(&self) -> bool {
-        self.attempted.is_some_and(|at| at.elapsed() < COOLDOWN)
-    }
-
-    /// The issuer was away when last asked.
-    fn failing(&self) -> bool {
-        self.problem.is_some()
+    /// The issuer was away when last asked, and is left alone for a moment.
+    fn rests(&self, timing: Timing) -> bool {
+        self.problem.is_some() && within(self.attempted, timing.after_failure)
     }
 }
 
 impl Jwks {
     pub fn new(url: String) -> Arc<Self> {
+        Self::with_timing(url, TIMING)
+    }
+
+    fn with_timing(url: String, timing: Timing) -> Arc<Self> {
         Arc::new(Self {
             url,
+            timing,
             state: RwLock::default(),
             fetching: tokio::sync::Mutex::default(),
             agent: agent(),
@@ -79,28 +100,33 @@ impl Jwks {
     /// The generation of the keys, if they need no fetch right now.
     pub fn current_generation(&self) -> Option<u64> {
         let state = self.read();
-        let settled = state.is_fresh() || (state.failing() && state.rests());
+        let settled = state.is_fresh(self.timing) || state.rests(self.timing);
         (state.keys.is_some() && settled).then_some(state.generation)
     }
 
     pub async fn find(self: &Arc<Self>, id: Option<&str>, algorithm: Algorithm) -> Found {
         let state = self.read();
-        let stale = !state.is_fresh();
-        match state.keys_for(id, algorithm) {
-            found @ Found::Keys { .. } if !stale => return found,
+        let found = state.keys_for(id, algorithm);
+        if state.rests(self.timing) {
+            return found;
+        }
+        match &found {
+            Found::Keys { .. } if state.is_fresh(self.timing) => return found,
             // While the issuer is away, the keys at hand serve, and nobody waits for the next attempt.
-            found @ Found::Keys { .. } if state.failing() => {
-                if !state.rests() {
-                    let jwks = Arc::clone(self);
-                    actix_web::rt::spawn(async move { jwks.refresh().await });
-                }
+            Found::Keys { .. } if state.problem.is_some() => {
+                let jwks = Arc::clone(self);
+                actix_web::rt::spawn(async move { jwks.refresh().await });
                 return found;
             }
-            found if state.rests() => return found,
+            Found::Unknown if within(state.missed, self.timing.cooldown) => return found,
             _ => {}
         }
         self.refresh().await;
-        self.read().keys_for(id, algorithm)
+        let found = self.read().keys_for(id, algorithm);
+        if matches!(found, Found::Unknown) {
+            self.write().missed = Some(Instant::now());
+        }
+        found
     }
 
     async fn refresh(self: &Arc<Self>) {
@@ -137,7 +163,7 @@ impl Jwks {
     fn keep(&self, outcome: Result<(Vec<u8>, KeySet), String>) {
         METRICS.key_set_fetched(outcome.is_ok());
         let now = Instant::now();
-        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.write();
         state.attempted = Some(now);
         match outcome {
             Ok((text, keys)) => {
@@ -155,6 +181,10 @@ impl Jwks {
                 state.problem = Some(problem);
             }
         }
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, State> {
+        self.state.write().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn read(&self) -> State {
@@ -201,3 +231,6 @@ fn agent() -> ureq::Agent {
         .build()
         .into()
 }
+
+#[cfg(test)]
+mod tests;
