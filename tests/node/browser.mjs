@@ -5,6 +5,7 @@
 
 import { chromium } from "playwright-core";
 import * as scenarios from "./scenarios.mjs";
+import "./starter.mjs";
 
 const [name, page, service, control, pictures] = process.argv.slice(2);
 const browser = await chromium.launch({

@@ -9,6 +9,7 @@ import { parseArgs } from "node:util";
 import { toNodeHandler, fromNodeHeaders } from "better-auth/node";
 import { bridge, issuer, rotate } from "./auth.mjs";
 import { page } from "./page.mjs";
+import "./starter.mjs";
 
 const { values: options } = parseArgs({
   options: {
@@ -96,6 +97,3 @@ async function listen(server, port) {
 control.listen(0, "127.0.0.1", () => {
   console.log(JSON.stringify({ url, control: `http://127.0.0.1:${control.address().port}` }));
 });
-// A test that was killed cannot stop what it started: when it is gone, so is this.
-const starter = process.ppid;
-setInterval(() => process.ppid === starter || process.exit(), 1000).unref();

@@ -11,6 +11,8 @@ pub mod cli;
 pub mod contract;
 pub mod database;
 pub mod deployment;
+pub mod own_postgres;
+pub mod pgbouncer;
 pub mod postgres;
 pub mod problem;
 pub mod process;

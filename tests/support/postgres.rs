@@ -238,9 +238,13 @@ impl Binaries {
         Some(PathBuf::from(String::from_utf8(output.stdout).ok()?.trim()))
     }
 
+    pub fn path(&self, program: &str) -> PathBuf {
+        self.0.join(program)
+    }
+
     /// PostgreSQL refuses to run as root, which is who runs tests in a container.
     pub fn command(&self, program: &str) -> Command {
-        let program = self.0.join(program);
+        let program = self.path(program);
         let mut command = if is_root() {
             let mut command = Command::new("setpriv");
             command

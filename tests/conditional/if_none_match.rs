@@ -1,0 +1,120 @@
+//! `If-None-Match`: 304 for what the client has already.
+
+use serde_json::json;
+
+use super::{get_unless, tag, tag_of};
+use crate::support::task::id;
+use crate::support::{CONTRACTS, Response};
+
+#[track_caller]
+fn assert_not_modified(answer: &Response, expected: &str) {
+    assert_eq!(answer.status, 304, "{answer}");
+    assert_eq!(tag(answer), expected);
+    assert_eq!(answer.body, b"", "{answer}");
+    answer.request_id();
+}
+
+on_both_databases!(
+    fn what_the_client_has_is_not_sent_again(app: TestApp) {
+        let ada = app.user("ada");
+        let task = id(&ada.has_task("t"));
+        for contract in CONTRACTS {
+            for path in [
+                contract.task(&ada, task),
+                contract.tasks(&ada),
+                format!("{}?sort=title&limit=1", contract.tasks(&ada)),
+                format!("{}?status=completed", contract.tasks(&ada)),
+            ] {
+                let tag = tag_of(&ada, &path);
+                for tags in [
+                    tag.clone(),
+                    format!("W/{tag}"),
+                    format!("\"other\", {tag}"),
+                    format!("{tag},\"other\""),
+                    format!("  W/\"other\" ,\t{tag} , \"more\""),
+                    "*".to_owned(),
+                ] {
+                    assert_not_modified(&get_unless(&ada, &path, &tags), &tag);
+                    let head = ada.request("HEAD", &path, &[("if-none-match", &tags)], b"");
+                    assert_not_modified(&head, &tag);
+                }
+                let lines = [("if-none-match", "\"other\""), ("if-none-match", tag.as_str())];
+                assert_not_modified(&ada.request("GET", &path, &lines, b""), &tag);
+            }
+        }
+    }
+
+    fn what_the_client_does_not_have_is_sent(app: TestApp) {
+        let ada = app.user("ada");
+        let task = id(&ada.has_task("t"));
+        for contract in CONTRACTS {
+            for path in [contract.task(&ada, task), contract.tasks(&ada)] {
+                let whole = ada.get(&path).expect(200);
+                let inside = tag(&whole).trim_matches('"').to_owned();
+                for tags in [
+                    "\"other\"".to_owned(),
+                    "W/\"other\", \"more\"".to_owned(),
+                    format!("\"{inside}x\""),
+                    format!("\"x{inside}\""),
+                    format!("\"0{inside}\""),
+                    // Neither is a tag: these have quotes.
+                    inside.clone(),
+                    format!("w/\"{inside}\""),
+                    "\"*\"".to_owned(),
+                ] {
+                    let answer = get_unless(&ada, &path, &tags).expect(200);
+                    assert_eq!(answer.body, whole.body, "{tags}");
+                    assert_eq!(tag(&answer), tag(&whole));
+                }
+            }
+        }
+    }
+
+    fn a_change_is_sent_to_whoever_has_the_state_before(app: TestApp) {
+        let ada = app.user("ada");
+        for contract in CONTRACTS {
+            let item = contract.task(&ada, id(&ada.has_task("t")));
+            let list = contract.tasks(&ada);
+            let before = [tag_of(&ada, &item), tag_of(&ada, &list)];
+            let put = ada.put(&item, json!({ "title": "new" })).expect(200);
+            let answer = get_unless(&ada, &item, &before[0]).expect(200);
+            assert_eq!(answer.json()["title"], "new");
+            assert_eq!(
+                get_unless(&ada, &list, &before[1]).expect(200).json()[0],
+                put.json()
+            );
+            // What a write answers with is as good as what a read does.
+            assert_not_modified(&get_unless(&ada, &item, &tag(&put)), &tag(&put));
+        }
+    }
+
+    fn what_is_not_there_is_404_whatever_the_client_has(app: TestApp) {
+        let ada = app.user("ada");
+        let bob = app.user("bob");
+        let foreign = id(&bob.has_task("Bob's"));
+        let tag = tag_of(&bob, &format!("/api/tasks/{foreign}"));
+        for contract in CONTRACTS {
+            for missing in [foreign.to_string(), "999999999".to_owned(), "abc".to_owned()] {
+                for tags in [tag.as_str(), "*"] {
+                    get_unless(&ada, &contract.task(&ada, &missing), tags).assert_problem(404);
+                }
+            }
+        }
+    }
+
+    fn a_page_that_is_not_sent_again_still_says_where_the_next_one_is(app: TestApp) {
+        let ada = app.user("ada");
+        for title in ["a", "b", "c"] {
+            ada.has_task(title);
+        }
+        for contract in CONTRACTS {
+            let path = format!("{}?limit=2", contract.tasks(&ada));
+            let page = ada.get(&path).expect(200);
+            let again = get_unless(&ada, &path, &tag(&page));
+            assert_not_modified(&again, &tag(&page));
+            // A 304 may leave out what the client has; what it sends must not differ.
+            let link = again.header("link");
+            assert!(link.is_none() || link == page.header("link"), "{again}");
+        }
+    }
+);

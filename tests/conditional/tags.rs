@@ -1,0 +1,142 @@
+//! What a tag stands for: one state of a task or of a list.
+
+use std::collections::BTreeSet;
+
+use serde_json::json;
+
+use super::{tag, tag_of};
+use crate::support::task::id;
+use crate::support::{CONTRACTS, Contract};
+
+on_both_databases!(
+    fn every_answer_with_a_task_has_the_tag_that_a_read_has(app: TestApp) {
+        let ada = app.user("ada");
+        for contract in CONTRACTS {
+            let created = ada
+                .post(&contract.tasks(&ada), json!({ "title": "t" }))
+                .expect(201);
+            let item = contract.task(&ada, id(&created.json()));
+            assert_eq!(tag(&created), tag_of(&ada, &item));
+            let put = ada.put(&item, json!({ "title": "u" })).expect(200);
+            assert_eq!(tag(&put), tag_of(&ada, &item));
+            let toggled = ada.patch(&format!("{item}/complete")).expect(200);
+            assert_eq!(tag(&toggled), tag_of(&ada, &item));
+            let head = ada.request("HEAD", &item, &[], b"").expect(200);
+            assert_eq!(tag(&head), tag_of(&ada, &item));
+        }
+    }
+
+    fn both_contracts_have_the_same_tag_for_the_same_task_and_list(app: TestApp) {
+        let ada = app.user("ada");
+        let task = id(&ada.has_task("t"));
+        for path in [
+            |contract: Contract, user: &_, task| contract.task(user, task),
+            |contract: Contract, user: &_, _| contract.tasks(user),
+        ] {
+            let [a, b] = CONTRACTS.map(|contract| tag_of(&ada, &path(contract, &ada, task)));
+            assert_eq!(a, b);
+        }
+    }
+
+    fn fifty_updates_have_fifty_tags(app: TestApp) {
+        let ada = app.user("ada");
+        for contract in CONTRACTS {
+            let item = contract.task(&ada, id(&ada.has_task("t")));
+            let mut tags = BTreeSet::from([tag_of(&ada, &item)]);
+            for _ in 0..50 {
+                // The same value each time: what makes an update is that somebody asked for one.
+                let answer = ada.put(&item, json!({ "title": "same" })).expect(200);
+                assert!(tags.insert(tag(&answer)), "a tag came again: {answer}");
+            }
+            assert_eq!(tags.len(), 51);
+        }
+    }
+
+    fn updates_at_the_same_moment_have_different_tags(app: TestApp) {
+        let ada = app.user("ada");
+        let item = Contract::A.task(&ada, id(&ada.has_task("t")));
+        let tags: Vec<String> = std::thread::scope(|scope| {
+            let update = |_| {
+                scope.spawn(|| {
+                    let updates = (0..10).map(|_| tag(&ada.put(&item, json!({ "title": "u" })).expect(200)));
+                    updates.collect::<Vec<_>>()
+                })
+            };
+            let threads: Vec<_> = (0..8).map(update).collect();
+            threads
+                .into_iter()
+                .flat_map(|thread| thread.join().unwrap())
+                .collect()
+        });
+        let different: BTreeSet<&String> = tags.iter().collect();
+        assert_eq!(different.len(), 80);
+    }
+
+    fn a_tag_does_not_depend_on_the_time_of_the_update(db: Database) {
+        let app = crate::support::TestApp::builder(db).start();
+        let ada = app.user("ada");
+        let item = Contract::A.task(&ada, id(&ada.has_task("t")));
+        let first = ada.put(&item, json!({ "title": "one" })).expect(200);
+        let second = ada.put(&item, json!({ "title": "two" })).expect(200);
+        // As if both had come within one microsecond.
+        let moment = "(SELECT created_at FROM tasks t)";
+        app.execute(&format!("UPDATE tasks SET updated_at = {moment}"));
+        assert_ne!(tag(&first), tag(&second));
+        assert_ne!(tag_of(&ada, &item), tag(&first));
+    }
+
+    fn an_update_of_nothing_leaves_the_task_and_its_tag(app: TestApp) {
+        let ada = app.user("ada");
+        for contract in CONTRACTS {
+            let item = contract.task(&ada, id(&ada.has_task("t")));
+            let before = ada.get(&item).expect(200);
+            let answer = ada.put(&item, json!({})).expect(200);
+            assert_eq!(tag(&answer), tag(&before));
+            assert_eq!(answer.body, before.body);
+        }
+    }
+
+    fn a_lists_tag_changes_with_every_change_in_it_and_with_no_other(app: TestApp) {
+        let ada = app.user("ada");
+        let bob = app.user("bob");
+        for contract in CONTRACTS {
+            let list = contract.tasks(&ada);
+            let mut seen = BTreeSet::from([tag_of(&ada, &list)]);
+            let task = id(&ada.has_task("one"));
+            assert!(seen.insert(tag_of(&ada, &list)), "a task came");
+            let other = id(&ada.has_task("two"));
+            assert!(seen.insert(tag_of(&ada, &list)), "another task came");
+            ada.put(&contract.task(&ada, task), json!({ "description": "d" }))
+                .expect(200);
+            assert!(seen.insert(tag_of(&ada, &list)), "a task changed");
+            ada.patch(&contract.complete(&ada, task)).expect(200);
+            let before = tag_of(&ada, &list);
+            assert!(seen.insert(before.clone()), "a task was completed");
+
+            bob.has_task("Bob's");
+            ada.put(&contract.task(&ada, task), json!({})).expect(200);
+            assert_eq!(tag_of(&ada, &list), before);
+
+            ada.delete(&contract.task(&ada, other)).expect(204);
+            assert!(seen.insert(tag_of(&ada, &list)), "a task went");
+        }
+    }
+
+    fn lists_in_different_orders_or_parts_have_different_tags(app: TestApp) {
+        let ada = app.user("ada");
+        ada.creates(json!({ "title": "b", "due_date": "2026-05-02" }));
+        ada.creates(json!({ "title": "c", "due_date": "2026-05-01" }));
+        ada.creates(json!({ "title": "a", "completed": true }));
+        let queries = ["", "?sort=title", "?sort=due_date", "?status=pending", "?limit=1"];
+        for contract in CONTRACTS {
+            let bodies = queries.map(|query| {
+                let answer = ada.get(&format!("{}{query}", contract.tasks(&ada))).expect(200);
+                (tag(&answer), answer.text())
+            });
+            let tags: BTreeSet<&String> = bodies.iter().map(|(tag, _)| tag).collect();
+            let texts: BTreeSet<&String> = bodies.iter().map(|(_, text)| text).collect();
+            assert_eq!(texts.len(), queries.len());
+            assert_eq!(tags.len(), queries.len(), "{bodies:?}");
+        }
+    }
+);

@@ -1,0 +1,65 @@
+//! The service is killed under load, and started again.
+
+use std::collections::BTreeMap;
+use std::thread;
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::support::{Actor, Response, TestApp};
+
+fn create_once(user: &Actor, title: &str) -> Option<Response> {
+    let body = json!({ "title": title }).to_string();
+    let headers = [("content-type", "application/json"), ("idempotency-key", title)];
+    user.try_request("POST", "/api/tasks", &headers, body.as_bytes())
+        .ok()
+}
+
+/// Creates tasks until nobody answers any more: those that were acknowledged, and the one that was not.
+fn write(user: &Actor, name: &str) -> (Vec<String>, String) {
+    let mut acknowledged = Vec::new();
+    for number in 0.. {
+        let title = format!("{name}-{number}");
+        match create_once(user, &title) {
+            Some(answer) => answer.expect(201),
+            None => return (acknowledged, title),
+        };
+        acknowledged.push(title);
+    }
+    unreachable!("nobody can count that far")
+}
+
+on_both_databases!(
+    fn a_service_killed_under_load_loses_nothing_and_does_nothing_twice(db: Database) {
+        let mut app = TestApp::builder(db).start();
+        let mut expected = Vec::new();
+        for round in 0..3 {
+            let writers: Vec<_> = (0..8)
+                .map(|writer| {
+                    let user = app.user("ada");
+                    thread::spawn(move || write(&user, &format!("{round}-{writer}")))
+                })
+                .collect();
+            thread::sleep(Duration::from_millis(500));
+            app.kill();
+            let written: Vec<_> = writers.into_iter().map(|writer| writer.join().unwrap()).collect();
+            app.restart();
+            let ada = app.user("ada");
+            for (acknowledged, in_doubt) in written {
+                expected.extend(acknowledged);
+                // It may have taken place or not: the key makes asking again safe.
+                create_once(&ada, &in_doubt).expect("an answer").expect(201);
+                expected.push(in_doubt);
+            }
+        }
+        let mut there: BTreeMap<String, usize> = BTreeMap::new();
+        for title in app.user("ada").titles("/api/tasks") {
+            *there.entry(title).or_default() += 1;
+        }
+        assert!(expected.len() > 50, "only {} were written", expected.len());
+        assert_eq!(there.len(), expected.len());
+        for title in expected {
+            assert_eq!(there.get(&title), Some(&1), "{title} is there once");
+        }
+    }
+);

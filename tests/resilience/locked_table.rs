@@ -1,0 +1,90 @@
+//! Somebody else has the table, and does not let go.
+
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use super::watch::{SLACK, assert_calm, assert_unavailable, recovers, while_alive};
+use crate::support::app::Builder;
+use crate::support::pgbouncer::PgBouncer;
+use crate::support::postgres::Cluster;
+use crate::support::task::id;
+use crate::support::{Actor, Database, OwnDatabase, TestApp};
+
+const ACQUIRE: Duration = Duration::from_millis(400);
+const STATEMENT: Duration = Duration::from_millis(600);
+
+fn started(database: Arc<OwnDatabase>, url: &str) -> TestApp {
+    Builder::on(database)
+        .env("DATABASE_URL", url)
+        .env("DATABASE_POOL_SIZE", "2")
+        .env("DATABASE_ACQUIRE_TIMEOUT_MS", &ACQUIRE.as_millis().to_string())
+        .env("DATABASE_STATEMENT_TIMEOUT_MS", &STATEMENT.as_millis().to_string())
+        .start()
+}
+
+fn eighty_at_once(call: impl Fn(usize) + Sync) {
+    thread::scope(|scope| {
+        for number in 0..80 {
+            let call = &call;
+            scope.spawn(move || call(number));
+        }
+    });
+}
+
+fn refused_in_time(ada: &Actor, task: &str, number: usize) {
+    let started = Instant::now();
+    let answer = match number % 4 {
+        0 => ada.get("/api/tasks"),
+        1 => ada.post("/api/tasks", json!({ "title": "refused" })),
+        2 => ada.get(task),
+        _ => ada.put(task, json!({ "description": "refused" })),
+    };
+    let took = started.elapsed();
+    assert_unavailable(&answer);
+    assert!(took < ACQUIRE + STATEMENT + SLACK, "{took:?} until {answer}");
+}
+
+fn eighty_are_refused_and_all_is_well_afterwards(app: &TestApp) {
+    let ada = app.user("ada");
+    let task = format!("/api/tasks/{}", id(&ada.has_task("before")));
+    let mut other = app.connect();
+    other.execute("BEGIN; LOCK TABLE tasks IN ACCESS EXCLUSIVE MODE");
+    while_alive(app, Duration::from_millis(50), || {
+        eighty_at_once(|number| refused_in_time(&ada, &task, number));
+        // And the same again: those who were given up on are in nobody's way.
+        eighty_at_once(|number| refused_in_time(&ada, &task, number));
+    });
+    drop(other);
+    recovers(&ada);
+    thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                ada.get(&task).expect(200);
+                ada.has_task("after");
+            });
+        }
+    });
+    assert_calm(app);
+}
+
+with_a_process_of_its_own!(
+    fn eighty_requests_on_a_locked_table_are_503_in_time() {
+        let database = Arc::new(OwnDatabase::create(Database::Postgres));
+        let app = started(Arc::clone(&database), &database.url);
+        eighty_are_refused_and_all_is_well_afterwards(&app);
+        // The server gave up as well: what was refused did not happen behind the clients' backs.
+        let refused = app.value("SELECT count(*) FROM tasks WHERE title = 'refused'");
+        assert_eq!(refused.as_deref(), Some("0"));
+    }
+
+    fn eighty_requests_on_a_locked_table_are_503_in_time_behind_a_pooler_too() {
+        let database = Arc::new(OwnDatabase::create(Database::Postgres));
+        let pooler = PgBouncer::before(Cluster::get().port);
+        let url = pooler.url(database.name());
+        let app = started(database, &url);
+        eighty_are_refused_and_all_is_well_afterwards(&app);
+    }
+);

@@ -1,0 +1,95 @@
+//! Connections that the server dropped while nobody used them, as a serverless database does when it is
+//! suspended: whoever calls next does not see it, whatever the call is.
+
+use std::sync::{Arc, Barrier};
+use std::thread;
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::support::app::Builder;
+use crate::support::own_postgres::OwnPostgres;
+use crate::support::task::id;
+use crate::support::{Actor, Database, TestApp, random};
+
+/// Sixteen calls at once all succeed, reads and writes mixed, although `lose` was called before. There
+/// are more calls than connections.
+fn nobody_notices(user: &Actor, lose: impl FnOnce()) {
+    let task = |number: usize| format!("/api/tasks/{}", id(&user.has_task(&format!("task {number}"))));
+    let tasks: Vec<String> = (0..16).map(task).collect();
+    // Makes the pool as large as it gets: every connection is one to lose.
+    at_once(|number| drop(user.get(&tasks[number]).expect(200)));
+    lose();
+    at_once(|number| {
+        let path = &tasks[number];
+        match number % 8 {
+            0 => user.get(path).expect(200),
+            1 => user.patch(&format!("{path}/complete")).expect(200),
+            2 => user.get("/api/tasks?limit=3").expect(200),
+            3 => user.post("/api/tasks", json!({ "title": "new" })).expect(201),
+            4 => user.put(path, json!({ "title": "changed" })).expect(200),
+            5 => user.delete(path).expect(204),
+            6 => {
+                let key = format!("{:x}", random::number());
+                let headers = [("content-type", "application/json"), ("idempotency-key", &*key)];
+                user.request("POST", "/api/tasks", &headers, br#"{"title":"once"}"#)
+                    .expect(201)
+            }
+            _ => user.get("/api/tasks/0").expect(404),
+        };
+    });
+}
+
+fn at_once(call: impl Fn(usize) + Sync) {
+    let barrier = Barrier::new(16);
+    thread::scope(|scope| {
+        for number in 0..16 {
+            let (barrier, call) = (&barrier, &call);
+            scope.spawn(move || {
+                barrier.wait();
+                call(number);
+            });
+        }
+    });
+}
+
+/// Each is gone when this returns.
+fn terminate_all(app: &TestApp) {
+    app.execute(
+        "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity \
+         WHERE datname = current_database() AND pid <> pg_backend_pid()",
+    );
+}
+
+with_a_process_of_its_own!(
+    fn connections_lost_right_after_a_call_are_replaced_before_the_next() {
+        let app = TestApp::builder(Database::Postgres).start();
+        let ada = app.user("ada");
+        for _ in 0..5 {
+            nobody_notices(&ada, || terminate_all(&app));
+        }
+    }
+
+    fn connections_lost_while_all_rest_are_replaced_before_the_next_call() {
+        let app = TestApp::builder(Database::Postgres).start();
+        let ada = app.user("ada");
+        nobody_notices(&ada, || {
+            terminate_all(&app);
+            thread::sleep(Duration::from_millis(1_200));
+        });
+        nobody_notices(&ada, || {
+            thread::sleep(Duration::from_millis(1_200));
+            terminate_all(&app);
+        });
+    }
+
+    fn a_server_that_is_started_anew_between_two_calls_is_not_noticed() {
+        let mut server = OwnPostgres::start();
+        let app = Builder::on(Arc::new(server.database())).start();
+        let ada = app.user("ada");
+        nobody_notices(&ada, || {
+            server.stop_immediately();
+            server.start_again();
+        });
+    }
+);

@@ -1,0 +1,14 @@
+//! It stays up and loses nothing: tests that break things, each within seconds.
+
+mod killed_database;
+mod killed_service;
+mod late_database;
+mod locked_table;
+mod lost_connections;
+mod no_room;
+mod overload;
+mod slow_clients;
+mod stopping;
+mod stuck;
+mod two_processes;
+mod watch;

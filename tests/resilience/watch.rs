@@ -1,0 +1,116 @@
+//! What has to hold meanwhile, whatever a test breaks.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use crate::support::{Actor, Response, TestApp, wait};
+
+/// What a busy machine may add to any bound before a test calls it missed.
+pub const SLACK: Duration = Duration::from_secs(2);
+
+/// 503, as a problem, with the time after which to ask again.
+#[track_caller]
+pub fn assert_unavailable(answer: &Response) {
+    answer.assert_problem(503);
+    let seconds = answer.header("retry-after").expect("a Retry-After");
+    assert!(seconds.parse::<u32>().is_ok_and(|seconds| seconds >= 1), "{answer}");
+}
+
+/// Whether it is this success; if not, it has to be a proper 503.
+#[track_caller]
+pub fn is(status: u16, answer: &Response) -> bool {
+    let success = answer.status == status;
+    if !success {
+        assert_unavailable(answer);
+    }
+    success
+}
+
+/// True once its guard is gone, and so also when the test that holds the guard has failed.
+#[derive(Default)]
+pub struct Over(AtomicBool);
+
+pub struct Guard<'a>(&'a Over);
+
+impl Over {
+    pub fn guard(&self) -> Guard<'_> {
+        Guard(self)
+    }
+
+    pub fn yet(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+}
+
+impl Drop for Guard<'_> {
+    fn drop(&mut self) {
+        self.0.0.store(true, Ordering::Release);
+    }
+}
+
+/// Does `work`, while `/livez` goes on being 200, nine times in ten within `limit`: the machine is
+/// shared, and the bound is the service's.
+pub fn while_alive<T>(app: &TestApp, limit: Duration, work: impl FnOnce() -> T) -> T {
+    let over = Over::default();
+    thread::scope(|scope| {
+        let watch = scope.spawn(|| {
+            let anybody = app.anonymous();
+            let mut took = Vec::new();
+            while !over.yet() {
+                let started = Instant::now();
+                anybody.get("/livez").expect(200);
+                took.push(started.elapsed());
+                thread::sleep(Duration::from_millis(5));
+            }
+            took
+        });
+        let guard = over.guard();
+        let done = work();
+        drop(guard);
+        assert_mostly_within(limit, watch.join().expect("/livez answers"));
+        done
+    })
+}
+
+/// Nine in ten within the limit, and none much longer.
+#[track_caller]
+pub fn assert_mostly_within(limit: Duration, mut took: Vec<Duration>) {
+    took.sort_unstable();
+    let most = took[(took.len() - 1) * 9 / 10];
+    let worst = took[took.len() - 1];
+    assert!(
+        most <= limit && worst <= limit + SLACK,
+        "of {} answers, nine in ten came within {most:?}, all within {worst:?}; {limit:?} is allowed",
+        took.len()
+    );
+}
+
+#[track_caller]
+pub fn recovers(user: &Actor) {
+    let again = || {
+        let answer = user.post("/api/tasks", json!({ "title": "again" }));
+        is(201, &answer).then_some(())
+    };
+    wait::until(Duration::from_secs(20), again).expect("the service recovers by itself");
+}
+
+/// Waits until `/readyz` has this status.
+#[track_caller]
+pub fn until_ready_is(status: u16, app: &TestApp) {
+    let anybody = app.anonymous();
+    let said = || (anybody.get("/readyz").status == status).then_some(());
+    if wait::until(Duration::from_secs(20), said).is_none() {
+        panic!("/readyz does not become {status}: {}", anybody.get("/readyz"));
+    }
+}
+
+/// No panic, and no failure that the service blames itself for.
+#[track_caller]
+pub fn assert_calm(app: &TestApp) {
+    let log = app.log();
+    let line = log.lines().find(|line| line.contains("panicked") || line.contains("ERROR"));
+    assert!(line.is_none(), "{line:?}");
+}

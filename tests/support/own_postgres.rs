@@ -1,0 +1,128 @@
+//! A PostgreSQL of one test's own, which may be killed. The one that all tests share never is.
+
+use std::net::TcpListener;
+use std::process::Command;
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use super::database::{DATABASE_PASSWORD, OwnDatabase};
+use super::postgres::{Binaries, connect, is_root, run};
+use super::process::Process;
+use super::{random, wait};
+
+pub struct OwnPostgres {
+    pub port: u16,
+    binaries: Binaries,
+    /// Fields are dropped in this order: the server ends before its folder goes.
+    server: Option<Process>,
+    folder: TempDir,
+}
+
+impl OwnPostgres {
+    pub fn start() -> Self {
+        let mut server = Self::prepare();
+        server.start_again();
+        server
+    }
+
+    /// Everything but the start: a server that is not there yet.
+    pub fn prepare() -> Self {
+        let binaries = Binaries::find().unwrap_or_else(|reason| panic!("{reason}"));
+        let folder = folder_of_servers();
+        let mut initdb = binaries.command("initdb");
+        initdb.args(["-A", "trust", "-U", "postgres", "-E", "UTF8", "--locale=C.UTF-8"]);
+        run(initdb.arg("--no-sync").arg("-D").arg(folder.path().join("data"))).expect("initdb");
+        Self {
+            port: free_port(),
+            binaries,
+            server: None,
+            folder,
+        }
+    }
+
+    /// Starts it on the same port and data, and waits until it answers.
+    pub fn start_again(&mut self) {
+        self.kill();
+        let answers = || {
+            // After a kill, its last process may hold the data for a moment: then once more.
+            if self.server.as_mut().is_none_or(|server| server.ended().is_some()) {
+                self.server = Some(Process::spawn(self.command()));
+            }
+            connect(self.port, "postgres").ok().map(drop)
+        };
+        if wait::until(Duration::from_secs(30), answers).is_none() {
+            let said = self.server.as_ref().map(|server| server.said().stderr);
+            panic!("the test's own PostgreSQL does not start: {said:?}");
+        }
+    }
+
+    fn command(&self) -> Command {
+        let folder = self.folder.path();
+        let options = [
+            "listen_addresses=127.0.0.1",
+            "max_connections=60",
+            "shared_buffers=16MB",
+            // A process is killed here, never the machine: what was written is there.
+            "fsync=off",
+            "full_page_writes=off",
+        ];
+        let mut command = Command::new("setpriv");
+        if is_root() {
+            command.args(["--reuid=postgres", "--regid=postgres", "--init-groups"]);
+        }
+        // The kernel ends it with the test process, however that ends.
+        command.args(["--pdeathsig", "KILL"]);
+        command.arg(self.binaries.path("postgres"));
+        command.arg("-D").arg(folder.join("data")).arg("-k").arg(folder);
+        command.args(["-p", &self.port.to_string()]).current_dir("/");
+        for option in options {
+            command.args(["-c", option]);
+        }
+        command
+    }
+
+    /// As the kernel does it when memory is short: the postmaster is gone, and its children follow.
+    pub fn kill(&mut self) {
+        if let Some(mut server) = self.server.take() {
+            server.kill();
+        }
+    }
+
+    /// What `pg_ctl stop -m immediate` does.
+    pub fn stop_immediately(&mut self) {
+        if let Some(mut server) = self.server.take() {
+            server.signal("-QUIT");
+            server.wait(Duration::from_secs(10)).expect("PostgreSQL stops");
+        }
+    }
+
+    pub fn url(&self) -> String {
+        format!(
+            "postgres://postgres:{DATABASE_PASSWORD}@127.0.0.1:{}/postgres",
+            self.port
+        )
+    }
+
+    pub fn database(&self) -> OwnDatabase {
+        OwnDatabase::of_server(self.url(), self.port)
+    }
+}
+
+/// A folder that the user whom servers run as can use.
+pub fn folder_of_servers() -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    if is_root() {
+        run(Command::new("chown").arg("postgres:").arg(folder.path())).expect("a user `postgres`");
+    }
+    folder
+}
+
+/// One that no outgoing connection can be given meanwhile: a server that was killed needs it again.
+pub fn free_port() -> u16 {
+    let free = || {
+        let port = 20_000 + (random::number() % 12_000) as u16;
+        TcpListener::bind(("127.0.0.1", port)).is_ok().then_some(port)
+    };
+    wait::until(Duration::from_secs(5), free).expect("a free port")
+}
