@@ -69,7 +69,7 @@ pub struct Config {
     pub secret_file: Option<PathBuf>,
     /// `BETTER_AUTH_URL`, default `http://localhost:3000`: the frontend, from which the next four follow
     pub frontend_url: String,
-    /// `BETTER_AUTH_JWKS_URL`, default `{BETTER_AUTH_URL}/api/auth/jwks`
+    /// `BETTER_AUTH_JWKS_URL`, default `/api/auth/jwks` there
     pub jwks_url: String,
     /// `JWT_ISSUER`, default the origin of `BETTER_AUTH_URL`
     pub issuer: String,
@@ -93,7 +93,7 @@ pub struct Config {
 impl Config {
     /// Reads `.env` and the environment, which wins. Makes the embedded database's secret if need be.
     pub fn load() -> Result<Self, ConfigError> {
-        match dotenvy::dotenv() {
+        match dotenvy::from_path(".env") {
             Err(error) if !error.not_found() => Err(ConfigError {
                 variable: ".env",
                 problem: format!("cannot be read: {}", read::dotenv_problem(&error)),
@@ -110,7 +110,7 @@ impl Config {
     fn read(env: &Environment<'_>) -> Result<Self, ConfigError> {
         let frontend = env.url("BETTER_AUTH_URL", "http://localhost:3000")?;
         let origin = origin_of(&frontend);
-        let jwks_default = format!("{}/api/auth/jwks", frontend.as_str().trim_end_matches('/'));
+        let jwks_default = format!("{origin}/api/auth/jwks");
         let database_url = env.database_url("DATABASE_URL", "sqlite://data/todo.db")?;
         let (secret, secret_file) = env.secret("BETTER_AUTH_SECRET", &database_url)?;
         Ok(Self {

@@ -53,23 +53,23 @@ enum Command {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    match run(cli.command) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("todo-backend: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    run(cli.command).unwrap_or_else(|error| {
+        eprintln!("todo-backend: {error}");
+        ExitCode::FAILURE
+    })
 }
 
-fn run(command: Option<Command>) -> Result<(), Box<dyn std::error::Error>> {
+type Outcome<T = ()> = Result<T, Box<dyn std::error::Error>>;
+
+fn run(command: Option<Command>) -> Outcome<ExitCode> {
     if let Some(Command::Openapi) = command {
         // Needs no configuration: whoever builds a client has none.
-        return Ok(std::io::stdout().write_all(openapi::text().as_bytes())?);
+        std::io::stdout().write_all(openapi::text().as_bytes())?;
+        return Ok(ExitCode::SUCCESS);
     }
     let config = Config::load()?;
     match command {
-        None => return serve(&config),
+        None => serve(&config)?,
         Some(Command::Openapi) => {}
         Some(Command::Token {
             user,
@@ -84,7 +84,7 @@ fn run(command: Option<Command>) -> Result<(), Box<dyn std::error::Error>> {
                 auth::mint(&config, &user, email.as_deref(), name.as_deref(), ttl)?
             );
         }
-        Some(Command::InspectToken) => inspect_token(&config)?,
+        Some(Command::InspectToken) => return inspect_token(&config),
         Some(Command::Migrate) => {
             logging::start(&config);
             Database::open(&config).migrate()?;
@@ -93,10 +93,10 @@ fn run(command: Option<Command>) -> Result<(), Box<dyn std::error::Error>> {
         Some(Command::CheckConfig) => print!("{}", config.describe()),
         Some(Command::Healthcheck) => healthcheck(&config)?,
     }
-    Ok(())
+    Ok(ExitCode::SUCCESS)
 }
 
-fn inspect_token(config: &Config) -> Result<(), Box<dyn std::error::Error>> {
+fn inspect_token(config: &Config) -> Outcome<ExitCode> {
     let mut token = String::new();
     std::io::stdin().read_to_string(&mut token)?;
     // What people paste is often the whole header.
@@ -104,19 +104,23 @@ fn inspect_token(config: &Config) -> Result<(), Box<dyn std::error::Error>> {
     let token = token.strip_prefix("Authorization:").unwrap_or(token).trim();
     let token = token.strip_prefix("Bearer ").unwrap_or(token).trim();
     let verifier = auth::Verifier::new(config);
-    let verified = actix_web::rt::System::new()
-        .block_on(verifier.verify(token))
-        .map_err(|refusal| format!("refused: {refusal}"))?;
+    let verified = match actix_web::rt::System::new().block_on(verifier.verify(token)) {
+        Ok(verified) => verified,
+        Err(refusal) => {
+            println!("refused: {refusal}");
+            return Ok(ExitCode::FAILURE);
+        }
+    };
     let user = &verified.user;
     println!("accepted: signed with {}", verified.algorithm);
     println!("  user   {:?}", user.id().as_str());
     println!("  email  {}", user.email().unwrap_or("(none)"));
     println!("  name   {}", user.name().unwrap_or("(none)"));
     println!("  valid  for another {} s", verified.remaining_seconds());
-    Ok(())
+    Ok(ExitCode::SUCCESS)
 }
 
-fn serve(config: &Config) -> Result<(), Box<dyn std::error::Error>> {
+fn serve(config: &Config) -> Outcome {
     logging::start(config);
     actix_web::rt::System::new().block_on(async {
         let service = app::start(config)?;
@@ -178,7 +182,7 @@ fn own_name() -> String {
     }
 }
 
-fn healthcheck(config: &Config) -> Result<(), Box<dyn std::error::Error>> {
+fn healthcheck(config: &Config) -> Outcome {
     const PATIENCE: Duration = Duration::from_secs(3);
     let mut address = config.listen;
     if address.ip().is_unspecified() {

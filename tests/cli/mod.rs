@@ -2,5 +2,6 @@
 
 mod commands;
 mod first_start;
+mod inspect_token;
 mod stop;
 mod tokens;

@@ -18,7 +18,10 @@ const STATEMENT: Duration = Duration::from_millis(1_500);
 fn started_on(server: &OwnPostgres) -> TestApp {
     Builder::on(Arc::new(server.database()))
         .env("DATABASE_ACQUIRE_TIMEOUT_MS", &ACQUIRE.as_millis().to_string())
-        .env("DATABASE_STATEMENT_TIMEOUT_MS", &STATEMENT.as_millis().to_string())
+        .env(
+            "DATABASE_STATEMENT_TIMEOUT_MS",
+            &STATEMENT.as_millis().to_string(),
+        )
         .start()
 }
 
@@ -85,14 +88,20 @@ with_a_process_of_its_own!(
             });
             drop(_guard);
             let writers = writers.into_iter().map(|writer| writer.join());
-            writers.flat_map(|written| written.expect("a writer goes on")).collect()
+            writers
+                .flat_map(|written| written.expect("a writer goes on"))
+                .collect()
         });
 
         let mut there: BTreeMap<String, usize> = BTreeMap::new();
         for title in ada.titles("/api/tasks") {
             *there.entry(title).or_default() += 1;
         }
-        assert!(acknowledged.len() > 100, "only {} were written", acknowledged.len());
+        assert!(
+            acknowledged.len() > 100,
+            "only {} were written",
+            acknowledged.len()
+        );
         for title in acknowledged {
             assert_eq!(there.get(&title), Some(&1), "{title} was acknowledged once");
         }

@@ -21,7 +21,10 @@ fn started(database: Arc<OwnDatabase>, url: &str) -> TestApp {
         .env("DATABASE_URL", url)
         .env("DATABASE_POOL_SIZE", "2")
         .env("DATABASE_ACQUIRE_TIMEOUT_MS", &ACQUIRE.as_millis().to_string())
-        .env("DATABASE_STATEMENT_TIMEOUT_MS", &STATEMENT.as_millis().to_string())
+        .env(
+            "DATABASE_STATEMENT_TIMEOUT_MS",
+            &STATEMENT.as_millis().to_string(),
+        )
         .start()
 }
 

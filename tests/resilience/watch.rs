@@ -16,7 +16,10 @@ pub const SLACK: Duration = Duration::from_secs(2);
 pub fn assert_unavailable(answer: &Response) {
     answer.assert_problem(503);
     let seconds = answer.header("retry-after").expect("a Retry-After");
-    assert!(seconds.parse::<u32>().is_ok_and(|seconds| seconds >= 1), "{answer}");
+    assert!(
+        seconds.parse::<u32>().is_ok_and(|seconds| seconds >= 1),
+        "{answer}"
+    );
 }
 
 /// Whether it is this success; if not, it has to be a proper 503.
@@ -111,6 +114,8 @@ pub fn until_ready_is(status: u16, app: &TestApp) {
 #[track_caller]
 pub fn assert_calm(app: &TestApp) {
     let log = app.log();
-    let line = log.lines().find(|line| line.contains("panicked") || line.contains("ERROR"));
+    let line = log
+        .lines()
+        .find(|line| line.contains("panicked") || line.contains("ERROR"));
     assert!(line.is_none(), "{line:?}");
 }

@@ -27,10 +27,10 @@ def before_call(context, case, kwargs):
     if "If-Match" in headers and count % 2:
         headers["If-Match"] = get(case.formatted_path.removesuffix("/complete")).headers.get("ETag", "*")
     # A key that came before with another payload is rightly 422, so no valid case may repeat one. It
-    # keeps its characters, and its length as far as that matters.
-    if "Idempotency-Key" in headers:
+    # keeps its characters, and its length where that is near the limit.
+    if key := headers.get("Idempotency-Key"):
         unique = f"-{count}"
-        headers["Idempotency-Key"] = headers["Idempotency-Key"][: 255 - len(unique)] + unique
+        headers["Idempotency-Key"] = key[: max(0, len(key) - len(unique))] + unique
     # A cursor that the service did not make is rightly bad input: a valid case gets one that it made for
     # the same list, or none if that list is too short.
     if "cursor" in (case.query or {}):

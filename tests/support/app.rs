@@ -27,6 +27,7 @@ pub struct TestApp {
 /// this order: the process ends before its folder and its database go.
 struct Own {
     process: Process,
+    through: Vec<String>,
     environment: Vec<(String, String)>,
     folder: TempDir,
     database: Arc<OwnDatabase>,
@@ -112,9 +113,17 @@ impl TestApp {
         self.own_mut().process.kill();
     }
 
-    /// For what no other method does to it: other signals, other limits.
     pub fn process(&mut self) -> &mut Process {
         &mut self.own_mut().process
+    }
+
+    pub fn process_id(&self) -> u32 {
+        self.own().process.id()
+    }
+
+    /// Sends it a signal, and does not wait for what comes of it.
+    pub fn signal(&self, signal: &str) {
+        self.own().process.signal(signal);
     }
 
     /// Another process with the same folder, environment and database. Actors made before it point
@@ -122,7 +131,7 @@ impl TestApp {
     pub fn restart(&mut self) {
         self.stop();
         let own = self.own_mut();
-        let (process, base_url) = launch(own.folder.path(), &own.environment);
+        let (process, base_url) = launch_through(&own.through, own.folder.path(), &own.environment);
         own.process = process;
         self.target = Target::new(vec![base_url], self.target.secret.clone());
     }
@@ -162,6 +171,7 @@ impl Drop for TestApp {
 
 pub struct Builder {
     database: Arc<OwnDatabase>,
+    through: Vec<String>,
     environment: Vec<(String, String)>,
 }
 
@@ -176,8 +186,15 @@ impl Builder {
         ];
         Self {
             database,
+            through: Vec::new(),
             environment,
         }
+    }
+
+    /// Has another program start it, which changes what it inherits: `env --ignore-signal=…`.
+    pub fn through(mut self, program: &[&str]) -> Self {
+        self.through = program.iter().map(|&part| part.to_owned()).collect();
+        self
     }
 
     pub fn env(mut self, name: &str, value: &str) -> Self {
@@ -188,7 +205,7 @@ impl Builder {
 
     pub fn start(self) -> TestApp {
         let folder = tempfile::tempdir().unwrap();
-        let (process, base_url) = launch(folder.path(), &self.environment);
+        let (process, base_url) = launch_through(&self.through, folder.path(), &self.environment);
         let secret = self
             .environment
             .iter()
@@ -199,6 +216,7 @@ impl Builder {
             suffix: random::suffix(),
             own: Some(Own {
                 process,
+                through: self.through,
                 environment: self.environment,
                 folder,
                 database: self.database,
@@ -209,7 +227,11 @@ impl Builder {
 
 /// Starts the binary and waits until it serves: its base URL.
 pub fn launch(folder: &Path, environment: &[(String, String)]) -> (Process, String) {
-    let mut command = cli::command(folder);
+    launch_through(&[], folder, environment)
+}
+
+fn launch_through(through: &[String], folder: &Path, environment: &[(String, String)]) -> (Process, String) {
+    let mut command = cli::command_through(through, folder);
     command.envs(environment.iter().map(|(name, value)| (name, value)));
     let mut process = Process::spawn(command);
     // Generous: other tests keep the processors busy.

@@ -27,9 +27,15 @@ impl Outcome {
 
 /// The binary in `folder`, with a cleared environment.
 pub fn command(folder: &Path) -> Command {
+    command_through(&[], folder)
+}
+
+/// The same, started by another program with its arguments, if any.
+pub fn command_through(program: &[String], folder: &Path) -> Command {
     // The kernel ends it with the test process, however that ends: a destructor may never run.
     let mut command = Command::new("setpriv");
-    command.args(["--pdeathsig", "KILL", env!("CARGO_BIN_EXE_todo-backend")]);
+    command.args(["--pdeathsig", "KILL"]).args(program);
+    command.arg(env!("CARGO_BIN_EXE_todo-backend"));
     command.current_dir(folder).env_clear();
     // For the tools that a test or a debugger calls through it; the service itself needs none.
     if let Some(path) = std::env::var_os("PATH") {

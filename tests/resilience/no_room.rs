@@ -1,0 +1,117 @@
+//! The embedded database's disk is full.
+
+use std::path::Path;
+use std::process::Command;
+use std::sync::Arc;
+
+use serde_json::json;
+use tempfile::TempDir;
+
+use super::watch::{assert_calm, assert_unavailable, recovers};
+use crate::support::app::Builder;
+use crate::support::{Actor, OwnDatabase, Response, TestApp};
+
+const ROOM: usize = 3 << 20;
+
+fn create(user: &Actor, number: usize) -> Response {
+    let description = "\u{1f4be}".repeat(1_000);
+    user.post(
+        "/api/tasks",
+        json!({ "title": format!("{number}"), "description": description }),
+    )
+}
+
+/// Writes until there is no room, and then on, for a while.
+fn fills_up_and_loses_nothing(app: &mut TestApp, make_room: impl FnOnce(&mut TestApp)) {
+    let ada = app.user("ada");
+    let mut acknowledged = Vec::new();
+    let mut refused = 0;
+    for number in 0..4 * ROOM / 4_000 {
+        let answer = create(&ada, number);
+        match answer.status {
+            201 => acknowledged.push(format!("{number}")),
+            507 => drop(answer.assert_problem(507)),
+            _ => assert_unavailable(&answer),
+        }
+        refused += usize::from(answer.status != 201);
+        if refused == 20 {
+            break;
+        }
+    }
+    assert_eq!(refused, 20, "there is no end of the room");
+    assert!(acknowledged.len() > 100, "{} were written", acknowledged.len());
+    app.anonymous().get("/livez").expect(200);
+    assert_there(&ada, &acknowledged);
+
+    make_room(app);
+    recovers(&ada);
+    acknowledged.push("again".to_owned());
+    assert_there(&ada, &acknowledged);
+    assert_calm(app);
+    app.restart();
+    assert_there(&app.user("ada"), &acknowledged);
+}
+
+/// What was acknowledged, and nothing else: what was refused did not happen.
+fn assert_there(user: &Actor, acknowledged: &[String]) {
+    let mut titles = user.titles("/api/tasks");
+    titles.reverse();
+    assert_eq!(titles, acknowledged);
+}
+
+fn run(program: &str, arguments: &[&str]) -> bool {
+    let status = Command::new(program).args(arguments).status();
+    status.expect("a program of every Linux").success()
+}
+
+/// Unmounted when dropped, which is after the database in it has gone.
+struct Mount<'a>(&'a Path);
+
+impl<'a> Mount<'a> {
+    fn at(folder: &'a Path, options: &str) -> Option<Self> {
+        let path = folder.to_str().unwrap();
+        run("mount", &["-t", "tmpfs", "-o", options, "tmpfs", path]).then_some(Self(folder))
+    }
+}
+
+impl Drop for Mount<'_> {
+    fn drop(&mut self) {
+        run("umount", &["--lazy", self.0.to_str().unwrap()]);
+    }
+}
+
+fn app_in(folder: &Path, through: &[&str]) -> TestApp {
+    let folder = TempDir::new_in(folder).unwrap();
+    let database = Arc::new(OwnDatabase::sqlite_in(folder));
+    Builder::on(database).through(through).start()
+}
+
+with_a_process_of_its_own!(
+    fn a_full_disk_is_503_until_there_is_room_and_nothing_is_lost() {
+        let folder = tempfile::tempdir().unwrap();
+        let Some(mount) = Mount::at(folder.path(), &format!("size={ROOM}")) else {
+            // The case below shows the same by other means.
+            println!("needs the right to mount a small file system");
+            return;
+        };
+        let mut app = app_in(folder.path(), &[]);
+        fills_up_and_loses_nothing(&mut app, |_| {
+            let path = folder.path().to_str().unwrap();
+            assert!(run("mount", &["-o", "remount,size=64m", path]));
+        });
+        drop(app);
+        drop(mount);
+    }
+
+    fn a_file_that_may_not_grow_is_503_until_it_may_and_nothing_is_lost() {
+        let folder = tempfile::tempdir().unwrap();
+        // The signal would end the process; an operator who sets such a limit has it ignored.
+        let mut app = app_in(folder.path(), &["env", "--ignore-signal=XFSZ"]);
+        let limit = |app: &mut TestApp, bytes: &str| {
+            let process = app.process().id().to_string();
+            assert!(run("prlimit", &["--pid", &process, &format!("--fsize={bytes}:")]));
+        };
+        limit(&mut app, &ROOM.to_string());
+        fills_up_and_loses_nothing(&mut app, |app| limit(app, "unlimited"));
+    }
+);

@@ -1,0 +1,106 @@
+//! Many more clients than can be served: those who are served are served in time, and as many as ever.
+
+use std::fs;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::watch::{Over, SLACK, assert_calm, assert_mostly_within, is, while_alive};
+use crate::support::raw::{self, Connection};
+use crate::support::{Database, TestApp};
+
+const ACQUIRE: Duration = Duration::from_millis(300);
+const STATEMENT: Duration = Duration::from_millis(1_000);
+
+#[derive(Default)]
+struct Tally {
+    accepted: Vec<Duration>,
+    refused: Vec<Duration>,
+    megabytes: Vec<u64>,
+}
+
+/// So many clients at once for so long, each asking again as soon as it has its answer, and somewhat
+/// later when that was a refusal.
+fn load(app: &TestApp, clients: usize, lasting: Duration) -> Tally {
+    let body = br#"{"title":"t"}"#;
+    let headers = ["Content-Type: application/json", "Content-Length: 13"];
+    let token = app.user("ada").token.unwrap();
+    let request = raw::request(app, "POST /api/tasks", &token, &headers, body);
+    let over = Over::default();
+    let client = || {
+        let mut tally = Tally::default();
+        let mut connection = Connection::open(app);
+        while !over.yet() {
+            let started = Instant::now();
+            let answer = connection.send(&request).read().expect("an answer");
+            let took = started.elapsed();
+            if is(201, &answer) {
+                tally.accepted.push(took);
+            } else {
+                tally.refused.push(took);
+                thread::sleep(Duration::from_millis(100));
+            }
+        }
+        tally
+    };
+    thread::scope(|scope| {
+        let clients: Vec<_> = (0..clients).map(|_| scope.spawn(client)).collect();
+        let guard = over.guard();
+        let mut all = Tally::default();
+        for _ in 0..10 {
+            thread::sleep(lasting / 10);
+            all.megabytes.push(memory_of(app));
+        }
+        drop(guard);
+        for tally in clients.into_iter().map(|client| client.join().unwrap()) {
+            all.accepted.extend(tally.accepted);
+            all.refused.extend(tally.refused);
+        }
+        all
+    })
+}
+
+/// What the process has in memory.
+fn memory_of(app: &TestApp) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{}/status", app.process_id())).unwrap();
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))
+        .unwrap();
+    let kilobytes: u64 = line.trim().trim_end_matches(" kB").parse().unwrap();
+    kilobytes >> 10
+}
+
+with_a_process_of_its_own!(
+    fn three_hundred_clients_of_two_connections_are_served_or_refused_in_time() {
+        let app = TestApp::builder(Database::Postgres)
+            .env("DATABASE_POOL_SIZE", "2")
+            .env("DATABASE_ACQUIRE_TIMEOUT_MS", &ACQUIRE.as_millis().to_string())
+            .env(
+                "DATABASE_STATEMENT_TIMEOUT_MS",
+                &STATEMENT.as_millis().to_string(),
+            )
+            .start();
+        app.user("ada").has_task("first");
+        // The database, and not this machine, is what is short: 100 inserts a second and no more.
+        app.execute(
+            "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS \
+             'BEGIN PERFORM pg_sleep(0.02); RETURN new; END'; \
+             CREATE TRIGGER slow BEFORE INSERT ON tasks FOR EACH ROW EXECUTE FUNCTION slow()",
+        );
+        let lasting = Duration::from_secs(2);
+        let best = load(&app, 8, lasting);
+        let warm = load(&app, 300, lasting);
+        let overloaded = while_alive(&app, Duration::from_millis(250), || load(&app, 300, lasting * 2));
+
+        assert!(best.refused.is_empty(), "eight clients can be served");
+        assert!(overloaded.refused.len() > 100, "there was no overload");
+        let (best, kept) = (best.accepted.len(), overloaded.accepted.len() / 2);
+        assert!(kept * 10 >= best * 7, "{kept} answers instead of {best}");
+        assert_mostly_within(ACQUIRE + STATEMENT, overloaded.accepted);
+        assert_mostly_within(ACQUIRE + SLACK / 2, overloaded.refused);
+        let before = warm.megabytes.iter().max().unwrap();
+        let after = overloaded.megabytes.iter().max().unwrap();
+        assert!(*after <= before + 16, "{before} MB have become {after} MB");
+        assert_calm(&app);
+    }
+);

@@ -1,0 +1,231 @@
+//! Clients that take their time: each is cut off within bounds, and the others do not notice.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::process::Command;
+use std::thread;
+use std::time::{Duration, Instant};
+use std::{fs, io, process};
+
+use serde_json::json;
+
+use super::watch::{Over, SLACK, assert_mostly_within};
+use crate::support::{Actor, Database, TestApp, raw};
+
+/// For headers, and for a body.
+const WITHIN: Duration = Duration::from_secs(10);
+
+/// For an answer that is not read.
+const READ_WITHIN: Duration = Duration::from_secs(20);
+
+const JSON: &str = "Content-Type: application/json";
+const LENGTH: &str = "Content-Length: 1000";
+const CHUNKED: &str = "Transfer-Encoding: chunked";
+const IDLE: usize = 2_000;
+
+fn stream(app: &TestApp) -> TcpStream {
+    let stream = TcpStream::connect(app.base_url().trim_start_matches("http://")).unwrap();
+    stream.set_nodelay(true).unwrap();
+    stream
+}
+
+/// One request that is answered, so that the connection is one that is kept.
+fn kept(app: &TestApp) -> TcpStream {
+    let mut stream = stream(app);
+    let livez = raw::request(app, "GET /livez", "", &[], b"");
+    stream.write_all(&livez).unwrap();
+    let mut answer = [0; 4_096];
+    let read = stream.read(&mut answer).unwrap();
+    assert!(answer[..read].starts_with(b"HTTP/1.1 200"));
+    stream
+}
+
+/// Sends a byte at a time until the service has had enough: what it said to that.
+fn trickle(what: &str, mut stream: TcpStream, bytes: &[u8]) -> String {
+    let started = Instant::now();
+    // The pause between two bytes.
+    stream.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
+    let mut said = Vec::new();
+    let mut bytes = bytes.iter();
+    loop {
+        let took = started.elapsed();
+        assert!(
+            took < WITHIN + SLACK,
+            "{what}: open after {took:?}; {}",
+            text(&said)
+        );
+        if let Some(byte) = bytes.next()
+            && stream.write_all(&[*byte]).is_err()
+        {
+            break;
+        }
+        let mut answer = [0; 4_096];
+        match stream.read(&mut answer) {
+            Ok(0) => break,
+            Ok(read) => said.extend(&answer[..read]),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(_) => break,
+        }
+    }
+    text(&said)
+}
+
+fn text(said: &[u8]) -> String {
+    String::from_utf8_lossy(said).into_owned()
+}
+
+#[track_caller]
+fn assert_told(said: &str, status: u16) {
+    assert!(said.starts_with(&format!("HTTP/1.1 {status} ")), "{said}");
+    assert!(said.contains("application/problem+json"), "{said}");
+}
+
+/// Runs beside the others: everybody who is slow, and how.
+fn slow_senders(app: &TestApp, token: &str) {
+    let long = "a".repeat(600);
+    let headers = format!("GET /livez HTTP/1.1\r\nHost: x\r\nX-Long: {long}");
+    let chunks = "1\r\na\r\n".repeat(100);
+    let body = |token: &str, coding: &str, sent: &str| {
+        let mut stream = stream(app);
+        let request = raw::request(app, "POST /api/tasks", token, &[JSON, coding], b"");
+        stream
+            .write_all(&[&request[..], sent.as_bytes()].concat())
+            .unwrap();
+        stream
+    };
+    thread::scope(|scope| {
+        scope.spawn(|| assert_told(&trickle("headers", stream(app), headers.as_bytes()), 408));
+        scope.spawn(|| assert_told(&trickle("half a header", stream(app), b"GET"), 408));
+        scope.spawn(|| trickle("a second request's headers", kept(app), headers.as_bytes()));
+        scope.spawn(|| trickle("half of a second request's headers", kept(app), b"GET"));
+        for (coding, slow, half) in [(LENGTH, &long, "{"), (CHUNKED, &chunks, "5\r\n{")] {
+            scope.spawn(move || {
+                let stream = body(token, coding, "");
+                assert_told(
+                    &trickle(&format!("a body ({coding})"), stream, slow.as_bytes()),
+                    408,
+                );
+            });
+            scope.spawn(move || {
+                let stream = body(token, coding, half);
+                assert_told(&trickle(&format!("half a body ({coding})"), stream, b""), 408);
+            });
+            // Nobody waits for a body that nobody wants.
+            scope.spawn(move || {
+                let stream = body("", coding, "");
+                assert_told(
+                    &trickle(&format!("an unwanted body ({coding})"), stream, slow.as_bytes()),
+                    401,
+                );
+            });
+            scope.spawn(move || {
+                let stream = body("", coding, half);
+                assert_told(
+                    &trickle(&format!("half an unwanted body ({coding})"), stream, b""),
+                    401,
+                );
+            });
+        }
+    });
+}
+
+/// Asks for a lot, and reads none of it until it has to be cut off.
+fn never_reads(app: &TestApp, user: &Actor) {
+    const TIMES: usize = 20;
+    let whole = user.get("/api/tasks").expect(200).body.len() * TIMES;
+    let token = user.token.as_deref().unwrap();
+    let mut stream = stream(app);
+    let request = raw::request(app, "GET /api/tasks", token, &[], b"");
+    stream.write_all(&request.repeat(TIMES)).unwrap();
+    thread::sleep(READ_WITHIN + SLACK);
+    stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    let mut read = 0;
+    let mut buffer = vec![0; 1 << 20];
+    loop {
+        match stream.read(&mut buffer) {
+            Ok(0) => break,
+            Ok(more) => read += more,
+            Err(error) if error.kind() == io::ErrorKind::ConnectionReset => break,
+            Err(error) => panic!("still open after {read} bytes: {error}"),
+        }
+    }
+    assert!(
+        read < whole,
+        "all of {whole} bytes were kept for a client that did not read"
+    );
+}
+
+/// Many who say nothing at all.
+fn idle(app: &TestApp) {
+    let streams: Vec<TcpStream> = (0..IDLE).map(|_| stream(app)).collect();
+    thread::sleep(WITHIN + SLACK);
+    for mut stream in streams {
+        stream.set_read_timeout(Some(Duration::from_secs(1))).unwrap();
+        let mut said = Vec::new();
+        stream.read_to_end(&mut said).expect("it was cut off");
+        assert_told(&text(&said), 408);
+    }
+}
+
+/// As many files as it takes on both sides; some systems hand out no more than 1,024.
+fn allow_files(process: u32) {
+    const FILES: u64 = 3 * IDLE as u64;
+    let limits = fs::read_to_string(format!("/proc/{process}/limits")).unwrap();
+    let line = limits
+        .lines()
+        .find_map(|line| line.strip_prefix("Max open files"));
+    let soft = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
+    if soft.is_some_and(|soft| soft < FILES) {
+        let command = format!("--nofile={FILES}:");
+        let status = Command::new("prlimit")
+            .args(["--pid", &process.to_string(), &command])
+            .status();
+        assert!(
+            status.unwrap().success(),
+            "this test needs {FILES} open files; see ulimit -Hn"
+        );
+    }
+}
+
+with_a_process_of_its_own!(
+    fn slow_clients_are_cut_off_in_time_and_others_do_not_notice() {
+        let app = TestApp::builder(Database::Sqlite).start();
+        allow_files(process::id());
+        allow_files(app.process_id());
+        let (ada, bob) = (app.user("ada"), app.user("bob"));
+        let description = "\u{1f4be}".repeat(1_000);
+        for _ in 0..300 {
+            ada.creates(json!({ "title": "t", "description": description }));
+        }
+        let task = format!("/api/tasks/{}", crate::support::task::id(&bob.has_task("t")));
+        let over = Over::default();
+        let took = thread::scope(|scope| {
+            let neighbour = scope.spawn(|| {
+                let mut took = Vec::new();
+                while !over.yet() {
+                    let started = Instant::now();
+                    bob.get(&task).expect(200);
+                    took.push(started.elapsed());
+                    thread::sleep(Duration::from_millis(25));
+                }
+                took
+            });
+            let guard = over.guard();
+            let token = ada.token.as_deref().unwrap();
+            let slow = [
+                scope.spawn(|| slow_senders(&app, token)),
+                scope.spawn(|| never_reads(&app, &ada)),
+                scope.spawn(|| idle(&app)),
+            ];
+            let cut_off = slow.map(|slow| slow.join().is_ok());
+            drop(guard);
+            assert_eq!(
+                cut_off, [true; 3],
+                "slow senders, one that never reads, idle ones"
+            );
+            neighbour.join().unwrap()
+        });
+        assert_mostly_within(Duration::from_millis(250), took);
+        assert!(!app.log().contains("panicked"));
+    }
+);

@@ -1,0 +1,120 @@
+//! SIGTERM while there is work: whoever was let in is answered, and nobody is waited for in vain.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::watch::{Over, assert_calm};
+use crate::support::raw::{self, Connection};
+use crate::support::{Database, TestApp};
+
+const JSON: &str = "Content-Type: application/json";
+
+fn create(app: &TestApp, token: &str, title: &str) -> Vec<u8> {
+    let body = format!(r#"{{"title":"{title}"}}"#);
+    let length = format!("Content-Length: {}", body.len());
+    raw::request(app, "POST /api/tasks", token, &[JSON, &length], body.as_bytes())
+}
+
+/// Creates tasks over one connection until that is closed: the titles that were acknowledged, and when
+/// the request was sent that got no answer.
+fn write(app: &TestApp, token: &str, writer: usize) -> (Vec<String>, Option<Instant>) {
+    let mut connection = Connection::open(app);
+    let mut acknowledged = Vec::new();
+    for number in 0.. {
+        let title = format!("{writer}-{number}");
+        let request = create(app, token, &title);
+        let sent = Instant::now();
+        let Some(answer) = connection.send(request).read() else {
+            return (acknowledged, Some(sent));
+        };
+        assert_eq!(answer.status, 201, "{answer}");
+        acknowledged.push(title);
+        if answer.header("connection") == Some("close") {
+            break;
+        }
+    }
+    (acknowledged, None)
+}
+
+on_both_databases!(
+    fn no_request_that_came_before_the_signal_goes_without_its_answer(db: Database) {
+        let mut app = TestApp::builder(db).start();
+        let ada = app.user("ada");
+        ada.has_task("first");
+        let token = ada.token.as_deref().unwrap();
+        let over = Over::default();
+        let (signalled, written) = thread::scope(|scope| {
+            let app = &app;
+            let writers: Vec<_> = (0..16)
+                .map(|writer| scope.spawn(move || write(app, token, writer)))
+                .collect();
+            let guard = over.guard();
+            thread::sleep(Duration::from_millis(500));
+            let signalled = Instant::now();
+            app.signal("-TERM");
+            let written: Vec<_> = writers.into_iter().map(|writer| writer.join().unwrap()).collect();
+            drop(guard);
+            (signalled, written)
+        });
+        let status = app.process().wait(Duration::from_secs(10));
+        assert!(status.expect("it ends in time").success());
+        let there = app.values("SELECT title FROM tasks");
+        for (acknowledged, unanswered) in written {
+            // A request may cross the end of its connection on the way; one that came before may not.
+            assert!(unanswered.is_none_or(|sent| sent > signalled));
+            assert!(!acknowledged.is_empty());
+            for title in acknowledged {
+                assert!(there.contains(&Some(title.clone())), "{title} was acknowledged");
+            }
+        }
+        assert_calm(&app);
+    }
+
+    fn connections_at_rest_are_closed_while_a_request_is_waited_for(db: Database) {
+        let mut app = TestApp::builder(db).start();
+        let ada = app.user("ada");
+        ada.has_task("first");
+        let token = ada.token.clone().unwrap();
+        let livez = raw::request(&app, "GET /livez", "", &[], b"");
+        let mut resting: Vec<Connection> = (0..20)
+            .map(|_| {
+                let mut connection = Connection::open(&app);
+                assert_eq!(connection.send(&livez).read().expect("an answer").status, 200);
+                connection
+            })
+            .collect();
+        // One that waits for a lock, and one whose body is still on its way.
+        let mut held = app.connect();
+        held.execute(match db {
+            Database::Postgres => "BEGIN; LOCK TABLE tasks IN ACCESS EXCLUSIVE MODE",
+            Database::Sqlite => "BEGIN EXCLUSIVE",
+        });
+        let mut waiting = Connection::open(&app);
+        waiting.send(create(&app, &token, "waited"));
+        let request = create(&app, &token, "slowly sent");
+        let (start, end) = request.split_at(request.len() - 5);
+        let mut sending = Connection::open(&app);
+        sending.send(start);
+        thread::sleep(Duration::from_millis(300));
+
+        app.signal("-TERM");
+        let started = Instant::now();
+        for connection in &mut resting {
+            assert!(connection.read().is_none(), "nothing more is said");
+        }
+        assert!(
+            started.elapsed() < Duration::from_secs(2),
+            "{:?}",
+            started.elapsed()
+        );
+        assert!(app.process().ended().is_none(), "two are still waited for");
+        sending.send(end);
+        drop(held);
+        for mut connection in [waiting, sending] {
+            let answer = connection.read().expect("an answer");
+            assert_eq!(answer.status, 201, "{answer}");
+        }
+        let status = app.process().wait(Duration::from_secs(5));
+        assert!(status.expect("it ends when the last is answered").success());
+    }
+);
