@@ -38,14 +38,9 @@ impl From<DieselError> for StoreError {
     }
 }
 
-/// In one line, with the server's detail where there is one: it goes to the log.
+/// In one line, for the log. Without the server's detail: that quotes whole rows, emails included.
 pub(super) fn describe(error: &DieselError) -> String {
-    let mut text = error.to_string();
-    if let DieselError::DatabaseError(_, info) = error
-        && let Some(details) = info.details()
-    {
-        text = format!("{text} ({details})");
-    }
+    let text = error.to_string();
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 

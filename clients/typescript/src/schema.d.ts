@@ -68,7 +68,7 @@ export interface paths {
         delete?: never;
         options?: never;
         head?: never;
-        /** Flip a task's `completed`, or set it */
+        /** Flip a task's state, or set it */
         patch: operations["completeTask"];
         trace?: never;
     };
@@ -152,7 +152,7 @@ export interface paths {
         delete?: never;
         options?: never;
         head?: never;
-        /** Flip a task's `completed`, or set it */
+        /** Flip a task's state, or set it */
         patch: operations["completeTaskOfUser"];
         trace?: never;
     };
