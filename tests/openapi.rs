@@ -232,12 +232,7 @@ fn the_schemas_draw_the_line_where_the_service_does() {
     let ada = app.user("ada");
     let new_task = validator(&json!({ "$ref": "#/components/schemas/NewTask" }));
     let longest = "é".repeat(200);
-    let mut bodies = vec![
-        json!({}),
-        json!([]),
-        json!({ "title": null }),
-        json!({ "title": 1 }),
-    ];
+    let mut bodies = vec![json!({}), json!([]), json!({ "title": null })];
     for title in [
         "",
         " ",
@@ -250,7 +245,6 @@ fn the_schemas_draw_the_line_where_the_service_does() {
         "a\0",
         "\0",
         " a ",
-        "a\n",
         "\n",
         "🦀",
         &longest,
@@ -272,6 +266,9 @@ fn the_schemas_draw_the_line_where_the_service_does() {
         "2026-01-02T03:04:05.123456789+05:30",
         "2026-01-02T24:00:00Z",
         "2026-01-02T03:04Z",
+        "2026-01-02 03:04:05Z",
+        "2026-01-02T03:04:05\u{2212}05:30",
+        "2026-01-02T12:00:60Z",
         "2016-12-31T23:59:60Z",
         "2026-01-02t03:04:05z",
         "2026-01-02T03:04:05+0530",
@@ -286,7 +283,6 @@ fn the_schemas_draw_the_line_where_the_service_does() {
         "2026-01-02T03:04:05Z ",
         "2026-01-02T03:04:61Z",
         "12026-01-02T03:04:05Z",
-        "-2026-01-02T03:04:05Z",
         "2026-W01-1",
     ] {
         bodies.push(json!({ "title": "t", "due_date": due_date }));

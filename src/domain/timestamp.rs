@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use chrono::{DateTime, Datelike, NaiveDate, Timelike};
+use chrono::{DateTime, Datelike, NaiveDate, NaiveTime, Timelike, Utc};
 use serde::{Serialize, Serializer};
 
 /// Microseconds since 1970, within the years 0000 to 9999 that RFC 3339 can write.
@@ -31,20 +31,9 @@ impl Timestamp {
 
     /// An RFC 3339 date-time with any offset, or a bare date: its midnight in UTC.
     pub fn parse(text: &str) -> Option<Self> {
-        let micros = if text.len() == 10 {
-            let digits = |range: std::ops::Range<usize>| {
-                let part = text.get(range)?;
-                part.bytes().all(|b| b.is_ascii_digit()).then_some(part)
-            };
-            let (y, m, d) = (digits(0..4)?, digits(5..7)?, digits(8..10)?);
-            let dashed = text.as_bytes()[4] == b'-' && text.as_bytes()[7] == b'-';
-            let date = NaiveDate::from_ymd_opt(y.parse().ok()?, m.parse().ok()?, d.parse().ok()?)
-                .filter(|_| dashed)?;
-            date.and_time(chrono::NaiveTime::MIN).and_utc().timestamp_micros()
-        } else {
-            // A leap second is the first moment of the next minute here: chrono counts its
-            // microseconds past a full second.
-            DateTime::parse_from_rfc3339(text).ok()?.timestamp_micros()
+        let micros = match text.len() {
+            10 => midnight_of(text)?,
+            _ => moment(text)?.timestamp_micros(),
         };
         (Self::MIN..=Self::MAX).contains(&micros).then_some(Self(micros))
     }
@@ -69,6 +58,29 @@ impl Timestamp {
         put(20, 6, moment.nanosecond() / 1_000);
         out
     }
+}
+
+fn midnight_of(date: &str) -> Option<i64> {
+    let digits = |range: std::ops::Range<usize>| {
+        let part = date.get(range)?;
+        part.bytes().all(|b| b.is_ascii_digit()).then_some(part)
+    };
+    let (year, month, day) = (digits(0..4)?, digits(5..7)?, digits(8..10)?);
+    let dashed = date.as_bytes()[4] == b'-' && date.as_bytes()[7] == b'-';
+    let date = NaiveDate::from_ymd_opt(year.parse().ok()?, month.parse().ok()?, day.parse().ok()?);
+    let midnight = date.filter(|_| dashed)?.and_time(NaiveTime::MIN);
+    Some(midnight.and_utc().timestamp_micros())
+}
+
+/// chrono takes a little more than RFC 3339 has: a space for the `T`, a typographic minus, and a leap
+/// second at any time of the day. It counts the microseconds of one past a full second, so that it is the
+/// first moment of the next minute here.
+fn moment(text: &str) -> Option<DateTime<Utc>> {
+    let separated = matches!(text.as_bytes().get(10), Some(b'T' | b't'));
+    let moment = DateTime::parse_from_rfc3339(text).ok()?.to_utc();
+    let leap = moment.nanosecond() >= 1_000_000_000;
+    let last_minute = (moment.hour(), moment.minute()) == (23, 59);
+    (separated && text.is_ascii() && (!leap || last_minute)).then_some(moment)
 }
 
 impl fmt::Display for Timestamp {
@@ -119,6 +131,9 @@ mod tests {
             "9999-12-31T23:59:59-01:00",
             "0000-01-01T00:00:00+01:00",
             "1767322800",
+            "2026-01-02 03:04:05Z",
+            "2026-01-02T03:04:05\u{2212}05:30",
+            "2026-01-02T12:00:60Z",
         ] {
             assert_eq!(read(wrong), "refused", "{wrong:?}");
         }

@@ -84,15 +84,15 @@ macro_rules! change {
             tasks::version.eq(tasks::version + 1),
             tasks::updated_at.eq(At(Timestamp::now())),
         );
-        let changed: Option<Row> = on_both!($conn, |c| match $condition {
-            Condition::None => diesel::update(task).set(change).returning(COLUMNS).get_result(c),
+        // All rows, though there is at most one: see `insert`.
+        let mut changed: Vec<Row> = on_both!($conn, |c| match $condition {
+            Condition::None => diesel::update(task).set(change).returning(COLUMNS).get_results(c),
             Condition::VersionIn(versions) => diesel::update(task.filter(tasks::version.eq_any(versions)))
                 .set(change)
                 .returning(COLUMNS)
-                .get_result(c),
-        })
-        .optional()?;
-        match changed {
+                .get_results(c),
+        })?;
+        match changed.pop() {
             Some(row) => Ok(Written::Done(Task::from(row))),
             None => why_nothing_changed($conn, $owner, $id, $condition),
         }
@@ -170,12 +170,15 @@ pub(in crate::store) fn insert(conn: &mut Connection, owner: &UserId, new: &NewT
         tasks::created_at.eq(At(now)),
         tasks::updated_at.eq(At(now)),
     );
-    let row: Row = on_both!(conn, |c| {
+    // `get_result` would stop at the row. SQLite commits when it is asked for the next one, and a commit
+    // that fails for a full disk would go unheard: a task acknowledged, and not there.
+    let mut rows: Vec<Row> = on_both!(conn, |c| {
         diesel::insert_into(tasks::table)
             .values(row)
             .returning(COLUMNS)
-            .get_result(c)
+            .get_results(c)
     })?;
+    let row = rows.pop().ok_or(diesel::result::Error::NotFound)?;
     Ok(row.into())
 }
 
