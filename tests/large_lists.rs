@@ -1,0 +1,152 @@
+//! A list of 100,000 tasks, which nobody should ask for and somebody will.
+
+use std::fs;
+use std::io::{self, BufRead, BufReader, Write};
+use std::net::TcpStream;
+use std::thread;
+use std::time::Duration;
+
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use crate::support::task::assert_is_task;
+use crate::support::{Actor, CONTRACTS, Contract, Database, Response, TestApp, raw, wait};
+
+const TASKS: usize = 100_000;
+const AT_ONCE: usize = 10;
+
+/// An unoptimized build on a busy machine takes its time; an idle one needs a tenth of that.
+const PATIENCE: Duration = Duration::from_secs(150);
+
+fn start(database: Database) -> TestApp {
+    // What is measured is memory, and not time.
+    TestApp::builder(database)
+        .env("DATABASE_ACQUIRE_TIMEOUT_MS", "150000")
+        .env("DATABASE_STATEMENT_TIMEOUT_MS", "150000")
+        .start()
+}
+
+/// As another program on the same database inserts them.
+fn insert(app: &TestApp, owner: &Actor) {
+    let owner = &owner.id;
+    app.execute(&match app.kind {
+        Database::Postgres => format!(
+            "INSERT INTO tasks (user_id, title, description, completed) \
+             SELECT '{owner}', 'task ' || n, 'what is to be done about ' || n, n % 2 = 0 \
+             FROM generate_series(1, {TASKS}) n"
+        ),
+        Database::Sqlite => format!(
+            "WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < {TASKS}) \
+             INSERT INTO tasks (user_id, title, description, completed) \
+             SELECT '{owner}', 'task ' || n, 'what is to be done about ' || n, n % 2 = 0 FROM numbers"
+        ),
+    });
+}
+
+/// The service's resident memory in KiB.
+fn resident(app: &TestApp) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{}/status", app.process_id())).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let figure = line.and_then(|line| line.split_whitespace().next());
+    figure.expect("VmRSS").parse().unwrap()
+}
+
+/// The length of a whole list, which says it before it comes.
+#[track_caller]
+fn length(answer: &Response) -> usize {
+    let length = answer.header("content-length").expect("a Content-Length");
+    assert_eq!(length.parse(), Ok(answer.body.len()));
+    answer.body.len()
+}
+
+/// Reads an answer to its end and keeps nothing of it: the length of its body. Unlike our client, it waits
+/// for as long as the service may take.
+fn read_through(app: &TestApp, user: &Actor, path: &str) -> usize {
+    let mut stream = TcpStream::connect(app.base_url().trim_start_matches("http://")).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let token = user.token.as_deref().unwrap();
+    let request = raw::request(app, &format!("GET {path}"), token, &["Connection: close"], b"");
+    stream.write_all(&request).unwrap();
+    let mut stream = BufReader::new(stream);
+    let mut line = String::new();
+    stream.read_line(&mut line).unwrap();
+    assert_eq!(line, "HTTP/1.1 200 OK\r\n");
+    while line != "\r\n" {
+        line.clear();
+        stream.read_line(&mut line).unwrap();
+    }
+    io::copy(&mut stream, &mut io::sink()).unwrap() as usize
+}
+
+#[track_caller]
+fn assert_whole(answer: &Response) {
+    // Taken apart no further than into tasks: a hundred thousand of them are a lot of memory here, too.
+    let tasks: Vec<&RawValue> = serde_json::from_slice(&answer.body).expect("an array");
+    assert_eq!(tasks.len(), TASKS);
+    for (at, title) in [(0, format!("task {TASKS}")), (TASKS - 1, "task 1".to_owned())] {
+        let task: Value = serde_json::from_str(tasks[at].get()).unwrap();
+        assert_is_task(&task);
+        assert_eq!(task["title"], title);
+    }
+}
+
+on_both_databases!(
+    fn a_hundred_thousand_tasks_come_in_one_list_and_ten_of_those_leave_the_memory_flat(db: Database) {
+        let app = start(db);
+        let ada = app.user("ada");
+        ada.get("/api/tasks").expect(200);
+        insert(&app, &ada);
+        let before = resident(&app);
+
+        let list = ada.get(&Contract::A.tasks(&ada)).expect(200);
+        assert_eq!(list.header("link"), None);
+        assert_whole(&list);
+        let one = length(&list);
+        let tag = list.header("etag").expect("an ETag");
+        let known = [("if-none-match", tag)];
+        let again = ada.request("GET", &Contract::B.tasks(&ada), &known, b"");
+        assert_eq!((again.status, again.body.len()), (304, 0));
+        let after_one = resident(&app);
+
+        let mut peak = 0;
+        thread::scope(|scope| {
+            let (app, ada) = (&app, &ada);
+            let calls: Vec<_> = (0..AT_ONCE)
+                .map(|number| {
+                    let path = CONTRACTS[number % 2].tasks(ada);
+                    scope.spawn(move || assert_eq!(read_through(app, ada, &path), one))
+                })
+                .collect();
+            wait::until(PATIENCE, || {
+                peak = peak.max(resident(app));
+                calls.iter().all(|call| call.is_finished()).then_some(())
+            })
+            .expect("an end");
+        });
+        let at_the_end = resident(&app);
+        // Generous, for allocators keep some of what they had; ten lists that stay are more.
+        let bound = before + 7 * kib(one);
+        let mut afterwards = at_the_end;
+        wait::until(Duration::from_secs(5), || {
+            ada.get("/api/tasks?limit=1").expect(200);
+            afterwards = resident(&app);
+            (afterwards <= bound).then_some(())
+        });
+        println!(
+            "{:?}: a list of {} KiB; resident KiB: {before} before, {after_one} after one, {peak} at most, \
+             {at_the_end} after {AT_ONCE} at once, {afterwards} a moment later",
+            app.kind,
+            kib(one)
+        );
+        assert!(afterwards <= bound, "{afterwards} KiB, {before} KiB before");
+        // What the database's library has of a list and what is made of it, but neither of them twice.
+        assert!(
+            peak <= before + 3 * AT_ONCE as u64 * kib(one),
+            "{peak} KiB, {before} KiB before"
+        );
+    }
+);
+
+fn kib(bytes: usize) -> u64 {
+    bytes as u64 / 1024
+}

@@ -1,0 +1,145 @@
+//! `LOG_FORMAT=json`: one object a line, and an access line that says what an operator asks for.
+
+use serde_json::{Value, json};
+
+use super::{is_access, lines_until_access, objects, start_quietly};
+use crate::support::raw::Connection;
+use crate::support::task::id;
+use crate::support::{Actor, CONTRACTS, Contract, TestApp};
+
+fn with_json_log(database: crate::support::Database, level: &str) -> TestApp {
+    let builder = TestApp::builder(database).env("LOG_FORMAT", "json");
+    start_quietly(builder.env("RUST_LOG", level))
+}
+
+/// The access line of one call.
+#[track_caller]
+fn access_line(app: &TestApp, user: &Actor, method: &str, path: &str) -> Value {
+    let start = app.log().len();
+    let answer = user.request(method, path, &[], b"");
+    let lines = lines_until_access(app, start, answer.request_id());
+    let line = lines
+        .into_iter()
+        .find(|line| is_access(line) && line["request_id"] == answer.request_id());
+    let line = line.unwrap();
+    assert_eq!(line["status"], answer.status, "{line}");
+    assert_eq!(line["method"], method, "{line}");
+    line
+}
+
+on_both_databases!(
+    fn an_access_line_says_who_called_what_and_how_it_ended(db: Database) {
+        let app = with_json_log(db, "info");
+        let ada = app.user("ada");
+        let task = id(&ada.has_task("t"));
+        for contract in CONTRACTS {
+            let item = contract.task(&ada, task);
+            for (method, path, status) in [
+                ("GET", contract.tasks(&ada), 200),
+                ("GET", format!("{}?status=pending", contract.tasks(&ada)), 200),
+                ("HEAD", item.clone(), 200),
+                ("GET", contract.task(&ada, "abc"), 404),
+                ("PATCH", contract.complete(&ada, task), 200),
+                ("POST", contract.tasks(&ada), 415),
+                ("POST", item, 405),
+            ] {
+                let line = access_line(&app, &ada, method, &path);
+                if status != 415 {
+                    assert_eq!(line["status"], status, "{line}");
+                }
+                assert_eq!(line["user_id"], ada.id, "{line}");
+                let route = line["route"].as_str().expect("a route");
+                assert!(route.starts_with("/api/"), "{line}");
+                assert!(
+                    !route.contains(&ada.id) && !route.contains("abc"),
+                    "a template: {line}"
+                );
+                assert!(!route.contains(&format!("/{task}")), "a template: {line}");
+                let (_, took) = line
+                    .as_object()
+                    .unwrap()
+                    .iter()
+                    .find(|(name, _)| name.starts_with("duration"))
+                    .expect("a duration");
+                assert!(took.as_f64().is_some_and(|took| took >= 0.0), "{line}");
+            }
+        }
+    }
+
+    fn the_same_route_has_the_same_name_whatever_is_in_its_path(db: Database) {
+        let app = with_json_log(db, "info");
+        let ada = app.user("ada");
+        for contract in CONTRACTS {
+            let routes = ["1", "2", "abc", "999999999999999999999999"]
+                .map(|task| access_line(&app, &ada, "GET", &contract.task(&ada, task))["route"].clone());
+            assert!(routes.iter().all(|route| *route == routes[0]), "{routes:?}");
+            let list = access_line(&app, &ada, "GET", &contract.tasks(&ada))["route"].clone();
+            assert_ne!(list, routes[0]);
+        }
+    }
+
+    fn a_user_id_is_there_where_it_is_known_and_only_there(db: Database) {
+        let app = with_json_log(db, "info");
+        let ada = app.user("ada");
+        let eve = app.user("eve");
+        let known = access_line(&app, &eve, "GET", &Contract::B.tasks(&ada));
+        assert_eq!(
+            (&known["status"], &known["user_id"]),
+            (&json!(403), &json!(eve.id))
+        );
+        for (user, path) in [
+            (app.anonymous(), "/api/tasks"),
+            (ada.with_token("a.b.c"), "/api/tasks"),
+            (app.anonymous(), "/livez"),
+            (app.anonymous(), "/nowhere"),
+        ] {
+            let line = access_line(&app, &user, "GET", path);
+            assert!(line["user_id"].is_null(), "{line}");
+        }
+    }
+
+    fn every_line_on_either_stream_is_one_object_from_start_to_stop(db: Database) {
+        let mut app = with_json_log(db, "debug");
+        let ada = app.user("ada");
+        for contract in CONTRACTS {
+            ada.post(
+                &contract.tasks(&ada),
+                json!({ "title": "\"quoted\"\n\r\t\u{2028}" }),
+            )
+            .expect(201);
+            ada.post(&contract.tasks(&ada), json!({ "title": 5 }));
+            ada.body("POST", &contract.tasks(&ada), b"{\"broken\n");
+            ada.get(&format!("{}?sort=%0A%22", contract.tasks(&ada)));
+            ada.get(&contract.task(&ada, "%0A%22%7B"));
+        }
+        ada.with_token("\u{7f}").try_get("/api/tasks");
+        ada.with_token("a\"b{c").get("/api/tasks").expect(401);
+        for garbage in [
+            "GARBAGE\r\n\r\n",
+            "GET / HTTP/9.9\r\n\r\n",
+            "\"\n{\n\r\n\r\n",
+            "GET /a b HTTP/1.1\r\n\r\n",
+        ] {
+            Connection::open(&app).send(garbage).read();
+        }
+        let headers = [
+            ("user-agent", "\"}\\"),
+            ("referer", "{\"a\":"),
+            ("origin", "\"null\""),
+        ];
+        ada.request("GET", "/api/tasks", &headers, b"");
+        app.execute("ALTER TABLE tasks RENAME TO elsewhere");
+        assert!(ada.get("/api/tasks").status >= 500);
+        assert!(app.stop());
+        let said = app.said();
+        let lines = [objects(&said.stdout), objects(&said.stderr)].concat();
+        assert!(lines.len() > 15, "{lines:?}");
+        for line in &lines {
+            assert!(line["level"].is_string() && line["message"].is_string(), "{line}");
+            assert!(
+                line["time"].is_string() || line["timestamp"].is_string(),
+                "{line}"
+            );
+        }
+    }
+);

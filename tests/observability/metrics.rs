@@ -1,0 +1,251 @@
+//! `METRICS_ADDR`: what is counted, on a listener of its own, with labels that cannot grow.
+
+use std::net::TcpListener;
+use std::thread;
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::exposition::Exposition;
+use crate::support::actor::Target;
+use crate::support::raw::{self, Connection};
+use crate::support::task::id;
+use crate::support::token::mint;
+use crate::support::{Actor, CONTRACTS, Contract, Database, Response, TestApp, wait};
+
+const REQUESTS: &str = "http_requests_total";
+const DURATIONS: &str = "http_request_duration_seconds";
+const POOL: &str = "database_connections";
+const TURNED_AWAY: &str = "database_refused_total";
+const REFUSED_TOKENS: &str = "auth_refused_tokens_total";
+const KEY_SET_FETCHES: &str = "auth_jwks_fetches_total";
+
+struct Measured {
+    app: TestApp,
+    listener: Actor,
+}
+
+impl Measured {
+    fn start(database: Database, further: &[(&str, &str)]) -> Self {
+        // Another address of this machine than the service's own, so that neither is taken for the other.
+        let free = TcpListener::bind("127.0.0.2:0").unwrap().local_addr().unwrap();
+        let mut builder = TestApp::builder(database).env("METRICS_ADDR", &free.to_string());
+        for (name, value) in further {
+            builder = builder.env(name, value);
+        }
+        let app = builder.start();
+        let target = Target::new(vec![format!("http://{free}")], String::new());
+        let listener = Actor::anonymous(target);
+        wait::until(Duration::from_secs(5), || listener.try_get("/metrics")).expect("metrics");
+        Self { app, listener }
+    }
+
+    fn text(&self) -> String {
+        let answer = self.listener.get("/metrics").expect(200);
+        let kind = answer.header("content-type").unwrap();
+        assert!(kind.starts_with("text/plain"), "{kind}");
+        answer.text()
+    }
+
+    fn read(&self) -> Exposition {
+        Exposition::parse(&self.text())
+    }
+}
+
+on_both_databases!(
+    fn metrics_are_on_their_own_listener_and_nothing_else_is(db: Database) {
+        let measured = Measured::start(db, &[]);
+        let app = &measured.app;
+        for user in [app.anonymous(), app.user("ada")] {
+            user.get("/metrics").assert_problem(404);
+        }
+        for path in ["/api/tasks", "/livez", "/", "/docs"] {
+            let there = measured.listener.with_token(&app.user("ada").token.unwrap());
+            assert_eq!(there.get(path).status, 404, "{path}");
+        }
+    }
+
+    fn requests_are_counted_by_route_template_and_status(db: Database) {
+        let measured = Measured::start(db, &[]);
+        let ada = measured.app.user("ada");
+        let task = id(&ada.has_task("t"));
+        let before = measured.read();
+        for contract in CONTRACTS {
+            for _ in 0..3 {
+                ada.get(&contract.task(&ada, task)).expect(200);
+                ada.get(&contract.task(&ada, "abc")).expect(404);
+            }
+        }
+        let after = measured.read();
+        let grown = |name: &str, labels: &[(&str, &str)]| after.sum(name, labels) - before.sum(name, labels);
+        let routes: Vec<&str> = after
+            .values_of("route")
+            .into_iter()
+            .filter(|route| grown(REQUESTS, &[("route", route)]) > 0.0)
+            .collect();
+        assert_eq!(routes.len(), 2, "one for each contract: {routes:?}");
+        for route in routes {
+            for status in ["200", "404"] {
+                let labels = [("method", "GET"), ("route", route), ("status", status)];
+                assert_eq!(grown(REQUESTS, &labels), 3.0, "{labels:?}");
+            }
+            let labels = [("method", "GET"), ("route", route)];
+            assert_eq!(grown(&format!("{DURATIONS}_count"), &labels), 6.0);
+            assert!(grown(&format!("{DURATIONS}_sum"), &labels) > 0.0);
+            let buckets = after.find(&format!("{DURATIONS}_bucket"), &labels);
+            let counts: Vec<f64> = buckets.iter().map(|bucket| bucket.value).collect();
+            assert!(counts.len() > 5 && counts.is_sorted(), "{counts:?}");
+            assert_eq!(buckets.last().unwrap().labels["le"], "+Inf");
+            assert_eq!(
+                counts.last(),
+                Some(&after.sum(&format!("{DURATIONS}_count"), &labels))
+            );
+        }
+        assert_eq!(after.types[REQUESTS], "counter");
+        assert_eq!(after.types[DURATIONS], "histogram");
+    }
+
+    fn the_pool_shows_what_is_in_use_who_waits_and_who_was_turned_away(db: Database) {
+        let measured = Measured::start(
+            db,
+            &[
+                ("DATABASE_POOL_SIZE", "2"),
+                ("DATABASE_ACQUIRE_TIMEOUT_MS", "400"),
+                ("DATABASE_STATEMENT_TIMEOUT_MS", "2000"),
+            ],
+        );
+        let ada = measured.app.user("ada");
+        ada.has_task("t");
+        let state = |state| measured.read().sum(POOL, &[("state", state)]);
+        assert_eq!(measured.read().types[POOL], "gauge");
+        assert_eq!(state("waiting"), 0.0);
+        let refused_before = measured.read().sum(TURNED_AWAY, &[]);
+        let mut held = measured.app.connect();
+        held.execute(match measured.app.kind {
+            Database::Postgres => "BEGIN; LOCK TABLE tasks, users IN ACCESS EXCLUSIVE MODE",
+            Database::Sqlite => "BEGIN EXCLUSIVE",
+        });
+        let answers: Vec<Response> = thread::scope(|scope| {
+            let calls: Vec<_> = (0..8)
+                .map(|_| scope.spawn(|| ada.post("/api/tasks", json!({ "title": "t" }))))
+                .collect();
+            let busy = || (state("in_use") >= 1.0 && state("waiting") >= 1.0).then_some(());
+            wait::until(Duration::from_secs(5), busy).expect("calls in use and waiting");
+            calls.into_iter().map(|call| call.join().unwrap()).collect()
+        });
+        drop(held);
+        assert!(answers.iter().all(|answer| answer.status == 503));
+        assert!(
+            measured.read().sum(TURNED_AWAY, &[]) > refused_before,
+            "{}",
+            measured.text()
+        );
+        let quiet = || (state("in_use") == 0.0 && state("waiting") == 0.0).then_some(());
+        wait::until(Duration::from_secs(5), quiet).expect("nothing in use any more");
+    }
+
+    fn refused_tokens_are_counted_by_reason(db: Database) {
+        let measured = Measured::start(db, &[]);
+        let ada = measured.app.user("ada");
+        let mut expired = ada.claims();
+        expired["exp"] = json!(1);
+        let expired = ada.signed(&expired);
+        let none = mint(&json!({ "alg": "none" }), &ada.claims(), measured.app.secret());
+        for (user, times) in [(&expired, 3.0), (&ada.with_token(&none), 2.0)] {
+            let before = measured.read();
+            for _ in 0..times as u32 {
+                user.get("/api/tasks").assert_unauthorized();
+            }
+            let after = measured.read();
+            let grown: Vec<(&str, f64)> = after
+                .values_of("reason")
+                .into_iter()
+                .map(|reason| {
+                    let labels = [("reason", reason)];
+                    let grown = after.sum(REFUSED_TOKENS, &labels) - before.sum(REFUSED_TOKENS, &labels);
+                    (reason, grown)
+                })
+                .filter(|(_, grown)| *grown > 0.0)
+                .collect();
+            assert!(matches!(grown[..], [(_, grown)] if grown == times), "{grown:?}");
+        }
+        let reasons = measured.read().find(REFUSED_TOKENS, &[]).len();
+        assert!(reasons >= 2, "{reasons}");
+    }
+
+    fn fetches_of_the_key_set_are_counted(db: Database) {
+        let issuer = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/jwks", issuer.local_addr().unwrap());
+        let measured = Measured::start(db, &[("BETTER_AUTH_JWKS_URL", &url)]);
+        let ada = measured.app.user("ada");
+        let header = json!({ "alg": "EdDSA", "kid": "unknown" });
+        let foreign = ada.with_token(&mint(&header, &ada.claims(), measured.app.secret()));
+        // Nobody answers at that address any more: a fetch that fails.
+        drop(issuer);
+        let before = measured.read();
+        assert_eq!(before.sum(KEY_SET_FETCHES, &[]), 0.0);
+        assert_eq!(foreign.get("/api/tasks").status, 503);
+        let after = measured.read();
+        let failed = after.sum(KEY_SET_FETCHES, &[("outcome", "failure")]);
+        assert_eq!(failed, 1.0, "{:?}", after.find(KEY_SET_FETCHES, &[]));
+        assert_eq!(after.sum(KEY_SET_FETCHES, &[("outcome", "success")]), 0.0);
+    }
+
+    fn build_information_is_there(db: Database) {
+        let measured = Measured::start(db, &[]);
+        let read = measured.read();
+        let builds = read.find("build_info", &[]);
+        assert_eq!(builds.len(), 1);
+        assert_eq!(builds[0].value, 1.0);
+        assert_eq!(builds[0].labels["version"], env!("CARGO_PKG_VERSION"));
+    }
+
+    fn no_user_is_in_a_label(db: Database) {
+        let measured = Measured::start(db, &[]);
+        let app = &measured.app;
+        for id in ["marker-of-ada", "marker\"}\n# of eve"] {
+            let user = app.user_with_id(&app.unique(id));
+            for contract in CONTRACTS {
+                let task = crate::support::task::id(&user.has_task("marker-title"));
+                for (method, path) in contract.routes(&user, task) {
+                    user.request(method, &path, &[], b"");
+                    app.anonymous().request(method, &path, &[], b"");
+                    app.user("marker-other").request(method, &path, &[], b"");
+                }
+                user.get(&format!("{}/marker/marker", contract.tasks(&user)));
+            }
+        }
+        let text = measured.text();
+        assert!(
+            !text.contains("marker") && !text.contains("example.com"),
+            "{text}"
+        );
+    }
+
+    fn made_up_methods_and_paths_make_no_new_series(db: Database) {
+        let measured = Measured::start(db, &[]);
+        let ada = measured.app.user("ada");
+        let other = measured.app.user("other");
+        let call = |number: usize| {
+            ada.get(&format!("/made/up/{number}"));
+            ada.get(&format!("/api/made-up-{number}"));
+            ada.get(&format!("/api/tasks/{number}00"));
+            ada.get(&format!("/api/user-{number}/tasks"));
+            ada.get(&format!("/api/user-{number}/tasks/{number}/complete/{number}"));
+            ada.get(&format!("/docs/made-up-{number}"));
+            other.get(&Contract::B.task(&ada, number));
+            for path in ["/api/tasks", "/livez", "/nowhere"] {
+                let method = format!("MADE{number}");
+                let request = raw::request(&measured.app, &format!("{method} {path}"), "", &[], b"");
+                Connection::open(&measured.app).send(request).read();
+            }
+        };
+        call(0);
+        let before = measured.read().samples.len();
+        for number in 1..40 {
+            call(number);
+        }
+        let after = measured.read();
+        assert_eq!(after.samples.len(), before, "{:?}", after.values_of("method"));
+    }
+);

@@ -1,0 +1,119 @@
+//! `/livez` and `/readyz`: whether to restart the process, and whether to send it calls.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::proxy::Proxy;
+use crate::support::app::Builder;
+use crate::support::postgres::Cluster;
+use crate::support::{CONTRACTS, Database, OwnDatabase, Response, TestApp, wait};
+
+#[track_caller]
+fn assert_unavailable(answer: &Response) {
+    answer.assert_problem(503);
+    let seconds = answer.header("retry-after").expect("a Retry-After");
+    assert!(
+        seconds.parse::<u32>().is_ok_and(|seconds| seconds >= 1),
+        "{answer}"
+    );
+}
+
+/// A service whose way to its database is closed at first.
+fn behind(proxy: &Proxy) -> TestApp {
+    let database = Arc::new(OwnDatabase::create(Database::Postgres));
+    let through = database.url.replace(
+        &format!(":{}/", Cluster::get().port),
+        &format!(":{}/", proxy.port),
+    );
+    assert_ne!(through, database.url);
+    Builder::on(database)
+        .env("DATABASE_URL", &through)
+        .env("DATABASE_ACQUIRE_TIMEOUT_MS", "500")
+        .start()
+}
+
+fn becomes_ready(app: &TestApp) {
+    let ready = || (app.anonymous().get("/readyz").status == 200).then_some(());
+    wait::until(Duration::from_secs(15), ready).expect("it becomes ready by itself");
+}
+
+on_both_databases!(
+    fn a_service_that_can_serve_is_alive_and_ready(app: TestApp) {
+        for path in ["/livez", "/readyz"] {
+            for user in [
+                app.anonymous(),
+                app.user("ada"),
+                app.anonymous().with_token("garbage"),
+            ] {
+                user.get(path).expect(200);
+                let head = user.request("HEAD", path, &[], b"").expect(200);
+                assert_eq!(head.body, b"");
+            }
+            let answer = app.anonymous().post(path, json!({}));
+            answer.assert_problem(405);
+            assert_eq!(answer.list_header("allow"), ["get", "head"]);
+        }
+    }
+
+    fn a_database_that_is_kept_busy_does_not_touch_livez(db: Database) {
+        let app = TestApp::builder(db)
+            .env("DATABASE_ACQUIRE_TIMEOUT_MS", "300")
+            .env("DATABASE_STATEMENT_TIMEOUT_MS", "300")
+            .start();
+        app.user("ada").has_task("t");
+        let mut held = app.connect();
+        held.execute(match app.kind {
+            Database::Postgres => "BEGIN; LOCK TABLE tasks, users IN ACCESS EXCLUSIVE MODE",
+            Database::Sqlite => "BEGIN EXCLUSIVE",
+        });
+        for _ in 0..20 {
+            app.anonymous().get("/livez").expect(200);
+        }
+    }
+);
+
+with_a_process_of_its_own!(
+    fn a_service_starts_without_its_database_and_serves_when_that_comes() {
+        let proxy = Proxy::closed(Cluster::get().port);
+        let app = behind(&proxy);
+        let ada = app.user("ada");
+        for _ in 0..3 {
+            app.anonymous().get("/livez").expect(200);
+            assert_unavailable(&app.anonymous().get("/readyz"));
+            for contract in CONTRACTS {
+                assert_unavailable(&ada.get(&contract.tasks(&ada)));
+                assert_unavailable(&ada.post(&contract.tasks(&ada), json!({ "title": "t" })));
+                // What needs no database is answered.
+                app.anonymous().get(&contract.tasks(&ada)).assert_unauthorized();
+            }
+            app.anonymous().get("/nowhere").assert_problem(404);
+            assert_eq!(app.anonymous().request("HEAD", "/readyz", &[], b"").status, 503);
+        }
+        proxy.open();
+        becomes_ready(&app);
+        ada.has_task("t");
+        assert_eq!(ada.titles("/api/tasks"), ["t"]);
+    }
+
+    fn a_database_that_goes_away_shows_in_readyz_and_one_that_comes_back_too() {
+        let proxy = Proxy::closed(Cluster::get().port);
+        proxy.open();
+        let app = behind(&proxy);
+        becomes_ready(&app);
+        let ada = app.user("ada");
+        for round in 0..2 {
+            ada.has_task(&format!("{round}"));
+            proxy.cut();
+            assert_unavailable(&app.anonymous().get("/readyz"));
+            assert_unavailable(&ada.get("/api/tasks"));
+            assert_unavailable(&app.anonymous().get("/readyz"));
+            app.anonymous().get("/livez").expect(200);
+            proxy.mend();
+            becomes_ready(&app);
+            // Ready means that the next call is served.
+            assert_eq!(ada.titles("/api/tasks").len(), round + 1);
+        }
+    }
+);

@@ -1,0 +1,165 @@
+//! One request, one id: in the answer, in the problem and in every line that the request causes.
+
+use serde_json::{Value, json};
+
+use super::{is_access, lines_until_access, start_quietly};
+use crate::support::raw::{self, Connection};
+use crate::support::{CONTRACTS, Response, TestApp};
+
+fn with_json_log(database: crate::support::Database) -> TestApp {
+    start_quietly(TestApp::builder(database).env("LOG_FORMAT", "json"))
+}
+
+/// Calls, and checks that all the lines that came of it have the id of the answer.
+#[track_caller]
+fn lines_of(app: &TestApp, call: impl FnOnce() -> Response) -> (Response, Vec<Value>) {
+    let start = app.log().len();
+    let answer = call();
+    let lines = lines_until_access(app, start, answer.request_id());
+    for line in &lines {
+        assert_eq!(line["request_id"], answer.request_id(), "{line}");
+    }
+    assert_eq!(
+        lines.iter().filter(|line| is_access(line)).count(),
+        1,
+        "{lines:?}"
+    );
+    (answer, lines)
+}
+
+on_both_databases!(
+    fn every_line_of_a_request_has_the_id_of_its_answer(db: Database) {
+        let app = with_json_log(db);
+        let ada = app.user("ada");
+        for contract in CONTRACTS {
+            let path = contract.tasks(&ada);
+            lines_of(&app, || ada.get(&path).expect(200));
+            lines_of(&app, || ada.post(&path, json!({ "title": "t" })).expect(201));
+            lines_of(&app, || ada.post(&path, json!({ "title": 5 })));
+            lines_of(&app, || ada.get(&contract.task(&ada, "abc")).expect(404));
+            lines_of(&app, || ada.request("TRACE", &path, &[], b""));
+            // A refusal is explained in a line of its own.
+            let (answer, lines) = lines_of(&app, || ada.with_token("a.b.c").get(&path));
+            answer.assert_unauthorized();
+            assert!(lines.len() >= 2, "{lines:?}");
+        }
+        lines_of(&app, || app.anonymous().get("/livez"));
+        lines_of(&app, || app.anonymous().get("/readyz"));
+        lines_of(&app, || app.anonymous().get("/nowhere"));
+        let preflight = [
+            ("origin", "http://evil.example"),
+            ("access-control-request-method", "PUT"),
+        ];
+        lines_of(&app, || {
+            app.anonymous().request("OPTIONS", "/api/tasks", &preflight, b"")
+        });
+    }
+
+    fn a_cause_inside_is_logged_once_under_the_requests_id_and_never_sent(db: Database) {
+        let app = with_json_log(db);
+        let ada = app.user("ada");
+        lines_of(&app, || ada.get("/api/tasks").expect(200));
+        app.execute("ALTER TABLE tasks RENAME TO elsewhere");
+        for contract in CONTRACTS {
+            let (answer, lines) = lines_of(&app, || ada.get(&contract.tasks(&ada)));
+            // Whether trying again may help, the service cannot know here.
+            assert!(answer.status >= 500);
+            answer.assert_problem(answer.status);
+            assert!(
+                !answer.text().contains("elsewhere") && !answer.text().contains("relation"),
+                "{answer}"
+            );
+            let causes: Vec<_> = lines
+                .iter()
+                .filter(|line| line["level"] == "ERROR" || line["level"] == "WARN")
+                .collect();
+            assert_eq!(causes.len(), 1, "{lines:?}");
+            let message = causes[0]["message"].as_str().unwrap();
+            assert!(message.contains("tasks"), "it says what is wrong: {message}");
+        }
+    }
+
+    fn a_clients_id_goes_all_the_way(db: Database) {
+        let app = with_json_log(db);
+        let ada = app.user("ada");
+        let longest = "x".repeat(64);
+        for id in [
+            "4f2c6a52-5d8f-4d9b-9d0f-6a2f9f1f0c3e",
+            "01JDKZ3T4N5P6Q7R8S9TABCDEF",
+            "a",
+            &longest,
+        ] {
+            let headers = [("x-request-id", id)];
+            for (path, status) in [("/api/tasks", 200), ("/api/tasks/abc", 404), ("/nowhere", 404)] {
+                let (answer, _) = lines_of(&app, || ada.request("GET", path, &headers, b""));
+                assert_eq!(answer.status, status);
+                assert_eq!(answer.request_id(), id);
+                if status == 404 {
+                    assert_eq!(answer.assert_problem(404)["request_id"], id);
+                }
+            }
+        }
+    }
+
+    fn an_id_that_could_do_harm_is_replaced_everywhere(db: Database) {
+        let app = with_json_log(db);
+        let token = app.user("ada").token.unwrap();
+        let too_long = "x".repeat(300);
+        let ids: [&[u8]; 10] = [
+            b"",
+            b"a b",
+            b"a\tb",
+            b"\"a\"",
+            b"'a'",
+            b"{\"a\":1}",
+            b"a\x80",
+            "schlüssel".as_bytes(),
+            b"<script>",
+            too_long.as_bytes(),
+        ];
+        for id in ids {
+            for (path, status) in [("/api/tasks", 200), ("/api/tasks/abc", 404)] {
+                let mut request = raw::request(&app, &format!("GET {path}"), &token, &[], b"");
+                request.truncate(request.len() - 2);
+                request.extend(b"X-Request-Id: ");
+                request.extend(id);
+                request.extend(b"\r\n\r\n");
+                let call = || Connection::open(&app).send(&request).read().expect("an answer");
+                let (answer, _) = lines_of(&app, call);
+                assert_eq!(answer.status, status, "{answer}");
+                assert!(!answer.request_id().is_empty());
+                assert_ne!(answer.request_id().as_bytes(), id);
+                assert!(
+                    !answer.text().contains("script") && !answer.text().contains("xxxx"),
+                    "{answer}"
+                );
+                if status == 404 {
+                    answer.assert_problem(404);
+                }
+            }
+        }
+    }
+
+    fn an_id_with_a_control_character_never_reaches_an_answer_or_the_log(db: Database) {
+        let app = with_json_log(db);
+        for bytes in [
+            &b"a\x01marker"[..],
+            b"a\x1b[31mmarker",
+            b"a\x7fmarker",
+            b"a\x00marker",
+        ] {
+            let mut request = raw::request(&app, "GET /livez", "", &[], b"");
+            request.truncate(request.len() - 2);
+            request.extend(b"X-Request-Id: ");
+            request.extend(bytes);
+            request.extend(b"\r\n\r\n");
+            let answer = Connection::open(&app).send(&request).read().expect("an answer");
+            assert!(!answer.request_id().contains("marker"), "{answer}");
+            // No HTTP, or an id that was replaced.
+            if answer.status != 200 {
+                answer.assert_problem(400);
+            }
+        }
+        assert!(!app.log().contains("marker"), "{}", app.log());
+    }
+);

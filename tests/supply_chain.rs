@@ -1,0 +1,106 @@
+//! What the service is made of: known licences, one source, nothing that is not used.
+//!
+//! `cargo deny check licenses bans sources` asks more of the same (`deny.toml`); this needs no more than
+//! cargo itself, and so runs everywhere.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::process::Command;
+
+use serde_json::Value;
+
+const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+
+/// Only there so that what another crate links is built along.
+const BUILT_ALONG: [&str; 3] = ["libsqlite3-sys", "openssl-sys", "pq-sys"];
+
+fn metadata(arguments: &[&str]) -> Value {
+    let output = Command::new(env!("CARGO"))
+        .args(["metadata", "--locked", "--offline", "--format-version", "1"])
+        .args(arguments)
+        .current_dir(ROOT)
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+fn list(value: &Value) -> &[Value] {
+    value.as_array().unwrap()
+}
+
+fn text<'a>(value: &'a Value, name: &str) -> &'a str {
+    value[name].as_str().unwrap_or_default()
+}
+
+/// The licences that `deny.toml` allows.
+fn allowed() -> BTreeSet<String> {
+    let deny = fs::read_to_string(format!("{ROOT}/deny.toml")).unwrap();
+    let (_, rest) = deny.split_once("\nallow = [").unwrap();
+    let (names, _) = rest.split_once("\n]").unwrap();
+    let lines = names.lines().filter(|line| !line.trim_start().starts_with('#'));
+    lines
+        .flat_map(|line| line.split('"').skip(1).step_by(2))
+        .map(str::to_owned)
+        .collect()
+}
+
+/// Whether one of the alternatives of a licence expression is allowed whole.
+fn is_allowed(expression: &str, allowed: &BTreeSet<String>) -> bool {
+    let plain = expression.replace(['(', ')'], " ").replace('/', " OR ");
+    plain.split(" OR ").any(|alternative| {
+        let mut all = alternative.split(" AND ").map(str::trim);
+        all.all(|name| allowed.contains(name.split(" WITH ").next().unwrap()))
+    })
+}
+
+#[test]
+fn every_licence_is_known_and_every_crate_from_one_source() {
+    let (metadata, allowed) = (
+        metadata(&["--filter-platform", "x86_64-unknown-linux-gnu"]),
+        allowed(),
+    );
+    let packages = list(&metadata["packages"]);
+    assert!(packages.len() > 100);
+    for package in packages {
+        let (name, licence) = (text(package, "name"), text(package, "license"));
+        assert!(is_allowed(licence, &allowed), "{name}: {licence:?}");
+        let source = &package["source"];
+        let one = source
+            .as_str()
+            .is_none_or(|source| source.starts_with("registry+"));
+        assert!(one, "{name}: {source}");
+    }
+}
+
+#[test]
+fn every_dependency_is_used_and_has_its_reason() {
+    let metadata = metadata(&["--no-deps"]);
+    let sources = |folder: &str| -> String {
+        let found = Command::new("grep")
+            .args(["-rhE", "--include=*.rs", "", folder])
+            .current_dir(ROOT)
+            .output()
+            .unwrap();
+        String::from_utf8(found.stdout).unwrap()
+    };
+    let (src, tests) = (sources("src"), sources("tests"));
+    let reasons = fs::read_to_string(format!("{ROOT}/docs/ARCHITECTURE.md")).unwrap();
+    for dependency in list(&metadata["packages"][0]["dependencies"]) {
+        let name = text(dependency, "name");
+        let path = format!("{}::", name.replace('-', "_"));
+        let used = match dependency["kind"].as_str() {
+            Some("dev") => tests.contains(&path) || src.contains(&path),
+            _ => src.contains(&path) || BUILT_ALONG.contains(&name),
+        };
+        assert!(used, "{name} is not used");
+        assert!(
+            reasons.contains(name),
+            "{name} has no line in docs/ARCHITECTURE.md"
+        );
+    }
+}
