@@ -3,6 +3,7 @@
 use std::io::{Read as _, Write as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 use std::process::ExitCode;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
@@ -18,9 +19,15 @@ use todo_backend::{app, auth, logging};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+/// The build says which commit it is of, through its environment (see the Dockerfile).
+static VERSION: LazyLock<String> = LazyLock::new(|| {
+    let commit = option_env!("COMMIT").unwrap_or("unknown");
+    format!("{} (commit {commit})", env!("CARGO_PKG_VERSION"))
+});
+
 /// The backend of a multi-user todo application. Without a command it serves.
 #[derive(Parser)]
-#[command(version)]
+#[command(version = VERSION.as_str())]
 struct Cli {
     #[command(subcommand)]
     command: Option<Command>,

@@ -33,8 +33,11 @@ fn condition(headers: &HeaderMap) -> Condition {
         return Condition::None;
     }
     // A weak tag never matches here, and neither does one that we did not make.
-    let versions =
-        tags(headers, IF_MATCH).filter_map(|tag| tag.strip_prefix('"')?.strip_suffix('"')?.parse().ok());
+    // Tags are compared as they are written, so that `"03"` is none of ours either.
+    let versions = tags(headers, IF_MATCH).filter_map(|text| {
+        let version = text.trim_matches('"').parse().ok()?;
+        (tag(version) == text).then_some(version)
+    });
     Condition::VersionIn(versions.collect())
 }
 
@@ -71,7 +74,9 @@ mod tests {
         assert_eq!(read("\"3\" , \"5\""), Condition::VersionIn(vec![3, 5]));
         assert_eq!(read("W/\"3\""), Condition::VersionIn(vec![]));
         assert_eq!(read("3"), Condition::VersionIn(vec![]));
-        assert_eq!(read("\"x\""), Condition::VersionIn(vec![]));
+        for not_ours in ["\"x\"", "\"03\"", "\"+3\"", "\"\"3\"\""] {
+            assert_eq!(read(not_ours), Condition::VersionIn(vec![]), "{not_ours}");
+        }
     }
 
     #[test]

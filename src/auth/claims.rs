@@ -10,6 +10,9 @@ use crate::domain::UserId;
 /// How far the issuer's clock and ours may differ, in seconds.
 const LEEWAY: f64 = 5.0;
 
+/// How much of a stranger's claim is printed.
+const MAX_SHOWN: usize = 200;
+
 pub(super) struct Claims(pub Map<String, Value>);
 
 /// Whether a token must say who issued it and for whom, or only must not say something else.
@@ -102,7 +105,11 @@ impl Claims {
     }
 
     fn shown(&self, claim: &str) -> String {
-        self.0.get(claim).map_or("missing".into(), Value::to_string)
+        match self.0.get(claim) {
+            None => "missing".into(),
+            Some(Value::String(text)) => text.chars().take(MAX_SHOWN).collect(),
+            Some(other) => other.to_string().chars().take(MAX_SHOWN).collect(),
+        }
     }
 }
 

@@ -16,7 +16,7 @@ pub enum Refusal {
     Opaque,
     #[error("the token is malformed: {0}")]
     Malformed(&'static str),
-    #[error("the token is signed with {0}, which is not accepted (HS256, EdDSA, ES256, RS256, PS256 are)")]
+    #[error("the token is signed with {0:?}, which is not accepted (HS256, EdDSA, ES256, RS256, PS256 are)")]
     Algorithm(String),
     #[error("the token's header demands extensions (crit) that are not supported")]
     Critical,
@@ -49,9 +49,9 @@ pub enum Refusal {
     Expired(u64),
     #[error("the token is not valid for another {0} s: the clock of this machine or of the issuer is off")]
     NotYet(u64),
-    #[error("the issuer is {found}, expected {expected:?} (JWT_ISSUER or BETTER_AUTH_URL)")]
+    #[error("the issuer is {found:?}, expected {expected:?} (JWT_ISSUER or BETTER_AUTH_URL)")]
     Issuer { found: String, expected: String },
-    #[error("the audience is {found}, expected {expected:?} (JWT_AUDIENCE or BETTER_AUTH_URL)")]
+    #[error("the audience is {found:?}, expected {expected:?} (JWT_AUDIENCE or BETTER_AUTH_URL)")]
     Audience { found: String, expected: String },
     #[error(
         "the token names no user (sub, id, user_id, userId, user.id or session.userId); an email alone \

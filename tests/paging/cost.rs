@@ -141,7 +141,9 @@ with_a_process_of_its_own!(
                 let steps = plan_in_sqlite(&sqlite, &list);
                 for step in &steps {
                     assert!(!step.contains("TEMP B-TREE"), "{steps:?}: {list:?}");
-                    assert!(!step.contains("SCAN tasks"), "{steps:?}: {list:?}");
+                    // A subquery's own rows may be read one after the other, a table's may not.
+                    let reads_all = step.starts_with("SCAN ") && !step.starts_with("SCAN (");
+                    assert!(!reads_all, "{steps:?}: {list:?}");
                 }
                 // `(user_id=? AND created_at<?)`: begins to read where the page begins.
                 let search = steps.iter().find(|step| step.contains("SEARCH tasks"));

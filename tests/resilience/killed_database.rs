@@ -72,7 +72,7 @@ with_a_process_of_its_own!(
                     scope.spawn(move || write(ada, writer, over))
                 })
                 .collect();
-            let _guard = over.guard();
+            let guard = over.guard();
             while_alive(&app, Duration::from_millis(100), || {
                 for round in 0..3 {
                     thread::sleep(Duration::from_millis(400));
@@ -86,7 +86,7 @@ with_a_process_of_its_own!(
                 }
                 thread::sleep(Duration::from_millis(400));
             });
-            drop(_guard);
+            drop(guard);
             let writers = writers.into_iter().map(|writer| writer.join());
             writers
                 .flat_map(|written| written.expect("a writer goes on"))

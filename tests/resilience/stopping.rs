@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::watch::{Over, assert_calm};
+use super::watch::assert_calm;
 use crate::support::raw::{self, Connection};
 use crate::support::{Database, TestApp};
 
@@ -42,18 +42,15 @@ on_both_databases!(
         let ada = app.user("ada");
         ada.has_task("first");
         let token = ada.token.as_deref().unwrap();
-        let over = Over::default();
         let (signalled, written) = thread::scope(|scope| {
             let app = &app;
             let writers: Vec<_> = (0..16)
                 .map(|writer| scope.spawn(move || write(app, token, writer)))
                 .collect();
-            let guard = over.guard();
             thread::sleep(Duration::from_millis(500));
             let signalled = Instant::now();
             app.signal("-TERM");
             let written: Vec<_> = writers.into_iter().map(|writer| writer.join().unwrap()).collect();
-            drop(guard);
             (signalled, written)
         });
         let status = app.process().wait(Duration::from_secs(10));

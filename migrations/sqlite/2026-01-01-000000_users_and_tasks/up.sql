@@ -26,7 +26,8 @@ CREATE INDEX tasks_by_due_date ON tasks (user_id, coalesce(due_date, 'infinity')
 CREATE INDEX tasks_by_status_created ON tasks (user_id, completed, created_at, id);
 CREATE INDEX tasks_by_status_title ON tasks (user_id, completed, title_key, id);
 CREATE INDEX tasks_by_status_due_date ON tasks (user_id, completed, coalesce(due_date, 'infinity'), id);
-CREATE INDEX tasks_without_title_key ON tasks (user_id) WHERE keyed_title <> title;
+CREATE INDEX tasks_without_title_key ON tasks (user_id)
+    WHERE (CASE WHEN keyed_title <> title THEN 1 END) = 1;
 
 CREATE TABLE idempotency_keys (
     user_id text NOT NULL REFERENCES users (id) ON DELETE CASCADE,

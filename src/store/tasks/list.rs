@@ -1,11 +1,12 @@
 //! Lists: every filter and sort, whole or by the page.
 
+use std::sync::Arc;
+
 use diesel::connection::DefaultLoadingMode;
 use diesel::dsl::sql;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Binary, Bool, Nullable, Text};
 
-use super::sort_keys::add_sort_keys;
 use super::{COLUMNS, MayBeVacant, OwnedTasks, Row, owned};
 use crate::domain::{Listing, Position, Sort, Task, UserId};
 use crate::store::connection::{Connection, on_both};
@@ -25,6 +26,8 @@ pub struct Listed<S> {
     /// Where the next page begins, if there is one.
     pub next: Option<Position>,
     vacant: bool,
+    /// Tasks whose sort keys are not made of their titles may be in the wrong places.
+    some_key_wrong: bool,
 }
 
 impl<S> MayBeVacant for Listed<S> {
@@ -35,15 +38,17 @@ impl<S> MayBeVacant for Listed<S> {
 
 impl OwnedTasks {
     pub async fn list<S: TaskSink>(&self, listing: Listing) -> Result<Listed<S>, StoreError> {
-        self.run(Access::Read, move |conn, owner| {
-            let (listed, some_key_wrong) = read(conn, owner, &listing)?;
-            if !some_key_wrong {
-                return Ok(listed);
-            }
-            add_sort_keys(conn, owner)?;
-            Ok(read(conn, owner, &listing)?.0)
-        })
-        .await
+        let listing = Arc::new(listing);
+        let read = || {
+            let listing = Arc::clone(&listing);
+            self.run(Access::Read, move |conn, owner| read(conn, owner, &listing))
+        };
+        let listed = read().await?;
+        if !listed.some_key_wrong {
+            return Ok(listed);
+        }
+        self.add_sort_keys().await?;
+        read().await
     }
 }
 
@@ -62,7 +67,8 @@ macro_rules! filtered {
                 Box::new(
                     sql::<Bool>(
                         "EXISTS (SELECT 1 FROM tasks AS other \
-                         WHERE other.keyed_title <> other.title AND other.user_id = ",
+                         WHERE (CASE WHEN other.keyed_title <> other.title THEN 1 END) = 1 \
+                         AND other.user_id = ",
                     )
                     .bind::<Text, _>($owner.as_str())
                     .sql(")"),
@@ -153,12 +159,7 @@ macro_rules! owner_row {
 
 const OWNER_ROW: i64 = 0;
 
-/// The list, and whether tasks with wrong sort keys may be in the wrong places of it.
-fn read<S: TaskSink>(
-    conn: &mut Connection,
-    owner: &UserId,
-    listing: &Listing,
-) -> QueryResult<(Listed<S>, bool)> {
+fn read<S: TaskSink>(conn: &mut Connection, owner: &UserId, listing: &Listing) -> QueryResult<Listed<S>> {
     on_both!(conn, |c| {
         let query = sorted!(filtered!(owner, listing), listing).union_all(owner_row!(owner));
         let rows = query.load_iter::<ListRow, DefaultLoadingMode>(c)?;
@@ -170,7 +171,7 @@ fn collect<S: TaskSink>(
     owner: &UserId,
     listing: &Listing,
     rows: impl Iterator<Item = QueryResult<ListRow>>,
-) -> QueryResult<(Listed<S>, bool)> {
+) -> QueryResult<Listed<S>> {
     let limit = listing.page.as_ref().map(|page| usize::from(page.limit));
     let mut sink = S::default();
     let mut last = None;
@@ -193,7 +194,12 @@ fn collect<S: TaskSink>(
         sink.take(owner, &task);
         last = limit.map(|_| position(listing.sort, &task, key));
     }
-    Ok((Listed { sink, next, vacant }, some_key_wrong))
+    Ok(Listed {
+        sink,
+        next,
+        vacant,
+        some_key_wrong,
+    })
 }
 
 fn position(sort: Sort, task: &Task, key: Option<Vec<u8>>) -> Position {

@@ -1,32 +1,51 @@
 //! Sort keys for titles that other programs wrote: they write titles alone.
 
+use diesel::dsl::sql;
 use diesel::prelude::*;
-use diesel::sql_types::{Array, BigInt, Binary, Text};
+use diesel::sql_types::{Array, BigInt, Binary, Bool, Text};
 
-use super::owned;
+use super::{MayBeVacant, OwnedTasks, owned};
 use crate::domain::{Title, UserId};
 use crate::store::connection::{Connection, Inner, on_both};
+use crate::store::error::StoreError;
+use crate::store::queue::Access;
 use crate::store::schema::tasks;
 
-const PORTION: i64 = 5_000;
+const PORTION: i64 = 2_000;
 
-/// The first list that would have such tasks in the wrong places mends them, in portions: what is done
-/// stays done, whatever the time runs out for.
-pub(super) fn add_sort_keys(conn: &mut Connection, owner: &UserId) -> QueryResult<()> {
-    loop {
-        let without = owned(owner)
-            .filter(tasks::keyed_title.ne(tasks::title))
-            .select((tasks::id, tasks::title))
-            .limit(PORTION);
-        let found: Vec<(i64, String)> = on_both!(conn, |c| without.load(c))?;
-        if found.is_empty() {
-            return Ok(());
-        }
-        match &mut conn.inner {
-            Inner::Postgres(conn) => in_one_statement(conn, owner, found)?,
-            Inner::Sqlite(conn) => conn.immediate_transaction(|conn| one_by_one(conn, owner, found))?,
-        }
+/// Whether there were any, and so may be more.
+struct Mended(bool);
+
+impl MayBeVacant for Mended {
+    fn is_vacant(&self) -> bool {
+        false
     }
+}
+
+impl OwnedTasks {
+    /// The first list that would have such tasks in the wrong places mends them, in portions: others get
+    /// their turn in between, and what is done stays done, whatever the time runs out for.
+    pub(super) async fn add_sort_keys(&self) -> Result<(), StoreError> {
+        while self.run(Access::RepeatableWrite, mend_portion).await?.0 {}
+        Ok(())
+    }
+}
+
+fn mend_portion(conn: &mut Connection, owner: &UserId) -> QueryResult<Mended> {
+    let without = owned(owner)
+        // As the index has it.
+        .filter(sql::<Bool>("(CASE WHEN keyed_title <> title THEN 1 END) = 1"))
+        .select((tasks::id, tasks::title))
+        .limit(PORTION);
+    let found: Vec<(i64, String)> = on_both!(conn, |c| without.load(c))?;
+    if found.is_empty() {
+        return Ok(Mended(false));
+    }
+    match &mut conn.inner {
+        Inner::Postgres(conn) => in_one_statement(conn, owner, found)?,
+        Inner::Sqlite(conn) => conn.immediate_transaction(|conn| one_by_one(conn, owner, found))?,
+    }
+    Ok(Mended(true))
 }
 
 fn one_by_one(conn: &mut SqliteConnection, owner: &UserId, found: Vec<(i64, String)>) -> QueryResult<()> {
