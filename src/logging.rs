@@ -4,6 +4,7 @@ use std::io::{self, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
+use actix_web::rt::task::JoinHandle;
 use env_logger::fmt::Formatter;
 use log::Record;
 use log::kv::{Error, Key, Value, VisitSource};
@@ -28,6 +29,14 @@ impl RequestId {
 
     pub fn sync_scope<T>(self, work: impl FnOnce() -> T) -> T {
         CURRENT.sync_scope(self, work)
+    }
+
+    /// Work that goes on beside its request, and still belongs to it.
+    pub fn spawn<F: Future<Output = ()> + 'static>(work: F) -> JoinHandle<()> {
+        match Self::current() {
+            Some(id) => actix_web::rt::spawn(id.scope(work)),
+            None => actix_web::rt::spawn(work),
+        }
     }
 
     pub fn current() -> Option<Self> {
@@ -67,7 +76,8 @@ pub fn start(config: &Config) {
         LogFormat::Json => write_json,
     };
     env_logger::Builder::new()
-        .parse_filters(&config.log_filter)
+        // What actix has to say of clients' mistakes is said by us, with the request's id.
+        .parse_filters(&format!("actix_http=off,{}", config.log_filter))
         .format(write)
         .init();
     std::panic::set_hook(Box::new(|panic| {

@@ -1,11 +1,12 @@
 //! The route table, read top to bottom. Everything under `/api` is behind the guard, known or not.
 
+use actix_web::guard::fn_guard;
 use actix_web::http::Method;
 use actix_web::middleware::from_fn;
 use actix_web::web::{self, ServiceConfig};
-use actix_web::{HttpResponse, Resource, Route, guard};
+use actix_web::{HttpResponse, Resource, Route};
 
-use crate::api::contract::NO_SUCH_ROUTE;
+use crate::api::contract::{self, NO_SUCH_ROUTE};
 use crate::api::problem::ApiError;
 use crate::api::rate_limit::rate_limit;
 use crate::api::{docs, health, tasks};
@@ -24,21 +25,23 @@ pub fn routes(config: &mut ServiceConfig) {
         .service(at("/docs/{file}", probe).route(get().to(docs::file)))
         .service(
             web::scope("/api")
-                // Contract B, a named user's tasks. First, because `/api/tasks/tasks` may be the
-                // collection of a user called `tasks`.
+                // Contract B, a named user's tasks.
                 .service(
                     at("/{user_id}/tasks", collection)
+                        .guard(fn_guard(contract::names_a_user))
                         .route(get().to(tasks::list))
                         .route(web::post().to(tasks::create)),
                 )
                 .service(
                     at("/{user_id}/tasks/{task_id}", item)
+                        .guard(fn_guard(contract::names_a_user))
                         .route(get().to(tasks::read))
                         .route(web::put().to(tasks::update))
                         .route(web::delete().to(tasks::delete)),
                 )
                 .service(
                     at("/{user_id}/tasks/{task_id}/complete", "PATCH")
+                        .guard(fn_guard(contract::names_a_user))
                         .route(web::patch().to(tasks::complete)),
                 )
                 // Contract A, the token's tasks.
@@ -69,7 +72,7 @@ fn at(path: &str, allow: &'static str) -> Resource {
 
 /// `HEAD` works wherever `GET` does; the server leaves out the body.
 fn get() -> Route {
-    web::route().guard(guard::fn_guard(|context| {
+    web::route().guard(fn_guard(|context| {
         matches!(context.head().method, Method::GET | Method::HEAD)
     }))
 }

@@ -23,6 +23,10 @@ const SHUTDOWN_SECONDS: u64 = 8;
 /// so that it is they who close one, and no request meets a closing connection.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 
+/// How long an answer to a body that was not read to its end is waited for to be read, before the
+/// connection is closed: closing it at once would take the answer from the client.
+const LINGER: Duration = Duration::from_secs(1);
+
 /// How long a client may take to send a request's headers.
 const HEADERS_WITHIN: Duration = Duration::from_secs(10);
 
@@ -50,6 +54,7 @@ where
             })
             .keep_alive(KEEP_ALIVE)
             .client_request_timeout(HEADERS_WITHIN)
+            .client_disconnect_timeout(LINGER)
             .finish(map_config(app, |()| AppConfig::default()));
         fn_service(|stream: TcpStream| async move {
             let peer = stream.peer_addr().ok();

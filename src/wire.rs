@@ -8,7 +8,7 @@
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actix_web::http::StatusCode;
 use actix_web::rt::net::TcpStream;
@@ -18,14 +18,26 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use crate::api::envelope::new_request_id;
 use crate::api::problem::Problem;
 
-/// How long a client may leave an answer unread.
+/// How long a client may take to read so much of an answer.
 const WRITE_PATIENCE: Duration = Duration::from_secs(20);
+const WRITE_PROGRESS: usize = 64 * 1024;
+
+/// How long a request may take from its first byte to its answer. The parser watches the first request's
+/// headers, and the handler its body; this is for the headers of those that follow.
+const REQUEST_PATIENCE: Duration = Duration::from_secs(30);
 
 pub struct Wire {
     stream: TcpStream,
-    /// What takes the place of a bare error, as far as it is not sent yet.
+    /// What takes the place of a bare error as far as it is not sent yet, and how long that was.
     instead: Vec<u8>,
-    stalled: Option<Pin<Box<Sleep>>>,
+    replaced: usize,
+    /// Runs while the client does not read.
+    unread: Option<Pin<Box<Sleep>>>,
+    progress: usize,
+    /// When the first byte came of a request that is not answered.
+    asked: Option<Instant>,
+    /// Looks at `asked` from time to time: one timer for a connection, and not one for each request.
+    watch: Option<Pin<Box<Sleep>>>,
 }
 
 impl Wire {
@@ -35,21 +47,52 @@ impl Wire {
         Self {
             stream,
             instead: Vec::new(),
-            stalled: None,
+            replaced: 0,
+            unread: None,
+            progress: 0,
+            asked: None,
+            watch: None,
         }
     }
 
     fn write(&mut self, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write(context, bytes);
-        if written.is_ready() {
-            self.stalled = None;
-            return written;
+        self.asked = None;
+        match Pin::new(&mut self.stream).poll_write(context, bytes) {
+            Poll::Ready(Ok(0)) if !bytes.is_empty() => {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            Poll::Ready(Ok(written)) => {
+                self.progress += written;
+                if self.progress >= WRITE_PROGRESS {
+                    self.all_is_read();
+                }
+                return Poll::Ready(Ok(written));
+            }
+            Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+            Poll::Pending => {}
         }
-        let stalled = self
-            .stalled
-            .get_or_insert_with(|| Box::pin(sleep(WRITE_PATIENCE)));
-        ready!(stalled.as_mut().poll(context));
+        let unread = self.unread.get_or_insert_with(|| Box::pin(sleep(WRITE_PATIENCE)));
+        ready!(unread.as_mut().poll(context));
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+    }
+
+    fn all_is_read(&mut self) {
+        self.unread = None;
+        self.progress = 0;
+    }
+
+    /// Ready when a request has been without an answer for too long.
+    fn poll_patience(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        while let Some(asked) = self.asked {
+            let left = REQUEST_PATIENCE.saturating_sub(asked.elapsed());
+            if left.is_zero() {
+                return Poll::Ready(());
+            }
+            let watch = self.watch.get_or_insert_with(|| Box::pin(sleep(left)));
+            ready!(watch.as_mut().poll(context));
+            self.watch = None;
+        }
+        Poll::Pending
     }
 }
 
@@ -59,7 +102,16 @@ impl AsyncRead for Wire {
         context: &mut Context<'_>,
         into: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(context, into)
+        let before = into.filled().len();
+        let read = Pin::new(&mut self.stream).poll_read(context, into);
+        if read.is_pending() {
+            ready!(self.poll_patience(context));
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        }
+        if into.filled().len() > before {
+            self.asked.get_or_insert_with(Instant::now);
+        }
+        read
     }
 }
 
@@ -72,7 +124,10 @@ impl AsyncWrite for Wire {
         if self.instead.is_empty() {
             match with_problem(bytes) {
                 None => return self.write(context, bytes),
-                Some(instead) => self.instead = instead,
+                Some(instead) => {
+                    self.instead = instead;
+                    self.replaced = bytes.len();
+                }
             }
         }
         while !self.instead.is_empty() {
@@ -82,10 +137,11 @@ impl AsyncWrite for Wire {
             let written = ready!(written)?;
             self.instead.drain(..written);
         }
-        Poll::Ready(Ok(bytes.len()))
+        Poll::Ready(Ok(self.replaced))
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.all_is_read();
         Pin::new(&mut self.stream).poll_flush(context)
     }
 
@@ -108,7 +164,8 @@ fn with_problem(bytes: &[u8]) -> Option<Vec<u8>> {
     }
     let problem = Problem::of_status(StatusCode::from_u16(status).ok()?);
     let id = new_request_id();
-    log::info!("[{}] {status}: the request could not be read", id.0);
+    id.clone()
+        .sync_scope(|| log::info!("{status}: the request could not be read"));
     let body = problem.body(&id.0);
     let kept = head
         .lines()

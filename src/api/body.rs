@@ -65,7 +65,7 @@ async fn read(declared: Option<usize>, mut payload: Payload) -> Result<Vec<u8>, 
     if declared.is_some_and(|length| length > MAX_BYTES) {
         return Err(ApiError::TooLarge);
     }
-    let mut bytes = Vec::with_capacity(declared.unwrap_or(0));
+    let mut bytes = Vec::with_capacity(declared.unwrap_or(0).min(4_096));
     let whole = async {
         while let Some(chunk) = payload.next().await {
             let chunk = chunk.map_err(|_| ApiError::BodyCutOff)?;
@@ -129,10 +129,10 @@ fn parse(bytes: &[u8]) -> Result<Fields<'_>, Invalid> {
 fn value<T: DeserializeOwned>(raw: &RawValue, expected: &str) -> Result<Option<T>, String> {
     // Of an option, serde makes None out of null by itself.
     serde_json::from_str(raw.get()).map_err(|error| {
-        if error.is_data() {
-            format!("must be {expected}")
-        } else {
+        if error.is_syntax() && raw.get().starts_with('"') {
             "holds an escape that is no Unicode character".into()
+        } else {
+            format!("must be {expected}")
         }
     })
 }

@@ -97,6 +97,8 @@ fn problem(mut response: HttpResponse<()>, id: &RequestId) -> HttpResponse<BoxBo
     if let Some(cause) = &problem.cause {
         match status {
             StatusCode::INTERNAL_SERVER_ERROR => log::error!("{cause}"),
+            // A client's mistake, and not ours: strangers must not fill the log with warnings.
+            StatusCode::UNAUTHORIZED => log::info!("401: {cause}"),
             _ => log::warn!("{}: {cause}", status.as_u16()),
         }
     }

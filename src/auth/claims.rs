@@ -77,7 +77,10 @@ impl Claims {
         let id = PLACES.iter().find_map(|path| self.at(path));
         let id = match id {
             Some(Value::String(text)) => UserId::parse(text),
-            Some(Value::Number(number)) => UserId::parse(&number.to_string()),
+            // Whole ones: beyond 64 bits, two that differ would read the same.
+            Some(Value::Number(number)) if number.is_i64() || number.is_u64() => {
+                UserId::parse(&number.to_string())
+            }
             _ => None,
         };
         Ok(AuthenticatedUser {

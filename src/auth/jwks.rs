@@ -11,6 +11,8 @@ use jsonwebtoken::Algorithm;
 use ureq::tls::{RootCerts, TlsConfig, TlsProvider};
 
 use super::key_set::{Key, KeySet};
+use crate::config::without_password;
+use crate::logging::RequestId;
 use crate::metrics::METRICS;
 
 #[derive(Clone, Copy)]
@@ -33,7 +35,9 @@ const FETCH_TIMEOUT: Duration = Duration::from_secs(4);
 const MAX_BYTES: u64 = 256 * 1024;
 
 pub(super) struct Jwks {
-    pub url: String,
+    url: String,
+    /// For the log.
+    pub shown_url: String,
     timing: Timing,
     state: RwLock<State>,
     /// Held while fetching; whoever waits for it finds the outcome in the state.
@@ -76,6 +80,11 @@ impl State {
         within(self.succeeded, timing.soft_lifetime)
     }
 
+    /// Not fresh, and not so old that a removed key must be feared in it.
+    fn is_usable(&self, timing: Timing) -> bool {
+        within(self.succeeded, timing.soft_lifetime * 2)
+    }
+
     /// The issuer was away when last asked, and is left alone for a moment.
     fn rests(&self, timing: Timing) -> bool {
         self.problem.is_some() && within(self.attempted, timing.after_failure)
@@ -89,6 +98,7 @@ impl Jwks {
 
     fn with_timing(url: String, timing: Timing) -> Arc<Self> {
         Arc::new(Self {
+            shown_url: without_password(&url),
             url,
             timing,
             state: RwLock::default(),
@@ -112,16 +122,20 @@ impl Jwks {
         }
         match &found {
             Found::Keys { .. } if state.is_fresh(self.timing) => return found,
-            // While the issuer is away, the keys at hand serve, and nobody waits for the next attempt.
-            Found::Keys { .. } if state.problem.is_some() => {
-                let jwks = Arc::clone(self);
-                actix_web::rt::spawn(async move { jwks.refresh().await });
+            // The keys at hand serve while newer ones are fetched, unless they are old or the issuer is away.
+            Found::Keys { .. } if state.problem.is_some() || state.is_usable(self.timing) => {
+                if self.fetching.try_lock().is_ok() {
+                    RequestId::spawn(Arc::clone(self).refresh(state.attempted));
+                }
                 return found;
             }
             Found::Unknown if within(state.missed, self.timing.cooldown) => return found,
+            // Noted before the fetch: who hangs up meanwhile does not get another one for that.
+            Found::Unknown => self.write().missed = Some(Instant::now()),
             _ => {}
         }
-        self.refresh().await;
+        // In a task of its own, because a fetch that began has to be kept whoever asked for it.
+        let _ = RequestId::spawn(Arc::clone(self).refresh(state.attempted)).await;
         let found = self.read().keys_for(id, algorithm);
         if matches!(found, Found::Unknown) {
             self.write().missed = Some(Instant::now());
@@ -129,13 +143,13 @@ impl Jwks {
         found
     }
 
-    async fn refresh(self: &Arc<Self>) {
-        let before = self.read().attempted;
+    /// One fetch at a time: whoever waited for it finds that there was one since `known`.
+    async fn refresh(self: Arc<Self>, known: Option<Instant>) {
         let _turn = self.fetching.lock().await;
-        if self.read().attempted != before {
-            return; // Somebody else was faster, and what they got is as good.
+        if self.read().attempted != known {
+            return;
         }
-        let jwks = Arc::clone(self);
+        let jwks = Arc::clone(&self);
         let outcome = tokio::task::spawn_blocking(move || jwks.fetch()).await;
         self.keep(outcome.unwrap_or_else(|error| Err(error.to_string())));
     }
@@ -168,7 +182,7 @@ impl Jwks {
         match outcome {
             Ok((text, keys)) => {
                 if *state.text != *text {
-                    log::info!("the key set at {} has changed", self.url);
+                    log::info!("the key set at {} has changed", self.shown_url);
                     state.generation += 1;
                     state.text = text.into();
                     state.keys = Some(Arc::new(keys));
@@ -177,7 +191,7 @@ impl Jwks {
                 state.problem = None;
             }
             Err(problem) => {
-                log::warn!("the key set at {} cannot be fetched: {problem}", self.url);
+                log::warn!("the key set at {} cannot be fetched: {problem}", self.shown_url);
                 state.problem = Some(problem);
             }
         }
@@ -221,6 +235,8 @@ fn agent() -> ureq::Agent {
     ureq::Agent::config_builder()
         .timeout_global(Some(FETCH_TIMEOUT))
         .max_redirects(0)
+        // The configuration says all that there is to say; a proxy from the environment is no part of it.
+        .proxy(None)
         .http_status_as_error(false)
         .tls_config(
             TlsConfig::builder()

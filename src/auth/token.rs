@@ -20,7 +20,7 @@ pub fn mint(
     let mut claims = json!({
         "sub": user.as_str(),
         "iat": issued,
-        "exp": issued + ttl.as_secs(),
+        "exp": issued.saturating_add(ttl.as_secs()),
         "iss": config.issuer,
         "aud": config.audience,
     });

@@ -119,11 +119,11 @@ impl Verifier {
             Found::Unknown => Err(Refusal::UnknownKey {
                 kid: shown(),
                 algorithm: name,
-                url: self.jwks.url.clone(),
+                url: self.jwks.shown_url.clone(),
             }),
             Found::Nothing { problem } => Err(Refusal::NoKeys {
                 algorithm: name,
-                url: self.jwks.url.clone(),
+                url: self.jwks.shown_url.clone(),
                 problem,
             }),
         }

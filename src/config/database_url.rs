@@ -40,8 +40,14 @@ impl DatabaseUrl {
             Some(end) => rest.split_at(end),
             None => (rest, ""),
         };
+        let escaped_well = text.split('%').skip(1).all(|rest| {
+            let hex = rest
+                .get(..2)
+                .is_some_and(|hex| hex.bytes().all(|b| b.is_ascii_hexdigit()));
+            hex && !rest.starts_with("00")
+        });
         let escape = "percent-encode special characters in the user name and the password";
-        if authority.matches('@').count() > 1 || tail.contains(['#', '@']) {
+        if !escaped_well || authority.matches('@').count() > 1 || tail.contains(['#', '@']) {
             return Err(format!("is not a URL that libpq reads as meant: {escape}"));
         }
         if authority.is_empty() && !tail.contains("host=") {
@@ -136,6 +142,8 @@ mod tests {
             "postgres://todo:p@ss@db/todo",
             "postgres://todo:p#ss@db/todo",
             "postgres://db:port/todo",
+            "postgres://todo:100%secure@db/todo",
+            "postgres://todo:%00@db/todo",
             "postgres://a b/todo",
         ] {
             assert!(DatabaseUrl::parse(wrong).is_err(), "{wrong}");

@@ -244,7 +244,8 @@ pub(super) fn origin_of(url: &Url) -> String {
     url.origin().ascii_serialization()
 }
 
-pub(super) fn without_password(text: &str) -> String {
+/// For the log: a URL may hold one.
+pub fn without_password(text: &str) -> String {
     match Url::parse(text) {
         Ok(mut url) if url.password().is_some() => {
             let _ = url.set_password(Some("***"));
@@ -258,8 +259,11 @@ pub(super) fn without_password(text: &str) -> String {
 pub(super) fn dotenv_problem(error: &dotenvy::Error) -> String {
     match error {
         dotenvy::Error::LineParse(line, at) => {
-            let name = line.split('=').next().unwrap_or_default();
-            format!("the line that starts with {name:?} is malformed at character {at}; quote the value")
+            // A line without a name may be the rest of a secret.
+            let name = line.split_once('=').map_or("", |(name, _)| name.trim());
+            let named = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+            let which = if named { name } else { "(one without a name)" };
+            format!("the line of {which} is malformed at character {at}; quote the value")
         }
         other => other.to_string(),
     }

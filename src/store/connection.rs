@@ -44,6 +44,8 @@ pub(super) struct Connection {
     pub broken: bool,
     /// Its statements are prepared under names.
     pub prepares: bool,
+    /// How many connections had been lost when this one was last known to live.
+    pub losses_seen: u64,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -86,25 +88,28 @@ impl Connection {
         let mut direct = None;
         if !pooler.found() {
             match PgConnection::establish(&timeouts.added_to(url, true)) {
-                Ok(conn) => direct = Some(conn),
+                Ok(mut conn) => {
+                    pooler.check_parameter(&mut conn, timeouts.statement)?;
+                    direct = Some(conn);
+                }
                 Err(error) if pooler.refused_parameter(&error) => {}
                 Err(error) => return Err(error.into()),
             }
         }
         let mut conn = match direct {
             Some(conn) => conn,
-            None => {
-                let mut conn = PgConnection::establish(&timeouts.added_to(url, false))?;
-                pooler.examine(&mut conn);
-                conn
-            }
+            None => PgConnection::establish(&timeouts.added_to(url, false))?,
         };
+        if pooler.found() {
+            pooler.examine(&mut conn)?;
+        }
         let prepares = pooler.may_prepare();
         if !prepares {
             conn.set_prepared_statement_cache_size(CacheSize::Disabled);
         }
         Ok(Self {
             prepares,
+            losses_seen: pooler.losses(),
             ..Self::new(Inner::Postgres(conn))
         })
     }
@@ -115,6 +120,7 @@ impl Connection {
             last_used: Instant::now(),
             broken: false,
             prepares: true,
+            losses_seen: 0,
         }
     }
 
@@ -159,21 +165,61 @@ impl Timeouts {
     /// server's, and a pooler may refuse it. A `SET` would do as well on a connection of our own, but
     /// behind a pooler it would stay behind on a server that others use next.
     fn added_to(self, url: &str, statement_timeout: bool) -> String {
-        let mut url = url.to_string();
+        let statement = self.statement.as_millis();
+        let mut url = match statement_timeout {
+            true => with_option(url, &format!("-c%20statement_timeout%3D{statement}")),
+            false => url.to_string(),
+        };
         let mut add = |name: &str, value: String| {
             if !url.contains(&format!("{name}=")) {
                 let mark = if url.contains('?') { '&' } else { '?' };
                 url = format!("{url}{mark}{name}={value}");
             }
         };
-        let statement = self.statement.as_millis();
         add("connect_timeout", self.connect.as_secs().max(2).to_string());
         add("application_name", "todo-backend".into());
-        // A peer that vanished without a word (a moved compute, a forgotten NAT entry) is noticed soon.
+        // A peer that vanished without a word (a moved compute, a forgotten NAT entry) is noticed soon,
+        // whether it owes us an acknowledgement or an answer.
         add("tcp_user_timeout", (statement + 1_000).to_string());
-        if statement_timeout {
-            add("options", format!("-c%20statement_timeout%3D{statement}"));
-        }
+        add("keepalives_idle", "5".into());
+        add("keepalives_interval", "2".into());
+        add("keepalives_count", "3".into());
         url
+    }
+}
+
+/// Options that the URL has already stay.
+fn with_option(url: &str, option: &str) -> String {
+    match url.split_once("options=") {
+        Some((before, rest)) => {
+            let (theirs, after) = rest.split_at(rest.find('&').unwrap_or(rest.len()));
+            format!("{before}options={theirs}%20{option}{after}")
+        }
+        None => {
+            let mark = if url.contains('?') { '&' } else { '?' };
+            format!("{url}{mark}options={option}")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::with_option;
+
+    #[test]
+    fn options_of_the_url_stay_beside_ours() {
+        for (url, whole) in [
+            ("postgres://h/d", "postgres://h/d?options=X"),
+            (
+                "postgres://h/d?sslmode=require",
+                "postgres://h/d?sslmode=require&options=X",
+            ),
+            (
+                "postgres://h/d?options=-cA&b=c",
+                "postgres://h/d?options=-cA%20X&b=c",
+            ),
+        ] {
+            assert_eq!(with_option(url, "X"), whole);
+        }
     }
 }

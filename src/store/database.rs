@@ -143,9 +143,10 @@ impl Database {
     ) -> Result<T, StoreError> {
         self.check_migrated()?;
         let outcome = self.queue.run(access, work).await;
-        let trouble = matches!(outcome, Err(StoreError::Unavailable(_)));
-        if self.trouble.load(Ordering::Relaxed) != trouble {
-            self.trouble.store(trouble, Ordering::Relaxed);
+        match &outcome {
+            Ok(_) if self.trouble.load(Ordering::Relaxed) => self.trouble.store(false, Ordering::Relaxed),
+            Err(StoreError::Unavailable(_)) => self.trouble.store(true, Ordering::Relaxed),
+            _ => {}
         }
         self.last_call.store(self.elapsed_ms(), Ordering::Relaxed);
         outcome

@@ -21,7 +21,8 @@ pub enum StoreError {
 
 /// Diesel names the kinds of failure that a program may want to handle, and calls all others unknown: a
 /// statement that ran out of time, a full disk, a server that shuts down, a lock that was not had. They
-/// have in common that asking again later may work. The rest are mistakes of ours.
+/// have in common that asking again later may work. (So has a table that somebody took away; a mistake in our
+/// SQL would hide among them, and is the tests' to find.)
 impl From<DieselError> for StoreError {
     fn from(error: DieselError) -> Self {
         use DatabaseErrorKind::{

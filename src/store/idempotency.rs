@@ -48,10 +48,16 @@ impl OwnedTasks {
     ) -> Result<Created, StoreError> {
         self.run(Access::RepeatableWrite, move |conn, owner| {
             // Of several that come at once, one inserts; the others wait for its commit, and read.
-            match first_time(conn, owner, &new, &key, render) {
-                Err(Refused::KeyTaken) => read_again(conn, owner, &key),
-                Err(Refused::Diesel(error)) => Err(error),
-                Ok(created) => Ok(created),
+            loop {
+                match first_time(conn, owner, &new, &key, render) {
+                    Ok(created) => return Ok(created),
+                    Err(Refused::Diesel(error)) => return Err(error),
+                    Err(Refused::KeyTaken) => {}
+                }
+                // None: it went meanwhile, with its task or its user, and is free again.
+                if let Some(created) = read_again(conn, owner, &key)? {
+                    return Ok(created);
+                }
             }
         })
         .await
@@ -108,15 +114,16 @@ fn first_time(
     })
 }
 
-fn read_again(conn: &mut Connection, owner: &UserId, key: &IdempotencyKey) -> QueryResult<Created> {
+fn read_again(conn: &mut Connection, owner: &UserId, key: &IdempotencyKey) -> QueryResult<Option<Created>> {
     let kept = keys::table
         .filter(keys::user_id.eq(owner.as_str()))
         .filter(keys::key.eq(&key.key))
         .select((keys::fingerprint, keys::task_id, keys::answer));
-    let (fingerprint, id, body): (Vec<u8>, i64, Vec<u8>) = on_both!(conn, |c| kept.first(c))?;
-    Ok(if fingerprint == key.fingerprint {
-        Created::Answer { id: TaskId(id), body }
-    } else {
-        Created::OtherPayload
-    })
+    let kept: Option<(Vec<u8>, i64, Vec<u8>)> = on_both!(conn, |c| kept.first(c)).optional()?;
+    Ok(
+        kept.map(|(fingerprint, id, body)| match fingerprint == key.fingerprint {
+            true => Created::Answer { id: TaskId(id), body },
+            false => Created::OtherPayload,
+        }),
+    )
 }

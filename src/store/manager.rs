@@ -41,14 +41,18 @@ impl r2d2::ManageConnection for Manager {
         let Inner::Postgres(inner) = &mut conn.inner else {
             return Ok(());
         };
-        if idle > LOOK_AFTER {
+        // Where one is dead, others that were made before may be.
+        let losses = self.pooler.losses();
+        let suspect = conn.losses_seen != losses;
+        conn.losses_seen = losses;
+        if suspect || idle > LOOK_AFTER {
             // Takes in what the server sent without being asked; nothing may be there but its farewell.
             // Twice: the first look reads the farewell, and the second finds the line dead.
             for _ in 0..2 {
                 inner.notifications_iter().next().transpose()?;
             }
         }
-        if idle > ASK_AFTER {
+        if suspect || idle > ASK_AFTER {
             inner.batch_execute("SELECT 1")?;
         }
         Ok(())

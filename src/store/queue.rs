@@ -15,12 +15,13 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use super::connection::Connection;
-use super::error::{StoreError, lost_connection};
+use super::error::{StoreError, is_kind, lost_connection};
 use super::manager::Manager;
 use super::pooler::Pooler;
 use crate::logging::RequestId;
 use crate::metrics::METRICS;
 use diesel::QueryResult;
+use diesel::result::DatabaseErrorKind;
 
 /// What a job needs of the database. On PostgreSQL it is all the same; SQLite has one writer at a time,
 /// and giving it a thread of its own makes writers queue where they would fail or poll.
@@ -89,7 +90,7 @@ impl Queue {
     ) -> Self {
         let connections = pool.max_size() as usize;
         let lane = |name: &str, threads: usize| {
-            let (sender, receiver) = bounded(threads * QUEUED_PER_CONNECTION);
+            let (sender, receiver) = bounded(connections * QUEUED_PER_CONNECTION);
             for _ in 0..threads {
                 spawn(name, pool.clone(), receiver.clone());
             }
@@ -133,7 +134,7 @@ impl Queue {
             let (ticket, pooler) = (Arc::clone(&ticket), Arc::clone(&self.pooler));
             move |pool| {
                 // The client may have been answered already.
-                if ticket.waits() {
+                if ticket.waits() && !reply.is_closed() {
                     let attempts = Attempts {
                         pool,
                         pooler: &pooler,
@@ -202,8 +203,12 @@ impl Attempts<'_> {
                     conn.last_used = Instant::now();
                     return Ok(value);
                 }
-                Err(error) if attempt < TRIES && self.again(&mut conn, &error) => {}
-                Err(error) => return Err(error.into()),
+                Err(error) => {
+                    let again = self.again(&mut conn, &error);
+                    if !again || attempt == TRIES {
+                        return Err(error.into());
+                    }
+                }
             }
         }
         Err(StoreError::Busy("the client was answered meanwhile"))
@@ -213,7 +218,12 @@ impl Attempts<'_> {
     fn again(&self, conn: &mut Connection, error: &diesel::result::Error) -> bool {
         let lost = lost_connection(error);
         let did_not_run = self.pooler.shown_by(error);
-        conn.broken |= lost || did_not_run;
+        if lost {
+            self.pooler.note_loss();
+        }
+        // A server that turned read-only is no longer the one to talk to.
+        let demoted = is_kind(error, DatabaseErrorKind::ReadOnlyTransaction);
+        conn.broken |= lost || did_not_run || demoted;
         did_not_run || (lost && self.access != Access::Write)
     }
 }

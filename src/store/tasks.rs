@@ -167,7 +167,14 @@ impl OwnedTasks {
             .database
             .run(access.writing(), move |conn| {
                 users::ensure(conn, &user)?;
-                work(conn, user.id())
+                match work(conn, user.id()) {
+                    // Deleted again, between the two.
+                    Err(error) if is_kind(&error, DatabaseErrorKind::ForeignKeyViolation) => {
+                        users::ensure(conn, &user)?;
+                        work(conn, user.id())
+                    }
+                    outcome => outcome,
+                }
             })
             .await?;
         self.database.known_users.remember(&self.owner);

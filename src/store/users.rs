@@ -74,7 +74,7 @@ pub(super) fn ensure(conn: &mut Connection, user: &AuthenticatedUser) -> QueryRe
         }
     }
     log::warn!(
-        "user {} is kept without an email: others go on claiming it",
+        "user {:?} is kept without an email: others go on claiming it",
         user.id()
     );
     upsert(conn, user, None)

@@ -16,15 +16,15 @@ fn create(app: &TestApp, token: &str, title: &str) -> Vec<u8> {
 }
 
 /// Creates tasks over one connection until that is closed: the titles that were acknowledged, and when
-/// the request was sent that got no answer.
+/// the request had been sent that got no answer.
 fn write(app: &TestApp, token: &str, writer: usize) -> (Vec<String>, Option<Instant>) {
     let mut connection = Connection::open(app);
     let mut acknowledged = Vec::new();
     for number in 0.. {
         let title = format!("{writer}-{number}");
-        let request = create(app, token, &title);
+        connection.send(create(app, token, &title));
         let sent = Instant::now();
-        let Some(answer) = connection.send(request).read() else {
+        let Some(answer) = connection.read() else {
             return (acknowledged, Some(sent));
         };
         assert_eq!(answer.status, 201, "{answer}");

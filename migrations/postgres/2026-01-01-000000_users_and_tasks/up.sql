@@ -59,3 +59,6 @@ CREATE TABLE idempotency_keys (
     created_at timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (user_id, key)
 );
+
+-- For the old ones to go.
+CREATE INDEX idempotency_keys_by_age ON idempotency_keys (user_id, created_at);

@@ -38,3 +38,6 @@ CREATE TABLE idempotency_keys (
     created_at text NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%f000Z', 'now')),
     PRIMARY KEY (user_id, key)
 );
+
+-- For the old ones to go.
+CREATE INDEX idempotency_keys_by_age ON idempotency_keys (user_id, created_at);

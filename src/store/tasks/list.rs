@@ -142,7 +142,7 @@ macro_rules! owner_row {
     ($owner:expr) => {
         users::table.find($owner.as_str()).select((
             (
-                sql::<BigInt>("0"),
+                sql::<BigInt>("-9223372036854775807"),
                 sql::<Text>("''"),
                 sql::<Nullable<Text>>("NULL"),
                 sql::<Bool>("FALSE"),
@@ -157,7 +157,7 @@ macro_rules! owner_row {
     };
 }
 
-const OWNER_ROW: i64 = 0;
+const OWNER_ROW: i64 = -i64::MAX;
 
 fn read<S: TaskSink>(conn: &mut Connection, owner: &UserId, listing: &Listing) -> QueryResult<Listed<S>> {
     on_both!(conn, |c| {
@@ -178,12 +178,13 @@ fn collect<S: TaskSink>(
     let mut next = None;
     let mut vacant = true;
     let mut some_key_wrong = false;
-    for (taken, row) in rows.enumerate() {
+    let mut taken = 0;
+    for row in rows {
         let (row, key, key_wrong) = row?;
         vacant = false;
         some_key_wrong |= key_wrong;
         if row.id == OWNER_ROW {
-            break;
+            continue;
         }
         if limit == Some(taken) {
             // One more than was asked for: it only shows that there is a next page.
@@ -193,6 +194,7 @@ fn collect<S: TaskSink>(
         let task = Task::from(row);
         sink.take(owner, &task);
         last = limit.map(|_| position(listing.sort, &task, key));
+        taken += 1;
     }
     Ok(Listed {
         sink,
