@@ -13,11 +13,17 @@ use actix_web::Error;
 use actix_web::body::MessageBody;
 use actix_web::dev::{AppConfig, Server};
 use actix_web::rt::net::TcpStream;
+use actix_web::rt::time::sleep;
 
 use crate::wire::Wire;
 
 /// How long running requests may take after a signal to stop.
 const SHUTDOWN_SECONDS: u64 = 8;
+
+/// How long after a signal to stop connections at rest are closed. What had come by then must be seen
+/// first: woken by the signal alone, a connection does not know what lies in its socket; woken by the
+/// clock, it does, for then the runtime has asked the system about all sockets.
+const LAST_LOOK: Duration = Duration::from_millis(20);
 
 /// How long a connection may rest between two requests: longer than common load balancers keep theirs,
 /// so that it is they who close one, and no request meets a closing connection.
@@ -50,11 +56,17 @@ where
         let http = HttpService::build()
             .graceful_shutdown_signal(move || {
                 let stopping = stopping.clone();
-                async move { stopping.notified().await }
+                async move {
+                    stopping.notified().await;
+                    sleep(LAST_LOOK).await;
+                }
             })
             .keep_alive(KEEP_ALIVE)
             .client_request_timeout(HEADERS_WITHIN)
             .client_disconnect_timeout(LINGER)
+            .on_connect_ext(|wire: &Wire, extensions| {
+                extensions.insert(wire.answering());
+            })
             .finish(map_config(app, |()| AppConfig::default()));
         fn_service(|stream: TcpStream| async move {
             let peer = stream.peer_addr().ok();

@@ -3,7 +3,8 @@
 //!
 //! - An answer that the parser makes on its own (to a request that it cannot read) has no body. Here it
 //!   becomes a problem, as every error is.
-//! - A client that does not read what it asked for is cut off.
+//! - A client that does not read what it asked for is cut off, and so is one that takes its time with a
+//!   request that is not its connection's first: the parser watches that one alone.
 
 use std::io;
 use std::pin::Pin;
@@ -15,16 +16,20 @@ use actix_web::rt::net::TcpStream;
 use actix_web::rt::time::{Sleep, sleep};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::api::envelope::new_request_id;
+use crate::api::envelope::{Answering, new_request_id};
 use crate::api::problem::Problem;
 
 /// How long a client may take to read so much of an answer.
 const WRITE_PATIENCE: Duration = Duration::from_secs(20);
 const WRITE_PROGRESS: usize = 64 * 1024;
 
-/// How long a request may take from its first byte to its answer. The parser watches the first request's
-/// headers, and the handler its body; this is for the headers of those that follow.
-const REQUEST_PATIENCE: Duration = Duration::from_secs(30);
+/// How long what a client sends may be no request that is being answered. The parser's own bound, which
+/// is a second less, comes first where there is one, and says so to the client.
+const REQUEST_PATIENCE: Duration = Duration::from_secs(11);
+
+/// How long the rest of a body that nobody wants is taken in after the answer: closing at once would take
+/// the answer from a client that is still sending.
+const LAST_PATIENCE: Duration = Duration::from_secs(1);
 
 pub struct Wire {
     stream: TcpStream,
@@ -34,8 +39,9 @@ pub struct Wire {
     /// Runs while the client does not read.
     unread: Option<Pin<Box<Sleep>>>,
     progress: usize,
-    /// When the first byte came of a request that is not answered.
+    /// When the first byte came of what is no request yet.
     asked: Option<Instant>,
+    answering: Answering,
     /// Looks at `asked` from time to time: one timer for a connection, and not one for each request.
     watch: Option<Pin<Box<Sleep>>>,
 }
@@ -51,8 +57,14 @@ impl Wire {
             unread: None,
             progress: 0,
             asked: None,
+            answering: Answering::default(),
             watch: None,
         }
+    }
+
+    /// For the envelope of this connection's requests.
+    pub fn answering(&self) -> Answering {
+        self.answering.clone()
     }
 
     fn write(&mut self, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
@@ -83,8 +95,15 @@ impl Wire {
 
     /// Ready when a request has been without an answer for too long.
     fn poll_patience(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        if self.answering.now() {
+            self.asked = None;
+        }
         while let Some(asked) = self.asked {
-            let left = REQUEST_PATIENCE.saturating_sub(asked.elapsed());
+            let patience = match self.answering.was_last() {
+                true => LAST_PATIENCE,
+                false => REQUEST_PATIENCE,
+            };
+            let left = patience.saturating_sub(asked.elapsed());
             if left.is_zero() {
                 return Poll::Ready(());
             }
@@ -102,14 +121,16 @@ impl AsyncRead for Wire {
         context: &mut Context<'_>,
         into: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let before = into.filled().len();
-        let read = Pin::new(&mut self.stream).poll_read(context, into);
-        if read.is_pending() {
-            ready!(self.poll_patience(context));
+        if self.poll_patience(context).is_ready() {
             return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
         }
-        if into.filled().len() > before {
-            self.asked.get_or_insert_with(Instant::now);
+        let before = into.filled().len();
+        let read = Pin::new(&mut self.stream).poll_read(context, into);
+        if into.filled().len() > before && self.asked.is_none() {
+            self.asked = Some(Instant::now());
+        }
+        if read.is_pending() && self.poll_patience(context).is_ready() {
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
         }
         read
     }
@@ -142,6 +163,12 @@ impl AsyncWrite for Wire {
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.all_is_read();
+        if self.answering.was_last() {
+            self.asked.get_or_insert_with(Instant::now);
+            self.watch = None;
+            // Sees to it that the connection is looked at again; a client that sends nothing would not.
+            let _ = self.poll_patience(context);
+        }
         Pin::new(&mut self.stream).poll_flush(context)
     }
 

@@ -1,13 +1,17 @@
 //! Around every answer: the request's id, the problem's body, and a line in the log.
 
+use std::cell::Cell;
 use std::panic::AssertUnwindSafe;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
 use actix_web::body::{BoxBody, EitherBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::StatusCode;
-use actix_web::http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+use actix_web::http::header::{
+    CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, TRANSFER_ENCODING,
+};
+use actix_web::http::{ConnectionType, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage as _, HttpResponse};
 use futures_util::FutureExt as _;
@@ -28,6 +32,7 @@ pub async fn envelope(
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<EitherBody<impl MessageBody, BoxBody>>, Error> {
     let started = Instant::now();
+    let _begun = request.request().conn_data::<Answering>().map(Answering::begin);
     let id = request_id(&request);
     let method = request.method().clone();
     let work = async {
@@ -60,10 +65,54 @@ pub async fn envelope(
     id.clone().scope(work).await
 }
 
+/// How many requests of a connection are being answered; shared by the connection and its requests.
+#[derive(Clone, Default)]
+pub struct Answering(Rc<Exchange>);
+
+#[derive(Default)]
+struct Exchange {
+    under_way: Cell<usize>,
+    last: Cell<bool>,
+}
+
+impl Answering {
+    /// Until what this returns is dropped.
+    fn begin(&self) -> impl Drop + use<> {
+        self.0.under_way.set(self.0.under_way.get() + 1);
+        Begun(self.clone())
+    }
+
+    pub fn now(&self) -> bool {
+        self.0.under_way.get() > 0
+    }
+
+    /// After that answer the connection ends.
+    pub fn was_last(&self) -> bool {
+        self.0.last.get() && !self.now()
+    }
+}
+
+struct Begun(Answering);
+
+impl Drop for Begun {
+    fn drop(&mut self) {
+        let under_way = &self.0.0.under_way;
+        under_way.set(under_way.get() - 1);
+    }
+}
+
 fn finish<B>(response: ServiceResponse<B>, id: &RequestId) -> ServiceResponse<EitherBody<B, BoxBody>> {
     let status = response.status();
     let mut response = if status.is_client_error() || status.is_server_error() {
-        let (request, response) = response.into_parts();
+        let (request, mut response) = response.into_parts();
+        // Nobody may have read such a body to its end, and the parser would do so for as long as the
+        // client likes. One with a length it leaves by itself.
+        if request.headers().contains_key(TRANSFER_ENCODING) {
+            response.head_mut().set_connection_type(ConnectionType::Close);
+            if let Some(answering) = request.conn_data::<Answering>() {
+                answering.0.last.set(true);
+            }
+        }
         ServiceResponse::new(request, problem(response.drop_body(), id)).map_into_right_body()
     } else {
         response.map_into_left_body()
