@@ -15,8 +15,8 @@ use crate::store::moment::{At, Moment};
 use crate::store::queue::Access;
 use crate::store::schema::{tasks, users};
 
-/// Takes the tasks of a list one after the other, on the database's thread: so that no list of tasks is
-/// ever held beside what is made of it.
+/// Takes the tasks of a list one after the other, on the database's thread: a list of `Task`s is never held
+/// beside what is made of it. (PostgreSQL's client library does hold the rows, until they are read.)
 pub trait TaskSink: Default + Send + 'static {
     fn take(&mut self, owner: &UserId, task: &Task);
 }
