@@ -32,6 +32,8 @@ impl Proxy {
         let (target, is_open, streams) = (self.target, Arc::clone(&self.is_open), Arc::clone(&self.streams));
         thread::spawn(move || {
             for client in listener.incoming().flatten() {
+                // Held until the way is noted: one that is being opened must not escape a cut.
+                let mut streams = streams.lock().unwrap();
                 // Accepted and dropped at once: to a client the server is gone all the same.
                 if is_open.load(Ordering::SeqCst)
                     && let Ok(server) = TcpStream::connect(("127.0.0.1", target))
@@ -39,7 +41,7 @@ impl Proxy {
                     let _ = client.set_nodelay(true);
                     let _ = server.set_nodelay(true);
                     let ends = [&client, &server].map(|end| end.try_clone().unwrap());
-                    streams.lock().unwrap().extend(ends);
+                    streams.extend(ends);
                     copy(client.try_clone().unwrap(), server.try_clone().unwrap());
                     copy(server, client);
                 }
@@ -48,8 +50,9 @@ impl Proxy {
     }
 
     pub fn cut(&self) {
+        let mut streams = self.streams.lock().unwrap();
         self.is_open.store(false, Ordering::SeqCst);
-        for stream in self.streams.lock().unwrap().drain(..) {
+        for stream in streams.drain(..) {
             let _ = stream.shutdown(Shutdown::Both);
         }
     }
