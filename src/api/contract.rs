@@ -68,9 +68,14 @@ struct NamedUser {
     user_id: String,
 }
 
-fn owned_tasks(request: &HttpRequest) -> Result<OwnedTasks, ApiError> {
+/// The user that the guard inserted; where no guard stands there is none.
+pub fn caller(request: &HttpRequest) -> Result<AuthenticatedUser, ApiError> {
     let user = request.extensions().get::<AuthenticatedUser>().cloned();
-    let user = user.ok_or(Refusal::Missing)?;
+    Ok(user.ok_or(Refusal::Missing)?)
+}
+
+fn owned_tasks(request: &HttpRequest) -> Result<OwnedTasks, ApiError> {
+    let user = caller(request)?;
     if Contract::of(request) == Contract::B {
         let named = web::Path::<NamedUser>::extract(request).into_inner();
         let named = named.map(|path| path.into_inner().user_id).unwrap_or_default();

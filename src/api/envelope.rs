@@ -21,6 +21,8 @@ use crate::auth::AuthenticatedUser;
 use crate::logging::{Access, RequestId};
 
 pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// How long a client should leave a busy service alone, in seconds.
+const SOON: HeaderValue = HeaderValue::from_static("1");
 const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
 
 /// What stands for the route in the log and the metrics where there is none.
@@ -153,8 +155,8 @@ fn problem(mut response: HttpResponse<()>, id: &RequestId) -> HttpResponse<BoxBo
     }
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, PROBLEM_JSON);
-    if status == StatusCode::SERVICE_UNAVAILABLE && !headers.contains_key(RETRY_AFTER) {
-        headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        headers.insert(RETRY_AFTER, SOON);
     }
     let body = problem.body(&id.0);
     response.set_body(BoxBody::new(body))

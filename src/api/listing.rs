@@ -5,13 +5,12 @@ use std::future::{Ready, ready};
 
 use actix_web::dev::Payload;
 use actix_web::http::header::HeaderValue;
-use actix_web::{FromRequest, HttpMessage as _, HttpRequest, web};
+use actix_web::{FromRequest, HttpRequest, web};
 use url::form_urlencoded;
 
-use super::contract::Contract;
+use super::contract::{Contract, caller};
 use super::paging::CursorSeal;
 use super::problem::ApiError;
-use crate::auth::{AuthenticatedUser, Refusal};
 use crate::domain::{Invalid, Listing, Page, Position, Sort, Status};
 
 /// A list's query, valid.
@@ -42,11 +41,6 @@ impl ListQuery {
         let link = format!("<{}?{}>; rel=\"next\"", request.uri().path(), query.finish());
         HeaderValue::from_str(&link).map_err(|error| ApiError::Internal(error.to_string()))
     }
-}
-
-fn caller(request: &HttpRequest) -> Result<AuthenticatedUser, ApiError> {
-    let user = request.extensions().get::<AuthenticatedUser>().cloned();
-    Ok(user.ok_or(Refusal::Missing)?)
 }
 
 fn seal(request: &HttpRequest) -> Result<&CursorSeal, ApiError> {

@@ -71,9 +71,6 @@ pub struct Problem {
     pub cause: Option<String>,
 }
 
-/// How long a client should leave a busy database alone. Seconds.
-const RETRY_AFTER: &str = "1";
-
 impl ApiError {
     pub(super) fn problem(&self) -> Problem {
         let (status, kind, title, detail) = match self {
@@ -174,9 +171,7 @@ impl ApiError {
 
     fn header(&self) -> Option<(HeaderName, HeaderValue)> {
         Some(match self {
-            Self::Unauthenticated(Refusal::NoKeys { .. }) => {
-                (header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER))
-            }
+            Self::Unauthenticated(Refusal::NoKeys { .. }) => return None,
             Self::Unauthenticated(Refusal::Missing) => (
                 header::WWW_AUTHENTICATE,
                 HeaderValue::from_static("Bearer realm=\"todo-backend\""),
@@ -190,8 +185,6 @@ impl ApiError {
             ),
             Self::TooManyRequests { seconds } => (header::RETRY_AFTER, HeaderValue::from(*seconds)),
             Self::Method { allow } => (header::ALLOW, HeaderValue::from_static(allow)),
-            Self::Store(StoreError::Internal(_)) => return None,
-            Self::Store(_) => (header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER)),
             _ => return None,
         })
     }
