@@ -1,0 +1,154 @@
+"""The tasks and users in the database, and the users' tokens.
+
+Task `i` belongs to user `(i - 1) mod users`, so that a user's tasks lie scattered over the table, as they do
+when users take turns; and the ids of a user's tasks follow from the user's number alone.
+"""
+
+import base64
+import hashlib
+import hmac
+import itertools
+import json
+import secrets
+import sqlite3
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.machine import say
+from harness.postgres import Postgres
+from harness.programs import Client, service
+
+# Ids of about the length of Better Auth's that pgbench can still compute.
+FIRST_USER = 10**18
+FRONTEND = "http://localhost:3000"
+TITLES = 1_000
+
+
+@dataclass
+class Data:
+    users: int
+    tasks: int
+    secret: str = ""
+
+    def __post_init__(self):
+        self.secret = self.secret or secrets.token_hex(32)
+
+    @property
+    def each(self) -> int:
+        return self.tasks // self.users
+
+    def task_id(self, user: int, nth: int) -> int:
+        return 1 + user + nth * self.users
+
+    def token(self, user: int) -> str:
+        """As Better Auth makes them."""
+        now = int(time.time())
+        claims = {
+            "sub": str(FIRST_USER + user), "email": f"user{user}@example.com", "name": f"User {user}",
+            "iat": now, "exp": now + 86_400, "iss": FRONTEND, "aud": FRONTEND,
+        }
+        signed = ".".join(map(encoded, ({"alg": "HS256", "typ": "JWT"}, claims)))
+        signature = hmac.digest(self.secret.encode(), signed.encode(), hashlib.sha256)
+        return f"{signed}.{url_safe(signature)}"
+
+
+def encoded(value: dict) -> str:
+    return url_safe(json.dumps(value, separators=(",", ":")).encode())
+
+
+def url_safe(content: bytes) -> str:
+    return base64.urlsafe_b64encode(content).rstrip(b"=").decode()
+
+
+def titles() -> list:
+    verbs = "Buy Call Clean Find Fix Pack Paint Return Sell Wash".split()
+    things = "apples bikes boxes chairs éclairs keys lamps letters shoes windows".split()
+    places = "at home|for Ada|for the garden|from work|in town|next week|on Friday|today|upstairs|with Bob".split("|")
+    return [" ".join(words) for words in itertools.product(verbs, things, places)]
+
+
+def write_titles(binary: Path, url: str, data: Data, folder: Path) -> None:
+    """The service makes the tables, and then tasks with each title, so that their sort keys are its own.
+
+    These tasks lend their titles and keys to all others, and go.
+    """
+    with service(binary, url, data.secret, folder) as program:
+        client = Client(program.port)
+        token = data.token(0)
+        for title in titles():
+            client.call("POST", "/api/tasks", token, {"title": title})
+
+
+def seed_postgres(server: Postgres, database: str, data: Data, binary: Path, folder: Path) -> None:
+    say(f"seeding {data.tasks:,} tasks of {data.users:,} users in PostgreSQL")
+    server.sql(f"CREATE DATABASE {database}", database="postgres")
+    write_titles(binary, server.url(database), data, folder)
+    # Indexes are made again afterwards, as the migration has them: that takes a fraction of the time.
+    indexes = server.sql(
+        "SELECT indexname || '|' || indexdef FROM pg_indexes WHERE tablename = 'tasks' AND indexname <> 'tasks_pkey'",
+        database,
+    )
+    names, definitions = zip(*(line.split("|", 1) for line in indexes.splitlines()))
+    server.sql(
+        f"""
+        CREATE TEMP TABLE titles AS SELECT id - 1 AS n, title, title_key, keyed_title FROM tasks;
+        TRUNCATE tasks, users, idempotency_keys;
+        DROP INDEX {", ".join(names)};
+        INSERT INTO users (id, email, name)
+            SELECT {FIRST_USER} + u, 'user' || u || '@example.com', 'User ' || u
+            FROM generate_series(0, {data.users - 1}) AS u;
+        -- That the users are there needs no check.
+        SET session_replication_role = replica;
+        INSERT INTO tasks (id, user_id, title, description, completed, due_date, created_at, updated_at, title_key, keyed_title)
+            SELECT i, {FIRST_USER} + (i - 1) % {data.users}, title,
+                CASE WHEN i % 2 = 0 THEN 'Ask the neighbours first, and take the receipt along.' END,
+                nth % 2 = 1,
+                CASE WHEN nth % 3 > 0 THEN timestamptz '2026-01-01Z' + (i * 7919 % 365) * interval '1 day' END,
+                created_at, created_at, title_key, keyed_title
+            FROM generate_series(1, {data.tasks}) AS i
+            CROSS JOIN LATERAL (SELECT (i - 1) / {data.users} AS nth,
+                timestamptz '2025-01-01Z' + i * interval '1 second' AS created_at) AS computed
+            JOIN titles ON titles.n = (i * 7919 + nth * 123) % {TITLES};
+        SET session_replication_role = DEFAULT;
+        ALTER TABLE tasks ALTER id RESTART WITH {data.tasks + 1};
+        {"; ".join(definitions)};
+        VACUUM ANALYZE;
+        CHECKPOINT;
+        """,
+        database,
+    )
+
+
+def seed_sqlite(file: Path, data: Data, binary: Path, folder: Path) -> str:
+    say(f"seeding {data.tasks:,} tasks of {data.users:,} users in SQLite")
+    url = f"sqlite://{file}"
+    write_titles(binary, url, data, folder)
+    database = sqlite3.connect(file)
+    database.executescript(
+        f"""
+        CREATE TEMP TABLE titles AS SELECT id - 1 AS n, title, title_key, keyed_title FROM tasks;
+        CREATE UNIQUE INDEX temp.titles_by_n ON titles (n);
+        BEGIN;
+        DELETE FROM tasks;
+        DELETE FROM users;
+        WITH RECURSIVE series (u) AS (SELECT 0 UNION ALL SELECT u + 1 FROM series WHERE u < {data.users - 1})
+        INSERT INTO users (id, email, name)
+            SELECT {FIRST_USER} + u, 'user' || u || '@example.com', 'User ' || u FROM series;
+        WITH RECURSIVE series (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM series WHERE i < {data.tasks}),
+        computed AS (SELECT i, (i - 1) / {data.users} AS nth,
+            strftime('%Y-%m-%dT%H:%M:%S.000000Z', '2025-01-01', i || ' seconds') AS created_at FROM series)
+        INSERT INTO tasks (id, user_id, title, description, completed, due_date, created_at, updated_at, title_key, keyed_title)
+            SELECT i, {FIRST_USER} + (i - 1) % {data.users}, title,
+                CASE WHEN i % 2 = 0 THEN 'Ask the neighbours first, and take the receipt along.' END,
+                nth % 2 = 1,
+                CASE WHEN nth % 3 > 0 THEN
+                    strftime('%Y-%m-%dT%H:%M:%S.000000Z', '2026-01-01', (i * 7919 % 365) || ' days') END,
+                created_at, created_at, title_key, keyed_title
+            FROM computed CROSS JOIN titles ON titles.n = (i * 7919 + nth * 123) % {TITLES};
+        COMMIT;
+        PRAGMA wal_checkpoint(TRUNCATE);
+        """
+    )
+    database.close()
+    return url

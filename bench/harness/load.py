@@ -1,0 +1,138 @@
+"""The load on the programs, and the limit that they are measured against."""
+
+import json
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.data import FIRST_USER, Data
+from harness.machine import ROOT, Failure, run
+from harness.postgres import Postgres
+from harness.programs import CONNECTIONS, Client, Program
+
+CLIENTS = 32
+# Seconds before each run that are not measured.
+WARM_UP = 1
+
+
+@dataclass(frozen=True)
+class Work:
+    name: str
+    title: str
+    writes: bool
+    # What is promised: throughput as a part of the limit's, and µs of processor time a request.
+    aims: tuple
+
+    def call(self, client: Client, data: Data, user: int) -> None:
+        """Once, by itself; and the answer is what it should be."""
+        task = data.task_id(user, 0)
+        new = {"title": "Buy oat milk for the weekend", "description": "The one in the blue carton.", "due_date": "2026-12-24"}
+        path, method, body = {
+            "get": (f"/api/tasks/{task}", "GET", None),
+            "list": ("/api/tasks", "GET", None),
+            "create": ("/api/tasks", "POST", new),
+            "toggle": (f"/api/tasks/{task}/complete", "PATCH", None),
+        }[self.name]
+        answer, _ = client.call(method, path, data.token(user), body)
+        one = answer[0] if self.name == "list" else answer
+        right = one["user_id"] == str(FIRST_USER + user) and len(one) == 8
+        if self.name == "list":
+            right &= len(answer) == data.each
+        elif self.name != "create":
+            right &= one["id"] == task
+        if not right:
+            raise Failure(f"{method} {path} has an unexpected answer: {answer}")
+
+
+WORKS = [
+    Work("get", "one task by id", False, (0.65, 22)),
+    Work("list", "list of 20", False, (0.60, 35)),
+    Work("create", "create", True, (0.80, 35)),
+    Work("toggle", "toggle", True, (0.80, 35)),
+]
+
+
+@dataclass
+class Result:
+    per_second: float
+    cpu_us: float = None
+    p50_us: float = None
+    p99_us: float = None
+
+
+class Wrk:
+    """32 clients, each with a keep-alive connection, that ask for random tasks of the active users."""
+
+    def __init__(self, data: Data, active: int, folder: Path):
+        self.data = data
+        self.tokens = folder / "tokens"
+        self.tokens.write_text("".join(data.token(user) + "\n" for user in range(active)))
+
+    def measure(self, program: Program, work: Work, seconds: int) -> Result:
+        self._run(program, work, WARM_UP)
+        before = program.cpu_seconds()
+        result = self._run(program, work, seconds)
+        cpu = program.cpu_seconds() - before
+        return Result(
+            per_second=result["requests"] / result["seconds"],
+            cpu_us=cpu / result["requests"] * 1e6,
+            p50_us=result["p50_us"],
+            p99_us=result["p99_us"],
+        )
+
+    def _run(self, program: Program, work: Work, seconds: int) -> dict:
+        script = ROOT / "bench/wrk/tasks.lua"
+        environment = {
+            **os.environ, "WORK": work.name, "TOKENS": str(self.tokens),
+            "USERS": str(self.data.users), "EACH": str(self.data.each),
+        }
+        command = ["wrk", "-t2", f"-c{CLIENTS}", f"-d{seconds}s", "--latency", "-s", script]
+        printed = run(*command, f"http://127.0.0.1:{program.port}", env=environment)
+        result = json.loads(re.search(r"RESULT (.*)", printed)[1])
+        if result["errors"] or not result["requests"]:
+            raise Failure(f"{program.name}, {work.title}: {result['errors'] or 'nothing is answered'}")
+        return result
+
+
+class PgbenchLimit:
+    """The statement that the service sends, word for word, with pgbench's random users and tasks in it."""
+
+    name = "pgbench"
+
+    def __init__(self, server: Postgres, program: Program, data: Data, active: int, folder: Path):
+        self.server = server
+        self.folder = folder
+        self.scripts = {}
+        client = Client(program.port)
+        # From then on the user is known, and a call is one statement.
+        WORKS[0].call(client, data, 0)
+        for work in WORKS:
+            statement, values = server.statement_of(lambda: work.call(client, data, 0))
+            self.scripts[work.name] = self._script(work, statement, values, data, active)
+
+    def _script(self, work: Work, statement: str, values: list, data: Data, active: int) -> list:
+        """pgbench's options for it."""
+        known = {str(FIRST_USER): ":user", str(data.task_id(0, 0)): ":task"}
+        names = [known.get(value, f":constant{place}") for place, value in enumerate(values)]
+        statement = re.sub(r"\$(\d+)", lambda number: names[int(number[1]) - 1], statement)
+        script = self.folder / f"{work.name}.sql"
+        script.write_text(
+            f"\\set number random(0, {active - 1})\n"
+            f"\\set user {FIRST_USER} + :number\n"
+            f"\\set task 1 + :number + {data.users} * random(0, {data.each - 1})\n"
+            f"{statement};\n"
+        )
+        constants = [f"-D{name[1:]}={value}" for name, value in zip(names, values) if name not in known.values()]
+        return ["-f", script, *constants]
+
+    def measure(self, work: Work, seconds: int) -> Result:
+        self._run(work, WARM_UP)
+        return Result(per_second=self._run(work, seconds))
+
+    def _run(self, work: Work, seconds: int) -> float:
+        command = [self.server.bin / "pgbench", "-n", "-M", "prepared", f"-c{CONNECTIONS}", "-j2", f"-T{seconds}"]
+        printed = run(*command, *self.scripts[work.name], self.server.url("todo"))
+        if not re.search(r"number of failed transactions: 0 ", printed):
+            raise Failure(f"pgbench has failed transactions:\n{printed}")
+        return float(re.search(r"tps = ([\d.]+)", printed)[1])

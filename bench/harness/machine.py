@@ -1,0 +1,105 @@
+"""The machine: what it has, what is missing, and what a process costs on it."""
+
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+class Failure(Exception):
+    """Ends the run with one sentence."""
+
+
+def say(text: str) -> None:
+    """Progress; what is measured goes to standard output, alone."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def need(packages: dict) -> None:
+    """Installs the Debian packages of whatever is not there: {package: is it there?}."""
+    missing = [package for package, there in packages.items() if not there()]
+    if not missing:
+        return
+    install = ["apt-get", "install", "-y", "--no-install-recommends", *missing]
+    if os.geteuid() != 0 or not shutil.which("apt-get"):
+        raise Failure(f"missing (by their Debian names): sudo {' '.join(install)}")
+    say(f"installing {', '.join(missing)}")
+    # Debian would make and start a cluster of its own; the benchmark starts its own.
+    setting = Path("/etc/postgresql-common/createcluster.conf")
+    if not setting.exists():
+        setting.parent.mkdir(exist_ok=True)
+        setting.write_text("create_main_cluster = false\n")
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    keep = ["-o", "Dpkg::Options::=--force-confold"]
+    run("apt-get", "update", "-qq", env=environment)
+    run(*install, *keep, env=environment)
+
+
+def run(*command, **options) -> str:
+    """What a command prints, or a failure with what it complained of."""
+    done = subprocess.run([str(part) for part in command], capture_output=True, text=True, **options)
+    if done.returncode != 0:
+        raise Failure(f"{command[0]} ended with {done.returncode}:\n{done.stderr.strip() or done.stdout.strip()}")
+    return done.stdout
+
+
+def release_binary(given) -> Path:
+    binary = Path(given) if given else ROOT / "target/release/todo-backend"
+    if not binary.is_file():
+        raise Failure(f"{binary} is not there: cargo build --release, or --binary PATH")
+    return binary.resolve()
+
+
+def build(folder: str, name: str) -> Path:
+    """A Rust program of the benchmark, in release."""
+    source = ROOT / "bench" / folder
+    say(f"building {folder}")
+    target = Path(os.environ.get("CARGO_TARGET_DIR") or ROOT / "target/bench/cargo")
+    command = ["nice", "-n", "5", "cargo", "build", "--release", "--locked", "--quiet"]
+    run(*command, cwd=source, env={**os.environ, "CARGO_TARGET_DIR": str(target)})
+    return target / "release" / name
+
+
+def described() -> str:
+    fields = Path("/proc/cpuinfo").read_text().splitlines()
+    names = [line.split(":", 1)[1].strip() for line in fields if line.startswith("model name")]
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    model = names[0] if names else platform.machine()
+    return f"{os.cpu_count()} cores of {model}, {memory:.0f} GB, Linux {platform.release()}"
+
+
+def processes_of(pid: int) -> list:
+    """A process and all that came of it."""
+    parents = {}
+    for entry in os.listdir("/proc"):
+        if entry.isdigit():
+            try:
+                parents[int(entry)] = int(stat_fields(int(entry))[1])
+            except (FileNotFoundError, ProcessLookupError):
+                pass
+    family = [pid]
+    for member in family:
+        family += [child for child, parent in parents.items() if parent == member]
+    return family
+
+
+def stat_fields(pid: int) -> list:
+    """/proc/PID/stat from the third field on: the second is a name, and may have blanks in it."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+
+
+def cpu_seconds(pid: int) -> float:
+    """User and system time of a process and its children, in steps of 10 ms."""
+    return sum(sum(map(int, stat_fields(member)[11:13])) for member in processes_of(pid)) / TICKS
+
+
+def memory_mb(pid: int) -> dict:
+    """Resident memory, and how much of it is not a mapped file."""
+    lines = (line.split() for line in Path(f"/proc/{pid}/status").read_text().splitlines())
+    sizes = {words[0].rstrip(":"): int(words[1]) / 1024 for words in lines if words[-1] == "kB"}
+    return {"resident": sizes["VmRSS"], "own": sizes["RssAnon"]}

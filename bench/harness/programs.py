@@ -1,0 +1,119 @@
+"""The programs that are measured: the service and its peers."""
+
+import http.client
+import json
+import os
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+from harness import machine
+from harness.machine import Failure
+
+CONNECTIONS = 8
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Program:
+    """A running server.
+
+    What it logs goes through a pipe to a reader, as under a container runtime or systemd; the reader keeps
+    the last lines only.
+    """
+
+    def __init__(self, name: str, command: list, environment: dict, folder: Path, ready: str):
+        self.name = name
+        self.port = int(environment["PORT"])
+        self.log = folder / f"{name.replace(' ', '-')}.log"
+        kept = {"PATH": os.environ["PATH"]}
+        reading, writing = os.pipe()
+        with self.log.open("wb") as log:
+            self.reader = subprocess.Popen(
+                ["tail", "-c", "4000"], stdin=reading, stdout=log, start_new_session=True
+            )
+        # The working directory has no .env in it.
+        self.process = subprocess.Popen(
+            [str(part) for part in command], env={**kept, **environment}, cwd=folder,
+            stdin=subprocess.DEVNULL, stdout=writing, stderr=writing, start_new_session=True,
+        )
+        os.close(reading)
+        os.close(writing)
+        self.ready = ready
+
+    def __enter__(self):
+        deadline = time.monotonic() + 30
+        while not self.is_ready():
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                self.stop()
+                raise Failure(f"{self.name} does not start:\n{self.log.read_text()}")
+            time.sleep(0.0005)
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+
+    def stop(self) -> None:
+        self.process.terminate()
+        try:
+            self.process.wait(15)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self.reader.wait()
+
+    def is_ready(self) -> bool:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
+        try:
+            connection.request("GET", self.ready)
+            return connection.getresponse().status == 200
+        except OSError:
+            return False
+        finally:
+            connection.close()
+
+    def cpu_seconds(self) -> float:
+        return machine.cpu_seconds(self.process.pid)
+
+    def memory_mb(self) -> dict:
+        return machine.memory_mb(self.process.pid)
+
+
+def service(binary: Path, database_url: str, secret: str, folder: Path) -> Program:
+    """With the access log on and everything else at its default."""
+    environment = {
+        "DATABASE_URL": database_url,
+        "DATABASE_POOL_SIZE": str(CONNECTIONS),
+        "BETTER_AUTH_SECRET": secret,
+        "PORT": str(free_port()),
+        "LOG_FORMAT": "json",
+        "RUST_LOG": "info",
+    }
+    return Program("todo-backend", [binary], environment, folder, "/readyz")
+
+
+class Client:
+    """One keep-alive connection, for what is not measured by wrk."""
+
+    def __init__(self, port: int):
+        self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+        self.connection.connect()
+        self.connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def call(self, method: str, path: str, token: str, body=None):
+        """The body and the headers of an answer that says that all went well."""
+        headers = {"Authorization": f"Bearer {token}"}
+        if body is not None:
+            body = json.dumps(body)
+            headers["Content-Type"] = "application/json"
+        self.connection.request(method, path, body, headers)
+        answer = self.connection.getresponse()
+        content = answer.read()
+        if answer.status not in (200, 201):
+            raise Failure(f"{method} {path} is answered with {answer.status}: {content.decode()}")
+        return json.loads(content), answer.headers

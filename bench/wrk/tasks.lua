@@ -1,0 +1,67 @@
+-- The load: requests of one kind, each for a random task of a random user.
+--
+-- From the environment: WORK (get, list, create or toggle), TOKENS (a file, one a line, of the users 0, 1, …),
+-- USERS and EACH (how many there are in the database, and how many tasks each has).
+
+local work = os.getenv("WORK")
+local users, each = tonumber(os.getenv("USERS")), tonumber(os.getenv("EACH"))
+local body = '{"title": "Buy oat milk for the weekend", "description": "The one in the blue carton, two of them."}'
+
+local started = 0
+function setup(thread)
+   started = started + 1
+   thread:set("number", started)
+end
+
+-- What follows the path in the request of each user.
+local rest = {}
+
+function init()
+   math.randomseed(os.time() * 100 + number)
+   local length = ""
+   if work == "create" then
+      length = "Content-Type: application/json\r\nContent-Length: " .. #body .. "\r\n"
+   end
+   for token in io.lines(os.getenv("TOKENS")) do
+      local host = " HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+      rest[#rest + 1] = host .. "Authorization: Bearer " .. token .. "\r\n" .. length .. "\r\n"
+   end
+end
+
+local random = math.random
+
+local requests = {
+   get = function(user)
+      return "GET /api/tasks/" .. user + users * random(0, each - 1) .. rest[user]
+   end,
+   list = function(user)
+      return "GET /api/tasks" .. rest[user]
+   end,
+   create = function(user)
+      return "POST /api/tasks" .. rest[user] .. body
+   end,
+   toggle = function(user)
+      return "PATCH /api/tasks/" .. user + users * random(0, each - 1) .. "/complete" .. rest[user]
+   end,
+}
+
+local make = requests[work]
+function request()
+   return make(random(#rest))
+end
+
+function done(summary, latency)
+   local errors = summary.errors
+   local line = 'RESULT {"requests": %d, "seconds": %f, "p50_us": %d, "p99_us": %d, "errors": "%s"}\n'
+   local failed = ""
+   for kind, count in pairs({
+      ["answers with a status of 400 or more"] = errors.status,
+      ["connections refused"] = errors.connect,
+      ["failed reads"] = errors.read,
+      ["failed writes"] = errors.write,
+      ["timeouts"] = errors.timeout,
+   }) do
+      if count > 0 then failed = failed .. count .. " " .. kind .. "; " end
+   end
+   io.write(line:format(summary.requests, summary.duration / 1e6, latency:percentile(50), latency:percentile(99), failed))
+end
