@@ -78,8 +78,7 @@ on_both_databases!(
         }
     }
 
-    fn a_row_that_names_only_what_it_must_is_a_task(db: Database) {
-        let app = TestApp::builder(db).start();
+    fn a_row_that_names_only_what_it_must_is_a_task(app: AppWithDatabase) {
         let ada = app.user("ada");
         app.execute(&format!("INSERT INTO users (id) VALUES ('{}')", ada.id));
         for title in ["Zebra", "banana", "éclair", "Apple"] {
@@ -102,8 +101,7 @@ on_both_databases!(
         }
     }
 
-    fn a_foreign_row_can_be_read_changed_toggled_and_deleted(db: Database) {
-        let app = TestApp::builder(db).start();
+    fn a_foreign_row_can_be_read_changed_toggled_and_deleted(app: AppWithDatabase) {
         let ada = app.user("ada");
         app.execute(&format!(
             "INSERT INTO users (id, name) VALUES ('{}', 'A')",
@@ -115,7 +113,8 @@ on_both_databases!(
                  VALUES ('{}', 'foreign', 'd', true)",
                 ada.id
             ));
-            let id = app.value("SELECT max(id) FROM tasks").unwrap();
+            let ours = format!("SELECT max(id) FROM tasks WHERE user_id = '{}'", ada.id);
+            let id = app.value(&ours).unwrap();
             let item = contract.task(&ada, &id);
             let task = ada.get(&item).expect(200).json();
             assert_is_task(&task);
@@ -129,25 +128,30 @@ on_both_databases!(
         }
     }
 
-    fn a_title_changed_by_another_program_is_sorted_by_what_it_is_now(db: Database) {
-        let app = TestApp::builder(db).start();
+    fn a_title_changed_by_another_program_is_sorted_by_what_it_is_now(app: AppWithDatabase) {
         let ada = app.user("ada");
         for title in ["apple", "banana", "cherry"] {
             ada.has_task(title);
         }
-        app.execute("UPDATE tasks SET title = 'date' WHERE title = 'apple'");
+        app.execute(&format!(
+            "UPDATE tasks SET title = 'date' WHERE title = 'apple' AND user_id = '{}'",
+            ada.id
+        ));
         let expected = ["banana", "cherry", "date"];
         assert_eq!(titles(&app, &ada), [expected, expected]);
     }
 
-    fn tasks_go_with_their_user(db: Database) {
-        let app = TestApp::builder(db).start();
+    fn tasks_go_with_their_user(app: AppWithDatabase) {
         let ada = app.user("ada");
         let eve = app.user("eve");
         ada.has_task("Ada's");
         eve.has_task("Eve's");
         app.execute(&format!("DELETE FROM users WHERE id = '{}'", ada.id));
-        assert_eq!(app.values("SELECT title FROM tasks"), [Some("Eve's".to_owned())]);
+        let owners = format!(
+            "SELECT user_id FROM tasks WHERE user_id LIKE '{}'",
+            app.unique("%")
+        );
+        assert_eq!(app.values(&owners), [Some(eve.id)]);
         assert_eq!(ada.get("/api/tasks").expect(200).json(), json!([]));
     }
 

@@ -8,9 +8,10 @@ use std::sync::Arc;
 
 /// What the service sent while `call` ran.
 fn sent(app: &TestApp, call: impl FnOnce()) -> Vec<String> {
-    let before = statements::recorded(app.database()).len();
+    let before = statements::recorded(app).len();
     call();
-    statements::recorded(app.database()).split_off(before)
+    let statements = statements::recorded(app).split_off(before);
+    statements.into_iter().map(|statement| statement.text).collect()
 }
 
 /// A service whose statements are recorded, and a user whom every one of its connections knows.

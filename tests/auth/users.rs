@@ -9,8 +9,16 @@ fn column(app: &TestApp, column: &str, user: &Actor) -> Option<String> {
     app.value(&format!("SELECT {column} FROM users WHERE id = '{}'", user.id))
 }
 
+/// The number of rows of this test's users.
 fn rows(app: &TestApp) -> usize {
-    app.values("SELECT id FROM users").len()
+    let ours = app.unique("%");
+    app.values(&format!("SELECT id FROM users WHERE id LIKE '{ours}'"))
+        .len()
+}
+
+/// An address that nobody has in another test.
+fn address(app: &TestApp, name: &str) -> String {
+    format!("{}@example.com", app.unique(name))
 }
 
 /// The same user with another `email` and `name`; `null` leaves the claim out.
@@ -26,8 +34,7 @@ fn now_called(user: &Actor, email: Value, name: Value) -> Actor {
 }
 
 on_both_databases!(
-    fn the_row_comes_with_the_first_call_whichever_it_is(db: Database) {
-        let app = TestApp::builder(db).start();
+    fn the_row_comes_with_the_first_call_whichever_it_is(app: AppWithDatabase) {
         for contract in CONTRACTS {
             for (number, method) in ["GET", "POST", "PUT", "DELETE", "PATCH"].iter().enumerate() {
                 let user = app.user(&format!("{contract:?}{number}"));
@@ -48,8 +55,7 @@ on_both_databases!(
         assert_eq!(rows(&app), 10);
     }
 
-    fn a_refused_call_leaves_no_row(db: Database) {
-        let app = TestApp::builder(db).start();
+    fn a_refused_call_leaves_no_row(app: AppWithDatabase) {
         let ada = app.user("ada");
         let mut claims = ada.claims();
         claims["exp"] = json!(1);
@@ -57,43 +63,41 @@ on_both_databases!(
         assert_eq!(rows(&app), 0);
     }
 
-    fn the_row_follows_the_tokens_email_and_name(db: Database) {
-        let app = TestApp::builder(db).start();
+    fn the_row_follows_the_tokens_email_and_name(app: AppWithDatabase) {
         let ada = app.user("ada");
         ada.get("/api/tasks").expect(200);
         let created = column(&app, "created_at", &ada);
-        for (email, name) in [("new@example.com", "New"), ("newer@example.com", "Newer 😀")] {
+        for (email, name) in [("new", "New"), ("newer", "Newer 😀")] {
+            let email = address(&app, email);
             now_called(&ada, json!(email), json!(name))
                 .get("/api/tasks")
                 .expect(200);
-            assert_eq!(column(&app, "email", &ada).as_deref(), Some(email));
+            assert_eq!(column(&app, "email", &ada), Some(email));
             assert_eq!(column(&app, "name", &ada).as_deref(), Some(name));
         }
         assert_eq!(column(&app, "created_at", &ada), created);
         assert_eq!(rows(&app), 1);
     }
 
-    fn email_and_name_come_from_the_user_object_too(db: Database) {
-        let app = TestApp::builder(db).start();
+    fn email_and_name_come_from_the_user_object_too(app: AppWithDatabase) {
         let ada = app.user("ada");
         let mut claims = ada.claims();
         for claim in ["sub", "email", "name"] {
             claims.as_object_mut().unwrap().remove(claim);
         }
-        claims["user"] = json!({ "id": ada.id, "email": "inner@example.com", "name": "Inner" });
+        claims["user"] = json!({ "id": ada.id, "email": address(&app, "inner"), "name": "Inner" });
         ada.signed(&claims).get("/api/tasks").expect(200);
-        assert_eq!(column(&app, "email", &ada).as_deref(), Some("inner@example.com"));
+        assert_eq!(column(&app, "email", &ada), Some(address(&app, "inner")));
         assert_eq!(column(&app, "name", &ada).as_deref(), Some("Inner"));
 
-        claims["email"] = json!("outer@example.com");
+        claims["email"] = json!(address(&app, "outer"));
         claims["name"] = json!("Outer");
         ada.signed(&claims).get("/api/tasks").expect(200);
-        assert_eq!(column(&app, "email", &ada).as_deref(), Some("outer@example.com"));
+        assert_eq!(column(&app, "email", &ada), Some(address(&app, "outer")));
         assert_eq!(column(&app, "name", &ada).as_deref(), Some("Outer"));
     }
 
-    fn a_token_without_them_leaves_email_and_name_alone(db: Database) {
-        let app = TestApp::builder(db).start();
+    fn a_token_without_them_leaves_email_and_name_alone(app: AppWithDatabase) {
         let ada = app.user("ada");
         ada.get("/api/tasks").expect(200);
         now_called(&ada, Value::Null, Value::Null)
@@ -113,8 +117,7 @@ on_both_databases!(
         assert_eq!(column(&app, "name", &bob), None);
     }
 
-    fn an_email_or_name_of_any_kind_is_no_failure(db: Database) {
-        let app = TestApp::builder(db).start();
+    fn an_email_or_name_of_any_kind_is_no_failure(app: AppWithDatabase) {
         for (number, odd) in [
             json!(""),
             json!(" "),
@@ -139,8 +142,7 @@ on_both_databases!(
         }
     }
 
-    fn a_new_user_takes_the_email_over_from_an_older_row(db: Database) {
-        let app = TestApp::builder(db).start();
+    fn a_new_user_takes_the_email_over_from_an_older_row(app: AppWithDatabase) {
         let old = app.user("old");
         let new = now_called(&app.user("new"), json!(old.email), json!("New"));
         old.has_task("old's");
@@ -153,8 +155,7 @@ on_both_databases!(
         assert_eq!(titles, ["old's"]);
     }
 
-    fn a_known_user_takes_an_email_over_as_well(db: Database) {
-        let app = TestApp::builder(db).start();
+    fn a_known_user_takes_an_email_over_as_well(app: AppWithDatabase) {
         let ada = app.user("ada");
         let bob = app.user("bob");
         for user in [&ada, &bob] {
@@ -167,10 +168,10 @@ on_both_databases!(
         assert_eq!(column(&app, "email", &ada), None);
     }
 
-    fn users_who_fight_over_an_email_all_get_answers(db: Database) {
-        let app = TestApp::builder(db).start();
+    fn users_who_fight_over_an_email_all_get_answers(app: AppWithDatabase) {
+        let email = address(&app, "one");
         let users: Vec<Actor> = (0..12)
-            .map(|n| now_called(&app.user(&format!("u{n}")), json!("one@example.com"), json!("U")))
+            .map(|n| now_called(&app.user(&format!("u{n}")), json!(email), json!("U")))
             .collect();
         std::thread::scope(|scope| {
             for user in &users {
@@ -182,16 +183,15 @@ on_both_databases!(
             }
         });
         assert_eq!(rows(&app), 12);
-        let holders = || app.values("SELECT id FROM users WHERE email = 'one@example.com'");
+        let holders = || app.values(&format!("SELECT id FROM users WHERE email = '{email}'"));
         assert!(holders().len() <= 1);
         // Once the fight is over, whoever comes next has it.
-        let last = now_called(&app.user("last"), json!("one@example.com"), json!("L"));
+        let last = now_called(&app.user("last"), json!(email), json!("L"));
         last.get("/api/tasks").expect(200);
         assert_eq!(holders(), [Some(last.id)]);
     }
 
-    fn fifty_first_calls_at_once_make_one_row_and_fifty_answers(db: Database) {
-        let app = TestApp::builder(db).start();
+    fn fifty_first_calls_at_once_make_one_row_and_fifty_answers(app: AppWithDatabase) {
         let ada = app.user("ada");
         std::thread::scope(|scope| {
             for number in 0..50 {
@@ -206,8 +206,7 @@ on_both_databases!(
         assert_eq!(ada.titles("/api/tasks").len(), 25);
     }
 
-    fn a_row_deleted_underneath_comes_back_with_the_next_call(db: Database) {
-        let app = TestApp::builder(db).start();
+    fn a_row_deleted_underneath_comes_back_with_the_next_call(app: AppWithDatabase) {
         let ada = app.user("ada");
         for contract in CONTRACTS {
             let tasks = contract.tasks(&ada);

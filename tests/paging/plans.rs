@@ -4,51 +4,26 @@ use diesel::prelude::*;
 use diesel::sql_types::Text;
 use serde_json::Value;
 
-use crate::support::TestApp;
 use crate::support::database::Connection;
-use crate::support::postgres::Cluster;
+use crate::support::statements::Statement;
+use crate::support::{TestApp, statements};
 
 /// The last page that PostgreSQL was asked for, read off its log.
 #[derive(Debug)]
-pub struct LastList {
-    statement: String,
-    parameters: Vec<String>,
-}
+pub struct LastList(Statement);
 
 impl LastList {
     #[track_caller]
     pub fn of(app: &TestApp) -> Self {
-        let marker = format!("<{}> ", app.name());
-        let log = Cluster::get().log();
-        let lines = log.lines().filter_map(|line| Some(line.split_once(&marker)?.1));
-        // A line with the statement, and below it one with its parameters.
-        let mut statement = None;
-        let mut last = None;
-        for line in lines {
-            if let Some(parameters) = line.strip_prefix("DETAIL:  ") {
-                last = statement.take().map(|found| (found, parameters)).or(last);
-            } else if let Some(execute) = line.strip_prefix("LOG:  execute ") {
-                let (_, sql) = execute.split_once(": ").expect("execute <name>: <statement>");
-                statement = sql.contains(" LIMIT ").then(|| sql.to_owned());
-            }
-        }
-        let (statement, parameters) = last.expect("a list in the server's log");
-        let (_, parameters) = parameters
-            .split_once(": ")
-            .expect("parameters: $1 = 'x', $2 = 'y'");
-        let values = parameters
-            .split(", $")
-            .map(|parameter| parameter.split_once(" = ").expect("a value").1.to_owned());
-        Self {
-            statement,
-            parameters: values.collect(),
-        }
+        let is_list = |statement: &Statement| statement.text.contains(" LIMIT ");
+        let last = statements::recorded(app).into_iter().rfind(is_list);
+        Self(last.expect("a list in the server's log"))
     }
 
     fn sql(&self, write: impl Fn(&str) -> String) -> String {
-        let mut sql = self.statement.clone();
+        let mut sql = self.0.text.clone();
         // From the last one on, for `$1` is the beginning of `$10` too.
-        for (at, value) in self.parameters.iter().enumerate().rev() {
+        for (at, value) in self.0.parameters.iter().enumerate().rev() {
             sql = sql.replace(&format!("${}", at + 1), &write(value));
         }
         sql

@@ -82,15 +82,17 @@ on_both_databases!(
         }
     }
 
-    fn tasks_with_equal_keys_are_never_lost_between_pages(db: Database) {
-        let app = crate::support::TestApp::builder(db).start();
+    fn tasks_with_equal_keys_are_never_lost_between_pages(app: AppWithDatabase) {
         let (dated, undated) = (app.user("dated"), app.user("undated"));
         for number in 0..17 {
             let completed = number % 2 == 0;
             dated.creates(json!({ "title": "same", "due_date": "2026-05-01", "completed": completed }));
             undated.creates(json!({ "title": "same", "completed": completed }));
         }
-        app.execute("UPDATE tasks SET created_at = (SELECT min(created_at) FROM tasks)");
+        app.execute(&format!(
+            "UPDATE tasks SET created_at = '2026-01-02T03:04:05.678901Z' WHERE user_id LIKE '{}'",
+            app.unique("%")
+        ));
         for user in [&dated, &undated] {
             for query in queries() {
                 for limit in [1, 2, 5] {

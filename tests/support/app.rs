@@ -21,16 +21,17 @@ pub struct TestApp {
     target: Arc<Target>,
     suffix: String,
     own: Option<Own>,
+    /// Not known of every deployment.
+    database: Option<Arc<OwnDatabase>>,
 }
 
 /// What a test has for itself when the suite is not pointed at a deployment. Fields are dropped in
-/// this order: the process ends before its folder and its database go.
+/// this order: the process ends before its folder goes, and its database after both.
 struct Own {
     process: Process,
     through: Vec<String>,
     environment: Vec<(String, String)>,
     folder: TempDir,
-    database: Arc<OwnDatabase>,
 }
 
 impl TestApp {
@@ -41,6 +42,10 @@ impl TestApp {
                 target: Target::new(deployment.base_urls, deployment.secret),
                 suffix: random::suffix(),
                 own: None,
+                database: deployment
+                    .database_url
+                    .map(OwnDatabase::of_deployment)
+                    .map(Arc::new),
             },
         }
     }
@@ -91,7 +96,9 @@ impl TestApp {
     }
 
     pub fn database(&self) -> &Arc<OwnDatabase> {
-        &self.own().database
+        self.database
+            .as_ref()
+            .expect("only for cases that take an `AppWithDatabase` or a `Database`")
     }
 
     /// The process's working directory.
@@ -219,8 +226,8 @@ impl Builder {
                 through: self.through,
                 environment: self.environment,
                 folder,
-                database: self.database,
             }),
+            database: Some(self.database),
         }
     }
 }

@@ -1,4 +1,5 @@
-//! A database of one test's own, and a way to look into it behind the service's back.
+//! A database of one test's own, and a way to look into it behind the service's back: unrecorded, so
+//! that what a server logs of it is what the service asked for.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -31,6 +32,8 @@ enum Place {
     Postgres(String),
     /// The port of a server that goes away with everything in it.
     OwnServer(u16),
+    /// Nobody's own: that of the deployment at which the suite is pointed, which stays.
+    Deployment,
 }
 
 /// In the URL of every PostgreSQL database of the tests: no log may ever have it.
@@ -83,21 +86,38 @@ impl OwnDatabase {
         }
     }
 
+    pub fn of_deployment(url: String) -> Self {
+        Self {
+            kind: Database::Postgres,
+            url,
+            place: Place::Deployment,
+        }
+    }
+
     /// The name under which PostgreSQL knows it.
     pub fn name(&self) -> &str {
         match &self.place {
             Place::Postgres(name) => name,
             Place::OwnServer(_) => "postgres",
             Place::Sqlite(_) => panic!("SQLite has files, not names"),
+            Place::Deployment => panic!("a deployment's database is known by its URL alone"),
+        }
+    }
+
+    /// The way by which tests look into it: past every pooler, and unrecorded.
+    pub fn back_door(&self) -> String {
+        match &self.place {
+            Place::Postgres(name) => postgres::back_door(Cluster::get().port, name),
+            Place::OwnServer(port) => postgres::back_door(*port, self.name()),
+            Place::Sqlite(_) | Place::Deployment => self.url.clone(),
         }
     }
 
     pub fn connect(&self) -> Connection {
         match &self.place {
-            Place::Postgres(name) => Connection::Postgres(Cluster::get().connect(name)),
-            Place::OwnServer(port) => {
-                let connection = postgres::connect(*port, self.name());
-                Connection::Postgres(connection.expect("the test's own PostgreSQL answers"))
+            Place::Postgres(_) | Place::OwnServer(_) | Place::Deployment => {
+                let connection = PgConnection::establish(&self.back_door());
+                Connection::Postgres(connection.expect("the test's PostgreSQL answers"))
             }
             Place::Sqlite(folder) => {
                 let path = folder.path().join("todo.db");

@@ -2,9 +2,11 @@
 
 /// Turns `fn name(app: TestApp)` into the tests `name::sqlite` and `name::postgres`.
 ///
-/// A case that takes `db: Database` instead starts what it needs by itself: a process with other
-/// variables, two of them, a look into the database. It ends early when the suite is pointed at a
-/// deployment, and says so. Parentheses, not braces: rustfmt formats items only within those.
+/// A case that takes `app: AppWithDatabase` also looks into the database, at its own users' rows alone:
+/// a deployment has others. When the suite is pointed at one whose database it is not told, the case
+/// ends early, and says so. A case that takes `db: Database` starts what it needs by itself, a process
+/// with other variables, two of them, a database to spoil: it ends early at every deployment.
+/// Parentheses, not braces: rustfmt formats items only within those.
 macro_rules! on_both_databases {
     () => {};
     (
@@ -14,16 +16,21 @@ macro_rules! on_both_databases {
     ) => {
         $(#[$meta])*
         fn $name($app: $crate::support::TestApp) $body
-        mod $name {
-            #[test]
-            fn sqlite() {
-                super::$name($crate::support::TestApp::start($crate::support::Database::Sqlite));
-            }
-            #[test]
-            fn postgres() {
-                super::$name($crate::support::TestApp::start($crate::support::Database::Postgres));
-            }
-        }
+        on_each_database!($name, true, $crate::support::TestApp::start);
+        on_both_databases!($($rest)*);
+    };
+    (
+        $(#[$meta:meta])*
+        fn $name:ident($app:ident: AppWithDatabase) $body:block
+        $($rest:tt)*
+    ) => {
+        $(#[$meta])*
+        fn $name($app: $crate::support::TestApp) $body
+        on_each_database!(
+            $name,
+            $crate::support::deployment::database_known(),
+            $crate::support::TestApp::start
+        );
         on_both_databases!($($rest)*);
     };
     (
@@ -33,21 +40,32 @@ macro_rules! on_both_databases {
     ) => {
         $(#[$meta])*
         fn $name($db: $crate::support::Database) $body
+        on_each_database!(
+            $name,
+            $crate::support::deployment::own_process_allowed(),
+            ::std::convert::identity
+        );
+        on_both_databases!($($rest)*);
+    };
+}
+
+/// The two tests of a case, which gets what `$start` makes of a database, where `$possible`.
+macro_rules! on_each_database {
+    ($name:ident, $possible:expr, $start:expr) => {
         mod $name {
             #[test]
             fn sqlite() {
-                if $crate::support::deployment::own_process_allowed() {
-                    super::$name($crate::support::Database::Sqlite);
+                if $possible {
+                    super::$name($start($crate::support::Database::Sqlite));
                 }
             }
             #[test]
             fn postgres() {
-                if $crate::support::deployment::own_process_allowed() {
-                    super::$name($crate::support::Database::Postgres);
+                if $possible {
+                    super::$name($start($crate::support::Database::Postgres));
                 }
             }
         }
-        on_both_databases!($($rest)*);
     };
 }
 

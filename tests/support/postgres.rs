@@ -7,6 +7,7 @@
 
 use std::fs::{self, File};
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io::{Read, Seek};
 use std::net::TcpListener;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -75,11 +76,12 @@ impl Cluster {
     }
 }
 
-/// One folder for each user and checkout, so that neither ever meets the other's server.
+/// One folder for each user, checkout and choice of a version, so that none ever meets another's server.
 fn home() -> PathBuf {
     let uid = fs::metadata("/proc/self").unwrap().uid();
     let mut hasher = DefaultHasher::new();
     env!("CARGO_MANIFEST_DIR").hash(&mut hasher);
+    Binaries::named().hash(&mut hasher);
     // Short: a Unix socket lies below it, and its path may have 107 bytes.
     env::temp_dir().join(format!("todo-backend-{uid}-{:08x}", hasher.finish() as u32))
 }
@@ -94,9 +96,14 @@ fn lock_file(home: &Path, name: &str) -> File {
 }
 
 pub fn connect(port: u16, database: &str) -> ConnectionResult<PgConnection> {
-    PgConnection::establish(&format!(
-        "postgres://postgres@127.0.0.1:{port}/{database}?connect_timeout=5"
-    ))
+    PgConnection::establish(&back_door(port, database))
+}
+
+/// A session of the tests' own: what it asks for is not in the server's log, whatever is recorded there.
+pub fn back_door(port: u16, database: &str) -> String {
+    format!(
+        "postgres://postgres@127.0.0.1:{port}/{database}?connect_timeout=5&options=-clog_statement%3Dnone"
+    )
 }
 
 /// The port of a server that runs on our data; a pid file alone may be a dead server's.
@@ -274,7 +281,7 @@ pub fn is_root() -> bool {
 
 /// Runs to the end. The streams go to a file: a server that inherits a pipe keeps it open for good.
 pub fn run(command: &mut Command) -> Result<(), String> {
-    let output = tempfile::tempfile().unwrap();
+    let mut output = tempfile::tempfile().unwrap();
     let status = command
         .stdin(Stdio::null())
         .stdout(output.try_clone().unwrap())
@@ -285,8 +292,6 @@ pub fn run(command: &mut Command) -> Result<(), String> {
         return Ok(());
     }
     let mut said = String::new();
-    use std::io::{Read, Seek};
-    let mut output = output;
     output
         .rewind()
         .and_then(|()| output.read_to_string(&mut said))
