@@ -1,11 +1,11 @@
 //! What has to hold meanwhile, whatever a test breaks.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
 
+pub use crate::support::over::Over;
 use crate::support::{Actor, Response, TestApp, wait};
 
 /// What a busy machine may add to any bound before a test calls it missed.
@@ -30,28 +30,6 @@ pub fn is(status: u16, answer: &Response) -> bool {
         assert_unavailable(answer);
     }
     success
-}
-
-/// True once its guard is gone, and so also when the test that holds the guard has failed.
-#[derive(Default)]
-pub struct Over(AtomicBool);
-
-pub struct Guard<'a>(&'a Over);
-
-impl Over {
-    pub fn guard(&self) -> Guard<'_> {
-        Guard(self)
-    }
-
-    pub fn yet(&self) -> bool {
-        self.0.load(Ordering::Acquire)
-    }
-}
-
-impl Drop for Guard<'_> {
-    fn drop(&mut self) {
-        self.0.0.store(true, Ordering::Release);
-    }
 }
 
 /// Does `work`, while `/livez` goes on being 200, nine times in ten within `limit`: the machine is

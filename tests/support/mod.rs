@@ -11,6 +11,7 @@ pub mod cli;
 pub mod contract;
 pub mod database;
 pub mod deployment;
+pub mod over;
 pub mod own_postgres;
 pub mod pgbouncer;
 pub mod postgres;

@@ -1,0 +1,188 @@
+//! On a cluster whose tables are distributed by user, the same statements go to one shard each. That is
+//! guarded here without a cluster, by what it rests on: of every statement that the service sends, and
+//! at the database itself. It is the proof of isolation as well: no statement reaches the rows of
+//! a user whom it does not name.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::owners::users_of;
+use super::{replicas, suite};
+use crate::support::statements::{self, Statement};
+use crate::support::{Database, OwnDatabase};
+
+/// The statements that need not name a user, to the letter, and why.
+const EXEMPT: [(&str, &str); 6] = [
+    (
+        "BEGIN",
+        "stands before statements that are looked at by themselves",
+    ),
+    ("COMMIT", "stands behind them"),
+    ("ROLLBACK", "stands behind them"),
+    ("SET TIME ZONE 'UTC'", "Diesel's greeting on a new connection"),
+    (
+        "SET CLIENT_ENCODING TO 'UTF8'",
+        "Diesel's greeting on a new connection",
+    ),
+    (
+        r#"UPDATE "users" SET "email" = $1 WHERE (("users"."email" = $2) AND ("users"."id" != $3))"#,
+        "takes an address that a token brings from whoever had it, and nobody knows who that is. It is sent \
+         only where a unique index on `email` complained, which a distributed table cannot have",
+    ),
+];
+
+/// What the suite makes the service do to the tables, so that all of it was looked at.
+const DONE: [&str; 10] = [
+    "INSERT INTO \"users\"",
+    "SELECT \"users\"",
+    "INSERT INTO \"tasks\"",
+    "(SELECT \"tasks\"",
+    "SELECT \"tasks\"",
+    "UPDATE \"tasks\"",
+    "UPDATE tasks SET title_key",
+    "DELETE FROM \"tasks\"",
+    "INSERT INTO \"idempotency_keys\"",
+    "DELETE FROM \"idempotency_keys\"",
+];
+
+/// Each is about one user: names none but one, and that one in an equality for each table.
+#[track_caller]
+fn assert_about_one_user(statements: &[Statement]) {
+    // A statement is sent many times, and read once.
+    let mut users: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+    for Statement { text, parameters } in statements {
+        if EXEMPT.iter().any(|(exempt, _)| exempt == text) {
+            continue;
+        }
+        let users = users.entry(text).or_insert_with(|| match users_of(text) {
+            Ok(users) => users,
+            Err(complaint) => panic!("a statement {complaint}:\n{text}"),
+        });
+        let named: BTreeSet<&String> = users.iter().map(|number| &parameters[number - 1]).collect();
+        assert!(named.len() <= 1, "a statement is about {named:?}:\n{text}");
+    }
+}
+
+with_a_process_of_its_own!(
+    fn every_statement_of_the_whole_api_suite_is_about_one_user() {
+        let database = Arc::new(OwnDatabase::create(Database::Postgres));
+        statements::record(&database);
+        let replicas = replicas(1, &database, &database.url);
+        replicas[0].anonymous().get("/readyz").expect(200);
+        // What comes before makes the tables.
+        let before = statements::recorded(&database).len();
+        suite::passes_at(&replicas);
+        let recorded = statements::recorded(&database).split_off(before);
+        assert_about_one_user(&recorded);
+        let is_there = |start: &str| recorded.iter().any(|statement| statement.text.starts_with(start));
+        for done in DONE {
+            assert!(is_there(done), "nothing was recorded that begins with {done}");
+        }
+        for (statement, _) in EXEMPT {
+            assert!(
+                is_there(statement),
+                "is never sent, and needs no exemption: {statement}"
+            );
+        }
+    }
+);
+
+/// The guard itself: what it lets pass, and for what it stops the rest.
+#[test]
+fn a_statement_that_a_cluster_would_refuse_is_told_from_one_that_it_takes() {
+    for statement in [
+        "SELECT 1",
+        "SELECT title FROM tasks WHERE user_id = $1 AND id = $2",
+        r#"SELECT "id" FROM "users" WHERE ("users"."id" = $1) LIMIT $2"#,
+        "SELECT title FROM tasks t WHERE ((t.user_id = $1) AND ((completed = $2) OR (completed = $3))) FOR UPDATE",
+        "(SELECT id FROM tasks WHERE $1 = user_id) UNION ALL (SELECT 0 FROM users WHERE id = $2)",
+        "SELECT EXISTS (SELECT 1 FROM tasks AS other WHERE other.user_id = $1)",
+        "UPDATE tasks SET completed = NOT (completed), updated_at = now() WHERE user_id = $1 AND id = $2",
+        "DELETE FROM idempotency_keys WHERE user_id = $1 AND created_at < $2",
+        "INSERT INTO tasks (title, user_id) VALUES (coalesce($1, ''), $2)",
+        "INSERT INTO users (id, name) VALUES ($1, $2) ON CONFLICT (id) DO UPDATE SET name = excluded.name",
+        "INSERT INTO idempotency_keys (user_id, key) VALUES ($1, $2) ON CONFLICT (user_id, key) DO NOTHING",
+    ] {
+        assert_eq!(users_of(statement).err(), None, "{statement}");
+    }
+    for (statement, complaint) in [
+        ("SELECT title FROM tasks WHERE id = $1", "whoever's"),
+        ("SELECT title FROM tasks", "whoever's"),
+        ("SELECT title FROM tasks WHERE user_id <> $1", "whoever's"),
+        ("SELECT title FROM tasks WHERE user_id = ANY($1)", "whoever's"),
+        ("SELECT title FROM tasks WHERE NOT (user_id = $1)", "whoever's"),
+        (
+            "SELECT title FROM tasks WHERE user_id = $1 OR id = $2",
+            "whoever's",
+        ),
+        (
+            "SELECT title FROM tasks WHERE ((user_id = $1) OR (id = $2))",
+            "whoever's",
+        ),
+        ("SELECT title FROM tasks WHERE user_id = tasks.title", "whoever's"),
+        (
+            "SELECT id FROM tasks WHERE CASE WHEN true AND user_id = $1 AND false THEN false END",
+            "whoever's",
+        ),
+        (
+            "SELECT 1 FROM tasks JOIN users ON users.id = user_id WHERE tasks.user_id = $1",
+            "`users`",
+        ),
+        (
+            "SELECT 1 FROM tasks, tasks AS other WHERE tasks.user_id = $1",
+            "`other`",
+        ),
+        (
+            "SELECT id FROM users WHERE id = $1 AND EXISTS (SELECT 1 FROM tasks)",
+            "`tasks`",
+        ),
+        (
+            "(SELECT id FROM tasks WHERE user_id = $1) UNION ALL (SELECT 0 FROM users)",
+            "`users`",
+        ),
+        ("SELECT id FROM tasks WHERE id = $1 FOR UPDATE", "whoever's"),
+        ("SELECT 1 FROM settings FOR UPDATE", "nobody's"),
+        ("DELETE FROM tasks WHERE id = $1", "whoever's"),
+        (
+            "DELETE FROM tasks USING users WHERE tasks.user_id = $1",
+            "not understood",
+        ),
+        ("UPDATE tasks SET completed = $1 WHERE id = $2", "whoever's"),
+        (
+            "UPDATE tasks SET updated_at = clock_timestamp() WHERE user_id = $1",
+            "clock_timestamp",
+        ),
+        (
+            "UPDATE tasks SET title = coalesce(title, random()) WHERE user_id = $1",
+            "random",
+        ),
+        ("INSERT INTO tasks (title) VALUES ($1)", "one row of one user"),
+        (
+            "INSERT INTO tasks (user_id) VALUES ($1), ($2)",
+            "one row of one user",
+        ),
+        (
+            "INSERT INTO tasks (user_id) SELECT id FROM users",
+            "one row of one user",
+        ),
+        (
+            "INSERT INTO tasks (id, user_id) VALUES ($1, $2) ON CONFLICT (id) DO NOTHING",
+            "ON CONFLICT",
+        ),
+        (
+            "INSERT INTO users (id) VALUES ($1) ON CONFLICT (id) DO UPDATE SET created_at = now()",
+            "`now`",
+        ),
+        (
+            "INSERT INTO users (id) VALUES ($1) ON CONFLICT (id) DO UPDATE SET created_at = current_timestamp",
+            "`current_timestamp`",
+        ),
+        ("WITH t AS (SELECT 1) SELECT * FROM t", "WITH"),
+        ("SELECT 1; DELETE FROM tasks", "several statements"),
+        ("TRUNCATE tasks", "no query"),
+        ("LOCK TABLE tasks", "no query"),
+    ] {
+        let said = users_of(statement).err().unwrap_or_default();
+        assert!(said.contains(complaint), "{statement}: {said:?}");
+    }
+}

@@ -1,0 +1,122 @@
+//! A new version comes, one replica after the other, while users work: nobody notices.
+
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::balancer::{Balancer, Kept, Replica};
+use super::replicas;
+use crate::support::app::Builder;
+use crate::support::over::Over;
+use crate::support::task::id;
+use crate::support::{Actor, Database, OwnDatabase, Response, TestApp, random};
+
+/// A user's browser: one request at a time.
+struct Client<'a> {
+    user: &'a Actor,
+    balancer: &'a Balancer,
+    kept: Kept,
+}
+
+impl Client<'_> {
+    #[track_caller]
+    fn ask(&mut self, method: &str, path: &str, body: Option<Value>) -> Response {
+        let token = self.user.token.as_deref().unwrap();
+        let body = body.map(|body| body.to_string()).unwrap_or_default();
+        let request = format!(
+            "{method} {path} HTTP/1.1\r\nHost: balancer\r\nAuthorization: Bearer {token}\r\n\
+             Content-Type: application/json\r\nContent-Length: {}\r\nIdempotency-Key: {}\r\n\r\n{body}",
+            body.len(),
+            random::suffix(),
+        );
+        let answer = self.balancer.send(&mut self.kept, request.as_bytes());
+        answer.unwrap_or_else(|| panic!("{method} {path} got no answer"))
+    }
+
+    /// Every kind of call, each with the answer that it has when nothing is restarted; returns the title
+    /// of the one task that it leaves behind.
+    fn work(&mut self, round: usize) -> String {
+        let title = format!("task {round}");
+        let new = Some(json!({ "title": "new" }));
+        let task = self.ask("POST", "/api/tasks", new.clone()).expect(201).json();
+        let gone = self.ask("POST", "/api/tasks", new).expect(201).json();
+        let path = format!("/api/tasks/{}", id(&task));
+        self.ask("PUT", &path, Some(json!({ "title": title })))
+            .expect(200);
+        let toggled = self.ask("PATCH", &format!("{path}/complete"), None).expect(200);
+        self.ask("DELETE", &format!("/api/tasks/{}", id(&gone)), None)
+            .expect(204);
+        assert_eq!(self.ask("GET", &path, None).expect(200).json(), toggled.json());
+        let list = self.ask("GET", "/api/tasks?limit=2", None).expect(200).json();
+        assert_eq!(list[0], toggled.json());
+        title
+    }
+}
+
+/// Works until it is over: the titles of what there has to be then, newest first.
+fn work_until(over: &Over, user: &Actor, balancer: &Balancer) -> Vec<String> {
+    let mut client = Client {
+        user,
+        balancer,
+        kept: Kept::new(),
+    };
+    let rounds = (0..).take_while(|_| !over.yet());
+    let mut titles: Vec<String> = rounds.map(|round| client.work(round)).collect();
+    titles.reverse();
+    titles
+}
+
+/// Another process in the place of each, one after the other; how many requests were under way when their
+/// replica was told to stop.
+fn replace_each(
+    database: &Arc<OwnDatabase>,
+    balancer: &Balancer,
+    running: &mut [(TestApp, Arc<Replica>)],
+) -> usize {
+    let mut under_way = 0;
+    for (app, replica) in running {
+        thread::sleep(Duration::from_millis(200));
+        balancer.take_out(replica);
+        under_way += replica.under_way();
+        assert!(app.stop(), "it ends with success, and in time");
+        assert!(replica.answered() > 0);
+        *app = Builder::on(Arc::clone(database)).start();
+        *replica = balancer.add(app);
+    }
+    under_way
+}
+
+with_a_process_of_its_own!(
+    fn a_rolling_restart_under_load_fails_no_request() {
+        let database = Arc::new(OwnDatabase::create(Database::Postgres));
+        let balancer = Balancer::default();
+        let mut running = Vec::new();
+        for app in replicas(3, &database, &database.url) {
+            let replica = balancer.add(&app);
+            running.push((app, replica));
+        }
+        let user = |number| running[0].0.user(&format!("u{number}"));
+        let users: Vec<Actor> = (0..8).map(user).collect();
+        let over = Over::default();
+        let mut under_way = 0;
+        let left: Vec<Vec<String>> = thread::scope(|scope| {
+            let (over, balancer) = (&over, &balancer);
+            let work = |user| scope.spawn(move || work_until(over, user, balancer));
+            let workers: Vec<_> = users.iter().map(work).collect();
+            let guard = over.guard();
+            for _ in 0..2 {
+                under_way += replace_each(&database, balancer, &mut running);
+            }
+            drop(guard);
+            let left = workers.into_iter().map(|worker| worker.join());
+            left.map(|left| left.expect("each call succeeds")).collect()
+        });
+        println!("{under_way} requests were under way when their replica was told to stop");
+        assert!(under_way > 0);
+        for (user, left) in users.iter().zip(left) {
+            assert_eq!(user.at(running[0].0.target()).titles("/api/tasks"), left);
+        }
+    }
+);

@@ -1,0 +1,231 @@
+//! As much of SQL as it takes to see what a statement of the service touches. What it does not
+//! understand it refuses: a statement that passes was understood.
+
+/// A word (`$1`, `=`, a name with its qualifier), or what stands in parentheses.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Part {
+    Word(String),
+    Group(Vec<Part>),
+}
+
+use Part::{Group, Word};
+
+impl Part {
+    pub fn is(&self, word: &str) -> bool {
+        matches!(self, Word(own) if own == word)
+    }
+}
+
+/// Without quotes, and names and keywords in lower case: `"tasks"."user_id"` is `tasks.user_id`.
+pub fn parse(statement: &str) -> Result<Vec<Part>, String> {
+    let mut open: Vec<Vec<Part>> = vec![Vec::new()];
+    let mut rest = statement.trim_start();
+    while let Some(first) = rest.chars().next() {
+        let mut length = first.len_utf8();
+        match first {
+            '(' => open.push(Vec::new()),
+            ')' => {
+                let group = open.pop().unwrap_or_default();
+                let outer = open.last_mut().ok_or("a parenthesis too many")?;
+                outer.push(Group(group));
+            }
+            _ => {
+                let word;
+                (word, length) = next_word(rest)?;
+                open.last_mut().expect("the statement itself").push(Word(word));
+            }
+        }
+        rest = rest[length..].trim_start();
+    }
+    match open.len() {
+        1 => Ok(open.remove(0)),
+        _ => Err("a parenthesis is not closed".to_owned()),
+    }
+}
+
+/// The word at the beginning of a text, and its length there.
+fn next_word(text: &str) -> Result<(String, usize), String> {
+    const OPERATORS: &str = "=<>!+-*/|:";
+    let run = |of: &dyn Fn(char) -> bool| text.find(|c| !of(c)).unwrap_or(text.len());
+    match text.chars().next().unwrap_or_default() {
+        '\'' => {
+            let end = text[1..].find('\'').ok_or("a quote is not closed")?;
+            Ok((text[..end + 2].to_owned(), end + 2))
+        }
+        ',' | ';' => Ok((text[..1].to_owned(), 1)),
+        c if c.is_ascii_digit() || c == '$' => {
+            let length = 1 + text[1..]
+                .find(|c: char| !c.is_ascii_digit())
+                .unwrap_or(text.len() - 1);
+            Ok((text[..length].to_owned(), length))
+        }
+        c if c.is_ascii_alphabetic() || c == '_' || c == '"' => {
+            let length = run(&|c| c.is_ascii_alphanumeric() || "_.\"".contains(c));
+            Ok((text[..length].replace('"', "").to_ascii_lowercase(), length))
+        }
+        c if OPERATORS.contains(c) => {
+            let length = run(&|c| OPERATORS.contains(c));
+            match &text[..length] {
+                "--" | "/*" => Err("a comment".to_owned()),
+                operator => Ok((operator.to_owned(), length)),
+            }
+        }
+        c => Err(format!("{c:?} is not understood")),
+    }
+}
+
+/// Every query of a statement by itself, the inner ones as well: the members of a union, and whatever
+/// begins with one of these words.
+pub fn queries(parts: &[Part]) -> Vec<&[Part]> {
+    const BEGINNINGS: [&str; 5] = ["select", "insert", "update", "delete", "with"];
+    let mut found = Vec::new();
+    let members = parts.split(|part| ["union", "intersect", "except"].iter().any(|word| part.is(word)));
+    for member in members {
+        let member = member.strip_prefix(&[Word("all".to_owned())]).unwrap_or(member);
+        if BEGINNINGS
+            .iter()
+            .any(|word| member.first().is_some_and(|part| part.is(word)))
+        {
+            found.push(member);
+        }
+        for part in member {
+            if let Group(inner) = part {
+                found.extend(queries(inner));
+            }
+        }
+    }
+    found
+}
+
+/// A table that a query names, and the name that it has there.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Table {
+    pub name: String,
+    pub alias: String,
+}
+
+/// The tables that a query reads or writes itself.
+pub fn tables(query: &[Part]) -> Vec<Table> {
+    const CLAUSES: [&str; 14] = [
+        "where",
+        "order",
+        "group",
+        "having",
+        "limit",
+        "offset",
+        "returning",
+        "set",
+        "values",
+        "on",
+        "for",
+        "join",
+        "left",
+        "inner",
+    ];
+    let mut found = Vec::new();
+    let mut in_list = false;
+    let mut before = "";
+    for (at, part) in query.iter().enumerate() {
+        let Word(word) = part else {
+            before = "";
+            continue;
+        };
+        let leads = match before {
+            "from" | "join" | "into" => true,
+            // And not of `FOR UPDATE` or `DO UPDATE`.
+            "update" => at == 1,
+            "," => in_list,
+            _ => false,
+        };
+        // A function that stands for a table has its arguments behind it; columns follow `INTO`.
+        let is_call = before != "into" && matches!(query.get(at + 1), Some(Group(_)));
+        if leads && !is_call {
+            let mut next = query[at + 1..].iter().filter_map(|part| match part {
+                Word(word) => Some(word.as_str()),
+                Group(_) => None,
+            });
+            let alias = match next.next() {
+                Some("as") => next.next().unwrap_or(word),
+                Some(",") | None => word,
+                Some(next) if CLAUSES.contains(&next) || before == "into" => word,
+                Some(alias) => alias,
+            };
+            found.push(Table {
+                name: word.clone(),
+                alias: alias.to_owned(),
+            });
+        }
+        in_list = word == "from" || in_list && !CLAUSES.contains(&word.as_str());
+        before = word;
+    }
+    found
+}
+
+/// Conditions that all hold wherever this one does: the members of its conjunctions.
+pub fn conjuncts(condition: &[Part]) -> Vec<&[Part]> {
+    if let [Group(inner)] = condition {
+        return conjuncts(inner);
+    }
+    // What stands between CASE and END, or between BETWEEN and the end, is no conjunction of conditions.
+    let opaque = ["or", "case", "between"];
+    if condition
+        .iter()
+        .any(|part| opaque.iter().any(|word| part.is(word)))
+    {
+        return vec![condition];
+    }
+    let members: Vec<&[Part]> = condition.split(|part| part.is("and")).collect();
+    match members.len() {
+        1 => members,
+        _ => members.into_iter().flat_map(conjuncts).collect(),
+    }
+}
+
+/// What a WHERE of the query itself asks for.
+pub fn condition(query: &[Part]) -> &[Part] {
+    const NEXT: [&str; 8] = [
+        "order",
+        "group",
+        "having",
+        "limit",
+        "offset",
+        "returning",
+        "for",
+        "window",
+    ];
+    let Some(at) = query.iter().position(|part| part.is("where")) else {
+        return &[];
+    };
+    let condition = &query[at + 1..];
+    let end = condition
+        .iter()
+        .position(|part| NEXT.iter().any(|word| part.is(word)));
+    &condition[..end.unwrap_or(condition.len())]
+}
+
+/// The names of all functions that are called in these parts, however deep.
+pub fn functions(parts: &[Part]) -> Vec<&str> {
+    const NO_FUNCTIONS: [&str; 16] = [
+        "and", "any", "all", "as", "case", "conflict", "else", "exists", "from", "in", "not", "or", "then",
+        "values", "when", "where",
+    ];
+    // PostgreSQL calls these without parentheses.
+    const BARE: [&str; 3] = ["current_timestamp", "localtimestamp", "current_date"];
+    let mut found = Vec::new();
+    for (at, part) in parts.iter().enumerate() {
+        match part {
+            Group(inner) => found.extend(functions(inner)),
+            Word(word) if BARE.contains(&word.as_str()) => found.push(word.as_str()),
+            Word(word) => {
+                let is_name = word.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
+                let is_called = matches!(parts.get(at + 1), Some(Group(_)));
+                // `INSERT INTO tasks (…)` and `AS keyed (…)` name columns.
+                let names_columns = at > 0 && (parts[at - 1].is("into") || parts[at - 1].is("as"));
+                if is_name && is_called && !names_columns && !NO_FUNCTIONS.contains(&word.as_str()) {
+                    found.push(word);
+                }
+            }
+        }
+    }
+    found
+}
