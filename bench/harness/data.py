@@ -10,8 +10,10 @@ import hmac
 import itertools
 import json
 import secrets
+import shutil
 import sqlite3
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -118,6 +120,18 @@ def seed_postgres(server: Postgres, database: str, data: Data, binary: Path, fol
         """,
         database,
     )
+
+
+@contextmanager
+def sqlite_file(folder: Path):
+    """A place for a SQLite database that is there for a while."""
+    place = folder / "sqlite"
+    shutil.rmtree(place, ignore_errors=True)
+    place.mkdir()
+    try:
+        yield place / "todo.db"
+    finally:
+        shutil.rmtree(place)
 
 
 def seed_sqlite(file: Path, data: Data, binary: Path, folder: Path) -> str:

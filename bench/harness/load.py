@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.data import FIRST_USER, Data
-from harness.machine import ROOT, Failure, run
+from harness.machine import ROOT, Failure, build, run
 from harness.postgres import Postgres
 from harness.programs import CONNECTIONS, Client, Program
 
@@ -27,7 +27,7 @@ class Work:
     def call(self, client: Client, data: Data, user: int) -> None:
         """Once, by itself; and the answer is what it should be."""
         task = data.task_id(user, 0)
-        new = {"title": "Buy oat milk for the weekend", "description": "The one in the blue carton.", "due_date": "2026-12-24"}
+        new = {"title": "Buy oat milk for the weekend", "description": "The one in the blue carton.", "due_date": "2026-12-24T00:00:00Z"}
         path, method, body = {
             "get": (f"/api/tasks/{task}", "GET", None),
             "list": ("/api/tasks", "GET", None),
@@ -105,16 +105,21 @@ class PgbenchLimit:
         self.folder = folder
         self.scripts = {}
         client = Client(program.port)
-        # From then on the user is known, and a call is one statement.
-        WORKS[0].call(client, data, 0)
+        # The last one: the numbers of this user and of its tasks are no other parameters' values. The
+        # first call makes the user known, and each after that is one statement.
+        user = data.users - 1
+        WORKS[0].call(client, data, user)
+        known = {str(FIRST_USER + user): ":user", str(data.task_id(user, 0)): ":task"}
         for work in WORKS:
-            statement, values = server.statement_of(lambda: work.call(client, data, 0))
-            self.scripts[work.name] = self._script(work, statement, values, data, active)
+            statement, values = server.statement_of(lambda: work.call(client, data, user))
+            self.scripts[work.name] = self._script(work, statement, values, known, data, active)
 
-    def _script(self, work: Work, statement: str, values: list, data: Data, active: int) -> list:
+    def _script(self, work: Work, statement: str, values: list, known: dict, data: Data, active: int) -> list:
         """pgbench's options for it."""
-        known = {str(FIRST_USER): ":user", str(data.task_id(0, 0)): ":task"}
         names = [known.get(value, f":constant{place}") for place, value in enumerate(values)]
+        expected = {":user", ":task"} if work.name in ("get", "toggle") else {":user"}
+        if not expected <= set(names):
+            raise Failure(f"{expected} are not all among the parameters of {statement}: {values}")
         statement = re.sub(r"\$(\d+)", lambda number: names[int(number[1]) - 1], statement)
         script = self.folder / f"{work.name}.sql"
         script.write_text(
@@ -136,3 +141,21 @@ class PgbenchLimit:
         if not re.search(r"number of failed transactions: 0 ", printed):
             raise Failure(f"pgbench has failed transactions:\n{printed}")
         return float(re.search(r"tps = ([\d.]+)", printed)[1])
+
+
+class SqliteLimit:
+    """The same statements in a loop, on one connection per core, in a process of its own: `sqlite-limit`."""
+
+    name = "SQLite alone"
+
+    def __init__(self, file: Path, data: Data, active: int):
+        self.program = build("sqlite-limit", "sqlite-limit")
+        self.file = file
+        self.data = [data.users, data.each, active]
+
+    def measure(self, work: Work, seconds: int) -> Result:
+        self._run(work, WARM_UP)
+        return Result(per_second=self._run(work, seconds))
+
+    def _run(self, work: Work, seconds: int) -> float:
+        return float(run(self.program, self.file, work.name, seconds, *self.data))

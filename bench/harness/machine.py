@@ -65,6 +65,18 @@ def build(folder: str, name: str) -> Path:
     return target / "release" / name
 
 
+def python_with(requirements: Path, folder: Path) -> Path:
+    """A Python that has these packages."""
+    python = folder / "bin/python"
+    kept = folder / "requirements.txt"
+    if not kept.exists() or kept.read_text() != requirements.read_text():
+        say(f"installing what {requirements.relative_to(ROOT)} names")
+        run(sys.executable, "-m", "venv", "--clear", folder)
+        run(python, "-m", "pip", "install", "--quiet", "-r", requirements)
+        shutil.copy(requirements, kept)
+    return python
+
+
 def described() -> str:
     fields = Path("/proc/cpuinfo").read_text().splitlines()
     names = [line.split(":", 1)[1].strip() for line in fields if line.startswith("model name")]
@@ -103,3 +115,7 @@ def memory_mb(pid: int) -> dict:
     lines = (line.split() for line in Path(f"/proc/{pid}/status").read_text().splitlines())
     sizes = {words[0].rstrip(":"): int(words[1]) / 1024 for words in lines if words[-1] == "kB"}
     return {"resident": sizes["VmRSS"], "own": sizes["RssAnon"]}
+
+
+def verdict(missed: list) -> None:
+    print("Aims: " + ("; ".join(missed) if missed else "all met") + "\n", flush=True)

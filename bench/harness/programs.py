@@ -3,6 +3,7 @@
 import http.client
 import json
 import os
+import signal
 import socket
 import subprocess
 import time
@@ -30,13 +31,14 @@ class Program:
     def __init__(self, name: str, command: list, environment: dict, folder: Path, ready: str):
         self.name = name
         self.port = int(environment["PORT"])
-        self.log = folder / f"{name.replace(' ', '-')}.log"
-        kept = {"PATH": os.environ["PATH"]}
+        self.log = folder / f"{name.replace(' + ', '-').lower()}.log"
+        kept = {"PATH": os.environ["PATH"], "PYTHONDONTWRITEBYTECODE": "1"}
         reading, writing = os.pipe()
         with self.log.open("wb") as log:
             self.reader = subprocess.Popen(
                 ["tail", "-c", "4000"], stdin=reading, stdout=log, start_new_session=True
             )
+        self.started = time.monotonic()
         # The working directory has no .env in it.
         self.process = subprocess.Popen(
             [str(part) for part in command], env={**kept, **environment}, cwd=folder,
@@ -53,6 +55,7 @@ class Program:
                 self.stop()
                 raise Failure(f"{self.name} does not start:\n{self.log.read_text()}")
             time.sleep(0.0005)
+        self.ready_after = time.monotonic() - self.started
         return self
 
     def __exit__(self, *_):
@@ -63,7 +66,8 @@ class Program:
         try:
             self.process.wait(15)
         except subprocess.TimeoutExpired:
-            self.process.kill()
+            # Its own session: whatever came of it.
+            os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
         self.reader.wait()
 
@@ -84,17 +88,50 @@ class Program:
         return machine.memory_mb(self.process.pid)
 
 
-def service(binary: Path, database_url: str, secret: str, folder: Path) -> Program:
+def service(
+    binary: Path, database_url: str, secret: str, folder: Path,
+    connections: int = CONNECTIONS, name: str = "todo-backend",
+) -> Program:
     """With the access log on and everything else at its default."""
     environment = {
         "DATABASE_URL": database_url,
-        "DATABASE_POOL_SIZE": str(CONNECTIONS),
+        "DATABASE_POOL_SIZE": str(connections),
         "BETTER_AUTH_SECRET": secret,
         "PORT": str(free_port()),
         "LOG_FORMAT": "json",
         "RUST_LOG": "info",
     }
-    return Program("todo-backend", [binary], environment, folder, "/readyz")
+    return Program(name, [binary], environment, folder, "/readyz")
+
+
+def axum(database_url: str, secret: str, folder: Path) -> Program:
+    environment = {
+        "DATABASE_URL": database_url,
+        "DATABASE_POOL_SIZE": str(CONNECTIONS),
+        "BETTER_AUTH_SECRET": secret,
+        "PORT": str(free_port()),
+        "RUST_LOG": "info",
+    }
+    return Program("axum + sqlx", [machine.build("peers/axum-sqlx", "axum-sqlx")], environment, folder, "/readyz")
+
+
+def fastapi(database_url: str, secret: str, folder: Path) -> Program:
+    """A worker for each core, as its documentation has it; they share the connections."""
+    source = machine.ROOT / "bench/peers/fastapi-sqlmodel"
+    workers = os.cpu_count() or 1
+    environment = {
+        "DATABASE_URL": database_url,
+        "DATABASE_POOL_SIZE": str(CONNECTIONS),
+        "BETTER_AUTH_SECRET": secret,
+        "PORT": str(free_port()),
+        "WORKERS": str(workers),
+    }
+    server = machine.python_with(source / "requirements.txt", folder / "venv").parent / "uvicorn"
+    command = [server, "main:app", "--app-dir", source, "--port", environment["PORT"], "--workers", workers]
+    return Program("FastAPI + SQLModel", command, environment, folder, "/readyz")
+
+
+PEERS = {"axum": axum, "fastapi": fastapi}
 
 
 class Client:
@@ -102,8 +139,6 @@ class Client:
 
     def __init__(self, port: int):
         self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
-        self.connection.connect()
-        self.connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def call(self, method: str, path: str, token: str, body=None):
         """The body and the headers of an answer that says that all went well."""
