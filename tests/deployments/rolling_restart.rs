@@ -49,7 +49,7 @@ impl Client<'_> {
         self.ask("DELETE", &format!("/api/tasks/{}", id(&gone)), None)
             .expect(204);
         assert_eq!(self.ask("GET", &path, None).expect(200).json(), toggled.json());
-        let list = self.ask("GET", "/api/tasks?limit=2", None).expect(200).json();
+        let list = self.ask("GET", "/api/tasks", None).expect(200).json();
         assert_eq!(list[0], toggled.json());
         title
     }
@@ -99,6 +99,14 @@ with_a_process_of_its_own!(
         }
         let user = |number| running[0].0.user(&format!("u{number}"));
         let users: Vec<Actor> = (0..8).map(user).collect();
+        for user in &users {
+            user.get("/api/tasks").expect(200);
+        }
+        // Long lists take a while: a replica is always in the middle of one when it is told to stop.
+        database.execute(
+            "INSERT INTO tasks (user_id, title, created_at) \
+             SELECT id, 'old', now() - interval '1 day' FROM users, generate_series(1, 1000)",
+        );
         let over = Over::default();
         let mut under_way = 0;
         let left: Vec<Vec<String>> = thread::scope(|scope| {
@@ -116,7 +124,9 @@ with_a_process_of_its_own!(
         println!("{under_way} requests were under way when their replica was told to stop");
         assert!(under_way > 0);
         for (user, left) in users.iter().zip(left) {
-            assert_eq!(user.at(running[0].0.target()).titles("/api/tasks"), left);
+            let mut titles = user.at(running[0].0.target()).titles("/api/tasks");
+            titles.retain(|title| title != "old");
+            assert_eq!(titles, left);
         }
     }
 );
