@@ -48,76 +48,93 @@ $$;
 
 DO $$
 DECLARE
+    -- The tables whose rows are a user's: `tasks`, and those that name the user first in their primary key.
+    owned CONSTANT regclass[] := ARRAY(
+        SELECT DISTINCT key.conrelid::regclass
+        FROM pg_constraint AS key JOIN pg_constraint AS owner USING (conrelid)
+        WHERE owner.contype = 'f' AND owner.confrelid = 'users'::regclass AND key.contype = 'p'
+            AND (key.conrelid = 'tasks'::regclass OR key.conkey[1] = (
+                SELECT attnum FROM pg_attribute WHERE attrelid = key.conrelid AND attname = 'user_id'))
+    );
     -- Where the identity provider keeps its accounts in the same table, `email` has to stay unique for it,
-    -- and tables of its own may refer to it: then each node has all of `users`.
+    -- and tables of its own may refer to it: then every node has all of `users`.
     shared CONSTANT boolean := EXISTS (
         SELECT FROM pg_attribute
         WHERE attrelid = 'users'::regclass AND attnum > 0 AND NOT attisdropped
             AND attname NOT IN ('id', 'email', 'name', 'created_at')
     ) OR EXISTS (
         SELECT FROM pg_constraint
-        WHERE confrelid = 'users'::regclass AND contype = 'f'
-            AND conrelid NOT IN ('tasks'::regclass, 'idempotency_keys'::regclass)
+        WHERE confrelid = 'users'::regclass AND contype = 'f' AND conrelid <> ALL (owned)
     );
-    owned CONSTANT regclass[] := ARRAY['tasks', 'idempotency_keys'];
+    pending regclass[];
     relation regclass;
-    doomed record;
+    foreign_keys text[] := '{}';
+    found record;
 BEGIN
     -- The one that the service's migrations take.
     PERFORM pg_advisory_xact_lock(x'746f646f6462'::bigint);
-    IF (
-        SELECT count(*) = 4 FROM pg_dist_partition
-        WHERE logicalrelid IN ('users'::regclass, 'tasks'::regclass, 'idempotency_keys'::regclass,
-            '__diesel_schema_migrations'::regclass)
-    ) THEN
+    pending := ARRAY(
+        SELECT each FROM unnest(owned || ARRAY['users', '__diesel_schema_migrations']::regclass[]) AS each
+        WHERE each NOT IN (SELECT logicalrelid FROM pg_dist_partition)
+        ORDER BY each::text
+    );
+    IF pending = '{}' THEN
         RAISE INFO 'the tables are distributed already: nothing to do';
         RETURN;
     END IF;
-    LOCK TABLE users, tasks, idempotency_keys, __diesel_schema_migrations IN ACCESS EXCLUSIVE MODE;
-
-    -- A foreign key needs both tables distributed alike. They come back below.
-    FOR doomed IN
-        SELECT conrelid::regclass AS relation, conname FROM pg_constraint
-        WHERE contype = 'f' AND conrelid = ANY (owned)
-    LOOP
-        EXECUTE format('ALTER TABLE %s DROP CONSTRAINT %I', doomed.relation, doomed.conname);
+    FOREACH relation IN ARRAY pending LOOP
+        EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', relation);
     END LOOP;
 
-    -- A unique key of a distributed table has the column in it by which that is distributed.
-    IF NOT shared THEN
-        FOR doomed IN
+    -- A foreign key needs both tables distributed alike. They come back below.
+    FOR found IN
+        SELECT conrelid::regclass AS relation, conname, pg_get_constraintdef(oid) AS definition
+        FROM pg_constraint WHERE contype = 'f' AND conrelid = ANY (pending) AND conrelid = ANY (owned)
+    LOOP
+        EXECUTE format('ALTER TABLE %s DROP CONSTRAINT %I', found.relation, found.conname);
+        foreign_keys := foreign_keys
+            || format('ALTER TABLE %s ADD CONSTRAINT %I %s', found.relation, found.conname, found.definition);
+    END LOOP;
+
+    IF 'users'::regclass = ANY (pending) AND shared THEN
+        PERFORM create_reference_table('users');
+    ELSIF 'users'::regclass = ANY (pending) THEN
+        -- A unique key of a distributed table holds the column by which that is distributed, so the one on
+        -- `email` goes. Who has an address is the identity provider's to say.
+        FOR found IN
             SELECT conname FROM pg_constraint WHERE contype = 'u' AND conrelid = 'users'::regclass
         LOOP
-            EXECUTE format('ALTER TABLE users DROP CONSTRAINT %I', doomed.conname);
+            EXECUTE format('ALTER TABLE users DROP CONSTRAINT %I', found.conname);
         END LOOP;
-        FOR doomed IN
+        FOR found IN
             SELECT indexrelid::regclass AS index FROM pg_index
             WHERE indrelid = 'users'::regclass AND indisunique AND NOT indisprimary
         LOOP
-            EXECUTE format('DROP INDEX %s', doomed.index);
+            EXECUTE format('DROP INDEX %s', found.index);
         END LOOP;
-    END IF;
-    ALTER TABLE tasks DROP CONSTRAINT tasks_pkey, ADD PRIMARY KEY (user_id, id);
-
-    IF shared THEN
-        PERFORM create_reference_table('users');
-        PERFORM create_distributed_table('tasks', 'user_id', colocate_with => 'none');
-    ELSE
         PERFORM create_distributed_table('users', 'id', colocate_with => 'none');
-        PERFORM create_distributed_table('tasks', 'user_id', colocate_with => 'users');
     END IF;
-    PERFORM create_distributed_table('idempotency_keys', 'user_id', colocate_with => 'tasks');
+    IF 'tasks'::regclass = ANY (pending) THEN
+        ALTER TABLE tasks DROP CONSTRAINT tasks_pkey, ADD PRIMARY KEY (user_id, id);
+        PERFORM create_distributed_table('tasks', 'user_id',
+            colocate_with => CASE WHEN shared THEN 'none' ELSE 'users' END);
+    END IF;
+    FOREACH relation IN ARRAY pending LOOP
+        IF relation = ANY (owned) AND relation <> 'tasks'::regclass THEN
+            PERFORM create_distributed_table(relation, 'user_id', colocate_with => 'tasks');
+        END IF;
+    END LOOP;
     -- On every node, so that the service may connect to any of them and finds its migrations applied.
-    PERFORM create_reference_table('__diesel_schema_migrations');
+    IF '__diesel_schema_migrations'::regclass = ANY (pending) THEN
+        PERFORM create_reference_table('__diesel_schema_migrations');
+    END IF;
 
-    FOREACH relation IN ARRAY owned LOOP
-        EXECUTE format(
-            'ALTER TABLE %s ADD CONSTRAINT %I FOREIGN KEY (user_id) REFERENCES users (id) ON DELETE CASCADE',
-            relation, relation || '_user_id_fkey');
+    FOR found IN SELECT unnest(foreign_keys) AS statement LOOP
+        EXECUTE found.statement;
     END LOOP;
 
     -- What was copied to the shards still lies here as well.
-    FOREACH relation IN ARRAY owned || ARRAY['users', '__diesel_schema_migrations']::regclass[] LOOP
+    FOREACH relation IN ARRAY pending LOOP
         PERFORM truncate_local_data_after_distributing_table(relation);
     END LOOP;
 END
