@@ -8,6 +8,9 @@ use diesel_migrations::{FileBasedMigrations, MigrationHarness};
 use crate::support::database::Connection;
 use crate::support::{Database, OwnDatabase};
 
+/// What Citus takes of them.
+mod distributable;
+
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
 fn folder(kind: Database) -> String {
