@@ -1,15 +1,20 @@
 //! The log: one line for one event, each with the id of the request that it belongs to.
 
+mod outlet;
+
 use std::io::{self, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::rt::task::JoinHandle;
 use env_logger::fmt::Formatter;
+use env_logger::Target;
 use log::Record;
-use log::kv::{Error, Key, Value, VisitSource};
-use serde_json::{Map, json};
+use log::kv::{Error, Key, Value, VisitSource, VisitValue};
+use serde::ser::{SerializeMap, Serializer as _};
 
+use self::outlet::Outlet;
+pub use self::outlet::flush;
 use crate::config::{Config, LogFormat};
 use crate::domain::Timestamp;
 use crate::metrics::METRICS;
@@ -70,7 +75,7 @@ impl Access<'_> {
     }
 }
 
-pub fn start(config: &Config) {
+pub fn start(config: &Config) -> io::Result<()> {
     let write = match config.log_format {
         LogFormat::Text => write_text,
         LogFormat::Json => write_json,
@@ -79,10 +84,13 @@ pub fn start(config: &Config) {
         // What actix has to say of clients' mistakes is said by us, with the request's id.
         .parse_filters(&format!("actix_http=off,{}", config.log_filter))
         .format(write)
+        .target(Target::Pipe(Box::new(Outlet::open()?)))
         .init();
     std::panic::set_hook(Box::new(|panic| {
         log::error!(target: "panic", "{}", panic.to_string().replace('\n', " "));
+        flush();
     }));
+    Ok(())
 }
 
 fn write_text(out: &mut Formatter, record: &Record<'_>) -> io::Result<()> {
@@ -116,33 +124,52 @@ impl<'kvs> VisitSource<'kvs> for TextPairs<'_> {
             return Ok(());
         }
         // Debug, so that no user id can begin a new line.
-        Ok(write!(self.out, " {key}={value:?}")?)
+        value.visit(Present(|value: Value<'_>| Ok(write!(self.out, " {key}={value:?}")?)))
     }
 }
 
+/// Straight into the line: of all that is done for a request beside its work, this was once the dearest.
 fn write_json(out: &mut Formatter, record: &Record<'_>) -> io::Result<()> {
-    let mut line = Map::new();
-    line.insert("time".into(), json!(Timestamp::now()));
-    line.insert("level".into(), record.level().as_str().into());
-    line.insert("target".into(), record.target().into());
+    let mut text = Vec::with_capacity(384);
+    let mut line = serde_json::Serializer::new(&mut text);
+    let mut line = line.serialize_map(None)?;
+    line.serialize_entry("time", &Timestamp::now())?;
+    line.serialize_entry("level", record.level().as_str())?;
+    line.serialize_entry("target", record.target())?;
     if let Some(RequestId(id)) = RequestId::current() {
-        line.insert("request_id".into(), (*id).into());
+        line.serialize_entry("request_id", &*id)?;
     }
-    line.insert("message".into(), record.args().to_string().into());
-    let mut pairs = JsonPairs(&mut line);
-    record.key_values().visit(&mut pairs).map_err(io::Error::other)?;
-    serde_json::to_writer(&mut *out, &line)?;
-    writeln!(out)
+    line.serialize_entry("message", record.args())?;
+    record
+        .key_values()
+        .visit(&mut JsonPairs(&mut line))
+        .map_err(io::Error::other)?;
+    line.end()?;
+    text.push(b'\n');
+    out.write_all(&text)
 }
 
-struct JsonPairs<'a>(&'a mut Map<String, serde_json::Value>);
+struct JsonPairs<'a, M>(&'a mut M);
 
-impl<'kvs> VisitSource<'kvs> for JsonPairs<'_> {
+impl<'kvs, M: SerializeMap<Error = serde_json::Error>> VisitSource<'kvs> for JsonPairs<'_, M> {
     fn visit_pair(&mut self, key: Key<'kvs>, value: Value<'kvs>) -> Result<(), Error> {
-        let value = serde_json::to_value(value).unwrap_or_default();
-        if !value.is_null() {
-            self.0.insert(key.as_str().into(), value);
-        }
+        let entry = |value: Value<'_>| {
+            let entry = self.0.serialize_entry(key.as_str(), &value);
+            entry.map_err(Error::boxed)
+        };
+        value.visit(Present(entry))
+    }
+}
+
+/// What is not there leaves no trace in the line.
+struct Present<F>(F);
+
+impl<'v, F: FnMut(Value<'_>) -> Result<(), Error>> VisitValue<'v> for Present<F> {
+    fn visit_any(&mut self, value: Value<'_>) -> Result<(), Error> {
+        (self.0)(value)
+    }
+
+    fn visit_null(&mut self) -> Result<(), Error> {
         Ok(())
     }
 }

@@ -60,7 +60,9 @@ enum Command {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    run(cli.command).unwrap_or_else(|error| {
+    let outcome = run(cli.command);
+    logging::flush();
+    outcome.unwrap_or_else(|error| {
         eprintln!("todo-backend: {error}");
         ExitCode::FAILURE
     })
@@ -93,7 +95,7 @@ fn run(command: Option<Command>) -> Outcome<ExitCode> {
         }
         Some(Command::InspectToken) => return inspect_token(&config),
         Some(Command::Migrate) => {
-            logging::start(&config);
+            logging::start(&config)?;
             Database::open(&config).migrate()?;
             println!("the tables of {} are up to date", config.database_url);
         }
@@ -128,7 +130,7 @@ fn inspect_token(config: &Config) -> Outcome<ExitCode> {
 }
 
 fn serve(config: &Config) -> Outcome {
-    logging::start(config);
+    logging::start(config)?;
     actix_web::rt::System::new().block_on(async {
         let service = app::start(config)?;
         greet(config, service.address);
@@ -159,6 +161,7 @@ async fn stop_on_signal(server: ServerHandle) {
     actix_web::rt::spawn(stop);
     next().await;
     log::warn!("stopping at once");
+    logging::flush();
     std::process::exit(1);
 }
 

@@ -25,6 +25,25 @@ pub fn routes(config: &mut ServiceConfig) {
         .service(at("/docs/{file}", probe).route(get().to(docs::file)))
         .service(
             web::scope("/api")
+                // Contract A, the token's tasks.
+                .service(
+                    at("/tasks", collection)
+                        .guard(fn_guard(contract::names_nobody))
+                        .route(get().to(tasks::list))
+                        .route(web::post().to(tasks::create)),
+                )
+                .service(
+                    at("/tasks/{task_id}", item)
+                        .guard(fn_guard(contract::names_nobody))
+                        .route(get().to(tasks::read))
+                        .route(web::put().to(tasks::update))
+                        .route(web::delete().to(tasks::delete)),
+                )
+                .service(
+                    at("/tasks/{task_id}/complete", "PATCH")
+                        .guard(fn_guard(contract::names_nobody))
+                        .route(web::patch().to(tasks::complete)),
+                )
                 // Contract B, a named user's tasks.
                 .service(
                     at("/{user_id}/tasks", collection)
@@ -44,19 +63,6 @@ pub fn routes(config: &mut ServiceConfig) {
                         .guard(fn_guard(contract::names_a_user))
                         .route(web::patch().to(tasks::complete)),
                 )
-                // Contract A, the token's tasks.
-                .service(
-                    at("/tasks", collection)
-                        .route(get().to(tasks::list))
-                        .route(web::post().to(tasks::create)),
-                )
-                .service(
-                    at("/tasks/{task_id}", item)
-                        .route(get().to(tasks::read))
-                        .route(web::put().to(tasks::update))
-                        .route(web::delete().to(tasks::delete)),
-                )
-                .service(at("/tasks/{task_id}/complete", "PATCH").route(web::patch().to(tasks::complete)))
                 .default_service(web::to(no_such_route))
                 .wrap(from_fn(rate_limit))
                 .wrap(from_fn(auth::guard)),

@@ -44,12 +44,18 @@ impl Contract {
 /// `/api/tasks/tasks` is contract A's address of a task whose id is no number; it is contract B's only
 /// for a user of that name.
 pub fn names_a_user(context: &GuardContext<'_>) -> bool {
-    let caller_is_tasks = || {
-        let data = context.req_data();
-        data.get::<AuthenticatedUser>()
-            .is_some_and(|user| user.id().as_str() == "tasks")
-    };
-    !context.head().uri.path().starts_with("/api/tasks/") || caller_is_tasks()
+    !context.head().uri.path().starts_with("/api/tasks/") || !names_nobody(context)
+}
+
+pub fn names_nobody(context: &GuardContext<'_>) -> bool {
+    let rest = context.head().uri.path().strip_prefix("/api/tasks/");
+    rest.and_then(|rest| rest.split('/').next()) != Some("tasks") || !caller_is_tasks(context)
+}
+
+fn caller_is_tasks(context: &GuardContext<'_>) -> bool {
+    let data = context.req_data();
+    data.get::<AuthenticatedUser>()
+        .is_some_and(|user| user.id().as_str() == "tasks")
 }
 
 /// The caller's tasks, if the path does not name somebody else's. Standing in a handler's signature, it

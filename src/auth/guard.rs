@@ -36,8 +36,7 @@ fn bearer_token(request: &ServiceRequest) -> Result<&str, Refusal> {
     if headers.next().is_some() {
         return Err(Refusal::Ambiguous);
     }
-    let (scheme, token) = header
-        .to_str()
+    let (scheme, token) = std::str::from_utf8(header.as_bytes())
         .ok()
         .and_then(|text| text.split_once(' '))
         .ok_or(Refusal::NotBearer)?;

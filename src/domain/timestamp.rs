@@ -40,7 +40,7 @@ impl Timestamp {
 
     /// `2026-01-02T03:04:05.678901Z`. Written by hand: a list of tasks is mostly times, and a
     /// general formatter takes ten times as long.
-    fn write(self) -> [u8; 27] {
+    pub fn text(self) -> [u8; 27] {
         let mut out = *b"0000-00-00T00:00:00.000000Z";
         let moment = DateTime::from_timestamp_micros(self.0).unwrap_or_default();
         let mut put = |at: usize, width: usize, mut number: u32| {
@@ -85,13 +85,13 @@ fn moment(text: &str) -> Option<DateTime<Utc>> {
 
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(std::str::from_utf8(&self.write()).unwrap_or_default())
+        f.write_str(std::str::from_utf8(&self.text()).unwrap_or_default())
     }
 }
 
 impl Serialize for Timestamp {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(std::str::from_utf8(&self.write()).unwrap_or_default())
+        serializer.serialize_str(std::str::from_utf8(&self.text()).unwrap_or_default())
     }
 }
 
