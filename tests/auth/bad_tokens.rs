@@ -56,7 +56,7 @@ pub fn bad_tokens(app: &TestApp) -> Vec<Bad> {
         ("an expiry of zero", json!({ "exp": 0 })),
         ("expired for 10 seconds", json!({ "exp": now() - 10 })),
         ("expired for an hour", json!({ "exp": now() - 3600 })),
-        ("not valid for another minute", json!({ "nbf": now() + 60 })),
+        ("not valid for another hour", json!({ "nbf": now() + 3600 })),
         (
             "issued tomorrow",
             json!({ "iat": now() + 86_400, "exp": now() + 90_000 }),

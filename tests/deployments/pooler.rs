@@ -14,6 +14,10 @@ with_a_process_of_its_own!(
         // The migrations go that way as well. Two processes have more connections than the pooler has
         // servers: whatever one leaves behind in a session, another meets.
         let replicas = replicas(2, &database, &pooler.url(database.name()));
+        for replica in &replicas {
+            let log = replica.log();
+            assert!(log.contains("a connection pooler answers"), "{log}");
+        }
         suite::passes_at(&replicas);
     }
 );
