@@ -88,13 +88,16 @@ def seed_postgres(server: Postgres, database: str, data: Data, binary: Path, fol
     write_titles(binary, server.url(database), data, folder)
     # Indexes are made again afterwards, as the migration has them: that takes a fraction of the time.
     indexes = server.sql(
-        "SELECT indexname || '|' || indexdef FROM pg_indexes WHERE tablename = 'tasks' AND indexname <> 'tasks_pkey'",
+        # A line each: PostgreSQL writes a CASE on several.
+        r"SELECT indexname || '|' || regexp_replace(indexdef, '\s+', ' ', 'g') "
+        "FROM pg_indexes WHERE tablename = 'tasks' AND indexname <> 'tasks_pkey'",
         database,
     )
     names, definitions = zip(*(line.split("|", 1) for line in indexes.splitlines()))
     server.sql(
         f"""
         CREATE TEMP TABLE titles AS SELECT id - 1 AS n, title, title_key, keyed_title FROM tasks;
+        BEGIN;
         TRUNCATE tasks, users, idempotency_keys;
         DROP INDEX {", ".join(names)};
         INSERT INTO users (id, email, name)
@@ -102,19 +105,21 @@ def seed_postgres(server: Postgres, database: str, data: Data, binary: Path, fol
             FROM generate_series(0, {data.users - 1}) AS u;
         -- That the users are there needs no check.
         SET session_replication_role = replica;
-        INSERT INTO tasks (id, user_id, title, description, completed, due_date, created_at, updated_at, title_key, keyed_title)
+        INSERT INTO tasks (id, user_id, title, description, completed, due_date, created_at, updated_at,
+                title_key, keyed_title)
             SELECT i, {FIRST_USER} + (i - 1) % {data.users}, title,
                 CASE WHEN i % 2 = 0 THEN 'Ask the neighbours first, and take the receipt along.' END,
                 nth % 2 = 1,
                 CASE WHEN nth % 3 > 0 THEN timestamptz '2026-01-01Z' + (i * 7919 % 365) * interval '1 day' END,
                 created_at, created_at, title_key, keyed_title
-            FROM generate_series(1, {data.tasks}) AS i
+            FROM generate_series(1::bigint, {data.tasks}) AS i
             CROSS JOIN LATERAL (SELECT (i - 1) / {data.users} AS nth,
                 timestamptz '2025-01-01Z' + i * interval '1 second' AS created_at) AS computed
             JOIN titles ON titles.n = (i * 7919 + nth * 123) % {TITLES};
         SET session_replication_role = DEFAULT;
         ALTER TABLE tasks ALTER id RESTART WITH {data.tasks + 1};
         {"; ".join(definitions)};
+        COMMIT;
         VACUUM ANALYZE;
         CHECKPOINT;
         """,
@@ -152,7 +157,8 @@ def seed_sqlite(file: Path, data: Data, binary: Path, folder: Path) -> str:
         WITH RECURSIVE series (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM series WHERE i < {data.tasks}),
         computed AS (SELECT i, (i - 1) / {data.users} AS nth,
             strftime('%Y-%m-%dT%H:%M:%S.000000Z', '2025-01-01', i || ' seconds') AS created_at FROM series)
-        INSERT INTO tasks (id, user_id, title, description, completed, due_date, created_at, updated_at, title_key, keyed_title)
+        INSERT INTO tasks (id, user_id, title, description, completed, due_date, created_at, updated_at,
+                title_key, keyed_title)
             SELECT i, {FIRST_USER} + (i - 1) % {data.users}, title,
                 CASE WHEN i % 2 = 0 THEN 'Ask the neighbours first, and take the receipt along.' END,
                 nth % 2 = 1,

@@ -27,7 +27,12 @@ class Work:
     def call(self, client: Client, data: Data, user: int) -> None:
         """Once, by itself; and the answer is what it should be."""
         task = data.task_id(user, 0)
-        new = {"title": "Buy oat milk for the weekend", "description": "The one in the blue carton.", "due_date": "2026-12-24T00:00:00Z"}
+        new = {
+            "title": "Buy oat milk for the weekend",
+            "description": "The one in the blue carton.",
+            # pgbench can send no NULL.
+            "due_date": "2026-12-24T00:00:00Z",
+        }
         path, method, body = {
             "get": (f"/api/tasks/{task}", "GET", None),
             "list": ("/api/tasks", "GET", None),

@@ -48,21 +48,36 @@ def run(*command, **options) -> str:
     return done.stdout
 
 
+def target(default: str) -> Path:
+    """Where cargo puts what it builds."""
+    return Path(os.environ.get("CARGO_TARGET_DIR") or ROOT / default).resolve()
+
+
 def release_binary(given) -> Path:
-    binary = Path(given) if given else ROOT / "target/release/todo-backend"
+    binary = Path(given) if given else target("target") / "release/todo-backend"
     if not binary.is_file():
         raise Failure(f"{binary} is not there: cargo build --release, or --binary PATH")
+    sources = [*ROOT.glob("src/**/*.rs"), ROOT / "Cargo.lock"]
+    if max(source.stat().st_mtime for source in sources) > binary.stat().st_mtime:
+        say(f"note: {binary} is older than the sources")
     return binary.resolve()
+
+
+def look_around() -> None:
+    """Two cores have room for a load, a database and a service, and for nothing else."""
+    load = os.getloadavg()[0]
+    if load > 0.5:
+        say(f"note: the machine has other work (load {load:.1f}); what is measured now is worth little")
 
 
 def build(folder: str, name: str) -> Path:
     """A Rust program of the benchmark, in release."""
     source = ROOT / "bench" / folder
     say(f"building {folder}")
-    target = Path(os.environ.get("CARGO_TARGET_DIR") or ROOT / "target/bench/cargo")
-    command = ["nice", "-n", "5", "cargo", "build", "--release", "--locked", "--quiet"]
-    run(*command, cwd=source, env={**os.environ, "CARGO_TARGET_DIR": str(target)})
-    return target / "release" / name
+    to = target("target/bench/cargo")
+    command = ["cargo", "build", "--release", "--locked", "--quiet"]
+    run(*command, cwd=source, env={**os.environ, "CARGO_TARGET_DIR": str(to)})
+    return to / "release" / name
 
 
 def python_with(requirements: Path, folder: Path) -> Path:

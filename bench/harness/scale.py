@@ -2,6 +2,7 @@
 
 import random
 import re
+import shutil
 import statistics
 import time
 from collections import defaultdict
@@ -13,12 +14,14 @@ from urllib.parse import parse_qs, urlsplit
 from harness import machine
 from harness.data import Data, seed_postgres
 from harness.machine import Failure, say
-from harness.postgres import Postgres
+from harness.postgres import LOADED_ONCE, Postgres
 from harness.programs import Client, Program, service
 
 SMALL = Data(users=100, tasks=10_000)
 LARGE = Data(users=100_000, tasks=10_000_000)
 MOST = 1.3
+# With its indexes, and with what making these takes.
+BYTES_A_TASK = 1_200
 
 PAGE = 50
 SORTS = ["created", "title", "due_date"]
@@ -56,7 +59,10 @@ class Side:
 
 def at_scale(options, binary: Path, folder: Path) -> None:
     large = Data(options.users or LARGE.users, options.tasks or LARGE.tasks)
-    with Postgres(folder / "postgres", options.fast) as server:
+    free = shutil.disk_usage(folder).free
+    if free < large.tasks * BYTES_A_TASK:
+        raise Failure(f"{large.tasks * BYTES_A_TASK / 1e9:.0f} GB are needed in {folder}, and {free / 1e9:.0f} free")
+    with Postgres(folder / "postgres", LOADED_ONCE) as server:
         sides = [Side("small", SMALL, server), Side("large", large, server)]
         for side in sides:
             started = time.monotonic()

@@ -9,14 +9,14 @@ from harness import machine
 from harness.data import Data, seed_postgres, seed_sqlite, sqlite_file
 from harness.load import WORKS, PgbenchLimit, Result, SqliteLimit, Wrk
 from harness.machine import run, say
-from harness.postgres import Postgres
+from harness.postgres import FAST, Postgres
 from harness.programs import PEERS, Client, service
 
 
 def on_postgres(options, binary: Path, folder: Path) -> None:
     data = Data(options.users or 10_000, options.tasks or 200_000)
     with ExitStack() as stack:
-        server = stack.enter_context(Postgres(folder / "postgres", options.fast))
+        server = stack.enter_context(Postgres(folder / "postgres", FAST if options.fast else {}))
         seed_postgres(server, "todo", data, binary, folder)
         url = server.url("todo")
         programs = [stack.enter_context(service(binary, url, data.secret, folder))]
