@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::rt::task::JoinHandle;
-use env_logger::fmt::Formatter;
 use env_logger::Target;
+use env_logger::fmt::Formatter;
 use log::Record;
 use log::kv::{Error, Key, Value, VisitSource, VisitValue};
 use serde::ser::{SerializeMap, Serializer as _};
@@ -124,7 +124,9 @@ impl<'kvs> VisitSource<'kvs> for TextPairs<'_> {
             return Ok(());
         }
         // Debug, so that no user id can begin a new line.
-        value.visit(Present(|value: Value<'_>| Ok(write!(self.out, " {key}={value:?}")?)))
+        value.visit(Present(|value: Value<'_>| {
+            Ok(write!(self.out, " {key}={value:?}")?)
+        }))
     }
 }
 

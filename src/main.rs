@@ -15,10 +15,6 @@ use todo_backend::domain::UserId;
 use todo_backend::store::Database;
 use todo_backend::{app, auth, logging};
 
-/// Gives memory back after a burst, and is quicker than the system's under many threads.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// The build says which commit it is of, through its environment (see the Dockerfile).
 static VERSION: LazyLock<String> = LazyLock::new(|| {
     let commit = option_env!("COMMIT").unwrap_or("unknown");

@@ -84,10 +84,13 @@ fn of_its_own(piece: &[u8]) -> Bytes {
 
 impl Default for JsonList {
     fn default() -> Self {
+        // Enough for a page of the common size: most lists are not copied while they grow.
+        let mut first = Vec::with_capacity(8 * 1024);
+        first.push(b'[');
         Self {
             full: Vec::new(),
-            last: vec![b'['],
-            versions: Vec::new(),
+            last: first,
+            versions: Vec::with_capacity(1024),
             digest: digest::Context::new(&digest::SHA256),
         }
     }

@@ -79,7 +79,10 @@ pub fn flush() {
     let mut stderr = io::stderr().lock();
     let _ = stderr.write_all(&lines);
     if lost > 0 {
-        let _ = writeln!(stderr, "{lost} lines of the log were lost here: nobody read them in time");
+        let _ = writeln!(
+            stderr,
+            "{lost} lines of the log were lost here: nobody read them in time"
+        );
     }
     lines.clear();
     lines.shrink_to(KEPT);
