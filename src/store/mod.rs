@@ -10,6 +10,7 @@ mod manager;
 mod migrate;
 mod moment;
 mod pooler;
+mod prepared;
 mod queue;
 mod schema;
 mod tasks;

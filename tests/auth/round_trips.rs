@@ -2,16 +2,16 @@
 
 use serde_json::json;
 
+use crate::support::statements::{self, Statement};
 use crate::support::task::id;
-use crate::support::{Actor, CONTRACTS, Database, OwnDatabase, TestApp, app::Builder, statements};
+use crate::support::{Actor, CONTRACTS, Database, OwnDatabase, TestApp, app::Builder};
 use std::sync::Arc;
 
 /// What the service sent while `call` ran.
-fn sent(app: &TestApp, call: impl FnOnce()) -> Vec<String> {
+fn sent(app: &TestApp, call: impl FnOnce()) -> Vec<Statement> {
     let before = statements::recorded(app).len();
     call();
-    let statements = statements::recorded(app).split_off(before);
-    statements.into_iter().map(|statement| statement.text).collect()
+    statements::recorded(app).split_off(before)
 }
 
 /// A service whose statements are recorded, and a user whom every one of its connections knows.
@@ -39,13 +39,16 @@ with_a_process_of_its_own!(
             let task = id(&ada.has_task("Buy milk"));
             let item = contract.task(&ada, task);
             let tasks = contract.tasks(&ada);
-            let calls: [(&str, &dyn Fn()); 9] = [
+            let calls: [(&str, &dyn Fn()); 10] = [
                 ("POST", &|| {
                     drop(ada.post(&tasks, json!({ "title": "t" })).expect(201))
                 }),
                 ("GET list", &|| drop(ada.get(&tasks).expect(200))),
                 ("GET list, filtered", &|| {
                     drop(ada.get(&format!("{tasks}?status=pending&sort=title")).expect(200));
+                }),
+                ("GET list, a page", &|| {
+                    drop(ada.get(&format!("{tasks}?sort=due_date&limit=5")).expect(200));
                 }),
                 ("GET item", &|| drop(ada.get(&item).expect(200))),
                 ("PUT", &|| {
@@ -71,9 +74,24 @@ with_a_process_of_its_own!(
             ];
             for (call, run) in calls {
                 let statements = sent(&app, run);
-                assert_eq!(statements.len(), 1, "{contract:?} {call}: {statements:#?}");
+                // Prepared before, so that it is also one round trip.
+                let [Statement { prepared: true, .. }] = &statements[..] else {
+                    panic!("{contract:?} {call}: {statements:#?}");
+                };
             }
         }
+    }
+
+    fn a_conditional_update_is_one_statement_too() {
+        let (app, ada) = recorded();
+        let item = format!("/api/tasks/{}", id(&ada.has_task("Buy milk")));
+        let headers = [("content-type", "application/json"), ("if-match", "\"1\"")];
+        let statements = sent(&app, || {
+            let written = ada.request("PUT", &item, &headers, br#"{"title": "Buy oat milk"}"#);
+            written.expect(200);
+        });
+        assert_eq!(statements.len(), 1, "{statements:#?}");
+        assert!(statements[0].prepared, "{statements:#?}");
     }
 
     fn a_known_user_is_not_written_again() {
@@ -88,7 +106,7 @@ with_a_process_of_its_own!(
             }
         });
         assert_eq!(statements.len(), 5, "{statements:#?}");
-        let reads = |statement: &String| statement.trim_start_matches('(').starts_with("SELECT");
+        let reads = |statement: &Statement| statement.text.trim_start_matches('(').starts_with("SELECT");
         assert!(statements.iter().all(reads), "{statements:#?}");
     }
 
@@ -117,9 +135,10 @@ with_a_process_of_its_own!(
         });
         assert_eq!(statements.len(), 8, "{statements:#?}");
         for statement in statements {
-            let inserts = statement.starts_with("INSERT INTO \"tasks\" (\"user_id\"");
-            let filters = statement.contains("(\"tasks\".\"user_id\" = $");
-            assert!(inserts || filters, "{statement}");
+            let Statement { text, .. } = statement;
+            let inserts = text.starts_with("INSERT INTO \"tasks\" (\"user_id\"");
+            let filters = text.contains("(\"tasks\".\"user_id\" = $");
+            assert!(inserts || filters, "{text}");
         }
     }
 
@@ -135,8 +154,10 @@ with_a_process_of_its_own!(
                 .expect(401);
             eve.get(&format!("/api/{}/tasks", ada.id)).expect(403);
         });
-        let tasks = statements.iter().filter(|statement| statement.contains("tasks"));
-        assert_eq!(tasks.collect::<Vec<_>>(), Vec::<&String>::new());
+        let tasks = statements
+            .iter()
+            .filter(|statement| statement.text.contains("tasks"));
+        assert_eq!(tasks.collect::<Vec<_>>(), Vec::<&Statement>::new());
         assert!(statements.len() <= 1, "eve's row at the most: {statements:#?}");
     }
 );

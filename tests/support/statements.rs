@@ -6,6 +6,8 @@ use super::postgres::Cluster;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Statement {
     pub text: String,
+    /// Under a name: it was parsed before, and one message is enough to run it.
+    pub prepared: bool,
     /// As the log writes them: `'x'`, with quotes inside doubled, or `NULL`.
     pub parameters: Vec<String>,
 }
@@ -60,6 +62,7 @@ fn statement(said: &str) -> Option<Statement> {
     let (kind, text) = said.split_once(": ")?;
     (kind == "statement" || kind.starts_with("execute ")).then(|| Statement {
         text: text.to_owned(),
+        prepared: kind.starts_with("execute ") && kind != "execute <unnamed>",
         parameters: Vec::new(),
     })
 }

@@ -7,6 +7,7 @@ use crate::domain::{NewTask, Task, TaskChanges, TaskId, Timestamp, UserId};
 use crate::store::connection::{Connection, on_both};
 use crate::store::error::StoreError;
 use crate::store::moment::At;
+use crate::store::prepared::Prepared;
 use crate::store::queue::Access;
 use crate::store::schema::tasks;
 
@@ -86,7 +87,12 @@ macro_rules! change {
         );
         // All rows, though there is at most one: see `insert`.
         let mut changed: Vec<Row> = on_both!($conn, |c| match $condition {
-            Condition::None => diesel::update(task).set(change).returning(COLUMNS).get_results(c),
+            Condition::None => Prepared(diesel::update(task).set(change).returning(COLUMNS)).get_results(c),
+            Condition::VersionIn(versions) if versions.len() == 1 => {
+                let task = task.filter(tasks::version.eq(versions[0]));
+                Prepared(diesel::update(task).set(change).returning(COLUMNS)).get_results(c)
+            }
+            // As many texts as clients may list versions: not to be kept.
             Condition::VersionIn(versions) => diesel::update(task.filter(tasks::version.eq_any(versions)))
                 .set(change)
                 .returning(COLUMNS)
