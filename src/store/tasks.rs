@@ -133,6 +133,12 @@ impl OwnedTasks {
             .await
     }
 
+    async fn update_owner(&self) -> Result<(), StoreError> {
+        let user = self.owner.clone();
+        let ensure = move |conn: &mut Connection| users::ensure(conn, &user);
+        self.database.run(Access::RepeatableWrite, ensure).await
+    }
+
     /// Does the work for a user who has a row, and makes that row first where it is missing.
     ///
     /// A user seen before costs nothing: the work itself shows whether the row is still there. A task

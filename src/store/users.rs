@@ -16,7 +16,7 @@ use crate::auth::AuthenticatedUser;
 use crate::domain::{Timestamp, UserId};
 
 /// Users whose rows are known to say what their tokens say, so that a call needs no statement for that.
-/// Bounded; whoever falls out costs one statement at the next call.
+/// Another process may have written since; a list looks at the row, and finds that out. Bounded; whoever falls out costs one statement at the next call.
 pub(super) struct KnownUsers {
     seen: Cache<UserId, u64>,
     hasher: RandomState,
@@ -51,19 +51,22 @@ pub(super) fn exists(conn: &mut Connection, id: &UserId) -> QueryResult<bool> {
     Ok(found.is_some())
 }
 
-/// Makes the row, or brings it up to date.
+/// Whether a row says what the token says.
 ///
 /// A claim that a token does not make changes nothing: Better Auth can be told to leave them out, and
 /// where it owns the table, `email` and `name` must not be null.
+pub(super) fn agrees(user: &AuthenticatedUser, email: Option<&str>, name: Option<&str>) -> bool {
+    let same = |claim: Option<&str>, stored: Option<&str>| claim.is_none() || claim == stored;
+    same(user.email(), email) && same(user.name(), name)
+}
+
+/// Makes the row, or brings it up to date.
 pub(super) fn ensure(conn: &mut Connection, user: &AuthenticatedUser) -> QueryResult<()> {
     let row = users::table
         .find(user.id().as_str())
         .select((users::email, users::name));
     let row: Option<(Option<String>, Option<String>)> = on_both!(conn, |c| row.first(c)).optional()?;
-    let agrees = |claim: Option<&str>, stored: &Option<String>| {
-        claim.is_none_or(|claim| stored.as_deref() == Some(claim))
-    };
-    if row.is_some_and(|(email, name)| agrees(user.email(), &email) && agrees(user.name(), &name)) {
+    if row.is_some_and(|(email, name)| agrees(user, email.as_deref(), name.as_deref())) {
         return Ok(());
     }
     // Of several who claim the same address at once, each round lets one through; the last has it.

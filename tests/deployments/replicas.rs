@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use serde_json::json;
+
 use super::{replicas, suite};
 use crate::support::{Database, OwnDatabase};
 
@@ -9,5 +11,24 @@ with_a_process_of_its_own!(
     fn the_whole_api_suite_passes_whichever_of_three_replicas_takes_each_request() {
         let database = Arc::new(OwnDatabase::create(Database::Postgres));
         suite::passes_at(&replicas(3, &database, &database.url));
+    }
+
+    fn a_change_of_a_user_is_followed_by_a_replica_that_knew_what_came_before() {
+        let database = Arc::new(OwnDatabase::create(Database::Postgres));
+        let replicas = replicas(2, &database, &database.url);
+        let ada = replicas[0].user("ada");
+        let mut claims = ada.claims();
+        claims["email"] = json!("new@example.com");
+        let renamed = ada.signed(&claims);
+        // At the last call, the second replica has seen just this token, and not what came since.
+        for (user, email, replica) in [
+            (&ada, &*ada.email, 0),
+            (&ada, &*ada.email, 1),
+            (&renamed, "new@example.com", 0),
+            (&ada, &*ada.email, 1),
+        ] {
+            user.at(replicas[replica].target()).get("/api/tasks").expect(200);
+            assert_eq!(database.value("SELECT email FROM users").as_deref(), Some(email));
+        }
     }
 );

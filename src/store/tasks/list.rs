@@ -8,12 +8,15 @@ use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Binary, Bool, Nullable, Text};
 
 use super::{COLUMNS, MayBeVacant, OwnedTasks, Row, owned};
+use crate::auth::AuthenticatedUser;
 use crate::domain::{Listing, Position, Sort, Task, UserId};
 use crate::store::connection::{Connection, on_both};
 use crate::store::error::StoreError;
 use crate::store::moment::{At, Moment};
+use crate::store::prepared::Prepared;
 use crate::store::queue::Access;
-use crate::store::schema::{tasks, users};
+use crate::store::schema::{tasks, users as users_table};
+use crate::store::users;
 
 /// Takes the tasks of a list one after the other, on the database's thread: a list of `Task`s is never held
 /// beside what is made of it. (PostgreSQL's client library does hold the rows, until they are read.)
@@ -28,6 +31,9 @@ pub struct Listed<S> {
     vacant: bool,
     /// Tasks whose sort keys are not made of their titles may be in the wrong places.
     some_key_wrong: bool,
+    /// The owner's row says something else than the owner's token: what this process remembers of it is
+    /// out of date, because another one has written since.
+    owner_outdated: bool,
 }
 
 impl<S> MayBeVacant for Listed<S> {
@@ -40,10 +46,13 @@ impl OwnedTasks {
     pub async fn list<S: TaskSink>(&self, listing: Listing) -> Result<Listed<S>, StoreError> {
         let listing = Arc::new(listing);
         let read = || {
-            let listing = Arc::clone(&listing);
-            self.run(Access::Read, move |conn, owner| read(conn, owner, &listing))
+            let (listing, caller) = (Arc::clone(&listing), self.owner.clone());
+            self.run(Access::Read, move |conn, _| read(conn, &caller, &listing))
         };
         let listed = read().await?;
+        if listed.owner_outdated {
+            self.update_owner().await?;
+        }
         if !listed.some_key_wrong {
             return Ok(listed);
         }
@@ -137,18 +146,19 @@ macro_rules! sorted {
 }
 
 /// A last row that is no task and comes from the users table: it shows that the owner has a row there,
-/// in the same round trip, however empty the list is.
+/// in the same round trip, however empty the list is. Where a task has its title and its description, it
+/// has what is known of the owner, to be compared with the token.
 macro_rules! owner_row {
     ($owner:expr) => {
-        users::table.find($owner.as_str()).select((
+        users_table::table.find($owner.as_str()).select((
             (
                 sql::<BigInt>("-9223372036854775807"),
-                sql::<Text>("''"),
-                sql::<Nullable<Text>>("NULL"),
+                sql::<Text>("coalesce(email, '')"),
+                users_table::name,
                 sql::<Bool>("FALSE"),
                 sql::<Nullable<Moment>>("NULL"),
-                users::created_at,
-                users::created_at,
+                users_table::created_at,
+                users_table::created_at,
                 sql::<BigInt>("0"),
             ),
             sql::<Nullable<Binary>>("NULL"),
@@ -159,16 +169,21 @@ macro_rules! owner_row {
 
 const OWNER_ROW: i64 = -i64::MAX;
 
-fn read<S: TaskSink>(conn: &mut Connection, owner: &UserId, listing: &Listing) -> QueryResult<Listed<S>> {
+fn read<S: TaskSink>(
+    conn: &mut Connection,
+    caller: &AuthenticatedUser,
+    listing: &Listing,
+) -> QueryResult<Listed<S>> {
+    let owner = caller.id();
     on_both!(conn, |c| {
         let query = sorted!(filtered!(owner, listing), listing).union_all(owner_row!(owner));
-        let rows = query.load_iter::<ListRow, DefaultLoadingMode>(c)?;
-        collect(owner, listing, rows)
+        let rows = Prepared(query).load_iter::<ListRow, DefaultLoadingMode>(c)?;
+        collect(caller, listing, rows)
     })
 }
 
 fn collect<S: TaskSink>(
-    owner: &UserId,
+    caller: &AuthenticatedUser,
     listing: &Listing,
     rows: impl Iterator<Item = QueryResult<ListRow>>,
 ) -> QueryResult<Listed<S>> {
@@ -178,21 +193,24 @@ fn collect<S: TaskSink>(
     let mut next = None;
     let mut vacant = true;
     let mut some_key_wrong = false;
+    let mut owner_outdated = false;
     let mut taken = 0;
     for row in rows {
         let (row, key, key_wrong) = row?;
         vacant = false;
         some_key_wrong |= key_wrong;
         if row.id == OWNER_ROW {
+            let email = Some(row.title).filter(|email| !email.is_empty());
+            owner_outdated = !users::agrees(caller, email.as_deref(), row.description.as_deref());
             continue;
         }
         if limit == Some(taken) {
             // One more than was asked for: it only shows that there is a next page.
             next = last.take();
-            break;
+            continue;
         }
         let task = Task::from(row);
-        sink.take(owner, &task);
+        sink.take(caller.id(), &task);
         last = limit.map(|_| position(listing.sort, &task, key));
         taken += 1;
     }
@@ -201,6 +219,7 @@ fn collect<S: TaskSink>(
         next,
         vacant,
         some_key_wrong,
+        owner_outdated,
     })
 }
 
