@@ -23,6 +23,7 @@ mod fuzz;
 mod http;
 mod https_issuer;
 mod idempotency;
+mod instructions;
 mod isolation;
 mod large_lists;
 mod migrations;

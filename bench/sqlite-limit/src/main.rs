@@ -38,7 +38,7 @@ const LIST: &str = "
             tasks.updated_at, tasks.version, NULL, FALSE
         FROM tasks WHERE (tasks.user_id = ?1) ORDER BY tasks.created_at DESC, tasks.id DESC)
     UNION ALL SELECT * FROM (
-        SELECT -9223372036854775807, '', NULL, FALSE, NULL, users.created_at, users.created_at, 0, NULL, FALSE
+        SELECT -9223372036854775807, coalesce(users.email, ''), users.name, FALSE, NULL, users.created_at, users.created_at, 0, NULL, FALSE
         FROM users WHERE (users.id = ?1))";
 const CREATE: &str = "
     INSERT INTO tasks (user_id, title, title_key, keyed_title, description, completed, due_date, created_at,
