@@ -50,16 +50,16 @@ impl RequestId {
 }
 
 /// One answered request.
-pub struct Access<'a> {
+pub struct Answered<'a> {
     pub method: &'a str,
-    /// The template, and not the path: `/api/tasks/{task_id}`.
+    /// The template, and not the path: `/api/tasks/{id}`.
     pub route: &'a str,
     pub status: u16,
     pub took: Duration,
     pub user: Option<&'a str>,
 }
 
-impl Access<'_> {
+impl Answered<'_> {
     /// For the log and for the metrics.
     pub fn note(&self) {
         METRICS.request(self.method, self.route, self.status, self.took);

@@ -7,10 +7,10 @@ use actix_web::web::{self, ServiceConfig};
 use actix_web::{HttpResponse, Resource, Route};
 
 use crate::api::contract::{self, NO_SUCH_ROUTE};
+use crate::api::guard::guard;
 use crate::api::problem::ApiError;
 use crate::api::rate_limit::rate_limit;
 use crate::api::{docs, health, tasks};
-use crate::auth;
 
 pub fn routes(config: &mut ServiceConfig) {
     let probe = "GET, HEAD";
@@ -33,14 +33,14 @@ pub fn routes(config: &mut ServiceConfig) {
                         .route(web::post().to(tasks::create)),
                 )
                 .service(
-                    at("/tasks/{task_id}", item)
+                    at("/tasks/{id}", item)
                         .guard(fn_guard(contract::names_nobody))
                         .route(get().to(tasks::read))
                         .route(web::put().to(tasks::update))
                         .route(web::delete().to(tasks::delete)),
                 )
                 .service(
-                    at("/tasks/{task_id}/complete", "PATCH")
+                    at("/tasks/{id}/complete", "PATCH")
                         .guard(fn_guard(contract::names_nobody))
                         .route(web::patch().to(tasks::complete)),
                 )
@@ -52,20 +52,20 @@ pub fn routes(config: &mut ServiceConfig) {
                         .route(web::post().to(tasks::create)),
                 )
                 .service(
-                    at("/{user_id}/tasks/{task_id}", item)
+                    at("/{user_id}/tasks/{id}", item)
                         .guard(fn_guard(contract::names_a_user))
                         .route(get().to(tasks::read))
                         .route(web::put().to(tasks::update))
                         .route(web::delete().to(tasks::delete)),
                 )
                 .service(
-                    at("/{user_id}/tasks/{task_id}/complete", "PATCH")
+                    at("/{user_id}/tasks/{id}/complete", "PATCH")
                         .guard(fn_guard(contract::names_a_user))
                         .route(web::patch().to(tasks::complete)),
                 )
                 .default_service(web::to(no_such_route))
                 .wrap(from_fn(rate_limit))
-                .wrap(from_fn(auth::guard)),
+                .wrap(from_fn(guard)),
         )
         .default_service(web::to(no_such_route));
 }

@@ -109,7 +109,7 @@ impl FromRequest for TaskIdInPath {
     type Future = Ready<Result<Self, ApiError>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let text = request.match_info().get("task_id").unwrap_or_default();
+        let text = request.match_info().get("id").unwrap_or_default();
         ready(Ok(Self(TaskId::parse(text))))
     }
 }

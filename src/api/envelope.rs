@@ -18,7 +18,7 @@ use futures_util::FutureExt as _;
 
 use super::problem::{ApiError, Problem};
 use crate::auth::AuthenticatedUser;
-use crate::logging::{Access, RequestId};
+use crate::logging::{Answered, RequestId};
 
 pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// How long a client should leave a busy service alone, in seconds.
@@ -47,7 +47,7 @@ pub async fn envelope(
             // Only a panic comes this way: its request is lost, and actix makes the answer from the error.
             Err(mut error) => {
                 let id = id.clone();
-                let lost = Access {
+                let lost = Answered {
                     method: method.as_str(),
                     route: NO_ROUTE,
                     status: 500,
@@ -187,7 +187,7 @@ pub fn new_request_id() -> RequestId {
 fn note(response: &ServiceResponse<impl MessageBody>, started: Instant) {
     let request = response.request();
     let user = request.extensions().get::<AuthenticatedUser>().cloned();
-    Access {
+    Answered {
         method: request.method().as_str(),
         route: request.match_pattern().as_deref().unwrap_or(NO_ROUTE),
         status: response.status().as_u16(),

@@ -1,8 +1,7 @@
-//! Who is calling: from a token to a verified user, and nothing else. Knows nothing of tasks and their
-//! database.
+//! Who is calling: from a token to a verified user, and nothing else. Knows nothing of requests, nor of
+//! tasks and their database.
 
 mod claims;
-mod guard;
 mod jwks;
 mod key_set;
 mod refusal;
@@ -11,7 +10,6 @@ mod verifier;
 
 use std::sync::Arc;
 
-pub use guard::guard;
 pub use refusal::Refusal;
 pub use token::mint;
 pub use verifier::{Verified, Verifier};

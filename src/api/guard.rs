@@ -6,7 +6,7 @@ use actix_web::http::header::AUTHORIZATION;
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage as _, web};
 
-use super::{Refusal, Verifier};
+use crate::auth::{Refusal, Verifier};
 use crate::metrics::METRICS;
 
 pub async fn guard(
