@@ -13,20 +13,28 @@ const GATHER: Duration = Duration::from_millis(5);
 /// How much may wait for a reader who has stopped reading. Then lines are lost, and not the service.
 const MOST: usize = 8 * 1024 * 1024;
 
+/// How long the end of the process waits for such a reader.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
 /// A buffer that a burst made longer than this is given back.
 const KEPT: usize = 64 * 1024;
 
 static WAITING: Mutex<Waiting> = Mutex::new(Waiting {
     lines: Vec::new(),
     lost: 0,
+    hurry: false,
+    writing: false,
 });
 static SOME: Condvar = Condvar::new();
-/// Held while lines are on their way, so that they keep their order.
-static WRITING: Mutex<Vec<u8>> = Mutex::new(Vec::new());
+static WRITTEN: Condvar = Condvar::new();
 
 struct Waiting {
     lines: Vec<u8>,
     lost: usize,
+    /// Somebody waits for them to be written.
+    hurry: bool,
+    /// Some are on their way.
+    writing: bool,
 }
 
 /// Takes whole lines.
@@ -34,15 +42,10 @@ pub struct Outlet;
 
 impl Outlet {
     pub fn open() -> io::Result<Self> {
-        thread::Builder::new().name("log".into()).spawn(|| {
-            loop {
-                let mut waiting = WAITING.lock();
-                SOME.wait_while(&mut waiting, |waiting| waiting.lines.is_empty());
-                drop(waiting);
-                thread::sleep(GATHER);
-                flush();
-            }
-        })?;
+        thread::Builder::new()
+            .name("log".into())
+            .spawn(write_for_ever)
+            .map_err(|error| io::Error::other(format!("the log's thread cannot be started: {error}")))?;
         Ok(Self)
     }
 }
@@ -69,21 +72,36 @@ impl Write for Outlet {
     }
 }
 
-/// Writes what waits, now. Where nobody takes it, there is nobody to tell.
+/// Returns when all is written, or after a second: a reader who has stopped reading must not keep the
+/// process from ending.
 pub fn flush() {
-    let mut lines = WRITING.lock();
     let mut waiting = WAITING.lock();
-    std::mem::swap(&mut *lines, &mut waiting.lines);
-    let lost = std::mem::take(&mut waiting.lost);
-    drop(waiting);
-    let mut stderr = io::stderr().lock();
-    let _ = stderr.write_all(&lines);
-    if lost > 0 {
-        let _ = writeln!(
-            stderr,
-            "{lost} lines of the log were lost here: nobody read them in time"
-        );
+    waiting.hurry = true;
+    SOME.notify_one();
+    let unwritten = |waiting: &mut Waiting| waiting.writing || !waiting.lines.is_empty();
+    WRITTEN.wait_while_for(&mut waiting, unwritten, LAST_WORDS);
+}
+
+fn write_for_ever() {
+    let mut lines = Vec::new();
+    loop {
+        let mut waiting = WAITING.lock();
+        SOME.wait_while(&mut waiting, |waiting| waiting.lines.is_empty());
+        SOME.wait_while_for(&mut waiting, |waiting| !waiting.hurry, GATHER);
+        std::mem::swap(&mut lines, &mut waiting.lines);
+        let lost = std::mem::take(&mut waiting.lost);
+        waiting.hurry = false;
+        waiting.writing = true;
+        drop(waiting);
+
+        // Where nobody takes them, there is nobody to tell.
+        let _ = io::stderr().write_all(&lines);
+        lines.clear();
+        lines.shrink_to(KEPT);
+        WAITING.lock().writing = false;
+        WRITTEN.notify_all();
+        if lost > 0 {
+            log::warn!("{lost} lines of the log were lost: nobody read them in time");
+        }
     }
-    lines.clear();
-    lines.shrink_to(KEPT);
 }

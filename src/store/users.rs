@@ -16,7 +16,9 @@ use crate::auth::AuthenticatedUser;
 use crate::domain::{Timestamp, UserId};
 
 /// Users whose rows are known to say what their tokens say, so that a call needs no statement for that.
-/// Another process may have written since; a list looks at the row, and finds that out. Bounded; whoever falls out costs one statement at the next call.
+/// Another process may have written since; a list looks at the row, and finds that out.
+///
+/// Bounded; whoever falls out costs one statement at the next call.
 pub(super) struct KnownUsers {
     seen: Cache<UserId, u64>,
     hasher: RandomState,

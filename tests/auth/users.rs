@@ -155,6 +155,19 @@ on_both_databases!(
         assert_eq!(titles, ["old's"]);
     }
 
+    fn whose_email_was_taken_over_does_not_take_it_back_with_each_list(app: AppWithDatabase) {
+        let old = app.user("old");
+        let new = now_called(&app.user("new"), json!(old.email), json!("New"));
+        old.get("/api/tasks").expect(200);
+        new.get("/api/tasks").expect(200);
+        for _ in 0..3 {
+            old.get("/api/tasks").expect(200);
+            new.get("/api/tasks").expect(200);
+            assert_eq!(column(&app, "email", &old), None);
+            assert_eq!(column(&app, "email", &new), Some(old.email.clone()));
+        }
+    }
+
     fn a_known_user_takes_an_email_over_as_well(app: AppWithDatabase) {
         let ada = app.user("ada");
         let bob = app.user("bob");

@@ -7,6 +7,7 @@ mod metrics;
 mod proxy;
 mod readiness;
 mod request_ids;
+mod unread;
 
 use std::time::Duration;
 
