@@ -28,40 +28,36 @@ pub fn routes(config: &mut ServiceConfig) {
                 // Contract A, the token's tasks. First, because each path that is tried in vain costs time.
                 .service(
                     at("/tasks", collection)
-                        .guard(fn_guard(contract::names_nobody))
+                        .guard(fn_guard(contract::tasks_is_no_user))
                         .route(get().to(tasks::list))
                         .route(web::post().to(tasks::create)),
                 )
                 .service(
                     at("/tasks/{id}", item)
-                        .guard(fn_guard(contract::names_nobody))
+                        .guard(fn_guard(contract::tasks_is_no_user))
                         .route(get().to(tasks::read))
                         .route(web::put().to(tasks::update))
                         .route(web::delete().to(tasks::delete)),
                 )
                 .service(
                     at("/tasks/{id}/complete", "PATCH")
-                        .guard(fn_guard(contract::names_nobody))
+                        .guard(fn_guard(contract::tasks_is_no_user))
                         .route(web::patch().to(tasks::complete)),
                 )
                 // Contract B, a named user's tasks.
                 .service(
                     at("/{user_id}/tasks", collection)
-                        .guard(fn_guard(contract::names_a_user))
                         .route(get().to(tasks::list))
                         .route(web::post().to(tasks::create)),
                 )
                 .service(
                     at("/{user_id}/tasks/{id}", item)
-                        .guard(fn_guard(contract::names_a_user))
                         .route(get().to(tasks::read))
                         .route(web::put().to(tasks::update))
                         .route(web::delete().to(tasks::delete)),
                 )
                 .service(
-                    at("/{user_id}/tasks/{id}/complete", "PATCH")
-                        .guard(fn_guard(contract::names_a_user))
-                        .route(web::patch().to(tasks::complete)),
+                    at("/{user_id}/tasks/{id}/complete", "PATCH").route(web::patch().to(tasks::complete)),
                 )
                 .default_service(web::to(no_such_route))
                 .wrap(from_fn(rate_limit))

@@ -41,13 +41,9 @@ impl Contract {
     }
 }
 
-/// `/api/tasks/tasks` is contract A's address of a task whose id is no number; it is contract B's only
-/// for a user of that name.
-pub fn names_a_user(context: &GuardContext<'_>) -> bool {
-    !context.head().uri.path().starts_with("/api/tasks/") || !names_nobody(context)
-}
-
-pub fn names_nobody(context: &GuardContext<'_>) -> bool {
+/// Whether contract A has what lies below `/api/tasks/tasks`: a task whose id is no number. For a user of
+/// that name it is contract B's.
+pub fn tasks_is_no_user(context: &GuardContext<'_>) -> bool {
     let rest = context.head().uri.path().strip_prefix("/api/tasks/");
     rest.and_then(|rest| rest.split('/').next()) != Some("tasks") || !caller_is_tasks(context)
 }

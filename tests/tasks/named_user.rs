@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::support::contract::encode;
 use crate::support::raw::{self, Connection};
 use crate::support::task::id;
-use crate::support::{Actor, Contract};
+use crate::support::{Actor, Contract, TestApp};
 
 /// Calls with a good body, a bad one, and none, by `user` under the name of `other`.
 fn calls_under(other: &Actor, task: i64) -> Vec<(&'static str, String, Vec<u8>)> {
@@ -99,6 +99,30 @@ on_both_databases!(
             user.put(&item, json!({ "title": "still mine" })).expect(200);
             user.delete(&item).expect(204);
         }
+    }
+
+    fn a_user_may_be_called_tasks(db: Database) {
+        let app = TestApp::start(db);
+        let tasks = app.user_with_id("tasks");
+        let other = app.user("other");
+        let task = tasks
+            .post("/api/tasks/tasks", json!({ "title": "mine" }))
+            .expect(201);
+        let task = task.json();
+        let item = format!("/api/tasks/tasks/{}", id(&task));
+        assert_eq!(tasks.get(&item).expect(200).json(), task);
+        assert_eq!(tasks.get("/api/tasks/tasks").expect(200).json(), json!([task]));
+        assert_eq!(tasks.get("/api/tasks").expect(200).json(), json!([task]));
+        assert_eq!(
+            tasks.get(&format!("/api/tasks/{}", id(&task))).expect(200).json(),
+            task
+        );
+        tasks.patch(&format!("{item}/complete")).expect(200);
+        // To everybody else the first is a task whose id is no number, and the second is another's.
+        other.get("/api/tasks/tasks").assert_problem(404);
+        other.get(&item).assert_problem(403);
+        other.delete(&item).assert_problem(403);
+        tasks.delete(&item).expect(204);
     }
 
     fn ids_are_compared_whole_and_not_by_case_or_by_form(app: TestApp) {
