@@ -36,11 +36,12 @@ fn bearer_token(request: &ServiceRequest) -> Result<&str, Refusal> {
     if headers.next().is_some() {
         return Err(Refusal::Ambiguous);
     }
+    // A token that is no ASCII is none, which its verification finds; `to_str` looks at each character.
     let (scheme, token) = std::str::from_utf8(header.as_bytes())
         .ok()
         .and_then(|text| text.split_once(' '))
         .ok_or(Refusal::NotBearer)?;
-    let token = token.trim();
+    let token = token.trim_ascii();
     if !scheme.eq_ignore_ascii_case("Bearer") || token.is_empty() {
         return Err(Refusal::NotBearer);
     }

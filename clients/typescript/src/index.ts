@@ -134,7 +134,8 @@ async function send(request: Request, { token, fetch = globalThis.fetch }: Optio
   if (response.status === 401 && again) {
     response = await fetch(signed(again, await token(first)));
   }
-  if (!response.ok) throw await TodoError.of(response);
+  // 304 is what somebody asked for who sent If-None-Match.
+  if (response.status >= 400) throw await TodoError.of(response);
   return response;
 }
 
@@ -155,7 +156,7 @@ async function data<T>(answer: Promise<{ data?: T }>): Promise<T> {
 
 function nextCursor(response: Response): string | undefined {
   const link = /<([^>]*)>;\s*rel="next"/.exec(response.headers.get("Link") ?? "")?.[1];
-  return link === undefined ? undefined : (new URL(link, response.url).searchParams.get("cursor") ?? undefined);
+  return link === undefined ? undefined : (new URL(link, "http://any").searchParams.get("cursor") ?? undefined);
 }
 
 /** Not `crypto.randomUUID`: a page that came by plain HTTP from another machine has none. */
@@ -179,5 +180,9 @@ export function cachedToken(fetchToken: () => Promise<string>): TokenSource {
 
 function endsSoon(token: string): boolean {
   const claims = (token.split(".")[1] ?? "").replaceAll("-", "+").replaceAll("_", "/");
-  return JSON.parse(atob(claims)).exp * 1000 < Date.now() + 30_000;
+  try {
+    return JSON.parse(atob(claims)).exp * 1000 < Date.now() + 30_000;
+  } catch {
+    return false; // no JWT: the service says so, and why
+  }
 }

@@ -61,15 +61,20 @@ struct Changes<'a> {
 
 impl<'a> From<&'a TaskChanges> for Changes<'a> {
     fn from(changes: &'a TaskChanges) -> Self {
-        let description = changes.description.as_change();
-        let due_date = changes.due_date.as_change();
+        let TaskChanges {
+            title,
+            description,
+            completed,
+            due_date,
+        } = changes;
+        let title_text = title.as_ref().map(|title| title.as_str());
         Self {
-            title: changes.title.as_ref().map(|title| title.as_str()),
-            title_key: changes.title.as_ref().map(|title| title.sort_key()),
-            keyed_title: changes.title.as_ref().map(|title| title.as_str()),
-            description: description.map(|text| text.map(|text| text.as_str())),
-            completed: changes.completed,
-            due_date: due_date.map(|moment| moment.map(|moment| At(*moment))),
+            title: title_text,
+            title_key: title.as_ref().map(|title| title.sort_key()),
+            keyed_title: title_text,
+            description: description.as_change().map(|text| text.map(|text| text.as_str())),
+            completed: *completed,
+            due_date: due_date.as_change().map(|due| due.map(|due| At(*due))),
         }
     }
 }
@@ -92,7 +97,7 @@ macro_rules! change {
                 let task = task.filter(tasks::version.eq(versions[0]));
                 Prepared(diesel::update(task).set(change).returning(COLUMNS)).get_results(c)
             }
-            // As many texts as clients may list versions: not to be kept.
+            // On SQLite there are as many texts as clients may list versions: not to be kept.
             Condition::VersionIn(versions) => diesel::update(task.filter(tasks::version.eq_any(versions)))
                 .set(change)
                 .returning(COLUMNS)
@@ -165,14 +170,20 @@ impl OwnedTasks {
 
 pub(in crate::store) fn insert(conn: &mut Connection, owner: &UserId, new: &NewTask) -> QueryResult<Task> {
     let now = Timestamp::now();
+    let NewTask {
+        title,
+        description,
+        completed,
+        due_date,
+    } = new;
     let row = (
         tasks::user_id.eq(owner.as_str()),
-        tasks::title.eq(new.title.as_str()),
-        tasks::title_key.eq(new.title.sort_key()),
-        tasks::keyed_title.eq(new.title.as_str()),
-        tasks::description.eq(new.description.as_ref().map(|text| text.as_str())),
-        tasks::completed.eq(new.completed),
-        tasks::due_date.eq(new.due_date.map(At)),
+        tasks::title.eq(title.as_str()),
+        tasks::title_key.eq(title.sort_key()),
+        tasks::keyed_title.eq(title.as_str()),
+        tasks::description.eq(description.as_ref().map(|text| text.as_str())),
+        tasks::completed.eq(*completed),
+        tasks::due_date.eq(due_date.map(At)),
         tasks::created_at.eq(At(now)),
         tasks::updated_at.eq(At(now)),
     );
