@@ -120,7 +120,7 @@ impl Database {
             .saturating_sub(self.last_call.load(Ordering::Relaxed));
         if self.trouble.load(Ordering::Relaxed) || since < ASK_READINESS_FOR.as_millis() as u64 {
             let ask = |conn: &mut Connection| conn.batch("SELECT 1");
-            let outcome = self.queue.run(Access::Read, ask).await;
+            let outcome = self.queue.submit(Access::Read, ask).await;
             self.trouble.store(outcome.is_err(), Ordering::Relaxed);
             return outcome;
         }
@@ -142,7 +142,7 @@ impl Database {
         work: impl FnMut(&mut Connection) -> QueryResult<T> + Send + 'static,
     ) -> Result<T, StoreError> {
         self.check_migrated()?;
-        let outcome = self.queue.run(access, work).await;
+        let outcome = self.queue.submit(access, work).await;
         match &outcome {
             Ok(_) if self.trouble.load(Ordering::Relaxed) => self.trouble.store(false, Ordering::Relaxed),
             Err(StoreError::Unavailable(_)) => self.trouble.store(true, Ordering::Relaxed),

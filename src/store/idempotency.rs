@@ -46,7 +46,7 @@ impl OwnedTasks {
         key: IdempotencyKey,
         render: Render,
     ) -> Result<Created, StoreError> {
-        self.run(Access::RepeatableWrite, move |conn, owner| {
+        self.for_owner(Access::RepeatableWrite, move |conn, owner| {
             // Of several that come at once, one inserts; the others wait for its commit, and read.
             loop {
                 match first_time(conn, owner, &new, &key, render) {

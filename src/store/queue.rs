@@ -120,7 +120,7 @@ impl Queue {
     /// Runs `work` on a database thread. Answers within the acquire timeout if no connection comes free,
     /// and within the statement timeout after that whatever the database does: behind a pooler nobody
     /// but us ends a wait.
-    pub async fn run<T: Send + 'static>(
+    pub async fn submit<T: Send + 'static>(
         &self,
         access: Access,
         mut work: impl FnMut(&mut Connection) -> QueryResult<T> + Send + 'static,
@@ -141,7 +141,7 @@ impl Queue {
                         deadline,
                         access,
                     };
-                    let mut run = || attempts.run(&ticket, &mut work);
+                    let mut run = || attempts.attempt(&ticket, &mut work);
                     let _ = reply.send(match request {
                         Some(id) => id.sync_scope(run),
                         None => run(),
@@ -165,7 +165,7 @@ impl Queue {
             Ok(outcome) => outcome,
             Err(_) if ticket.take(Ticket::ABANDONED) => {
                 METRICS.turned_away("timeout");
-                return Err(StoreError::Busy("all connections are in use"));
+                return Err(StoreError::Busy(self.bottleneck(access)));
             }
             Err(_) => timeout(self.statement_timeout, answer)
                 .await
@@ -173,6 +173,16 @@ impl Queue {
         };
         // A job that panicked dropped its end of the line.
         outcome.unwrap_or_else(|_| Err(StoreError::Internal("a database job panicked".into())))
+    }
+
+    /// For whoever reads the log at night.
+    fn bottleneck(&self, access: Access) -> &'static str {
+        let one_writer = !self.reads.same_channel(&self.writes);
+        if one_writer && access != Access::Read {
+            "SQLite's one writer is busy, or another process holds its lock"
+        } else {
+            "all connections are in use: the database is slow, or DATABASE_POOL_SIZE is small for this load"
+        }
     }
 }
 
@@ -184,7 +194,7 @@ struct Attempts<'a> {
 }
 
 impl Attempts<'_> {
-    fn run<T>(
+    fn attempt<T>(
         &self,
         ticket: &Ticket,
         work: &mut impl FnMut(&mut Connection) -> QueryResult<T>,

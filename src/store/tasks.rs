@@ -129,7 +129,7 @@ impl OwnedTasks {
     }
 
     pub async fn get(&self, id: TaskId) -> Result<Option<Task>, StoreError> {
-        self.run(Access::Read, move |conn, owner| find(conn, owner, id))
+        self.for_owner(Access::Read, move |conn, owner| find(conn, owner, id))
             .await
     }
 
@@ -144,7 +144,7 @@ impl OwnedTasks {
     /// A user seen before costs nothing: the work itself shows whether the row is still there. A task
     /// has an owner, so one that is found proves it; an answer that is vacant and an insert that
     /// misses its owner do not, and only these ask.
-    pub(super) async fn run<T: MayBeVacant + Send + 'static>(
+    pub(super) async fn for_owner<T: MayBeVacant + Send + 'static>(
         &self,
         access: Access,
         work: impl Fn(&mut Connection, &UserId) -> QueryResult<T> + Send + Sync + 'static,

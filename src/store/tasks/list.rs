@@ -47,7 +47,7 @@ impl OwnedTasks {
         let listing = Arc::new(listing);
         let read = || {
             let (listing, caller) = (Arc::clone(&listing), self.owner.clone());
-            self.run(Access::Read, move |conn, _| read(conn, &caller, &listing))
+            self.for_owner(Access::Read, move |conn, _| read(conn, &caller, &listing))
         };
         let listed = read().await?;
         if listed.owner_outdated

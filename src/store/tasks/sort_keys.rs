@@ -26,7 +26,7 @@ impl OwnedTasks {
     /// The first list that would have such tasks in the wrong places mends them, in portions: others get
     /// their turn in between, and what is done stays done, whatever the time runs out for.
     pub(super) async fn add_sort_keys(&self) -> Result<(), StoreError> {
-        while self.run(Access::RepeatableWrite, mend_portion).await?.0 {}
+        while self.for_owner(Access::RepeatableWrite, mend_portion).await?.0 {}
         Ok(())
     }
 }

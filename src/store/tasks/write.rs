@@ -112,7 +112,7 @@ macro_rules! change {
 
 impl OwnedTasks {
     pub async fn create(&self, new: NewTask) -> Result<Task, StoreError> {
-        self.run(Access::Write, move |conn, owner| insert(conn, owner, &new))
+        self.for_owner(Access::Write, move |conn, owner| insert(conn, owner, &new))
             .await
     }
 
@@ -122,7 +122,7 @@ impl OwnedTasks {
         changes: TaskChanges,
         condition: Condition,
     ) -> Result<Written<Task>, StoreError> {
-        self.run(Access::Write, move |conn, owner| {
+        self.for_owner(Access::Write, move |conn, owner| {
             if changes.is_empty() {
                 return unchanged(conn, owner, id, &condition);
             }
@@ -138,7 +138,7 @@ impl OwnedTasks {
         completed: Option<bool>,
         condition: Condition,
     ) -> Result<Written<Task>, StoreError> {
-        self.run(Access::Write, move |conn, owner| match completed {
+        self.for_owner(Access::Write, move |conn, owner| match completed {
             Some(completed) => change!(conn, owner, id, &condition, tasks::completed.eq(completed)),
             None => change!(
                 conn,
@@ -152,7 +152,7 @@ impl OwnedTasks {
     }
 
     pub async fn delete(&self, id: TaskId, condition: Condition) -> Result<Written<()>, StoreError> {
-        self.run(Access::Write, move |conn, owner| {
+        self.for_owner(Access::Write, move |conn, owner| {
             let task = owned(owner).filter(tasks::id.eq(id.0));
             let deleted = on_both!(conn, |c| match &condition {
                 Condition::None => diesel::delete(task).execute(c),
