@@ -163,8 +163,8 @@ on_both_databases!(
         old.get("/api/tasks").expect(200);
         new.get("/api/tasks").expect(200);
         for _ in 0..3 {
-            old.get("/api/tasks").expect(200);
             new.get("/api/tasks").expect(200);
+            old.get("/api/tasks").expect(200);
             assert_eq!(column(&app, "email", &old), None);
             assert_eq!(column(&app, "email", &new), Some(old.email.clone()));
         }
