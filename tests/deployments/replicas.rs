@@ -31,4 +31,17 @@ with_a_process_of_its_own!(
             assert_eq!(database.value("SELECT email FROM users").as_deref(), Some(email));
         }
     }
+
+    fn a_change_of_a_name_is_followed_where_no_email_is_known() {
+        let database = Arc::new(OwnDatabase::create(Database::Postgres));
+        let replicas = replicas(2, &database, &database.url);
+        let mut claims = replicas[0].user("ada").claims();
+        claims.as_object_mut().unwrap().remove("email");
+        for (name, replica) in [("Ada", 0), ("Ada", 1), ("Augusta", 0), ("Ada", 1)] {
+            claims["name"] = json!(name);
+            let ada = replicas[replica].user("ada").signed(&claims);
+            ada.get("/api/tasks").expect(200);
+            assert_eq!(database.value("SELECT name FROM users").as_deref(), Some(name));
+        }
+    }
 );

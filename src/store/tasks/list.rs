@@ -202,10 +202,10 @@ fn collect<S: TaskSink>(
         vacant = false;
         some_key_wrong |= key_wrong;
         if row.id == OWNER_ROW {
-            let email = Some(row.title).filter(|email| !email.is_empty());
+            let email = Some(row.title.as_str()).filter(|email| !email.is_empty());
             // None: somebody with the same address has taken it over, and is not to be robbed in turn.
-            owner_outdated =
-                email.is_some() && !users::agrees(caller, email.as_deref(), row.description.as_deref());
+            let email = email.or(caller.email());
+            owner_outdated = !users::agrees(caller, email, row.description.as_deref());
             continue;
         }
         if limit == Some(taken) {
