@@ -113,8 +113,7 @@ impl Queue {
 
     /// How many jobs wait for a connection.
     pub fn waiting(&self) -> usize {
-        let same = self.reads.same_channel(&self.writes);
-        self.reads.len() + if same { 0 } else { self.writes.len() }
+        self.reads.len() + if self.one_writer() { self.writes.len() } else { 0 }
     }
 
     /// Runs `work` on a database thread. Answers within the acquire timeout if no connection comes free,
@@ -175,10 +174,14 @@ impl Queue {
         outcome.unwrap_or_else(|_| Err(StoreError::Internal("a database job panicked".into())))
     }
 
+    /// SQLite's has a lane of its own.
+    fn one_writer(&self) -> bool {
+        !self.reads.same_channel(&self.writes)
+    }
+
     /// For whoever reads the log at night.
     fn bottleneck(&self, access: Access) -> &'static str {
-        let one_writer = !self.reads.same_channel(&self.writes);
-        if one_writer && access != Access::Read {
+        if self.one_writer() && access != Access::Read {
             "SQLite's one writer is busy, or another process holds its lock"
         } else {
             "all connections are in use: the database is slow, or DATABASE_POOL_SIZE is small for this load"

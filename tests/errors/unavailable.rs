@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::support::{Actor, CONTRACTS, Database, Response, TestApp, wait};
+use crate::support::{Actor, CONTRACTS, Database, TestApp, wait};
 
 fn short_of_patience(database: Database) -> TestApp {
     TestApp::builder(database)
@@ -24,15 +24,6 @@ fn lock(app: &TestApp) -> crate::support::database::Connection {
     connection
 }
 
-fn assert_unavailable(answer: &Response) {
-    answer.assert_problem(503);
-    let seconds = answer.header("retry-after").expect("a Retry-After");
-    assert!(
-        seconds.parse::<u32>().is_ok_and(|seconds| seconds >= 1),
-        "{answer}"
-    );
-}
-
 fn creates_again(user: &Actor) {
     let again = || {
         let answer = user.post("/api/tasks", json!({ "title": "again" }));
@@ -50,7 +41,7 @@ on_both_databases!(
         for contract in CONTRACTS {
             let started = Instant::now();
             let answer = ada.post(&contract.tasks(&ada), json!({ "title": "t" }));
-            assert_unavailable(&answer);
+            answer.assert_unavailable();
             // Two bounds of 300 ms, and room for a busy machine.
             assert!(
                 started.elapsed() < Duration::from_secs(4),
@@ -71,7 +62,8 @@ on_both_databases!(
         std::thread::scope(|scope| {
             for _ in 0..24 {
                 scope.spawn(|| {
-                    assert_unavailable(&ada.post("/api/tasks", json!({ "title": "t" })));
+                    ada.post("/api/tasks", json!({ "title": "t" }))
+                        .assert_unavailable();
                 });
             }
             for _ in 0..20 {

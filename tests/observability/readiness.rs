@@ -8,17 +8,7 @@ use serde_json::json;
 use super::proxy::Proxy;
 use crate::support::app::Builder;
 use crate::support::postgres::Cluster;
-use crate::support::{CONTRACTS, Database, OwnDatabase, Response, TestApp, wait};
-
-#[track_caller]
-fn assert_unavailable(answer: &Response) {
-    answer.assert_problem(503);
-    let seconds = answer.header("retry-after").expect("a Retry-After");
-    assert!(
-        seconds.parse::<u32>().is_ok_and(|seconds| seconds >= 1),
-        "{answer}"
-    );
-}
+use crate::support::{CONTRACTS, Database, OwnDatabase, TestApp, wait};
 
 /// A service whose way to its database is closed at first.
 fn behind(proxy: &Proxy) -> TestApp {
@@ -81,10 +71,11 @@ with_a_process_of_its_own!(
         let ada = app.user("ada");
         for _ in 0..3 {
             app.anonymous().get("/livez").expect(200);
-            assert_unavailable(&app.anonymous().get("/readyz"));
+            app.anonymous().get("/readyz").assert_unavailable();
             for contract in CONTRACTS {
-                assert_unavailable(&ada.get(&contract.tasks(&ada)));
-                assert_unavailable(&ada.post(&contract.tasks(&ada), json!({ "title": "t" })));
+                ada.get(&contract.tasks(&ada)).assert_unavailable();
+                ada.post(&contract.tasks(&ada), json!({ "title": "t" }))
+                    .assert_unavailable();
                 // What needs no database is answered.
                 app.anonymous().get(&contract.tasks(&ada)).assert_unauthorized();
             }
@@ -106,9 +97,9 @@ with_a_process_of_its_own!(
         for round in 0..2 {
             ada.has_task(&format!("{round}"));
             proxy.cut();
-            assert_unavailable(&app.anonymous().get("/readyz"));
-            assert_unavailable(&ada.get("/api/tasks"));
-            assert_unavailable(&app.anonymous().get("/readyz"));
+            app.anonymous().get("/readyz").assert_unavailable();
+            ada.get("/api/tasks").assert_unavailable();
+            app.anonymous().get("/readyz").assert_unavailable();
             app.anonymous().get("/livez").expect(200);
             proxy.mend();
             becomes_ready(&app);

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use super::watch::{SLACK, assert_unavailable, until_ready_is, while_alive};
+use super::watch::{SLACK, until_ready_is, while_alive};
 use crate::support::app::Builder;
 use crate::support::own_postgres::OwnPostgres;
 use crate::support::{CONTRACTS, OwnDatabase, TestApp};
@@ -22,7 +22,7 @@ fn impatient(database: OwnDatabase) -> TestApp {
 fn assert_refuses(app: &TestApp) {
     let ada = app.user("ada");
     while_alive(app, Duration::from_millis(100), || {
-        assert_unavailable(&app.anonymous().get("/readyz"));
+        app.anonymous().get("/readyz").assert_unavailable();
         for contract in CONTRACTS {
             for (method, path) in contract.routes(&ada, 1) {
                 if method == "HEAD" {
@@ -34,7 +34,7 @@ fn assert_refuses(app: &TestApp) {
                     "GET" | "DELETE" => ada.request(method, &path, &[], &[]),
                     _ => ada.json(method, &path, &body),
                 };
-                assert_unavailable(&answer);
+                answer.assert_unavailable();
                 assert!(started.elapsed() < Duration::from_millis(1_500) + SLACK);
             }
             app.anonymous().get(&contract.tasks(&ada)).assert_unauthorized();

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use super::watch::{SLACK, assert_calm, assert_unavailable, recovers, while_alive};
+use super::watch::{SLACK, assert_calm, recovers, while_alive};
 use crate::support::app::Builder;
 use crate::support::pgbouncer::PgBouncer;
 use crate::support::postgres::Cluster;
@@ -46,7 +46,7 @@ fn refused_in_time(ada: &Actor, task: &str, number: usize) {
         _ => ada.put(task, json!({ "description": "refused" })),
     };
     let took = started.elapsed();
-    assert_unavailable(&answer);
+    answer.assert_unavailable();
     assert!(took < ACQUIRE + STATEMENT + SLACK, "{took:?} until {answer}");
 }
 

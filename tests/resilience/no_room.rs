@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde_json::json;
 use tempfile::TempDir;
 
-use super::watch::{assert_calm, assert_unavailable, recovers};
+use super::watch::{assert_calm, recovers};
 use crate::support::app::Builder;
 use crate::support::{Actor, OwnDatabase, Response, TestApp};
 
@@ -32,7 +32,7 @@ fn fills_up_and_loses_nothing(app: &mut TestApp, make_room: impl FnOnce(&mut Tes
         match answer.status {
             201 => acknowledged.push(format!("{number}")),
             507 => drop(answer.assert_problem(507)),
-            _ => assert_unavailable(&answer),
+            _ => answer.assert_unavailable(),
         }
         refused += usize::from(answer.status != 201);
         if refused == 20 {

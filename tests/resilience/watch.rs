@@ -11,23 +11,12 @@ use crate::support::{Actor, Response, TestApp, wait};
 /// What a busy machine may add to any bound before a test calls it missed.
 pub const SLACK: Duration = Duration::from_secs(2);
 
-/// 503, as a problem, with the time after which to ask again.
-#[track_caller]
-pub fn assert_unavailable(answer: &Response) {
-    answer.assert_problem(503);
-    let seconds = answer.header("retry-after").expect("a Retry-After");
-    assert!(
-        seconds.parse::<u32>().is_ok_and(|seconds| seconds >= 1),
-        "{answer}"
-    );
-}
-
 /// Whether it is this success; if not, it has to be a proper 503.
 #[track_caller]
 pub fn is(status: u16, answer: &Response) -> bool {
     let success = answer.status == status;
     if !success {
-        assert_unavailable(answer);
+        answer.assert_unavailable();
     }
     success
 }

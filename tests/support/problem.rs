@@ -41,6 +41,14 @@ impl Response {
         );
     }
 
+    /// 503, with the time after which to ask again.
+    #[track_caller]
+    pub fn assert_unavailable(&self) {
+        self.assert_problem(503);
+        let seconds = self.header("retry-after").expect("a Retry-After");
+        assert!(seconds.parse::<u32>().is_ok_and(|seconds| seconds >= 1), "{self}");
+    }
+
     /// Bad input, with exactly these fields named, each with words of its own.
     #[track_caller]
     pub fn assert_bad_fields(&self, contract: Contract, fields: &[&str]) {

@@ -91,7 +91,8 @@ fn description() -> String {
          nothing has changed, and in `If-Match` to write only if nobody was faster (else 412).\n\
          \n\
          **Safe retries.** After a 503, a 408 or a lost connection a write may have taken place or not. \
-         `PUT`, which changes what it names and nothing else, and `DELETE` may be repeated. `PATCH …/complete` may be repeated with a \
+         `PUT`, which changes what it names and nothing else, and `DELETE` may be repeated. \
+         `PATCH …/complete` may be repeated with a \
          body that says which state to set. `POST` may be repeated with an `Idempotency-Key` (1 to \
          {max_key} printable ASCII characters, a UUID for example): the same key with the same payload is \
          answered with the first answer again, and makes no second task; with another payload it is 422. \
