@@ -33,17 +33,6 @@ pub enum Patch<T> {
     Set(T),
 }
 
-impl<T> Patch<T> {
-    /// The form that Diesel's changesets take: nothing to do, or the value that the column gets.
-    pub fn as_change(&self) -> Option<Option<&T>> {
-        match self {
-            Self::Keep => None,
-            Self::Clear => Some(None),
-            Self::Set(value) => Some(Some(value)),
-        }
-    }
-}
-
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TaskChanges {
     pub title: Option<Title>,

@@ -6,6 +6,7 @@ mod write;
 
 use std::sync::Arc;
 
+use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::result::DatabaseErrorKind;
 
@@ -48,29 +49,8 @@ pub struct OwnedTasks {
     database: Arc<Database>,
 }
 
-type Columns = (
-    tasks::id,
-    tasks::title,
-    tasks::description,
-    tasks::completed,
-    tasks::due_date,
-    tasks::created_at,
-    tasks::updated_at,
-    tasks::version,
-);
-
-const COLUMNS: Columns = (
-    tasks::id,
-    tasks::title,
-    tasks::description,
-    tasks::completed,
-    tasks::due_date,
-    tasks::created_at,
-    tasks::updated_at,
-    tasks::version,
-);
-
-#[derive(Queryable)]
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = tasks)]
 struct Row {
     id: i64,
     title: String,
@@ -80,6 +60,13 @@ struct Row {
     created_at: At,
     updated_at: At,
     version: i64,
+}
+
+type Columns = <Row as Selectable<Pg>>::SelectExpression;
+
+/// Of a `Row`, on either database.
+fn columns() -> Columns {
+    <Row as Selectable<Pg>>::construct_selection()
 }
 
 impl From<Row> for Task {
@@ -103,7 +90,7 @@ fn owned(owner: &UserId) -> diesel::dsl::Filter<tasks::table, diesel::dsl::Eq<ta
 }
 
 fn find(conn: &mut Connection, owner: &UserId, id: TaskId) -> QueryResult<Option<Task>> {
-    let task = owned(owner).filter(tasks::id.eq(id.0)).select(COLUMNS);
+    let task = owned(owner).filter(tasks::id.eq(id.0)).select(columns());
     let row: Option<Row> = on_both!(conn, |c| task.first(c)).optional()?;
     Ok(row.map(Task::from))
 }

@@ -7,7 +7,7 @@ use diesel::dsl::sql;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Binary, Bool, Nullable, Text};
 
-use super::{COLUMNS, MayBeVacant, OwnedTasks, Row, owned};
+use super::{MayBeVacant, OwnedTasks, Row, columns, owned};
 use crate::auth::AuthenticatedUser;
 use crate::domain::{Listing, Position, Sort, Task, UserId};
 use crate::store::connection::{Connection, on_both};
@@ -91,7 +91,7 @@ macro_rules! filtered {
             ),
         };
         let query = owned($owner)
-            .select((COLUMNS, key, keys_missing))
+            .select((columns(), key, keys_missing))
             .into_boxed::<Db>();
         match $listing.status.completed() {
             Some(completed) => query.filter(tasks::completed.eq(completed)),

@@ -2,8 +2,8 @@
 
 use diesel::prelude::*;
 
-use super::{COLUMNS, MayBeVacant, OwnedTasks, Row, find, owned};
-use crate::domain::{NewTask, Task, TaskChanges, TaskId, Timestamp, UserId};
+use super::{MayBeVacant, OwnedTasks, Row, columns, find, owned};
+use crate::domain::{NewTask, Patch, Task, TaskChanges, TaskId, Timestamp, UserId};
 use crate::store::connection::{Connection, on_both};
 use crate::store::error::StoreError;
 use crate::store::moment::At;
@@ -72,10 +72,19 @@ impl<'a> From<&'a TaskChanges> for Changes<'a> {
             title: title_text,
             title_key: title.as_ref().map(|title| title.sort_key()),
             keyed_title: title_text,
-            description: description.as_change().map(|text| text.map(|text| text.as_str())),
+            description: column(description).map(|text| text.map(|text| text.as_str())),
             completed: *completed,
-            due_date: due_date.as_change().map(|due| due.map(|due| At(*due))),
+            due_date: column(due_date).map(|due| due.map(|due| At(*due))),
         }
+    }
+}
+
+/// What a changeset takes for a column that may be null: nothing to do, or the value that it gets.
+fn column<T>(patch: &Patch<T>) -> Option<Option<&T>> {
+    match patch {
+        Patch::Keep => None,
+        Patch::Clear => Some(None),
+        Patch::Set(value) => Some(Some(value)),
     }
 }
 
@@ -92,15 +101,15 @@ macro_rules! change {
         );
         // All rows, though there is at most one: see `insert`.
         let mut changed: Vec<Row> = on_both!($conn, |c| match $condition {
-            Condition::None => Prepared(diesel::update(task).set(change).returning(COLUMNS)).get_results(c),
+            Condition::None => Prepared(diesel::update(task).set(change).returning(columns())).get_results(c),
             Condition::VersionIn(versions) if versions.len() == 1 => {
                 let task = task.filter(tasks::version.eq(versions[0]));
-                Prepared(diesel::update(task).set(change).returning(COLUMNS)).get_results(c)
+                Prepared(diesel::update(task).set(change).returning(columns())).get_results(c)
             }
             // On SQLite there are as many texts as clients may list versions: not to be kept.
             Condition::VersionIn(versions) => diesel::update(task.filter(tasks::version.eq_any(versions)))
                 .set(change)
-                .returning(COLUMNS)
+                .returning(columns())
                 .get_results(c),
         })?;
         match changed.pop() {
@@ -192,7 +201,7 @@ pub(in crate::store) fn insert(conn: &mut Connection, owner: &UserId, new: &NewT
     let mut rows: Vec<Row> = on_both!(conn, |c| {
         diesel::insert_into(tasks::table)
             .values(row)
-            .returning(COLUMNS)
+            .returning(columns())
             .get_results(c)
     })?;
     let row = rows.pop().ok_or(diesel::result::Error::NotFound)?;
