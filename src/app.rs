@@ -14,7 +14,7 @@ use actix_web::middleware::from_fn;
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{App, HttpResponse, HttpServer};
 
-use crate::api::envelope::{X_REQUEST_ID, catch_panic, envelope};
+use crate::api::envelope::{X_REQUEST_ID, catch_panic, envelope, unreadable};
 use crate::api::idempotency::IDEMPOTENCY_KEY;
 use crate::api::paging::CursorSeal;
 use crate::api::rate_limit::RateLimits;
@@ -68,7 +68,7 @@ pub fn start_with(
     if let Some(address) = config.metrics_addr {
         actix_web::rt::spawn(metrics_listener(address, shared)?);
     }
-    let server = server::listen(listener, app)?;
+    let server = server::listen(listener, unreadable, app)?;
     Ok(Service { address, server })
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use actix_http::{HttpService, Protocol, Request, Response};
 use actix_service::{
-    IntoServiceFactory, Service, ServiceFactory, ServiceFactoryExt as _, fn_service, map_config,
+    IntoServiceFactory, Service, ServiceFactory, ServiceFactoryExt as _, boxed, fn_service, map_config,
 };
 use actix_web::Error;
 use actix_web::body::MessageBody;
@@ -15,7 +15,7 @@ use actix_web::dev::{AppConfig, Server};
 use actix_web::rt::net::TcpStream;
 use actix_web::rt::time::sleep;
 
-use crate::wire::Wire;
+use crate::wire::{Unreadable, Wire};
 
 /// How long running requests may take after a signal to stop.
 const SHUTDOWN_SECONDS: u64 = 8;
@@ -37,7 +37,7 @@ const LINGER: Duration = Duration::from_secs(1);
 const HEADERS_WITHIN: Duration = Duration::from_secs(10);
 
 /// What `HttpServer` does, with our own connections: it takes TCP's alone.
-pub fn listen<F, A, S, B>(listener: TcpListener, app: F) -> io::Result<Server>
+pub fn listen<F, A, S, B>(listener: TcpListener, unreadable: Unreadable, app: F) -> io::Result<Server>
 where
     F: Fn() -> A + Clone + Send + 'static,
     A: IntoServiceFactory<S, Request>,
@@ -58,7 +58,7 @@ where
                 let stopping = stopping.clone();
                 async move {
                     stopping.notified().await;
-                    sleep(LAST_LOOK).await;
+                    Box::pin(sleep(LAST_LOOK)).await;
                 }
             })
             .keep_alive(KEEP_ALIVE)
@@ -68,11 +68,13 @@ where
                 extensions.insert(wire.answering());
             })
             .finish(map_config(app, |()| AppConfig::default()));
-        fn_service(|stream: TcpStream| async move {
+        let connection = fn_service(move |stream: TcpStream| async move {
             let peer = stream.peer_addr().ok();
-            Ok((Wire::new(stream), Protocol::Http1, peer))
+            Ok((Wire::new(stream, unreadable), Protocol::Http1, peer))
         })
-        .and_then(http)
+        .and_then(http);
+        // The server's task would have room for a connection's state twice; boxed, it has a pointer.
+        boxed::factory(connection)
     };
     Ok(builder
         .disable_signals()

@@ -6,8 +6,10 @@
 //! - A client that does not read what it asked for is cut off, and so is one that takes its time with a
 //!   request that is not its connection's first: the parser watches that one alone.
 
+use std::cell::Cell;
 use std::io;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
@@ -16,8 +18,7 @@ use actix_web::rt::net::TcpStream;
 use actix_web::rt::time::{Sleep, sleep};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::api::envelope::{Answering, new_request_id};
-use crate::api::problem::Problem;
+use crate::logging::RequestId;
 
 /// How long a client may take to read so much of an answer.
 const WRITE_PATIENCE: Duration = Duration::from_secs(20);
@@ -31,8 +32,52 @@ const REQUEST_PATIENCE: Duration = Duration::from_secs(11);
 /// the answer from a client that is still sending.
 const LAST_PATIENCE: Duration = Duration::from_secs(1);
 
+/// How many requests of a connection are being answered; shared by the connection and its requests.
+#[derive(Clone, Default)]
+pub struct Answering(Rc<Exchange>);
+
+#[derive(Default)]
+struct Exchange {
+    under_way: Cell<usize>,
+    last: Cell<bool>,
+}
+
+impl Answering {
+    /// Until what this returns is dropped.
+    pub fn begin(&self) -> impl Drop + use<> {
+        self.0.under_way.set(self.0.under_way.get() + 1);
+        Begun(self.clone())
+    }
+
+    /// The connection ends after the answer that is being made.
+    pub fn end_with_this(&self) {
+        self.0.last.set(true);
+    }
+
+    fn now(&self) -> bool {
+        self.0.under_way.get() > 0
+    }
+
+    fn was_last(&self) -> bool {
+        self.0.last.get() && !self.now()
+    }
+}
+
+struct Begun(Answering);
+
+impl Drop for Begun {
+    fn drop(&mut self) {
+        let under_way = &self.0.0.under_way;
+        under_way.set(under_way.get() - 1);
+    }
+}
+
+/// Makes the id and the body of an answer that the parser left bare.
+pub type Unreadable = fn(StatusCode) -> (RequestId, String);
+
 pub struct Wire {
     stream: TcpStream,
+    unreadable: Unreadable,
     /// What takes the place of a bare error as far as it is not sent yet, and how long that was.
     instead: Vec<u8>,
     replaced: usize,
@@ -47,11 +92,12 @@ pub struct Wire {
 }
 
 impl Wire {
-    pub fn new(stream: TcpStream) -> Self {
+    pub fn new(stream: TcpStream, unreadable: Unreadable) -> Self {
         // An answer goes out in one write; there is nothing to wait for.
         let _ = stream.set_nodelay(true);
         Self {
             stream,
+            unreadable,
             instead: Vec::new(),
             replaced: 0,
             unread: None,
@@ -143,7 +189,7 @@ impl AsyncWrite for Wire {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         if self.instead.is_empty() {
-            match with_problem(bytes) {
+            match with_body(bytes, self.unreadable) {
                 None => return self.write(context, bytes),
                 Some(instead) => {
                     self.instead = instead;
@@ -179,7 +225,7 @@ impl AsyncWrite for Wire {
 
 /// If what is written ends with an error that never saw our envelope (it has no request id, and no body):
 /// the same with a body. Such an error is the last thing that its connection carries.
-fn with_problem(bytes: &[u8]) -> Option<Vec<u8>> {
+fn with_body(bytes: &[u8], unreadable: Unreadable) -> Option<Vec<u8>> {
     // Nearly every answer ends with its JSON: this look at four bytes is all that it costs them.
     let before = bytes.strip_suffix(b"\r\n\r\n")?;
     const START: &[u8] = b"HTTP/1.1 ";
@@ -189,19 +235,14 @@ fn with_problem(bytes: &[u8]) -> Option<Vec<u8>> {
     if status < 400 || head.contains("x-request-id: ") {
         return None;
     }
-    let problem = Problem::of_status(StatusCode::from_u16(status).ok()?);
-    let id = new_request_id();
-    id.clone()
-        .sync_scope(|| log::info!("{status}: the request could not be read"));
-    let body = problem.body(&id.0);
+    let (RequestId(id), body) = unreadable(StatusCode::from_u16(status).ok()?);
     let kept = head
         .lines()
         .filter(|line| !line.starts_with("content-length") && !line.starts_with("transfer-encoding"))
         .collect::<Vec<_>>()
         .join("\r\n");
     let head = format!(
-        "{kept}\r\nx-request-id: {}\r\ncontent-type: application/problem+json\r\ncontent-length: {}\r\n\r\n",
-        id.0,
+        "{kept}\r\nx-request-id: {id}\r\ncontent-type: application/problem+json\r\ncontent-length: {}\r\n\r\n",
         body.len()
     );
     Some([&bytes[..start], head.as_bytes(), body.as_bytes()].concat())
@@ -211,17 +252,25 @@ fn with_problem(bytes: &[u8]) -> Option<Vec<u8>> {
 mod tests {
     use super::*;
 
+    fn unreadable(status: StatusCode) -> (RequestId, String) {
+        (
+            RequestId("7".into()),
+            format!("{{\"status\": {}}}", status.as_u16()),
+        )
+    }
+
     #[test]
     fn a_bare_error_gets_a_body_and_what_came_before_it_stays() {
         let bare = b"HTTP/1.1 200 OK\r\nx-request-id: 1\r\ncontent-length: 2\r\n\r\n{}\
                      HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
-        let whole = String::from_utf8(with_problem(bare).unwrap()).unwrap();
+        let whole = String::from_utf8(with_body(bare, unreadable).unwrap()).unwrap();
         let (first, second) = whole.split_once("{}HTTP/1.1 400 Bad Request\r\n").unwrap();
         assert!(first.ends_with("content-length: 2\r\n\r\n"));
         let (head, body) = second.split_once("\r\n\r\n").unwrap();
         assert!(head.contains("connection: close"));
         assert!(head.contains(&format!("content-length: {}", body.len())));
-        assert!(body.contains("urn:todo-backend:problem:bad-request"));
+        assert!(head.contains("x-request-id: 7"));
+        assert_eq!(body, "{\"status\": 400}");
     }
 
     #[test]
@@ -232,7 +281,7 @@ mod tests {
             "HTTP/1.1 404 Not Found\r\ncontent-length: 2\r\n\r\n{}",
             "HTTP/1.1 100 Continue\r\n\r\n",
         ] {
-            assert_eq!(with_problem(answer.as_bytes()), None, "{answer}");
+            assert_eq!(with_body(answer.as_bytes(), unreadable), None, "{answer}");
         }
     }
 }

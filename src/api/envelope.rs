@@ -1,8 +1,6 @@
 //! Around every answer: the request's id, the problem's body, and a line in the log.
 
-use std::cell::Cell;
 use std::panic::AssertUnwindSafe;
-use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -19,6 +17,7 @@ use futures_util::FutureExt as _;
 use super::problem::{ApiError, Problem};
 use crate::auth::AuthenticatedUser;
 use crate::logging::{Answered, RequestId};
+use crate::wire::Answering;
 
 pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// How long a client should leave a busy service alone, in seconds.
@@ -67,42 +66,6 @@ pub async fn envelope(
     id.clone().scope(work).await
 }
 
-/// How many requests of a connection are being answered; shared by the connection and its requests.
-#[derive(Clone, Default)]
-pub struct Answering(Rc<Exchange>);
-
-#[derive(Default)]
-struct Exchange {
-    under_way: Cell<usize>,
-    last: Cell<bool>,
-}
-
-impl Answering {
-    /// Until what this returns is dropped.
-    fn begin(&self) -> impl Drop + use<> {
-        self.0.under_way.set(self.0.under_way.get() + 1);
-        Begun(self.clone())
-    }
-
-    pub fn now(&self) -> bool {
-        self.0.under_way.get() > 0
-    }
-
-    /// After that answer the connection ends.
-    pub fn was_last(&self) -> bool {
-        self.0.last.get() && !self.now()
-    }
-}
-
-struct Begun(Answering);
-
-impl Drop for Begun {
-    fn drop(&mut self) {
-        let under_way = &self.0.0.under_way;
-        under_way.set(under_way.get() - 1);
-    }
-}
-
 fn finish<B>(response: ServiceResponse<B>, id: &RequestId) -> ServiceResponse<EitherBody<B, BoxBody>> {
     let status = response.status();
     let mut response = if status.is_client_error() || status.is_server_error() {
@@ -112,7 +75,7 @@ fn finish<B>(response: ServiceResponse<B>, id: &RequestId) -> ServiceResponse<Ei
         if request.headers().contains_key(TRANSFER_ENCODING) {
             response.head_mut().set_connection_type(ConnectionType::Close);
             if let Some(answering) = request.conn_data::<Answering>() {
-                answering.0.last.set(true);
+                answering.end_with_this();
             }
         }
         ServiceResponse::new(request, problem(response.drop_body(), id)).map_into_right_body()
@@ -180,7 +143,17 @@ fn request_id(request: &ServiceRequest) -> RequestId {
     }
 }
 
-pub fn new_request_id() -> RequestId {
+/// The id and the body of the answer to a request that the parser could not read: all that our envelope
+/// gives to others, for what never came as far as the envelope.
+pub fn unreadable(status: StatusCode) -> (RequestId, String) {
+    let id = new_request_id();
+    let body = Problem::of_status(status).body(&id.0);
+    id.clone()
+        .sync_scope(|| log::info!("{}: the request could not be read", status.as_u16()));
+    (id, body)
+}
+
+fn new_request_id() -> RequestId {
     RequestId(Arc::from(format!("{:032x}", fastrand::u128(..))))
 }
 
