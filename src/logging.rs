@@ -81,8 +81,8 @@ pub fn start(config: &Config) -> io::Result<()> {
         LogFormat::Json => write_json,
     };
     env_logger::Builder::new()
-        // What actix has to say of clients' mistakes is said by us, with the request's id.
-        .parse_filters(&format!("actix_http=off,{}", config.log_filter))
+        // What actix has to say of clients' mistakes, and of its start, is said by us.
+        .parse_filters(&format!("actix_http=off,actix_server=warn,{}", config.log_filter))
         .format(write)
         .target(Target::Pipe(Box::new(Outlet::open()?)))
         .init();

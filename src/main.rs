@@ -56,12 +56,16 @@ enum Command {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    let outcome = run(cli.command);
-    logging::flush();
-    outcome.unwrap_or_else(|error| {
-        eprintln!("todo-backend: {error}");
+    let outcome = run(cli.command).unwrap_or_else(|error| {
+        // Where there is a log by now, its reader is the one to be told.
+        match log::log_enabled!(log::Level::Error) {
+            true => log::error!("{error}"),
+            false => eprintln!("todo-backend: {error}"),
+        }
         ExitCode::FAILURE
-    })
+    });
+    logging::flush();
+    outcome
 }
 
 type Outcome<T = ()> = Result<T, Box<dyn std::error::Error>>;

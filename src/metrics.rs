@@ -59,7 +59,7 @@ impl Metrics {
             ),
             turned_away: counter(
                 "database_refused_total",
-                "Calls that got no database connection in time.",
+                "Calls that the database did not serve: no connection in time, or none that could answer.",
                 &["reason"],
             ),
             refused_tokens: counter(
@@ -83,7 +83,7 @@ impl Metrics {
         for outcome in ["success", "failure"] {
             metrics.key_set_fetches.with_label_values(&[outcome]);
         }
-        for reason in ["queue_full", "timeout"] {
+        for reason in ["queue_full", "timeout", "unavailable"] {
             metrics.turned_away.with_label_values(&[reason]);
         }
         metrics

@@ -112,8 +112,8 @@ fn problem(mut response: HttpResponse<()>, id: &RequestId) -> HttpResponse<BoxBo
         match status {
             StatusCode::INTERNAL_SERVER_ERROR => log::error!("{cause}"),
             // A client's mistake, and not ours: strangers must not fill the log with warnings.
-            StatusCode::UNAUTHORIZED => log::info!("401: {cause}"),
-            _ => log::warn!("{}: {cause}", status.as_u16()),
+            StatusCode::UNAUTHORIZED => log::info!(reason = problem.reason; "401: {cause}"),
+            _ => log::warn!(reason = problem.reason; "{}: {cause}", status.as_u16()),
         }
     }
     let headers = response.headers_mut();

@@ -69,6 +69,8 @@ pub struct Problem {
     pub errors: Vec<FieldError>,
     /// What the log reads.
     pub cause: Option<String>,
+    /// The same in a word, where the metrics have one for it.
+    pub reason: Option<&'static str>,
 }
 
 impl ApiError {
@@ -162,6 +164,7 @@ impl ApiError {
                 _ => Vec::new(),
             },
             cause: None,
+            reason: None,
         };
         match self {
             Self::Unauthenticated(_) => problem.caused_by(self),
@@ -256,12 +259,17 @@ impl Problem {
             detail: detail.into(),
             errors: Vec::new(),
             cause: None,
+            reason: None,
         }
     }
 
     fn caused_by(self, error: &ApiError) -> Self {
         Self {
             cause: Some(error.to_string()),
+            reason: match error {
+                ApiError::Unauthenticated(refusal) => Some(refusal.kind()),
+                _ => None,
+            },
             ..self
         }
     }

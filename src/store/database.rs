@@ -16,7 +16,7 @@ use super::pooler::Pooler;
 use super::queue::{Access, Queue};
 use super::users::KnownUsers;
 use crate::config::Config;
-use crate::metrics::PoolState;
+use crate::metrics::{METRICS, PoolState};
 
 /// Idle connections are closed after this long (r2d2 looks every 30 s), so that a serverless database
 /// can go to sleep.
@@ -56,14 +56,14 @@ impl Database {
             .connection_timeout(config.acquire_timeout)
             .test_on_check_out(true)
             .error_handler(Box::new(Quiet))
-            .build_unchecked(Manager {
-                url: config.database_url.clone(),
-                timeouts: Timeouts {
+            .build_unchecked(Manager::new(
+                config.database_url.clone(),
+                Timeouts {
                     connect: config.acquire_timeout,
                     statement: config.statement_timeout,
                 },
-                pooler: Arc::clone(&pooler),
-            });
+                Arc::clone(&pooler),
+            ));
         Arc::new(Self {
             queue: Queue::start(
                 &pool,
@@ -141,11 +141,15 @@ impl Database {
         access: Access,
         work: impl FnMut(&mut Connection) -> QueryResult<T> + Send + 'static,
     ) -> Result<T, StoreError> {
-        self.check_migrated()?;
+        let unavailable = || METRICS.turned_away("unavailable");
+        self.check_migrated().inspect_err(|_| unavailable())?;
         let outcome = self.queue.submit(access, work).await;
         match &outcome {
             Ok(_) if self.trouble.load(Ordering::Relaxed) => self.trouble.store(false, Ordering::Relaxed),
-            Err(StoreError::Unavailable(_)) => self.trouble.store(true, Ordering::Relaxed),
+            Err(StoreError::Unavailable(_)) => {
+                unavailable();
+                self.trouble.store(true, Ordering::Relaxed);
+            }
             _ => {}
         }
         self.last_call.store(self.elapsed_ms(), Ordering::Relaxed);

@@ -12,7 +12,10 @@ pub enum StoreError {
     #[error("the database could not answer: {0}")]
     Unavailable(String),
     /// The migrations have not been applied yet.
-    #[error("the database is not ready: its tables are not there yet")]
+    #[error(
+        "the database is not ready: since the start it could not be reached, or its tables could not be made; \
+         the log says which"
+    )]
     NotMigrated,
     /// A mistake of ours.
     #[error("{0}")]

@@ -1,6 +1,7 @@
 //! When connections are made and when they are thrown away, for r2d2 to call.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use diesel::connection::SimpleConnection;
@@ -18,22 +19,47 @@ const LOOK_AFTER: Duration = Duration::from_millis(5);
 
 #[derive(Debug)]
 pub(super) struct Manager {
-    pub url: DatabaseUrl,
-    pub timeouts: Timeouts,
-    pub pooler: Arc<Pooler>,
+    url: DatabaseUrl,
+    timeouts: Timeouts,
+    pooler: Arc<Pooler>,
+    /// The last attempt to connect failed.
+    unreachable: AtomicBool,
+}
+
+impl Manager {
+    pub fn new(url: DatabaseUrl, timeouts: Timeouts, pooler: Arc<Pooler>) -> Self {
+        Self {
+            url,
+            timeouts,
+            pooler,
+            unreachable: AtomicBool::new(false),
+        }
+    }
+
+    /// The scheme alone decides. Diesel's derived multi-connection tries each database in turn, and
+    /// makes a SQLite file out of a mistyped URL.
+    fn attempt(&self) -> Result<Connection, ConnectError> {
+        match &self.url {
+            DatabaseUrl::Postgres(url) => Connection::postgres(url, self.timeouts, &self.pooler),
+            DatabaseUrl::Sqlite(file) => Connection::sqlite(file, self.timeouts.statement),
+        }
+    }
 }
 
 impl r2d2::ManageConnection for Manager {
     type Connection = Connection;
     type Error = ConnectError;
 
-    /// The scheme alone decides. Diesel's derived multi-connection tries each database in turn, and
-    /// makes a SQLite file out of a mistyped URL.
+    /// An outage is one line at its beginning, which says why, and one at its end; attempts are many.
     fn connect(&self) -> Result<Connection, ConnectError> {
-        match &self.url {
-            DatabaseUrl::Postgres(url) => Connection::postgres(url, self.timeouts, &self.pooler),
-            DatabaseUrl::Sqlite(file) => Connection::sqlite(file, self.timeouts.statement),
+        let outcome = self.attempt();
+        let was_unreachable = self.unreachable.swap(outcome.is_err(), Ordering::Relaxed);
+        match &outcome {
+            Err(error) if !was_unreachable => log::warn!("the database cannot be reached: {error}"),
+            Ok(_) if was_unreachable => log::info!("the database can be reached again"),
+            _ => {}
         }
+        outcome
     }
 
     fn is_valid(&self, conn: &mut Connection) -> Result<(), ConnectError> {

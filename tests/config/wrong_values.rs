@@ -3,6 +3,8 @@
 use std::fs;
 use std::time::Duration;
 
+use serde_json::Value;
+
 use crate::support::app::SECRET;
 use crate::support::cli::{Outcome, run};
 use crate::support::database::DATABASE_PASSWORD;
@@ -135,6 +137,12 @@ on_both_databases!(
             "{}",
             outcome.everything()
         );
+        // And to a machine in its own language.
+        let outcome = start_with(app.database(), &[("PORT", port), ("LOG_FORMAT", "json")]);
+        let last = outcome.stderr.lines().last().unwrap();
+        let last: Value = serde_json::from_str(last).expect("JSON");
+        assert_eq!(last["level"], "ERROR", "{last}");
+        assert!(last["message"].as_str().unwrap().contains(port), "{last}");
     }
 );
 

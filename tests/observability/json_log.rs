@@ -98,6 +98,25 @@ on_both_databases!(
         }
     }
 
+    fn a_refused_token_has_its_reason_in_the_metrics_word(db: Database) {
+        let app = with_json_log(db, "info");
+        let ada = app.user("ada");
+        let mut expired = ada.claims();
+        expired["exp"] = json!(1);
+        for (user, reason) in [
+            (app.anonymous(), "missing"),
+            (ada.with_token("garbage"), "opaque"),
+            (ada.signed(&expired), "expired"),
+        ] {
+            let start = app.log().len();
+            let answer = user.get("/api/tasks").expect(401);
+            let lines = lines_until_access(&app, start, answer.request_id());
+            let said = lines.iter().find(|line| line["reason"] == reason);
+            let said = said.unwrap_or_else(|| panic!("no {reason}: {lines:?}"));
+            assert_eq!(said["request_id"], answer.request_id(), "{said}");
+        }
+    }
+
     fn every_line_on_either_stream_is_one_object_from_start_to_stop(db: Database) {
         let mut app = with_json_log(db, "debug");
         let ada = app.user("ada");

@@ -144,6 +144,17 @@ on_both_databases!(
         wait::until(Duration::from_secs(5), quiet).expect("nothing in use any more");
     }
 
+    fn a_call_that_the_database_could_not_answer_is_counted(db: Database) {
+        let measured = Measured::start(db, &[]);
+        let ada = measured.app.user("ada");
+        let unavailable = || measured.read().sum(TURNED_AWAY, &[("reason", "unavailable")]);
+        ada.get("/api/tasks").expect(200);
+        assert_eq!(unavailable(), 0.0);
+        measured.app.execute("ALTER TABLE tasks RENAME TO elsewhere");
+        ada.get("/api/tasks").assert_unavailable();
+        assert_eq!(unavailable(), 1.0);
+    }
+
     fn refused_tokens_are_counted_by_reason(db: Database) {
         let measured = Measured::start(db, &[]);
         let ada = measured.app.user("ada");

@@ -4,6 +4,7 @@ mod exposition;
 mod hostile;
 mod json_log;
 mod metrics;
+mod outage;
 mod proxy;
 mod readiness;
 mod request_ids;

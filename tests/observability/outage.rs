@@ -1,0 +1,45 @@
+//! A database that goes away and comes back: what the log says of it, and how often.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::support::app::Builder;
+use crate::support::own_postgres::OwnPostgres;
+use crate::support::wait;
+
+const LOST: &str = "the database cannot be reached: ";
+const BACK: &str = "the database can be reached again";
+
+with_a_process_of_its_own!(
+    fn an_outage_is_one_warning_with_its_cause_and_one_line_at_its_end() {
+        let mut server = OwnPostgres::start();
+        let app = Builder::on(Arc::new(server.database()))
+            .env("DATABASE_ACQUIRE_TIMEOUT_MS", "300")
+            .start();
+        let ada = app.user("ada");
+        for outage in 1..=2 {
+            ada.get("/api/tasks").expect(200);
+            server.kill();
+            for _ in 0..6 {
+                ada.get("/api/tasks").assert_unavailable();
+            }
+            server.start_again();
+            let answered = || (ada.get("/api/tasks").status == 200).then_some(());
+            wait::until(Duration::from_secs(15), answered).expect("it is served again");
+            let said = |words: &str| {
+                let log = app.log();
+                let lines = log.lines().filter(|line| line.contains(words));
+                lines.map(str::to_owned).collect::<Vec<_>>()
+            };
+            wait::until(Duration::from_secs(5), || {
+                (said(BACK).len() >= outage).then_some(())
+            })
+            .expect(BACK);
+            let (lost, back) = (said(LOST), said(BACK));
+            assert_eq!((lost.len(), back.len()), (outage, outage), "{}", app.log());
+            assert!(lost.iter().all(|line| line.contains(" WARN ")), "{lost:?}");
+            // libpq's own words.
+            assert!(lost.iter().all(|line| line.contains("refused")), "{lost:?}");
+        }
+    }
+);
