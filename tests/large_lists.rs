@@ -1,13 +1,13 @@
-//! A list of 100,000 tasks, which nobody should ask for and somebody will.
+//! Lists without end: of 100,000 tasks, which nobody should ask for and somebody will, and many that nobody reads.
 
 use std::fs;
-use std::io::{self, BufRead, BufReader, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::thread;
 use std::time::Duration;
 
-use serde_json::Value;
 use serde_json::value::RawValue;
+use serde_json::{Value, json};
 
 use crate::support::task::assert_is_task;
 use crate::support::{Actor, CONTRACTS, Contract, Database, Response, TestApp, raw, wait};
@@ -144,6 +144,79 @@ on_both_databases!(
             peak <= before + 3 * AT_ONCE as u64 * kib(one),
             "{peak} KiB, {before} KiB before"
         );
+    }
+);
+
+/// 48 MB of JSON in 8 MB of database: what JSON writes as `\\u0001` is one byte there.
+fn insert_long_ones(app: &TestApp, owner: &Actor) {
+    let owner = &owner.id;
+    app.execute(&match app.kind {
+        Database::Postgres => format!(
+            "INSERT INTO tasks (user_id, title, description, completed) \
+             SELECT '{owner}', 't', repeat(chr(1), 10000), false FROM generate_series(1, 800)"
+        ),
+        Database::Sqlite => format!(
+            "WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 800) \
+             INSERT INTO tasks (user_id, title, description, completed) \
+             SELECT '{owner}', 't', replace(hex(zeroblob(5000)), '0', char(1)), false FROM numbers"
+        ),
+    });
+}
+
+/// Asks for the whole list and reads no more than how that is answered.
+fn ask(app: &TestApp, user: &Actor) -> (TcpStream, String) {
+    let mut stream = TcpStream::connect(app.base_url().trim_start_matches("http://")).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let token = user.token.as_deref().unwrap();
+    let request = raw::request(app, "GET /api/tasks", token, &["Connection: close"], b"");
+    stream.write_all(&request).unwrap();
+    let mut line = vec![0; "HTTP/1.1 200".len()];
+    stream.read_exact(&mut line).unwrap();
+    (stream, String::from_utf8(line).unwrap())
+}
+
+on_both_databases!(
+    fn whoever_reads_none_of_many_long_lists_does_not_take_the_memory_of_all(db: Database) {
+        let app = start(db);
+        let eve = app.user("eve");
+        eve.get("/api/tasks").expect(200);
+        insert_long_ones(&app, &eve);
+        let ada = app.user("ada");
+        let task = ada.has_task("t");
+        let before = resident(&app);
+
+        let mut unread = Vec::new();
+        let mut refused = 0;
+        for _ in 0..8 {
+            let (stream, status) = ask(&app, &eve);
+            match status.as_str() {
+                "HTTP/1.1 200" => unread.push(stream),
+                "HTTP/1.1 503" => refused += 1,
+                other => panic!("{other}"),
+            }
+        }
+        // Five of 48 MB are within 256 MB, and what has been sent counts no more.
+        assert!((5..=7).contains(&unread.len()) && refused > 0, "{}", unread.len());
+        let grown = resident(&app) - before;
+        assert!(grown < 400 * 1024, "{grown} KiB");
+        // Whoever asks for less is served: others, and pages.
+        assert_eq!(ada.get("/api/tasks").expect(200).json(), json!([task]));
+        assert_eq!(
+            eve.get("/api/tasks?limit=2")
+                .expect(200)
+                .json()
+                .as_array()
+                .unwrap()
+                .len(),
+            2
+        );
+        let problem = eve.get("/api/tasks");
+        problem.assert_unavailable();
+        assert!(problem.text().contains("limit"), "{}", problem.text());
+
+        drop(unread);
+        let served = || (ask(&app, &eve).1 == "HTTP/1.1 200").then_some(());
+        wait::until(Duration::from_secs(15), served).expect("room again");
     }
 );
 

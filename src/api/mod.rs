@@ -12,6 +12,7 @@ pub mod idempotency;
 pub mod listing;
 pub mod openapi;
 pub mod paging;
+mod pieces;
 pub mod problem;
 pub mod rate_limit;
 pub mod tasks;

@@ -55,6 +55,9 @@ pub enum ApiError {
     /// 503, or 500 where it is a mistake of ours.
     #[error("{0}")]
     Store(#[from] StoreError),
+    /// 503. Only lists without a limit become so long.
+    #[error("the long lists that are on their way hold all the memory that such may have")]
+    NoRoom,
     /// 500.
     #[error("{0}")]
     Internal(String),
@@ -147,6 +150,12 @@ impl ApiError {
                 "Too many requests",
                 "Wait for the time in Retry-After before the next request.".into(),
             ),
+            Self::NoRoom => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "unavailable",
+                "Service unavailable",
+                "Too many long lists are on their way: ask for pages with limit, or try again later.".into(),
+            ),
             Self::Store(StoreError::Internal(_)) | Self::Internal(_) => {
                 return Problem::of_status(StatusCode::INTERNAL_SERVER_ERROR).caused_by(self);
             }
@@ -167,7 +176,7 @@ impl ApiError {
             reason: None,
         };
         match self {
-            Self::Unauthenticated(_) => problem.caused_by(self),
+            Self::Unauthenticated(_) | Self::NoRoom => problem.caused_by(self),
             _ => problem,
         }
     }

@@ -21,7 +21,7 @@ type Answer = Result<HttpResponse, ApiError>;
 pub async fn list(tasks: OwnedTasks, listing: ListQuery, request: HttpRequest) -> Answer {
     let listed = tasks.list::<JsonList>(listing.0.clone()).await?;
     let link = listed.next.map(|next| listing.link_to(&next, &request));
-    let list = listed.sink.finish();
+    let list = listed.sink.finish()?;
     let mut answer = if unchanged(request.headers(), &list.tag) {
         not_modified(list.tag)
     } else {

@@ -1,17 +1,12 @@
 //! How tasks are written: JSON, straight from what the database gave.
 
-use std::convert::Infallible;
-use std::pin::Pin;
-use std::task::{Context, Poll};
-
-use actix_web::body::{BodySize, MessageBody};
-use actix_web::web::Bytes;
 use aws_lc_rs::digest;
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use memmap2::MmapMut;
 use serde::Serialize;
 
+use super::pieces::{Growing, HELD, Pieces};
+use super::problem::ApiError;
 use crate::domain::{Task, Timestamp, UserId};
 use crate::store::TaskSink;
 
@@ -72,7 +67,7 @@ pub fn json_of(owner: &UserId, task: &Task) -> Vec<u8> {
 /// A list while it grows. In pieces, so that a long one is neither copied while it grows nor kept whole
 /// until the client has read its end.
 pub struct JsonList {
-    full: Vec<Bytes>,
+    full: Growing,
     last: Vec<u8>,
     /// What the list's tag is made of, as far as it was not digested yet.
     versions: Vec<u8>,
@@ -81,25 +76,13 @@ pub struct JsonList {
 
 const PIECE: usize = 256 * 1024;
 
-/// In memory of its own, which goes back to the system the moment that the piece is sent. An allocator
-/// keeps what was freed on another thread than it came from: hundreds of megabytes after some long lists.
-fn of_its_own(piece: &[u8]) -> Bytes {
-    match MmapMut::map_anon(piece.len()) {
-        Ok(mut memory) => {
-            memory.copy_from_slice(piece);
-            Bytes::from_owner(memory)
-        }
-        Err(_) => Bytes::copy_from_slice(piece),
-    }
-}
-
 impl Default for JsonList {
     fn default() -> Self {
         // Enough for a page of the common size: most lists are not copied while they grow.
         let mut first = Vec::with_capacity(8 * 1024);
         first.push(b'[');
         Self {
-            full: Vec::new(),
+            full: Growing::within(&HELD),
             last: first,
             versions: Vec::with_capacity(1024),
             digest: digest::Context::new(&digest::SHA256),
@@ -116,7 +99,7 @@ impl TaskSink for JsonList {
         self.versions.extend_from_slice(&task.id.0.to_le_bytes());
         self.versions.extend_from_slice(&task.version.to_le_bytes());
         if self.last.len() >= PIECE {
-            self.full.push(of_its_own(&self.last));
+            self.full.push(&self.last);
             self.last.clear();
             self.digest.update(&self.versions);
             self.versions.clear();
@@ -131,41 +114,13 @@ pub struct FinishedList {
 }
 
 impl JsonList {
-    pub fn finish(mut self) -> FinishedList {
+    pub fn finish(mut self) -> Result<FinishedList, ApiError> {
         self.last.push(b']');
-        self.full.push(self.last.into());
         self.digest.update(&self.versions);
         let digest = self.digest.finish();
-        FinishedList {
+        Ok(FinishedList {
             tag: format!("\"{}\"", BASE64_URL_SAFE_NO_PAD.encode(&digest.as_ref()[..16])),
-            body: Pieces::of(self.full),
-        }
-    }
-}
-
-/// A body in pieces, each of which is let go of when it has been sent.
-pub struct Pieces {
-    left: std::vec::IntoIter<Bytes>,
-    length: u64,
-}
-
-impl Pieces {
-    fn of(pieces: Vec<Bytes>) -> Self {
-        Self {
-            length: pieces.iter().map(|piece| piece.len() as u64).sum(),
-            left: pieces.into_iter(),
-        }
-    }
-}
-
-impl MessageBody for Pieces {
-    type Error = Infallible;
-
-    fn size(&self) -> BodySize {
-        BodySize::Sized(self.length)
-    }
-
-    fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Bytes, Infallible>>> {
-        Poll::Ready(self.left.next().map(Ok))
+            body: self.full.finish(self.last)?,
+        })
     }
 }
