@@ -131,7 +131,17 @@ def fastapi(database_url: str, secret: str, folder: Path) -> Program:
     return Program("FastAPI + SQLModel", command, environment, folder, "/readyz")
 
 
-PEERS = {"axum": axum, "fastapi": fastapi}
+def bare(database_url: str, secret: str, folder: Path) -> Program:
+    """The service's way to the database, and nothing else: for one task by id alone."""
+    environment = {
+        "DATABASE_URL": database_url,
+        "DATABASE_POOL_SIZE": str(CONNECTIONS),
+        "PORT": str(free_port()),
+    }
+    return Program("the bare way", [machine.build("peers/bare", "bare")], environment, folder, "/readyz")
+
+
+PEERS = {"axum": axum, "fastapi": fastapi, "bare": bare}
 
 
 class Client:
