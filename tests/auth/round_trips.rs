@@ -120,28 +120,6 @@ with_a_process_of_its_own!(
         }
     }
 
-    fn every_statement_on_tasks_names_its_user() {
-        let (app, ada) = recorded();
-        let statements = sent(&app, || {
-            let task = format!("/api/tasks/{}", id(&ada.has_task("Buy milk")));
-            for query in ["", "?sort=title&limit=1", "?sort=due_date&status=pending&limit=1"] {
-                ada.get(&format!("/api/tasks{query}")).expect(200);
-            }
-            ada.get(&task).expect(200);
-            ada.put(&task, json!({ "title": "Buy oat milk", "due_date": null }))
-                .expect(200);
-            ada.patch(&format!("{task}/complete")).expect(200);
-            ada.delete(&task).expect(204);
-        });
-        assert_eq!(statements.len(), 8, "{statements:#?}");
-        for statement in statements {
-            let Statement { text, .. } = statement;
-            let inserts = text.starts_with("INSERT INTO \"tasks\" (\"user_id\"");
-            let filters = text.contains("(\"tasks\".\"user_id\" = $");
-            assert!(inserts || filters, "{text}");
-        }
-    }
-
     fn what_needs_no_database_asks_it_nothing() {
         let (app, ada) = recorded();
         let eve = app.user("eve");

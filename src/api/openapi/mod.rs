@@ -82,7 +82,8 @@ fn description() -> String {
          people read it (Apple, banana, cherry, éclair, Zebra), `due_date` is soonest first with the tasks \
          that have none last. Ties are broken by `id`.\n\
          \n\
-         **Paging.** Without `limit` the whole list comes back. With `limit` (1 to {max_limit}) the answer \
+         **Paging.** Without `limit` the whole list comes back, or a 503 when too many that are very long are \
+         on their way already. With `limit` (1 to {max_limit}) the answer \
          has a header `Link: <…>; rel=\"next\"` as long as there is more: follow it as it is. Walking all \
          pages shows nothing twice and skips nothing that was there throughout, whatever others write \
          meanwhile. A cursor belongs to its user, `status` and `sort`; any other is bad input.\n\
@@ -95,7 +96,8 @@ fn description() -> String {
          `PATCH …/complete` may be repeated with a \
          body that says which state to set. `POST` may be repeated with an `Idempotency-Key` (1 to \
          {max_key} printable ASCII characters, a UUID for example): the same key with the same payload is \
-         answered with the first answer again, and makes no second task; with another payload it is 422. \
+         answered with the first answer again (the task as it was then, with the `ETag` that it had), and makes no \
+         second task; with another payload it is 422. \
          Keys are kept for 24 hours, per user. Of several requests with one key that come at once, one \
          makes the task and the others wait for its answer.\n\
          \n\
