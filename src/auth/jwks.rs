@@ -126,17 +126,16 @@ impl Jwks {
             // The keys at hand serve while newer ones are fetched, unless they are old or the issuer is away.
             Found::Keys { .. } if state.problem.is_some() || state.is_usable(self.timing) => {
                 if self.fetching.try_lock().is_ok() {
-                    RequestId::spawn(Arc::clone(self).refresh(state.attempted));
+                    RequestId::spawn(Arc::clone(self).refresh(state.attempted, false));
                 }
                 return found;
             }
             Found::Unknown if within(state.missed, self.timing.cooldown) => return found,
-            // Noted before the fetch: who hangs up meanwhile does not get another one for that.
-            Found::Unknown => self.write().missed = Some(Instant::now()),
             _ => {}
         }
         // In a task of its own, because a fetch that began has to be kept whoever asked for it.
-        let _ = RequestId::spawn(Arc::clone(self).refresh(state.attempted)).await;
+        let missed = matches!(found, Found::Unknown);
+        let _ = RequestId::spawn(Arc::clone(self).refresh(state.attempted, missed)).await;
         let found = self.read().keys_for(id, algorithm);
         if matches!(found, Found::Unknown) {
             self.write().missed = Some(Instant::now());
@@ -144,15 +143,17 @@ impl Jwks {
         found
     }
 
-    /// One fetch at a time: whoever waited for it finds that there was one since `known`.
-    async fn refresh(self: Arc<Self>, known: Option<Instant>) {
+    /// One fetch at a time: whoever waited for it finds that there was one since `known`. A key that was
+    /// missed is noted with the outcome. Any sooner, calls with a new key would be refused while it is
+    /// fetched; any later, who hangs up meanwhile would get another fetch for it.
+    async fn refresh(self: Arc<Self>, known: Option<Instant>, missed: bool) {
         let _turn = self.fetching.lock().await;
         if self.read().attempted != known {
             return;
         }
         let jwks = Arc::clone(&self);
         let outcome = tokio::task::spawn_blocking(move || jwks.fetch()).await;
-        self.keep(outcome.unwrap_or_else(|error| Err(error.to_string())));
+        self.keep(outcome.unwrap_or_else(|error| Err(error.to_string())), missed);
     }
 
     fn fetch(&self) -> Result<(Vec<u8>, KeySet), String> {
@@ -175,11 +176,14 @@ impl Jwks {
         Ok((text, keys))
     }
 
-    fn keep(&self, outcome: Result<(Vec<u8>, KeySet), String>) {
+    fn keep(&self, outcome: Result<(Vec<u8>, KeySet), String>, missed: bool) {
         METRICS.key_set_fetched(outcome.is_ok());
         let now = Instant::now();
         let mut state = self.write();
         state.attempted = Some(now);
+        if missed {
+            state.missed = Some(now);
+        }
         match outcome {
             Ok((text, keys)) => {
                 if *state.text != *text {

@@ -119,6 +119,18 @@ async fn a_new_key_is_found_at_once_and_ends_what_was_verified_with_the_old_set(
 }
 
 #[actix_web::test]
+async fn calls_with_a_new_key_wait_for_the_fetch_that_one_of_them_began() {
+    let issuer = Issuer::start(keys(&["a"]));
+    let jwks = issuer.jwks(LASTING);
+    assert!(finds(&jwks, "a").await);
+    issuer.answers(keys(&["a", "b"]));
+    let calls = (0..50).map(|_| finds(&jwks, "b"));
+    let found = futures_util::future::join_all(calls).await;
+    assert!(found.iter().all(|found| *found), "{found:?}");
+    assert_eq!(issuer.asked(), 2);
+}
+
+#[actix_web::test]
 async fn a_removed_key_dies_with_the_soft_lifetime() {
     let issuer = Issuer::start(keys(&["a", "b"]));
     let jwks = issuer.jwks(Timing {
