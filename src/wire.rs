@@ -228,8 +228,10 @@ impl AsyncWrite for Wire {
 fn with_body(bytes: &[u8], unreadable: Unreadable) -> Option<Vec<u8>> {
     // Nearly every answer ends with its JSON: this look at four bytes is all that it costs them.
     let before = bytes.strip_suffix(b"\r\n\r\n")?;
+    // In the version of the connection's last request.
     const START: &[u8] = b"HTTP/1.1 ";
-    let start = before.windows(START.len()).rposition(|window| window == START)?;
+    let is_start = |window: &[u8]| window == START || window == b"HTTP/1.0 ";
+    let start = before.windows(START.len()).rposition(is_start)?;
     let head = std::str::from_utf8(&before[start..]).ok()?;
     let status: u16 = head.get(START.len()..START.len() + 3)?.parse().ok()?;
     if status < 400 || head.contains("x-request-id: ") {
@@ -271,6 +273,16 @@ mod tests {
         assert!(head.contains(&format!("content-length: {}", body.len())));
         assert!(head.contains("x-request-id: 7"));
         assert_eq!(body, "{\"status\": 400}");
+    }
+
+    #[test]
+    fn a_bare_error_in_the_older_version_gets_a_body_too() {
+        let bare = b"HTTP/1.0 400 Bad Request\r\ncontent-length: 0\r\n\r\n";
+        let whole = String::from_utf8(with_body(bare, unreadable).unwrap()).unwrap();
+        assert!(
+            whole.starts_with("HTTP/1.0 400 Bad Request\r\n") && whole.ends_with('}'),
+            "{whole}"
+        );
     }
 
     #[test]
