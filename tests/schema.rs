@@ -141,6 +141,20 @@ on_both_databases!(
         assert_eq!(titles(&app, &ada), [expected, expected]);
     }
 
+    fn a_title_that_is_no_text_does_not_keep_a_list_from_ending(db: Database) {
+        // Only SQLite takes one.
+        if db == Database::Sqlite {
+            let app = TestApp::builder(db).start();
+            let ada = app.user("ada");
+            ada.has_task("t");
+            app.execute(&format!(
+                "INSERT INTO tasks (user_id, title) VALUES ('{}', CAST('bytes' AS BLOB))",
+                ada.id
+            ));
+            assert_eq!(ada.titles("/api/tasks?sort=title").len(), 2);
+        }
+    }
+
     fn tasks_go_with_their_user(app: AppWithDatabase) {
         let ada = app.user("ada");
         let eve = app.user("eve");

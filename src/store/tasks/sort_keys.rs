@@ -13,7 +13,8 @@ use crate::store::schema::tasks;
 
 const PORTION: i64 = 2_000;
 
-/// Whether there were any, and so may be more.
+/// Whether some were, and so there may be more. What another program wrote may never match itself (a title
+/// of another type, in SQLite): where nothing changes, nothing will.
 struct Mended(bool);
 
 impl MayBeVacant for Mended {
@@ -41,28 +42,33 @@ fn mend_portion(conn: &mut Connection, owner: &UserId) -> QueryResult<Mended> {
     if found.is_empty() {
         return Ok(Mended(false));
     }
-    match &mut conn.inner {
+    let changed = match &mut conn.inner {
         Inner::Postgres(conn) => in_one_statement(conn, owner, found)?,
         Inner::Sqlite(conn) => conn.immediate_transaction(|conn| one_by_one(conn, owner, found))?,
-    }
-    Ok(Mended(true))
+    };
+    Ok(Mended(changed > 0))
 }
 
-fn one_by_one(conn: &mut SqliteConnection, owner: &UserId, found: Vec<(i64, String)>) -> QueryResult<()> {
+fn one_by_one(conn: &mut SqliteConnection, owner: &UserId, found: Vec<(i64, String)>) -> QueryResult<usize> {
+    let mut changed = 0;
     for (id, title) in found {
         let task = owned(owner)
             .filter(tasks::id.eq(id))
             .filter(tasks::title.eq(&title));
         let key = tasks::title_key.eq(Title::sort_key_of(&title));
-        diesel::update(task)
+        changed += diesel::update(task)
             .set((key, tasks::keyed_title.eq(&title)))
             .execute(conn)?;
     }
-    Ok(())
+    Ok(changed)
 }
 
 /// Diesel has no words for this, and a round trip for each of a hundred thousand would take too long.
-fn in_one_statement(conn: &mut PgConnection, owner: &UserId, found: Vec<(i64, String)>) -> QueryResult<()> {
+fn in_one_statement(
+    conn: &mut PgConnection,
+    owner: &UserId,
+    found: Vec<(i64, String)>,
+) -> QueryResult<usize> {
     let (ids, titles): (Vec<i64>, Vec<String>) = found.into_iter().unzip();
     let keys: Vec<Vec<u8>> = titles.iter().map(|title| Title::sort_key_of(title)).collect();
     diesel::sql_query(
@@ -74,6 +80,5 @@ fn in_one_statement(conn: &mut PgConnection, owner: &UserId, found: Vec<(i64, St
     .bind::<Array<BigInt>, _>(ids)
     .bind::<Array<Text>, _>(titles)
     .bind::<Array<Binary>, _>(keys)
-    .execute(conn)?;
-    Ok(())
+    .execute(conn)
 }
