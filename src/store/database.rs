@@ -22,9 +22,12 @@ use crate::metrics::{METRICS, PoolState};
 /// can go to sleep.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(45);
 
-/// How long after the last call readiness is still asked of the database. Later it comes from memory:
-/// a probe must not keep an idle serverless database awake.
-const ASK_READINESS_FOR: Duration = Duration::from_secs(30);
+/// How many milliseconds after the last call readiness is still asked of the database. Later it comes from
+/// memory: a probe must not keep an idle serverless database awake.
+const ASK_READINESS_FOR: u64 = 30_000;
+
+/// How many milliseconds after its last answer a database that has no time for the probe counts as ready.
+const BUSY_AND_WELL_FOR: u64 = 3_000;
 
 pub struct Database {
     queue: Queue,
@@ -36,6 +39,7 @@ pub struct Database {
     started: Instant,
     /// Milliseconds after `started`.
     last_call: AtomicU64,
+    last_answer: AtomicU64,
 }
 
 impl Database {
@@ -78,6 +82,7 @@ impl Database {
             trouble: AtomicBool::new(false),
             started: Instant::now(),
             last_call: AtomicU64::new(0),
+            last_answer: AtomicU64::new(0),
         })
     }
 
@@ -115,12 +120,13 @@ impl Database {
     /// The database answers and its tables are there.
     pub async fn ready(&self) -> Result<(), StoreError> {
         self.check_migrated()?;
-        let since = self
-            .elapsed_ms()
-            .saturating_sub(self.last_call.load(Ordering::Relaxed));
-        if self.trouble.load(Ordering::Relaxed) || since < ASK_READINESS_FOR.as_millis() as u64 {
+        if self.trouble.load(Ordering::Relaxed) || self.ms_since(&self.last_call) < ASK_READINESS_FOR {
             let ask = |conn: &mut Connection| conn.batch("SELECT 1");
-            let outcome = self.queue.submit(Access::Read, ask).await;
+            let outcome = match self.queue.submit(Access::Read, ask).await {
+                // More calls than it can serve, and it serves them: taken out, it would leave them to others.
+                Err(StoreError::Busy(_)) if self.ms_since(&self.last_answer) < BUSY_AND_WELL_FOR => Ok(()),
+                outcome => outcome,
+            };
             self.trouble.store(outcome.is_err(), Ordering::Relaxed);
             return outcome;
         }
@@ -152,7 +158,11 @@ impl Database {
             }
             _ => {}
         }
-        self.last_call.store(self.elapsed_ms(), Ordering::Relaxed);
+        let now = self.elapsed_ms();
+        self.last_call.store(now, Ordering::Relaxed);
+        if outcome.is_ok() {
+            self.last_answer.store(now, Ordering::Relaxed);
+        }
         outcome
     }
 
@@ -165,5 +175,9 @@ impl Database {
 
     fn elapsed_ms(&self) -> u64 {
         self.started.elapsed().as_millis() as u64
+    }
+
+    fn ms_since(&self, moment: &AtomicU64) -> u64 {
+        self.elapsed_ms().saturating_sub(moment.load(Ordering::Relaxed))
     }
 }

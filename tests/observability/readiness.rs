@@ -1,12 +1,14 @@
 //! `/livez` and `/readyz`: whether to restart the process, and whether to send it calls.
 
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 use serde_json::json;
 
 use super::proxy::Proxy;
 use crate::support::app::Builder;
+use crate::support::over::Over;
 use crate::support::postgres::Cluster;
 use crate::support::{CONTRACTS, Database, OwnDatabase, TestApp, wait};
 
@@ -86,6 +88,46 @@ with_a_process_of_its_own!(
         becomes_ready(&app);
         ada.has_task("t");
         assert_eq!(ada.titles("/api/tasks"), ["t"]);
+    }
+
+    fn a_service_with_more_calls_than_it_can_serve_stays_ready() {
+        let app = TestApp::builder(Database::Postgres)
+            .env("DATABASE_POOL_SIZE", "1")
+            .env("DATABASE_ACQUIRE_TIMEOUT_MS", "200")
+            .start();
+        let ada = app.user("ada");
+        ada.has_task("t");
+        app.execute(
+            "CREATE FUNCTION slowly() RETURNS trigger LANGUAGE plpgsql AS \
+             $$ BEGIN PERFORM pg_sleep(0.1); RETURN NEW; END $$; \
+             CREATE TRIGGER slowly BEFORE INSERT ON tasks FOR EACH ROW EXECUTE FUNCTION slowly()",
+        );
+        let over = Over::default();
+        let statuses: Vec<u16> = thread::scope(|scope| {
+            let callers: Vec<_> = (0..8)
+                .map(|_| {
+                    scope.spawn(|| {
+                        let mut statuses = Vec::new();
+                        while !over.yet() {
+                            statuses.push(ada.post("/api/tasks", json!({ "title": "t" })).status);
+                        }
+                        statuses
+                    })
+                })
+                .collect();
+            let guard = over.guard();
+            thread::sleep(Duration::from_millis(300));
+            for _ in 0..10 {
+                app.anonymous().get("/readyz").expect(200);
+            }
+            drop(guard);
+            callers
+                .into_iter()
+                .flat_map(|caller| caller.join().unwrap())
+                .collect()
+        });
+        let times = |status| statuses.iter().filter(|found| **found == status).count();
+        assert!(times(201) > 5 && times(503) > 5, "{statuses:?}");
     }
 
     fn a_database_that_goes_away_shows_in_readyz_and_one_that_comes_back_too() {
