@@ -10,7 +10,7 @@ use std::time::Duration;
 
 pub use database_url::DatabaseUrl;
 pub use read::without_password;
-use read::{Environment, origin_of};
+use read::{Environment, MissingSecret, origin_of};
 
 /// One line that names the variable and says what to write there.
 #[derive(Debug, thiserror::Error)]
@@ -94,26 +94,35 @@ pub struct Config {
 impl Config {
     /// Reads `.env` and the environment, which wins. Makes the embedded database's secret if need be.
     pub fn load() -> Result<Self, ConfigError> {
+        Self::load_with(MissingSecret::IsMade)
+    }
+
+    /// The same for whoever wants to know what a service goes by: a secret that was just made says nothing.
+    pub fn load_as_it_is() -> Result<Self, ConfigError> {
+        Self::load_with(MissingSecret::IsAnError)
+    }
+
+    fn load_with(missing: MissingSecret) -> Result<Self, ConfigError> {
         match dotenvy::from_path(".env") {
             Err(error) if !error.not_found() => Err(ConfigError {
                 variable: ".env",
                 problem: format!("cannot be read: {}", read::dotenv_problem(&error)),
             }),
-            _ => Self::from_variables(&|variable| std::env::var_os(variable)),
+            _ => Self::read(&Environment(&|variable| std::env::var_os(variable)), missing),
         }
     }
 
     /// From variables that are looked up elsewhere than in the environment.
     pub fn from_variables(lookup: &dyn Fn(&str) -> Option<OsString>) -> Result<Self, ConfigError> {
-        Self::read(&Environment(lookup))
+        Self::read(&Environment(lookup), MissingSecret::IsMade)
     }
 
-    fn read(env: &Environment<'_>) -> Result<Self, ConfigError> {
+    fn read(env: &Environment<'_>, missing: MissingSecret) -> Result<Self, ConfigError> {
         let frontend = env.url("BETTER_AUTH_URL", "http://localhost:3000")?;
         let origin = origin_of(&frontend);
         let jwks_default = format!("{origin}/api/auth/jwks");
         let database_url = env.database_url("DATABASE_URL", "sqlite://data/todo.db")?;
-        let (secret, secret_file) = env.secret("BETTER_AUTH_SECRET", &database_url)?;
+        let (secret, secret_file) = env.secret("BETTER_AUTH_SECRET", &database_url, missing)?;
         Ok(Self {
             pool_size: env.number("DATABASE_POOL_SIZE", 8, 1..=1_000)?,
             acquire_timeout: env.millis("DATABASE_ACQUIRE_TIMEOUT_MS", 2_000)?,

@@ -76,7 +76,10 @@ fn run(command: Option<Command>) -> Outcome<ExitCode> {
         std::io::stdout().write_all(openapi::text().as_bytes())?;
         return Ok(ExitCode::SUCCESS);
     }
-    let config = Config::load()?;
+    let config = match command {
+        Some(Command::InspectToken) => Config::load_as_it_is()?,
+        _ => Config::load()?,
+    };
     match command {
         None => serve(&config)?,
         Some(Command::Openapi) => {}

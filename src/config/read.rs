@@ -168,6 +168,7 @@ impl Environment<'_> {
         &self,
         variable: &'static str,
         database: &DatabaseUrl,
+        missing: MissingSecret,
     ) -> Result<(Secret, Option<PathBuf>)> {
         let hint = "write the frontend's BETTER_AUTH_SECRET here (a new one: openssl rand -base64 32)";
         match (self.get_or_empty(variable)?, database.sqlite_file()) {
@@ -185,6 +186,13 @@ impl Environment<'_> {
                 let mut path = file.as_os_str().to_owned();
                 path.push(".secret");
                 let path = PathBuf::from(path);
+                if missing == MissingSecret::IsAnError && !path.exists() {
+                    let problem = format!(
+                        "is not set, and there is no {}: run this where the service runs",
+                        path.display()
+                    );
+                    return Err(wrong(variable, problem));
+                }
                 let secret = kept_secret(&path).map_err(|error| {
                     wrong(
                         variable,
@@ -195,6 +203,13 @@ impl Environment<'_> {
             }
         }
     }
+}
+
+/// What becomes of an embedded database's secret that is not there.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum MissingSecret {
+    IsMade,
+    IsAnError,
 }
 
 /// The secret beside the embedded database, made when it is missing. Written in full under another name

@@ -95,3 +95,16 @@ fn each_common_mistake_is_told_with_what_to_do() {
         );
     }
 }
+
+#[test]
+fn where_there_is_no_secret_none_is_made_to_compare_with() {
+    let folder = tempdir().unwrap();
+    let outcome = cli::run(folder.path(), &[], &["inspect-token"]);
+    assert!(!outcome.success);
+    assert!(
+        outcome.stderr.contains("data/todo.db.secret") && outcome.stderr.contains("where the service runs"),
+        "{}",
+        outcome.stderr
+    );
+    assert!(!folder.path().join("data").exists());
+}
