@@ -295,8 +295,30 @@ fn the_schemas_draw_the_line_where_the_service_does() {
     }
     for body in bodies {
         let answer = ada.post("/api/tasks", body.clone());
-        if new_task.is_valid(&body) != (answer.status == 201) {
-            eprintln!("DIFF {body} {}", answer.status)
-        }
+        assert_eq!(new_task.is_valid(&body), answer.status == 201, "{body}: {answer}");
+    }
+}
+
+/// A field that a task has is in each of its schemas, and so in their examples.
+#[test]
+fn the_schemas_have_the_fields_of_a_task() {
+    let fields = |value: &Value| -> BTreeSet<String> { value.as_object().unwrap().keys().cloned().collect() };
+    let schema = |name: &str| &DOCUMENT["components"]["schemas"][name];
+    let properties = |name: &str| fields(&schema(name)["properties"]);
+
+    let app = TestApp::start(Database::Sqlite);
+    let mut task = fields(&app.user("ada").has_task("t"));
+    assert_eq!(properties("Task"), task);
+    let required = schema("Task")["required"].as_array().unwrap();
+    let required: BTreeSet<_> = required
+        .iter()
+        .map(|field| field.as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(required, task, "so that an example without one is none");
+    for made_by_the_service in ["id", "user_id", "created_at", "updated_at"] {
+        task.remove(made_by_the_service);
+    }
+    for input in ["NewTask", "TaskChanges"] {
+        assert_eq!(properties(input), task, "{input}");
     }
 }
