@@ -1,4 +1,4 @@
-//! The service as a whole: its state, the order of its middleware, its start and its stop.
+//! The service as a whole: its state, the order of its middleware, and its start.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};

@@ -55,7 +55,7 @@ pub enum ApiError {
     /// 503, or 500 where it is a mistake of ours.
     #[error("{0}")]
     Store(#[from] StoreError),
-    /// 503. Only lists without a limit become so long.
+    /// 503. For lists of more than some hundred kilobytes.
     #[error("the long lists that are on their way hold all the memory that such may have")]
     NoRoom,
     /// 500.
@@ -154,7 +154,7 @@ impl ApiError {
                 StatusCode::SERVICE_UNAVAILABLE,
                 "unavailable",
                 "Service unavailable",
-                "Too many long lists are on their way: ask for pages with limit, or try again later.".into(),
+                "Too many long lists are on their way: ask for less with limit, or try again later.".into(),
             ),
             Self::Store(StoreError::Internal(_)) | Self::Internal(_) => {
                 return Problem::of_status(StatusCode::INTERNAL_SERVER_ERROR).caused_by(self);

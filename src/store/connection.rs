@@ -78,7 +78,7 @@ impl Connection {
              PRAGMA synchronous = FULL;
              PRAGMA foreign_keys = ON;
              PRAGMA journal_size_limit = 67108864;",
-            // So much less than what a client waits, that what it was told did not happen does not happen.
+            // So much less than what a client waits, that it hears of it.
             (busy_timeout * 4 / 5).as_millis()
         ))?;
         Ok(Self::new(Inner::Sqlite(conn)))

@@ -91,7 +91,7 @@ impl r2d2::ManageConnection for Manager {
     }
 }
 
-/// A failed attempt is told to whoever waits for the connection, and logged there, once.
+/// A failed attempt is told to whoever waits for the connection; of an outage, `connect` speaks.
 #[derive(Debug)]
 pub(super) struct Quiet;
 
