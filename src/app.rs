@@ -1,7 +1,7 @@
 //! The service as a whole: its state, the order of its middleware, and its start.
 
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use actix_cors::Cors;
@@ -40,7 +40,7 @@ pub fn start_with(
     config: &Config,
     extra: impl Fn(&mut ServiceConfig) + Clone + Send + 'static,
 ) -> io::Result<Service> {
-    let listener = TcpListener::bind(config.listen).map_err(|error| {
+    let listener = server::bind(config.listen).map_err(|error| {
         io::Error::other(format!("HOST, PORT: cannot listen on {}: {error}", config.listen))
     })?;
     let address = listener.local_addr()?;

@@ -2,7 +2,7 @@
 
 use std::fmt::Debug;
 use std::io;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
 use actix_http::{HttpService, Protocol, Request, Response};
@@ -12,10 +12,14 @@ use actix_service::{
 use actix_web::Error;
 use actix_web::body::MessageBody;
 use actix_web::dev::{AppConfig, Server};
-use actix_web::rt::net::TcpStream;
+use actix_web::rt::net::{TcpSocket, TcpStream};
 use actix_web::rt::time::sleep;
 
 use crate::wire::{Unreadable, Wire};
+
+/// How many connections may wait to be taken: the standard library's 128 are too few for clients who all come
+/// back at once, and those who find no room wait for seconds.
+const BACKLOG: u32 = 2_048;
 
 /// How long running requests may take after a signal to stop.
 const SHUTDOWN_SECONDS: u64 = 8;
@@ -35,6 +39,18 @@ const LINGER: Duration = Duration::from_secs(1);
 
 /// How long a client may take to send a request's headers.
 const HEADERS_WITHIN: Duration = Duration::from_secs(10);
+
+/// Ready to listen, from inside the runtime.
+pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4()?,
+        SocketAddr::V6(_) => TcpSocket::new_v6()?,
+    };
+    // What an earlier process left behind of its connections is in nobody's way.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)?.into_std()
+}
 
 /// What `HttpServer` does, with our own connections: it takes TCP's alone.
 pub fn listen<F, A, S, B>(listener: TcpListener, unreadable: Unreadable, app: F) -> io::Result<Server>

@@ -1,6 +1,7 @@
 //! Many more clients than can be served: those who are served are served in time, and as many as ever.
 
 use std::fs;
+use std::net::TcpStream;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -102,5 +103,20 @@ with_a_process_of_its_own!(
         let after = overloaded.megabytes.iter().max().unwrap();
         assert!(*after <= before + 16, "{before} MB have become {after} MB");
         assert_calm(&app);
+    }
+
+    fn clients_who_all_come_back_at_once_find_room() {
+        let app = TestApp::start(Database::Sqlite);
+        let address = app.base_url().trim_start_matches("http://").parse().unwrap();
+        // It takes none of them for now; where there is no room, a client tries again after a second.
+        app.signal("-STOP");
+        let connect = |_| TcpStream::connect_timeout(&address, Duration::from_millis(500));
+        let connected: Vec<_> = (0..500)
+            .map(connect)
+            .take_while(|outcome| outcome.is_ok())
+            .collect();
+        app.signal("-CONT");
+        assert_eq!(connected.len(), 500);
+        app.anonymous().get("/livez").expect(200);
     }
 );
