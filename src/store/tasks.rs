@@ -1,6 +1,7 @@
 //! The tasks table, through its owner.
 
 mod list;
+mod owner;
 mod sort_keys;
 mod write;
 
@@ -8,18 +9,17 @@ use std::sync::Arc;
 
 use diesel::pg::Pg;
 use diesel::prelude::*;
-use diesel::result::DatabaseErrorKind;
 
 pub use self::list::{Listed, TaskSink};
+pub(super) use self::owner::MayBeVacant;
 pub(super) use self::write::insert;
 pub use self::write::{Condition, Written};
 use super::connection::{Connection, on_both};
 use super::database::Database;
-use super::error::{StoreError, is_kind};
+use super::error::StoreError;
 use super::moment::At;
 use super::queue::Access;
 use super::schema::tasks;
-use super::users;
 use crate::auth::AuthenticatedUser;
 use crate::domain::{Task, TaskId, UserId};
 
@@ -95,17 +95,6 @@ fn find(conn: &mut Connection, owner: &UserId, id: TaskId) -> QueryResult<Option
     Ok(row.map(Task::from))
 }
 
-/// An answer that a user without a row would get as well.
-pub(super) trait MayBeVacant {
-    fn is_vacant(&self) -> bool;
-}
-
-impl<T> MayBeVacant for Option<T> {
-    fn is_vacant(&self) -> bool {
-        self.is_none()
-    }
-}
-
 impl OwnedTasks {
     pub fn of(owner: AuthenticatedUser, database: Arc<Database>) -> Self {
         Self { owner, database }
@@ -118,59 +107,5 @@ impl OwnedTasks {
     pub async fn get(&self, id: TaskId) -> Result<Option<Task>, StoreError> {
         self.for_owner(Access::Read, move |conn, owner| find(conn, owner, id))
             .await
-    }
-
-    async fn update_owner(&self) -> Result<(), StoreError> {
-        let user = self.owner.clone();
-        let ensure = move |conn: &mut Connection| users::ensure(conn, &user);
-        self.database.run(Access::RepeatableWrite, ensure).await
-    }
-
-    /// Does the work for a user who has a row, and makes that row first where it is missing.
-    ///
-    /// A user seen before costs nothing: the work itself shows whether the row is still there. A task
-    /// has an owner, so one that is found proves it; an answer that is vacant and an insert that
-    /// misses its owner do not, and only these ask.
-    pub(super) async fn for_owner<T: MayBeVacant + Send + 'static>(
-        &self,
-        access: Access,
-        work: impl Fn(&mut Connection, &UserId) -> QueryResult<T> + Send + Sync + 'static,
-    ) -> Result<T, StoreError> {
-        let work = Arc::new(work);
-        if self.database.known_users.knows(&self.owner) {
-            let (owner, work) = (self.owner.id().clone(), Arc::clone(&work));
-            let present = move |conn: &mut Connection| {
-                // In-process, asking first costs next to nothing, and other programs delete users from
-                // SQLite without their tasks: foreign keys are off by default there.
-                if conn.is_sqlite() && !users::exists(conn, &owner)? {
-                    return Ok(None);
-                }
-                match work(conn, &owner) {
-                    Ok(found) if found.is_vacant() && !users::exists(conn, &owner)? => Ok(None),
-                    Err(error) if is_kind(&error, DatabaseErrorKind::ForeignKeyViolation) => Ok(None),
-                    outcome => outcome.map(Some),
-                }
-            };
-            if let Some(outcome) = self.database.run(access, present).await? {
-                return Ok(outcome);
-            }
-        }
-        let user = self.owner.clone();
-        let outcome = self
-            .database
-            .run(access.writing(), move |conn| {
-                users::ensure(conn, &user)?;
-                match work(conn, user.id()) {
-                    // Deleted again, between the two.
-                    Err(error) if is_kind(&error, DatabaseErrorKind::ForeignKeyViolation) => {
-                        users::ensure(conn, &user)?;
-                        work(conn, user.id())
-                    }
-                    outcome => outcome,
-                }
-            })
-            .await?;
-        self.database.known_users.remember(&self.owner);
-        Ok(outcome)
     }
 }
