@@ -248,8 +248,9 @@ fn kept_secret(path: &Path) -> io::Result<Secret> {
 
 fn parse_http_url(text: &str) -> std::result::Result<Url, String> {
     let url = Url::parse(text).map_err(|error| format!("is not a URL ({error})"))?;
-    if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none_or(|host| host.contains('*')) {
-        return Err("must be a URL that starts with http:// or https://".into());
+    let no_name = |host: &str| host.contains(['*', ',']);
+    if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none_or(no_name) {
+        return Err("must be one URL that starts with http:// or https://".into());
     }
     Ok(url)
 }

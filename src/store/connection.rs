@@ -8,6 +8,7 @@ use diesel::connection::{CacheSize, Connection as _, SimpleConnection};
 use diesel::prelude::*;
 
 use super::pooler::Pooler;
+use crate::config::DatabaseUrl;
 
 /// Runs the same query on whichever database is behind a connection. The text stands once and is
 /// compiled for each: `diesel::MultiConnection` does the same at run time, for 2 to 4 µs a query, and
@@ -152,6 +153,31 @@ impl Connection {
     pub fn batch(&mut self, sql: &str) -> QueryResult<()> {
         on_both!(self, |conn| conn.batch_execute(sql))
     }
+}
+
+/// What libpq cannot read is found by itself, in an attempt to connect to nowhere: a service that started
+/// with it would wait for a database for ever.
+pub fn check_url(url: &DatabaseUrl) -> Result<(), String> {
+    let DatabaseUrl::Postgres(url) = url else {
+        return Ok(());
+    };
+    let mark = if url.contains('?') { '&' } else { '?' };
+    let nowhere = PgConnection::establish(&format!("{url}{mark}host=/nowhere&hostaddr=&port="));
+    let Err(ConnectionError::BadConnection(problem)) = nowhere else {
+        return Ok(());
+    };
+    let problem = problem.rsplit("failed: ").next().unwrap_or_default().trim();
+    if !problem.starts_with("invalid") {
+        return Ok(());
+    }
+    // Of a text that is no escape it quotes a part, which may be the password's.
+    let quotable = !problem.contains("percent-encoded");
+    let problem = if quotable {
+        problem
+    } else {
+        "a % that begins no escape"
+    };
+    Err(format!("DATABASE_URL: libpq cannot read it: {problem}"))
 }
 
 #[derive(Clone, Copy, Debug)]

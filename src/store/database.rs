@@ -121,11 +121,12 @@ impl Database {
     pub async fn ready(&self) -> Result<(), StoreError> {
         self.check_migrated()?;
         if self.trouble.load(Ordering::Relaxed) || self.ms_since(&self.last_call) < ASK_READINESS_FOR {
-            let ask = |conn: &mut Connection| conn.batch("SELECT 1");
-            let outcome = match self.queue.submit(Access::Read, ask).await {
+            let outcome = match self.queue.submit(Access::Read, migrate::is_applied).await {
+                Ok(true) => Ok(()),
+                Ok(false) => Err(StoreError::NotMigrated),
                 // More calls than it can serve, and it serves them: taken out, it would leave them to others.
                 Err(StoreError::Busy(_)) if self.ms_since(&self.last_answer) < BUSY_AND_WELL_FOR => Ok(()),
-                outcome => outcome,
+                Err(error) => Err(error),
             };
             self.trouble.store(outcome.is_err(), Ordering::Relaxed);
             return outcome;

@@ -13,8 +13,8 @@ pub enum StoreError {
     Unavailable(String),
     /// The migrations have not been applied yet.
     #[error(
-        "the database is not ready: since the start it could not be reached, or its tables could not be made; \
-         the log says which"
+        "the database is not ready: since the start it could not be reached, its tables could not be made (the \
+         log says which), or somebody took them away"
     )]
     NotMigrated,
     /// A mistake of ours.

@@ -1,7 +1,7 @@
 //! When connections are made and when they are thrown away, for r2d2 to call.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 use diesel::connection::SimpleConnection;
@@ -22,9 +22,13 @@ pub(super) struct Manager {
     url: DatabaseUrl,
     timeouts: Timeouts,
     pooler: Arc<Pooler>,
-    /// The last attempt to connect failed.
-    unreachable: AtomicBool,
+    reach: AtomicU8,
 }
+
+/// How the last attempt to connect ended. That a first one fails is said by whoever starts the service.
+const UNTRIED: u8 = 0;
+const REACHED: u8 = 1;
+const LOST: u8 = 2;
 
 impl Manager {
     pub fn new(url: DatabaseUrl, timeouts: Timeouts, pooler: Arc<Pooler>) -> Self {
@@ -32,7 +36,7 @@ impl Manager {
             url,
             timeouts,
             pooler,
-            unreachable: AtomicBool::new(false),
+            reach: AtomicU8::new(UNTRIED),
         }
     }
 
@@ -53,11 +57,22 @@ impl r2d2::ManageConnection for Manager {
     /// An outage is one line at its beginning, which says why, and one at its end; attempts are many.
     fn connect(&self) -> Result<Connection, ConnectError> {
         let outcome = self.attempt();
-        let was_unreachable = self.unreachable.swap(outcome.is_err(), Ordering::Relaxed);
         match &outcome {
-            Err(error) if !was_unreachable => log::warn!("the database cannot be reached: {error}"),
-            Ok(_) if was_unreachable => log::info!("the database can be reached again"),
-            _ => {}
+            Ok(_) => {
+                if self.reach.swap(REACHED, Ordering::Relaxed) == LOST {
+                    log::info!("the database can be reached again");
+                }
+            }
+            Err(error) => {
+                let relaxed = Ordering::Relaxed;
+                if self
+                    .reach
+                    .compare_exchange(REACHED, LOST, relaxed, relaxed)
+                    .is_ok()
+                {
+                    log::warn!("the database cannot be reached: {error}");
+                }
+            }
         }
         outcome
     }

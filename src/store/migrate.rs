@@ -2,9 +2,12 @@
 
 use diesel::Connection as _;
 use diesel::connection::SimpleConnection;
+use diesel::migration::{Migration, MigrationSource as _};
+use diesel::pg::Pg;
+use diesel::prelude::*;
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
-use super::connection::{Connection, Inner};
+use super::connection::{Connection, Inner, on_both};
 use super::error::StoreError;
 
 const POSTGRES: EmbeddedMigrations = embed_migrations!("migrations/postgres");
@@ -27,6 +30,27 @@ pub(super) fn apply(conn: &mut Connection) -> Result<(), StoreError> {
         Inner::Sqlite(conn) => conn.immediate_transaction(|conn| run(conn, SQLITE)),
     };
     outcome.map_err(|error| StoreError::Unavailable(format!("the migrations cannot be applied: {error}")))
+}
+
+diesel::table! {
+    __diesel_schema_migrations (version) {
+        version -> Text,
+    }
+}
+
+/// All that this version migrates is done, and nobody has taken the tables away since.
+pub(super) fn is_applied(conn: &mut Connection) -> QueryResult<bool> {
+    let applied = __diesel_schema_migrations::table.select(__diesel_schema_migrations::version);
+    let applied: Vec<String> = on_both!(conn, |c| applied.load(c))?;
+    conn.batch(
+        "SELECT 1 FROM users WHERE 1 = 0; SELECT 1 FROM tasks WHERE 1 = 0; \
+         SELECT 1 FROM idempotency_keys WHERE 1 = 0",
+    )?;
+    let ours: Vec<Box<dyn Migration<Pg>>> = POSTGRES.migrations().unwrap_or_default();
+    let is_there = |version: String| applied.contains(&version);
+    Ok(ours
+        .iter()
+        .all(|ours| is_there(ours.name().version().to_string())))
 }
 
 fn run<DB: diesel::backend::Backend>(

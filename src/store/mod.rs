@@ -16,6 +16,7 @@ mod schema;
 mod tasks;
 mod users;
 
+pub use connection::check_url;
 pub use database::Database;
 pub use error::StoreError;
 pub use idempotency::{Created, IdempotencyKey};

@@ -10,7 +10,15 @@ use crate::support::cli::{Outcome, run};
 use crate::support::database::DATABASE_PASSWORD;
 use crate::support::{Database, OwnDatabase, TestApp};
 
-const WRONG: [(&str, &str); 48] = [
+const WRONG: [(&str, &str); 53] = [
+    ("DATABASE_URL", "postgres://localhost/todo?sslmode=bogus"),
+    ("DATABASE_URL", "postgres://localhost/todo?nonsense=1"),
+    (
+        "DATABASE_URL",
+        "postgres://localhost,127.0.0.1/todo?channel_binding=bogus",
+    ),
+    ("BETTER_AUTH_URL", "http://localhost:3000,http://localhost:3001"),
+    ("BETTER_AUTH_URL", "http://one,two"),
     ("DATABASE_URL", "mysql://root@localhost/todo"),
     ("DATABASE_URL", "http://localhost/todo"),
     ("DATABASE_URL", "postgres//localhost/todo"),

@@ -49,6 +49,32 @@ on_both_databases!(
         }
     }
 
+    fn a_database_whose_tables_somebody_took_away_is_not_ready(db: Database) {
+        let app = TestApp::builder(db).start();
+        let ada = app.user("ada");
+        ada.get("/api/tasks").expect(200);
+        app.anonymous().get("/readyz").expect(200);
+        for (taken, back) in [
+            (
+                "ALTER TABLE tasks RENAME TO elsewhere",
+                "ALTER TABLE elsewhere RENAME TO tasks",
+            ),
+            (
+                "CREATE TABLE kept AS SELECT * FROM __diesel_schema_migrations; \
+                 DELETE FROM __diesel_schema_migrations",
+                "INSERT INTO __diesel_schema_migrations SELECT * FROM kept",
+            ),
+        ] {
+            app.execute(taken);
+            app.anonymous().get("/readyz").assert_unavailable();
+            app.anonymous().get("/livez").expect(200);
+            app.execute(back);
+            app.anonymous().get("/readyz").expect(200);
+        }
+        app.execute("DROP TABLE idempotency_keys; DROP TABLE tasks");
+        app.anonymous().get("/readyz").assert_unavailable();
+    }
+
     fn a_database_that_is_kept_busy_does_not_touch_livez(db: Database) {
         let app = TestApp::builder(db)
             .env("DATABASE_ACQUIRE_TIMEOUT_MS", "300")
