@@ -12,16 +12,15 @@ use actix_web::http::header::{
 };
 use actix_web::middleware::from_fn;
 use actix_web::web::{self, ServiceConfig};
-use actix_web::{App, HttpResponse, HttpServer};
+use actix_web::{App, HttpServer};
 
-use crate::api::envelope::{X_REQUEST_ID, catch_panic, envelope, unreadable};
+use crate::api::envelope::{X_REQUEST_ID, catch_panic, envelope, uncounted, unreadable};
 use crate::api::idempotency::IDEMPOTENCY_KEY;
 use crate::api::paging::CursorSeal;
 use crate::api::rate_limit::RateLimits;
 use crate::auth::Verifier;
 use crate::config::Config;
-use crate::metrics::METRICS;
-use crate::routes::routes;
+use crate::routes::{metrics_routes, routes};
 use crate::server;
 use crate::store::Database;
 
@@ -89,18 +88,13 @@ fn metrics_listener(address: SocketAddr, database: web::Data<Database>) -> io::R
     let app = move || {
         App::new()
             .app_data(database.clone())
-            .route("/metrics", web::get().to(metrics))
+            .configure(metrics_routes)
+            .wrap(from_fn(uncounted))
     };
     let server = HttpServer::new(app).workers(1).disable_signals().bind(address);
     let server = server.map_err(|error| io::Error::other(format!("METRICS_ADDR: {error}")))?;
     log::info!("metrics on http://{address}/metrics");
     Ok(server.run())
-}
-
-async fn metrics(database: web::Data<Database>) -> HttpResponse {
-    HttpResponse::Ok()
-        .content_type("text/plain; version=0.0.4; charset=utf-8")
-        .body(METRICS.render(&database.pool_state()))
 }
 
 fn cors(origins: &[String]) -> Cors {

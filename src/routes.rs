@@ -7,8 +7,8 @@ use actix_web::web::{self, ServiceConfig};
 use actix_web::{HttpResponse, Resource, Route};
 
 use crate::api::contract::{self, NO_SUCH_ROUTE};
+use crate::api::error::ApiError;
 use crate::api::guard::guard;
-use crate::api::problem::ApiError;
 use crate::api::rate_limit::rate_limit;
 use crate::api::{docs, health, tasks};
 
@@ -81,4 +81,11 @@ fn get() -> Route {
 
 async fn no_such_route() -> Result<HttpResponse, ApiError> {
     Err(NO_SUCH_ROUTE)
+}
+
+/// What the metrics' own listener has.
+pub fn metrics_routes(config: &mut ServiceConfig) {
+    config
+        .service(at("/metrics", "GET, HEAD").route(get().to(health::metrics)))
+        .default_service(web::to(no_such_route));
 }

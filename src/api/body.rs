@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
-use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
-use actix_web::{FromRequest, HttpMessage as _, HttpRequest, dev::Payload};
+use actix_web::dev::Payload;
+use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
+use actix_web::mime::Mime;
+use actix_web::{FromRequest, HttpRequest};
 use futures_util::StreamExt as _;
 use futures_util::future::LocalBoxFuture;
 use serde::de::DeserializeOwned;
@@ -11,7 +13,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use super::contract::Contract;
-use super::problem::ApiError;
+use super::error::ApiError;
 use crate::domain::{Description, Invalid, NewTask, Patch, TaskChanges, Timestamp, Title};
 use tokio::time::timeout;
 
@@ -81,8 +83,11 @@ async fn read(declared: Option<usize>, mut payload: Payload) -> Result<Vec<u8>, 
 
 fn check_media_type(request: &HttpRequest) -> Result<(), ApiError> {
     const DETAIL: &str = "Send JSON in UTF-8, with the header Content-Type: application/json.";
-    let mime = request.mime_type().ok().flatten();
-    let json = mime.is_some_and(|mime| {
+    let text = request
+        .headers()
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok());
+    let json = text.and_then(media_type).is_some_and(|mime| {
         let utf8 = mime.get_param("charset").is_none_or(|charset| charset == "utf-8");
         let json = mime.subtype() == "json" || mime.suffix().is_some_and(|suffix| suffix == "json");
         mime.type_() == "application" && json && utf8
@@ -96,6 +101,12 @@ fn check_media_type(request: &HttpRequest) -> Result<(), ApiError> {
         (_, false) => Err(ApiError::MediaType("Send the body without a Content-Encoding.")),
         _ => Ok(()),
     }
+}
+
+/// A blank before a semicolon is no part of a media type, but its parser stumbles over one.
+fn media_type(text: &str) -> Option<Mime> {
+    let parts: Vec<&str> = text.split(';').map(str::trim).collect();
+    parts.join(";").parse().ok()
 }
 
 /// The fields that a client may set, not looked into yet. All others are skipped: frontends send whole

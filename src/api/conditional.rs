@@ -6,7 +6,7 @@ use actix_web::dev::Payload;
 use actix_web::http::header::{HeaderMap, HeaderName, IF_MATCH, IF_NONE_MATCH};
 use actix_web::{FromRequest, HttpRequest};
 
-use super::problem::ApiError;
+use super::error::ApiError;
 use crate::store::Condition;
 
 /// A task's tag is its version: it grows with every change, however fast they follow each other.

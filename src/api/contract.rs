@@ -8,7 +8,7 @@ use actix_web::http::StatusCode;
 use actix_web::{FromRequest, HttpMessage as _, HttpRequest, web};
 use serde::Deserialize;
 
-use super::problem::ApiError;
+use super::error::ApiError;
 use crate::auth::{AuthenticatedUser, Refusal};
 use crate::domain::TaskId;
 use crate::store::{Database, OwnedTasks};

@@ -16,8 +16,8 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 
 use super::conditional::unchanged;
 use super::contract::NO_SUCH_ROUTE;
+use super::error::ApiError;
 use super::openapi;
-use super::problem::ApiError;
 
 /// What the page loads, below `/docs/`.
 pub const FILES: [&str; 3] = ["start.js", "swagger-ui-bundle.js", "swagger-ui.css"];

@@ -14,7 +14,8 @@ use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage as _, HttpResponse};
 use futures_util::FutureExt as _;
 
-use super::problem::{ApiError, Problem};
+use super::error::ApiError;
+use super::problem::Problem;
 use crate::auth::AuthenticatedUser;
 use crate::logging::{Answered, RequestId};
 use crate::wire::Answering;
@@ -107,7 +108,10 @@ pub async fn catch_panic(
 fn problem(mut response: HttpResponse<()>, id: &RequestId) -> HttpResponse<BoxBody> {
     let status = response.status();
     let said = response.extensions_mut().remove::<Problem>();
-    let problem = said.unwrap_or_else(|| Problem::of_status(status));
+    let problem = said.unwrap_or_else(|| match response.error().and_then(|error| error.as_error()) {
+        Some(error) => Problem::of_preflight(error),
+        None => Problem::of_status(status),
+    });
     if let Some(cause) = &problem.cause {
         match status {
             StatusCode::INTERNAL_SERVER_ERROR => log::error!("{cause}"),
@@ -141,6 +145,15 @@ fn request_id(request: &ServiceRequest) -> RequestId {
         Some(id) => RequestId(id.into()),
         None => new_request_id(),
     }
+}
+
+/// The same around the metrics, whose readers are not to be counted in them.
+pub async fn uncounted(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<EitherBody<impl MessageBody, BoxBody>>, Error> {
+    let id = request_id(&request);
+    Ok(finish(next.call(request).await?, &id))
 }
 
 /// The id and the body of the answer to a request that the parser could not read: all that our envelope

@@ -1,8 +1,9 @@
-//! Whether the process lives, and whether it can serve.
+//! Whether the process lives, whether it can serve, and what it has counted.
 
 use actix_web::{HttpResponse, web};
 
-use super::problem::ApiError;
+use super::error::ApiError;
+use crate::metrics::METRICS;
 use crate::store::Database;
 
 /// Never asks the database: restarting the process would not bring that back.
@@ -13,4 +14,10 @@ pub async fn livez() -> HttpResponse {
 pub async fn readyz(database: web::Data<Database>) -> Result<HttpResponse, ApiError> {
     database.ready().await?;
     Ok(HttpResponse::Ok().json(serde_json::json!({"status": "ready"})))
+}
+
+pub async fn metrics(database: web::Data<Database>) -> HttpResponse {
+    HttpResponse::Ok()
+        .content_type("text/plain; version=0.0.4; charset=utf-8")
+        .body(METRICS.render(&database.pool_state()))
 }

@@ -1,30 +1,56 @@
 //! `Idempotency-Key`: a client's way to ask again for a task that it may have created.
 
-use std::future::{Ready, ready};
-
 use actix_web::dev::Payload;
 use actix_web::http::header::HeaderName;
 use actix_web::{FromRequest, HttpRequest};
 use aws_lc_rs::digest;
+use futures_util::future::LocalBoxFuture;
 
+use super::body::Body;
 use super::contract::Contract;
-use super::problem::ApiError;
+use super::error::ApiError;
 use crate::domain::{Invalid, NewTask};
 use crate::store::IdempotencyKey;
 
 pub const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 pub const MAX_LENGTH: usize = 255;
 
-pub struct RetryKey(Option<String>);
+/// What a client wants to create, and the key if it sent one. Both are looked at before either is refused:
+/// a client hears of every wrong field at once.
+pub struct Creation {
+    pub task: NewTask,
+    pub key: Option<IdempotencyKey>,
+}
 
-impl FromRequest for RetryKey {
+impl FromRequest for Creation {
     type Error = ApiError;
-    type Future = Ready<Result<Self, ApiError>>;
+    type Future = LocalBoxFuture<'static, Result<Self, ApiError>>;
 
-    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let key = parse(request).map(Self);
-        let wrong = |message| Invalid::one("Idempotency-Key", message);
-        ready(key.map_err(|message| ApiError::BadInput(Contract::of(request), wrong(message))))
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let key = parse(request);
+        let contract = Contract::of(request);
+        let body = Body::<NewTask>::from_request(request, payload);
+        Box::pin(async move {
+            let mut invalid = Invalid::default();
+            let key = invalid.check("Idempotency-Key", key).flatten();
+            match body.await {
+                Ok(Body(task)) => {
+                    let task = invalid
+                        .or(task)
+                        .map_err(|invalid| ApiError::BadInput(contract, invalid))?;
+                    let key = key.map(|key| IdempotencyKey {
+                        key,
+                        fingerprint: fingerprint(&task),
+                    });
+                    Ok(Self { task, key })
+                }
+                Err(ApiError::BadInput(contract, of_body)) => {
+                    invalid.0.extend(of_body.0);
+                    Err(ApiError::BadInput(contract, invalid))
+                }
+                Err(other) => Err(other),
+            }
+        })
     }
 }
 
@@ -43,14 +69,6 @@ fn parse(request: &HttpRequest) -> Result<Option<String>, String> {
     });
     key.map(|key| Some(key.into()))
         .ok_or_else(|| format!("must have 1 to {MAX_LENGTH} printable ASCII characters"))
-}
-
-impl RetryKey {
-    pub fn with_payload(self, task: &NewTask) -> Option<IdempotencyKey> {
-        let key = self.0?;
-        let fingerprint = fingerprint(task);
-        Some(IdempotencyKey { key, fingerprint })
-    }
 }
 
 /// Of what was asked for, and not of the bytes that asked: a client that writes its JSON anew for each

@@ -9,8 +9,8 @@ use actix_web::{FromRequest, HttpRequest, web};
 use url::form_urlencoded;
 
 use super::contract::{Contract, caller};
+use super::error::ApiError;
 use super::paging::CursorSeal;
-use super::problem::ApiError;
 use crate::domain::{Invalid, Listing, Page, Position, Sort, Status};
 
 /// A list's query, valid.

@@ -6,6 +6,7 @@ pub mod conditional;
 pub mod contract;
 pub mod docs;
 pub mod envelope;
+pub mod error;
 pub mod guard;
 pub mod health;
 pub mod idempotency;

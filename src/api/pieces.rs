@@ -9,7 +9,7 @@ use actix_web::body::{BodySize, MessageBody};
 use actix_web::web::Bytes;
 use memmap2::MmapMut;
 
-use super::problem::ApiError;
+use super::error::ApiError;
 
 /// What the long answers of this process hold.
 pub static HELD: Held = Held::at_most(256 * 1024 * 1024);

@@ -10,7 +10,7 @@ use actix_web::{Error, HttpMessage as _, web};
 use governor::clock::{Clock as _, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 
-use super::problem::ApiError;
+use super::error::ApiError;
 use crate::auth::AuthenticatedUser;
 use crate::domain::UserId;
 

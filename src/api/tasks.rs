@@ -6,11 +6,11 @@ use actix_web::{HttpRequest, HttpResponse};
 use super::body::{Body, Completion};
 use super::conditional::{FIRST_VERSION, tag, unchanged};
 use super::contract::{NO_SUCH_TASK, TaskIdInPath};
-use super::idempotency::RetryKey;
+use super::error::ApiError;
+use super::idempotency::Creation;
 use super::listing::ListQuery;
-use super::problem::ApiError;
 use super::view::{JsonList, json_of};
-use crate::domain::{NewTask, Task, TaskChanges};
+use crate::domain::{Task, TaskChanges};
 use crate::store::{Condition, Created, OwnedTasks, Written};
 
 /// For the client's own cache alone, and to be asked about each time.
@@ -33,13 +33,13 @@ pub async fn list(tasks: OwnedTasks, listing: ListQuery, request: HttpRequest) -
     Ok(answer)
 }
 
-pub async fn create(tasks: OwnedTasks, key: RetryKey, body: Body<NewTask>, request: HttpRequest) -> Answer {
-    let (id, body) = match key.with_payload(&body.0) {
+pub async fn create(tasks: OwnedTasks, new: Creation, request: HttpRequest) -> Answer {
+    let (id, body) = match new.key {
         None => {
-            let task = tasks.create(body.0).await?;
+            let task = tasks.create(new.task).await?;
             (task.id, json_of(tasks.owner(), &task))
         }
-        Some(key) => match tasks.create_once(body.0, key, json_of).await? {
+        Some(key) => match tasks.create_once(new.task, key, json_of).await? {
             Created::Answer { id, body } => (id, body),
             Created::OtherPayload => return Err(ApiError::KeyReused),
         },

@@ -5,8 +5,8 @@ use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use serde::Serialize;
 
+use super::error::ApiError;
 use super::pieces::{Growing, HELD, Pieces};
-use super::problem::ApiError;
 use crate::domain::{Task, Timestamp, UserId};
 use crate::store::TaskSink;
 

@@ -42,6 +42,21 @@ on_both_databases!(
         assert_eq!(ada.get("/api/tasks").expect(200).json(), json!([task]));
     }
 
+    fn json_may_be_said_in_every_way_that_http_has_for_it(app: TestApp) {
+        let ada = app.user("ada");
+        for media_type in [
+            "application/json;charset=utf-8",
+            "application/json ;charset=utf-8",
+            "application/json ; charset=\"utf-8\"",
+            "Application/JSON; Charset=UTF-8",
+            "application/problem+json",
+        ] {
+            let headers = [("content-type", media_type)];
+            let answer = ada.request("POST", "/api/tasks", &headers, br#"{"title":"t"}"#);
+            assert_eq!(answer.status, 201, "{media_type}: {answer}");
+        }
+    }
+
     fn what_is_called_without_a_body_needs_no_media_type(app: TestApp) {
         let ada = app.user("ada");
         for contract in CONTRACTS {

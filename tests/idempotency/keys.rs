@@ -162,6 +162,21 @@ on_both_databases!(
         assert_eq!(number_of_tasks(&ada), 0);
     }
 
+    fn a_bad_key_hides_nothing_that_is_wrong_with_the_body(app: TestApp) {
+        let ada = app.user("ada");
+        let long = "x".repeat(300);
+        for contract in CONTRACTS {
+            let path = contract.tasks(&ada);
+            let body = json!({ "title": "", "completed": 5 });
+            let answer = post(&ada, &path, &long, &body);
+            answer.assert_bad_fields(contract, &["Idempotency-Key", "title", "completed"]);
+            // What is no list of fields comes first.
+            let headers = [("idempotency-key", ""), ("content-type", "text/plain")];
+            ada.request("POST", &path, &headers, b"{}").assert_problem(415);
+        }
+        assert_eq!(number_of_tasks(&ada), 0);
+    }
+
     fn a_bad_body_does_not_use_up_its_key(app: TestApp) {
         for contract in CONTRACTS {
             let ada = app.user(&format!("ada{contract:?}"));

@@ -61,8 +61,16 @@ on_both_databases!(
         }
         for path in ["/api/tasks", "/livez", "/", "/docs"] {
             let there = measured.listener.with_token(&app.user("ada").token.unwrap());
-            assert_eq!(there.get(path).status, 404, "{path}");
+            there.get(path).assert_problem(404);
         }
+        let head = measured
+            .listener
+            .request("HEAD", "/metrics", &[], b"")
+            .expect(200);
+        assert_eq!(head.body, b"");
+        let post = measured.listener.request("POST", "/metrics", &[], b"");
+        post.assert_problem(405);
+        assert_eq!(post.header("allow"), Some("GET, HEAD"));
     }
 
     fn requests_are_counted_by_route_template_and_status(db: Database) {

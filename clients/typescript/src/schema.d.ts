@@ -376,6 +376,16 @@ export interface components {
             };
             content?: never;
         };
+        /** @description The headers are too many or too long. */
+        HeadersTooLarge: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
         /** @description A mistake of the service's. */
         Internal: {
             headers: {
@@ -469,6 +479,7 @@ export interface components {
         /** @description The task. */
         Task: {
             headers: {
+                "Cache-Control": components["headers"]["Cache-Control"];
                 ETag: components["headers"]["ETag"];
                 "X-Request-Id": components["headers"]["X-Request-Id"];
                 [name: string]: unknown;
@@ -489,9 +500,20 @@ export interface components {
                 "application/json": components["schemas"]["Task"];
             };
         };
+        /** @description What the client has is still right. */
+        TaskNotModified: {
+            headers: {
+                "Cache-Control": components["headers"]["Cache-Control"];
+                ETag: components["headers"]["ETag"];
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                [name: string]: unknown;
+            };
+            content?: never;
+        };
         /** @description The tasks. */
         Tasks: {
             headers: {
+                "Cache-Control": components["headers"]["Cache-Control"];
                 ETag: components["headers"]["ETag"];
                 Link: components["headers"]["Link"];
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -518,6 +540,7 @@ export interface components {
         /** @description What the client has is still right. */
         TasksNotModified: {
             headers: {
+                "Cache-Control": components["headers"]["Cache-Control"];
                 ETag: components["headers"]["ETag"];
                 Link: components["headers"]["Link"];
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -624,6 +647,11 @@ export interface components {
          */
         Allow: string;
         /**
+         * @description For the client's own cache, and to be asked about each time.
+         * @example private, no-cache
+         */
+        "Cache-Control": string;
+        /**
          * @description Stands for exactly this answer.
          * @example "1"
          */
@@ -686,6 +714,7 @@ export interface operations {
             400: components["responses"]["BadInput"];
             401: components["responses"]["Unauthenticated"];
             429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
             500: components["responses"]["Internal"];
             503: components["responses"]["Unavailable"];
         };
@@ -718,6 +747,7 @@ export interface operations {
             /** @description The new task. */
             201: {
                 headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     ETag: components["headers"]["ETag"];
                     Location: components["headers"]["Location"];
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -755,6 +785,7 @@ export interface operations {
             415: components["responses"]["MediaType"];
             422: components["responses"]["KeyReused"];
             429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
             500: components["responses"]["Internal"];
             503: components["responses"]["Unavailable"];
         };
@@ -785,6 +816,7 @@ export interface operations {
             /** @description The tasks. */
             200: {
                 headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     ETag: components["headers"]["ETag"];
                     Link: components["headers"]["Link"];
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -795,6 +827,7 @@ export interface operations {
             /** @description What the client has is still right. */
             304: {
                 headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     ETag: components["headers"]["ETag"];
                     Link: components["headers"]["Link"];
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -823,6 +856,14 @@ export interface operations {
             429: {
                 headers: {
                     "Retry-After": components["headers"]["Retry-After"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The headers are too many or too long. */
+            431: {
+                headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
@@ -868,10 +909,11 @@ export interface operations {
         requestBody?: never;
         responses: {
             200: components["responses"]["Task"];
-            304: components["responses"]["NotModified"];
+            304: components["responses"]["TaskNotModified"];
             401: components["responses"]["Unauthenticated"];
             404: components["responses"]["NoSuchTask"];
             429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
             500: components["responses"]["Internal"];
             503: components["responses"]["Unavailable"];
         };
@@ -924,6 +966,7 @@ export interface operations {
             413: components["responses"]["TooLarge"];
             415: components["responses"]["MediaType"];
             429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
             500: components["responses"]["Internal"];
             503: components["responses"]["Unavailable"];
         };
@@ -953,6 +996,7 @@ export interface operations {
             404: components["responses"]["NoSuchTask"];
             412: components["responses"]["Outdated"];
             429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
             500: components["responses"]["Internal"];
             503: components["responses"]["Unavailable"];
         };
@@ -980,6 +1024,7 @@ export interface operations {
             /** @description The task. */
             200: {
                 headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     ETag: components["headers"]["ETag"];
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
@@ -989,6 +1034,7 @@ export interface operations {
             /** @description What the client has is still right. */
             304: {
                 headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     ETag: components["headers"]["ETag"];
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
@@ -1016,6 +1062,14 @@ export interface operations {
             429: {
                 headers: {
                     "Retry-After": components["headers"]["Retry-After"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The headers are too many or too long. */
+            431: {
+                headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
@@ -1087,6 +1141,7 @@ export interface operations {
             413: components["responses"]["TooLarge"];
             415: components["responses"]["MediaType"];
             429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
             500: components["responses"]["Internal"];
             503: components["responses"]["Unavailable"];
         };
@@ -1126,6 +1181,7 @@ export interface operations {
             403: components["responses"]["OtherUser"];
             422: components["responses"]["UnprocessableInput"];
             429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
             500: components["responses"]["Internal"];
             503: components["responses"]["Unavailable"];
         };
@@ -1164,6 +1220,7 @@ export interface operations {
             /** @description The new task. */
             201: {
                 headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     ETag: components["headers"]["ETag"];
                     Location: components["headers"]["Location"];
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -1202,6 +1259,7 @@ export interface operations {
                 };
             };
             429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
             500: components["responses"]["Internal"];
             503: components["responses"]["Unavailable"];
         };
@@ -1238,6 +1296,7 @@ export interface operations {
             /** @description The tasks. */
             200: {
                 headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     ETag: components["headers"]["ETag"];
                     Link: components["headers"]["Link"];
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -1248,6 +1307,7 @@ export interface operations {
             /** @description What the client has is still right. */
             304: {
                 headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     ETag: components["headers"]["ETag"];
                     Link: components["headers"]["Link"];
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -1284,6 +1344,14 @@ export interface operations {
             429: {
                 headers: {
                     "Retry-After": components["headers"]["Retry-After"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The headers are too many or too long. */
+            431: {
+                headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
@@ -1334,11 +1402,12 @@ export interface operations {
         requestBody?: never;
         responses: {
             200: components["responses"]["Task"];
-            304: components["responses"]["NotModified"];
+            304: components["responses"]["TaskNotModified"];
             401: components["responses"]["Unauthenticated"];
             403: components["responses"]["OtherUser"];
             404: components["responses"]["NoSuchTask"];
             429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
             500: components["responses"]["Internal"];
             503: components["responses"]["Unavailable"];
         };
@@ -1389,6 +1458,7 @@ export interface operations {
             415: components["responses"]["MediaType"];
             422: components["responses"]["UnprocessableInput"];
             429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
             500: components["responses"]["Internal"];
             503: components["responses"]["Unavailable"];
         };
@@ -1424,6 +1494,7 @@ export interface operations {
             404: components["responses"]["NoSuchTask"];
             412: components["responses"]["Outdated"];
             429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
             500: components["responses"]["Internal"];
             503: components["responses"]["Unavailable"];
         };
@@ -1456,6 +1527,7 @@ export interface operations {
             /** @description The task. */
             200: {
                 headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     ETag: components["headers"]["ETag"];
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
@@ -1465,6 +1537,7 @@ export interface operations {
             /** @description What the client has is still right. */
             304: {
                 headers: {
+                    "Cache-Control": components["headers"]["Cache-Control"];
                     ETag: components["headers"]["ETag"];
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
@@ -1500,6 +1573,14 @@ export interface operations {
             429: {
                 headers: {
                     "Retry-After": components["headers"]["Retry-After"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The headers are too many or too long. */
+            431: {
+                headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
@@ -1569,6 +1650,7 @@ export interface operations {
             415: components["responses"]["MediaType"];
             422: components["responses"]["UnprocessableInput"];
             429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
             500: components["responses"]["Internal"];
             503: components["responses"]["Unavailable"];
         };

@@ -73,7 +73,7 @@ const OPERATIONS: [Operation; 6] = [
         summary: "Read a task",
         parameters: &["IfNoneMatch"],
         body: None,
-        success: &[(200, "Task"), (304, "NotModified")],
+        success: &[(200, "Task"), (304, "TaskNotModified")],
         failures: &[Failure::NoSuchTask],
         can_be_wrong: false,
     },
@@ -195,7 +195,13 @@ impl Operation {
 
     fn failures(&self, contract: Contract) -> Vec<Failure> {
         use Failure::*;
-        let mut failures = vec![Unauthenticated, RateLimited, Internal, Unavailable];
+        let mut failures = vec![
+            Unauthenticated,
+            RateLimited,
+            HeadersTooLarge,
+            Internal,
+            Unavailable,
+        ];
         if contract == Contract::B {
             failures.push(OtherUser);
         }
@@ -217,7 +223,12 @@ fn operation_id((verb, noun): (&str, &str), contract: Contract) -> String {
 
 /// Says by links what the new task's id is good for.
 fn created(contract: Contract) -> Value {
-    let mut task = with_body("The new task.", &["ETag", "Location"], "Task", &json!(example()));
+    let mut task = with_body(
+        "The new task.",
+        &["ETag", "Cache-Control", "Location"],
+        "Task",
+        &json!(example()),
+    );
     let mut parameters = json!({ "id": "$response.body#/id" });
     if contract == Contract::B {
         parameters["user_id"] = json!("$request.path.user_id");

@@ -7,7 +7,8 @@ use serde_json::{Map, Value, json};
 use super::component;
 use super::schemas::{example, schema};
 use crate::api::contract::{Contract, NO_SUCH_ROUTE, NO_SUCH_TASK};
-use crate::api::problem::{ApiError, Problem};
+use crate::api::error::ApiError;
+use crate::api::problem::Problem;
 use crate::auth::Refusal;
 use crate::domain::Invalid;
 
@@ -26,12 +27,13 @@ pub enum Failure {
     MediaType,
     KeyReused,
     RateLimited,
+    HeadersTooLarge,
     Internal,
     Unavailable,
 }
 
 impl Failure {
-    const ALL: [Self; 15] = [
+    const ALL: [Self; 16] = [
         Self::BadInput(Contract::A),
         Self::BadInput(Contract::B),
         Self::BodyCutOff,
@@ -45,6 +47,7 @@ impl Failure {
         Self::MediaType,
         Self::KeyReused,
         Self::RateLimited,
+        Self::HeadersTooLarge,
         Self::Internal,
         Self::Unavailable,
     ];
@@ -73,6 +76,7 @@ impl Failure {
             Self::RateLimited => {
                 "The user calls more often than this service allows. It need not set a limit."
             }
+            Self::HeadersTooLarge => "The headers are too many or too long.",
             Self::Internal => "A mistake of the service's.",
             Self::Unavailable => {
                 "The database, or the keys to verify tokens with, cannot be reached in time."
@@ -99,6 +103,7 @@ impl Failure {
             Self::MediaType => ApiError::MediaType("Send the body without a Content-Encoding.").problem(),
             Self::KeyReused => ApiError::KeyReused.problem(),
             Self::RateLimited => ApiError::TooManyRequests { seconds: 1 }.problem(),
+            Self::HeadersTooLarge => Problem::of_status(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE),
             Self::Internal => Problem::of_status(StatusCode::INTERNAL_SERVER_ERROR),
             Self::Unavailable => Problem::of_status(StatusCode::SERVICE_UNAVAILABLE),
         }
@@ -153,18 +158,27 @@ pub fn components() -> Value {
     }
     responses.insert(
         "Tasks".into(),
-        with_body("The tasks.", &["ETag", "Link"], "Tasks", &json!([task])),
+        with_body(
+            "The tasks.",
+            &["ETag", "Cache-Control", "Link"],
+            "Tasks",
+            &json!([task]),
+        ),
     );
     responses.insert(
         "Task".into(),
-        with_body("The task.", &["ETag"], "Task", &json!(task)),
+        with_body("The task.", &["ETag", "Cache-Control"], "Task", &json!(task)),
     );
     responses.insert(
         "Deleted".into(),
         json!({ "description": "The task is gone.", "headers": references(&[]) }),
     );
     responses.insert("NotModified".into(), not_modified(&["ETag"]));
-    responses.insert("TasksNotModified".into(), not_modified(&["ETag", "Link"]));
+    responses.insert("TaskNotModified".into(), not_modified(&["ETag", "Cache-Control"]));
+    responses.insert(
+        "TasksNotModified".into(),
+        not_modified(&["ETag", "Cache-Control", "Link"]),
+    );
     // No operation is ever answered with this one: it is what the methods get that an address lacks.
     let allow = ApiError::Method {
         allow: "GET, HEAD, POST",
@@ -221,6 +235,12 @@ pub fn headers() -> Value {
             "5f0c6d1e8b5b4c1e9a37c4b7d2a90f13",
         ),
         "ETag": header(true, "Stands for exactly this answer.", text("^\"[A-Za-z0-9_-]+\"$"), "\"1\""),
+        "Cache-Control": header(
+            true,
+            "For the client's own cache, and to be asked about each time.",
+            text("^private, no-cache$"),
+            "private, no-cache",
+        ),
         "Location": header(
             true,
             "The new task's address.",
