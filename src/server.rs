@@ -74,6 +74,7 @@ where
                 let stopping = stopping.clone();
                 async move {
                     stopping.notified().await;
+                    // Boxed, for each connection at rest would keep room for it.
                     Box::pin(sleep(LAST_LOOK)).await;
                 }
             })

@@ -67,6 +67,15 @@ pub async fn envelope(
     id.clone().scope(work).await
 }
 
+/// The same around the metrics, whose readers are not to be counted in them.
+pub async fn uncounted(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<EitherBody<impl MessageBody, BoxBody>>, Error> {
+    let id = request_id(&request);
+    Ok(finish(next.call(request).await?, &id))
+}
+
 fn finish<B>(response: ServiceResponse<B>, id: &RequestId) -> ServiceResponse<EitherBody<B, BoxBody>> {
     let status = response.status();
     let mut response = if status.is_client_error() || status.is_server_error() {
@@ -145,15 +154,6 @@ fn request_id(request: &ServiceRequest) -> RequestId {
         Some(id) => RequestId(id.into()),
         None => new_request_id(),
     }
-}
-
-/// The same around the metrics, whose readers are not to be counted in them.
-pub async fn uncounted(
-    request: ServiceRequest,
-    next: Next<impl MessageBody + 'static>,
-) -> Result<ServiceResponse<EitherBody<impl MessageBody, BoxBody>>, Error> {
-    let id = request_id(&request);
-    Ok(finish(next.call(request).await?, &id))
 }
 
 /// The id and the body of the answer to a request that the parser could not read: all that our envelope
