@@ -186,7 +186,7 @@ impl Environment<'_> {
                 let mut path = file.as_os_str().to_owned();
                 path.push(".secret");
                 let path = PathBuf::from(path);
-                if missing == MissingSecret::IsAnError && !path.exists() {
+                if missing == MissingSecret::IsAnError && matches!(path.try_exists(), Ok(false)) {
                     let problem = format!(
                         "is not set, and there is no {}: run this where the service runs",
                         path.display()

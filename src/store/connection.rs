@@ -155,8 +155,8 @@ impl Connection {
     }
 }
 
-/// What libpq cannot read is found by itself, in an attempt to connect to nowhere: a service that started
-/// with it would wait for a database for ever.
+/// Most of what libpq cannot read is found by itself, in an attempt to connect to nowhere: a service that
+/// started with it would wait for a database for ever.
 pub fn check_url(url: &DatabaseUrl) -> Result<(), String> {
     let DatabaseUrl::Postgres(url) = url else {
         return Ok(());
@@ -167,7 +167,9 @@ pub fn check_url(url: &DatabaseUrl) -> Result<(), String> {
         return Ok(());
     };
     let problem = problem.rsplit("failed: ").next().unwrap_or_default().trim();
-    if !problem.starts_with("invalid") {
+    // How it begins to speak of what it was given, and not of what it met.
+    const OF_THE_URL: [&str; 4] = ["invalid", "missing key/value", "extra key/value", "weak sslmode"];
+    if !OF_THE_URL.iter().any(|words| problem.starts_with(words)) {
         return Ok(());
     }
     // Of a text that is no escape it quotes a part, which may be the password's.

@@ -10,7 +10,12 @@ use crate::support::cli::{Outcome, run};
 use crate::support::database::DATABASE_PASSWORD;
 use crate::support::{Database, OwnDatabase, TestApp};
 
-const WRONG: [(&str, &str); 53] = [
+const WRONG: [(&str, &str); 55] = [
+    ("DATABASE_URL", "postgres://localhost/todo?sslmode"),
+    (
+        "DATABASE_URL",
+        "postgres://localhost/todo?sslmode=require&sslrootcert=system",
+    ),
     ("DATABASE_URL", "postgres://localhost/todo?sslmode=bogus"),
     ("DATABASE_URL", "postgres://localhost/todo?nonsense=1"),
     (

@@ -108,6 +108,12 @@ with_a_process_of_its_own!(
     fn clients_who_all_come_back_at_once_find_room() {
         let app = TestApp::start(Database::Sqlite);
         let address = app.base_url().trim_start_matches("http://").parse().unwrap();
+        let most = fs::read_to_string("/proc/sys/net/core/somaxconn").unwrap();
+        let most: u32 = most.trim().parse().unwrap();
+        assert!(
+            most >= 500,
+            "this machine lets {most} wait: sysctl net.core.somaxconn=4096"
+        );
         // It takes none of them for now; where there is no room, a client tries again after a second.
         app.signal("-STOP");
         let connect = |_| TcpStream::connect_timeout(&address, Duration::from_millis(500));
