@@ -59,15 +59,19 @@ fn length(answer: &Response) -> usize {
     answer.body.len()
 }
 
-/// Reads an answer to its end and keeps nothing of it: the length of its body. Unlike our client, it waits
-/// for as long as the service may take.
-fn read_through(app: &TestApp, user: &Actor, path: &str) -> usize {
+/// Asks, and leaves the answer unread. Unlike our client, it waits for as long as the service may take.
+fn ask(app: &TestApp, user: &Actor, path: &str) -> TcpStream {
     let mut stream = TcpStream::connect(app.base_url().trim_start_matches("http://")).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     let token = user.token.as_deref().unwrap();
     let request = raw::request(app, &format!("GET {path}"), token, &["Connection: close"], b"");
     stream.write_all(&request).unwrap();
-    let mut stream = BufReader::new(stream);
+    stream
+}
+
+/// Reads an answer to its end and keeps nothing of it: the length of its body.
+fn read_through(app: &TestApp, user: &Actor, path: &str) -> usize {
+    let mut stream = BufReader::new(ask(app, user, path));
     let mut line = String::new();
     stream.read_line(&mut line).unwrap();
     assert_eq!(line, "HTTP/1.1 200 OK\r\n");
@@ -164,12 +168,8 @@ fn insert_long_ones(app: &TestApp, owner: &Actor) {
 }
 
 /// Asks for the whole list and reads no more than how that is answered.
-fn ask(app: &TestApp, user: &Actor) -> (TcpStream, String) {
-    let mut stream = TcpStream::connect(app.base_url().trim_start_matches("http://")).unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    let token = user.token.as_deref().unwrap();
-    let request = raw::request(app, "GET /api/tasks", token, &["Connection: close"], b"");
-    stream.write_all(&request).unwrap();
+fn status_of(app: &TestApp, user: &Actor) -> (TcpStream, String) {
+    let mut stream = ask(app, user, "/api/tasks");
     let mut line = vec![0; "HTTP/1.1 200".len()];
     stream.read_exact(&mut line).unwrap();
     (stream, String::from_utf8(line).unwrap())
@@ -188,7 +188,7 @@ on_both_databases!(
         let mut unread = Vec::new();
         let mut refused = 0;
         for _ in 0..8 {
-            let (stream, status) = ask(&app, &eve);
+            let (stream, status) = status_of(&app, &eve);
             match status.as_str() {
                 "HTTP/1.1 200" => unread.push(stream),
                 "HTTP/1.1 503" => refused += 1,
@@ -215,7 +215,7 @@ on_both_databases!(
         assert!(problem.text().contains("limit"), "{}", problem.text());
 
         drop(unread);
-        let served = || (ask(&app, &eve).1 == "HTTP/1.1 200").then_some(());
+        let served = || (status_of(&app, &eve).1 == "HTTP/1.1 200").then_some(());
         wait::until(Duration::from_secs(15), served).expect("room again");
     }
 );

@@ -161,8 +161,7 @@ pub fn check_url(url: &DatabaseUrl) -> Result<(), String> {
     let DatabaseUrl::Postgres(url) = url else {
         return Ok(());
     };
-    let mark = if url.contains('?') { '&' } else { '?' };
-    let nowhere = PgConnection::establish(&format!("{url}{mark}host=/nowhere&hostaddr=&port="));
+    let nowhere = PgConnection::establish(&with_parameters(url, "host=/nowhere&hostaddr=&port="));
     let Err(ConnectionError::BadConnection(problem)) = nowhere else {
         return Ok(());
     };
@@ -200,8 +199,7 @@ impl Timeouts {
         };
         let mut add = |name: &str, value: String| {
             if !url.contains(&format!("{name}=")) {
-                let mark = if url.contains('?') { '&' } else { '?' };
-                url = format!("{url}{mark}{name}={value}");
+                url = with_parameters(&url, &format!("{name}={value}"));
             }
         };
         add("connect_timeout", self.connect.as_secs().max(2).to_string());
@@ -223,11 +221,13 @@ fn with_option(url: &str, option: &str) -> String {
             let (theirs, after) = rest.split_at(rest.find('&').unwrap_or(rest.len()));
             format!("{before}options={theirs}%20{option}{after}")
         }
-        None => {
-            let mark = if url.contains('?') { '&' } else { '?' };
-            format!("{url}{mark}options={option}")
-        }
+        None => with_parameters(url, &format!("options={option}")),
     }
+}
+
+fn with_parameters(url: &str, parameters: &str) -> String {
+    let mark = if url.contains('?') { '&' } else { '?' };
+    format!("{url}{mark}{parameters}")
 }
 
 #[cfg(test)]
