@@ -19,7 +19,8 @@ with_a_process_of_its_own!(
         let ada = app.user("ada");
         for outage in 1..=2 {
             ada.get("/api/tasks").expect(200);
-            server.kill();
+            // Waits for the last of its processes: of a killed server, one may answer once more.
+            server.stop_immediately();
             for _ in 0..6 {
                 ada.get("/api/tasks").assert_unavailable();
             }
