@@ -1,8 +1,7 @@
 //! When connections are made and when they are thrown away, for r2d2 to call.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use diesel::connection::SimpleConnection;
 
@@ -22,13 +21,15 @@ pub(super) struct Manager {
     url: DatabaseUrl,
     timeouts: Timeouts,
     pooler: Arc<Pooler>,
-    reach: AtomicU8,
+    reach: Mutex<Reach>,
 }
 
-/// How the last attempt to connect ended. That a first one fails is said by whoever starts the service.
-const UNTRIED: u8 = 0;
-const REACHED: u8 = 1;
-const LOST: u8 = 2;
+#[derive(Debug, Default)]
+struct Reach {
+    /// None before the first time: that it fails is said by whoever starts the service.
+    last: Option<Instant>,
+    lost: bool,
+}
 
 impl Manager {
     pub fn new(url: DatabaseUrl, timeouts: Timeouts, pooler: Arc<Pooler>) -> Self {
@@ -36,7 +37,7 @@ impl Manager {
             url,
             timeouts,
             pooler,
-            reach: AtomicU8::new(UNTRIED),
+            reach: Mutex::default(),
         }
     }
 
@@ -56,23 +57,22 @@ impl r2d2::ManageConnection for Manager {
 
     /// An outage is one line at its beginning, which says why, and one at its end; attempts are many.
     fn connect(&self) -> Result<Connection, ConnectError> {
+        let began = Instant::now();
         let outcome = self.attempt();
+        let mut reach = self.reach.lock().unwrap_or_else(PoisonError::into_inner);
         match &outcome {
             Ok(_) => {
-                if self.reach.swap(REACHED, Ordering::Relaxed) == LOST {
+                if std::mem::take(&mut reach.lost) {
                     log::info!("the database can be reached again");
                 }
+                reach.last = Some(Instant::now());
             }
-            Err(error) => {
-                let relaxed = Ordering::Relaxed;
-                if self
-                    .reach
-                    .compare_exchange(REACHED, LOST, relaxed, relaxed)
-                    .is_ok()
-                {
-                    log::warn!("the database cannot be reached: {error}");
-                }
+            // A slow attempt may fail of an outage that another one has seen the end of.
+            Err(error) if !reach.lost && reach.last.is_some_and(|last| last < began) => {
+                reach.lost = true;
+                log::warn!("the database cannot be reached: {error}");
             }
+            Err(_) => {}
         }
         outcome
     }
