@@ -5,6 +5,17 @@ use std::path::{Path, PathBuf};
 
 use url::Url;
 
+/// Parameters of libpq's whose value is a number; of `port`, there may be one for each host.
+const NUMBERS: [&str; 7] = [
+    "port",
+    "connect_timeout",
+    "keepalives",
+    "keepalives_idle",
+    "keepalives_interval",
+    "keepalives_count",
+    "tcp_user_timeout",
+];
+
 #[derive(Clone, PartialEq, Eq)]
 pub enum DatabaseUrl {
     Postgres(String),
@@ -57,8 +68,15 @@ impl DatabaseUrl {
         let (user, hosts) = authority.rsplit_once('@').unwrap_or(("", authority));
         let user = if user.is_empty() { "" } else { &format!("{user}@") };
         for host in hosts.split(',') {
-            Url::parse(&format!("postgres://{user}{host}{tail}"))
+            let url = Url::parse(&format!("postgres://{user}{host}{tail}"))
                 .map_err(|error| format!("is not a URL ({error}): {escape}"))?;
+            // libpq says so of each connection, and not before.
+            for (name, value) in url.query_pairs() {
+                let is_number = |value: &str| value.is_empty() || value.trim().parse::<i32>().is_ok();
+                if NUMBERS.contains(&name.as_ref()) && !value.split(',').all(is_number) {
+                    return Err(format!("has a {name} that is no number"));
+                }
+            }
         }
         Ok(Self::Postgres(text.into()))
     }
@@ -125,6 +143,7 @@ mod tests {
             "postgres://todo@a:5432,b:5433/todo?target_session_attrs=read-write",
             "postgres:///todo?host=/var/run/postgresql",
             "postgres://[::1]:5432/todo",
+            "postgres:///todo?host=a,b&port=5432,5433&connect_timeout=10",
         ] {
             assert!(DatabaseUrl::parse(good).is_ok(), "{good}");
         }
@@ -145,6 +164,8 @@ mod tests {
             "postgres://todo:100%secure@db/todo",
             "postgres://todo:%00@db/todo",
             "postgres://a b/todo",
+            "postgres://db/todo?connect_timeout=soon",
+            "postgres://db/todo?sslmode=require&port=54x2",
         ] {
             assert!(DatabaseUrl::parse(wrong).is_err(), "{wrong}");
         }
