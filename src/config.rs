@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use database_url::DatabaseUrl;
-pub use read::without_password;
+pub use read::without_secrets;
 use read::{Environment, MissingSecret, origin_of};
 
 /// One line that names the variable and says what to write there.
@@ -179,8 +179,8 @@ impl Config {
                 format!("{:?}", self.prepared_statements).to_lowercase(),
             ),
             ("BETTER_AUTH_SECRET", secret),
-            ("BETTER_AUTH_URL", without_password(&self.frontend_url)),
-            ("BETTER_AUTH_JWKS_URL", without_password(&self.jwks_url)),
+            ("BETTER_AUTH_URL", without_secrets(&self.frontend_url)),
+            ("BETTER_AUTH_JWKS_URL", without_secrets(&self.jwks_url)),
             ("JWT_ISSUER", self.issuer.clone()),
             ("JWT_AUDIENCE", self.audience.clone()),
             ("CORS_ALLOWED_ORIGINS", self.allowed_origins.join(",")),

@@ -5,9 +5,8 @@ use std::path::{Path, PathBuf};
 
 use url::Url;
 
-/// Parameters of libpq's whose value is a number; of `port`, there may be one for each host.
-const NUMBERS: [&str; 7] = [
-    "port",
+/// Parameters of libpq's whose value is a number.
+const NUMBERS: [&str; 6] = [
     "connect_timeout",
     "keepalives",
     "keepalives_idle",
@@ -58,6 +57,9 @@ impl DatabaseUrl {
             hex && !rest.starts_with("00")
         });
         let escape = "percent-encode special characters in the user name and the password";
+        if text.contains(|c: char| c.is_whitespace() || c.is_control()) {
+            return Err(format!("has a blank or a line's end in it: {escape}"));
+        }
         if !escaped_well || authority.matches('@').count() > 1 || tail.contains(['#', '@']) {
             return Err(format!("is not a URL that libpq reads as meant: {escape}"));
         }
@@ -72,9 +74,15 @@ impl DatabaseUrl {
                 .map_err(|error| format!("is not a URL ({error}): {escape}"))?;
             // libpq says so of each connection, and not before.
             for (name, value) in url.query_pairs() {
-                let is_number = |value: &str| value.is_empty() || value.trim().parse::<i32>().is_ok();
-                if NUMBERS.contains(&name.as_ref()) && !value.split(',').all(is_number) {
-                    return Err(format!("has a {name} that is no number"));
+                let is_right = match name.as_ref() {
+                    // One for each host.
+                    "port" => value
+                        .split(',')
+                        .all(|port| port.is_empty() || port.parse().is_ok_and(|port: u16| port > 0)),
+                    name => !NUMBERS.contains(&name) || value.parse::<i32>().is_ok(),
+                };
+                if !is_right {
+                    return Err(format!("has a wrong value for {name}"));
                 }
             }
         }
@@ -112,7 +120,14 @@ impl fmt::Display for DatabaseUrl {
                     .split('&')
                     .filter(|pair| !pair.is_empty())
                     .map(|pair| match pair.split_once('=') {
-                        Some((key, _)) if key.contains("password") => format!("{key}=***"),
+                        // libpq grows new ones: `sslpassword`, `scram_client_key`, `oauth_client_secret`.
+                        Some((name, _))
+                            if ["password", "key", "secret"]
+                                .iter()
+                                .any(|word| name.contains(word)) =>
+                        {
+                            format!("{name}=***")
+                        }
                         _ => pair.into(),
                     })
                     .collect();
@@ -164,6 +179,9 @@ mod tests {
             "postgres://todo:100%secure@db/todo",
             "postgres://todo:%00@db/todo",
             "postgres://a b/todo",
+            "postgres://todo:my secret@db/todo",
+            "postgres://db/todo\n",
+            "postgres://db/todo?port=99999",
             "postgres://db/todo?connect_timeout=soon",
             "postgres://db/todo?sslmode=require&port=54x2",
         ] {
@@ -177,6 +195,7 @@ mod tests {
             "postgres://todo:hunter2@db/todo",
             "postgres://db/todo?user=todo&password=hunter2",
             "postgres://db/todo?sslpassword=hunter2&sslmode=require",
+            "postgres://db/todo?scram_client_key=hunter2",
         ] {
             let shown = DatabaseUrl::parse(url).unwrap().to_string();
             assert!(!shown.contains("hunter2"), "{shown}");

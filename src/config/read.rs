@@ -260,15 +260,23 @@ pub(super) fn origin_of(url: &Url) -> String {
     url.origin().ascii_serialization()
 }
 
-/// For the log: a URL may hold one.
-pub fn without_password(text: &str) -> String {
-    match Url::parse(text) {
-        Ok(mut url) if url.password().is_some() => {
-            let _ = url.set_password(Some("***"));
-            url.into()
-        }
-        _ => text.into(),
+/// For the log: what stands before an `@` and behind a `?` may be secret.
+pub fn without_secrets(text: &str) -> String {
+    let Ok(mut url) = Url::parse(text) else {
+        return text.into();
+    };
+    let has_user = !url.username().is_empty() || url.password().is_some();
+    if !has_user && url.query().is_none() {
+        return text.into();
     }
+    if has_user {
+        let _ = url.set_password(None);
+        let _ = url.set_username("***");
+    }
+    if url.query().is_some() {
+        url.set_query(Some("***"));
+    }
+    url.into()
 }
 
 /// dotenvy's own message quotes the line, which may hold a secret.

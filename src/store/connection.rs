@@ -155,28 +155,30 @@ impl Connection {
     }
 }
 
-/// Most of what libpq cannot read is found by itself, in an attempt to connect to nowhere: a service that
-/// started with it would wait for a database for ever.
+/// What libpq cannot read is found by itself, in an attempt to connect to nowhere: a service that started
+/// with it would wait for a database for ever.
 pub fn check_url(url: &DatabaseUrl) -> Result<(), String> {
+    const NOWHERE: &str = "/nowhere";
     let DatabaseUrl::Postgres(url) = url else {
         return Ok(());
     };
-    let nowhere = PgConnection::establish(&with_parameters(url, "host=/nowhere&hostaddr=&port="));
-    let Err(ConnectionError::BadConnection(problem)) = nowhere else {
+    let parameters = format!("host={NOWHERE}&hostaddr=&port=");
+    let Err(ConnectionError::BadConnection(problem)) =
+        PgConnection::establish(&with_parameters(url, &parameters))
+    else {
         return Ok(());
     };
-    let problem = problem.rsplit("failed: ").next().unwrap_or_default().trim();
-    // How it begins to speak of what it was given, and not of what it met.
-    const OF_THE_URL: [&str; 4] = ["invalid", "missing key/value", "extra key/value", "weak sslmode"];
-    if !OF_THE_URL.iter().any(|words| problem.starts_with(words)) {
+    let problem = problem.trim();
+    if problem.contains(NOWHERE) {
         return Ok(());
     }
-    // Of a text that is no escape it quotes a part, which may be the password's.
-    let quotable = !problem.contains("percent-encoded");
-    let problem = if quotable {
-        problem
-    } else {
-        "a % that begins no escape"
+    // Of what is no value of a known parameter it quotes a part, which may be the password's.
+    let of_a_value = problem.starts_with("weak sslmode")
+        || (problem.starts_with("invalid ") && problem.contains(" value: "))
+        || (problem.starts_with("invalid URI query parameter") && !url.contains("password="));
+    let problem = match of_a_value {
+        true => problem,
+        false => "percent-encode special characters in it, and look at its parameters",
     };
     Err(format!("DATABASE_URL: libpq cannot read it: {problem}"))
 }
@@ -232,7 +234,25 @@ fn with_parameters(url: &str, parameters: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::with_option;
+    use super::{check_url, with_option};
+    use crate::config::DatabaseUrl;
+
+    #[test]
+    fn what_libpq_cannot_read_is_said_without_the_password() {
+        for url in [
+            "postgres://h/d?password=a&hunter2",
+            "postgres://h/d?password=a&hunter2=b",
+            "postgres://u:a%zzhunter2@h/d",
+            "postgres://u:hunter 2@h/d",
+            "postgres://h/d?scram_client_key=hunter2",
+        ] {
+            let problem = check_url(&DatabaseUrl::Postgres(url.into())).unwrap_err();
+            assert!(!problem.contains("hunter"), "{problem}");
+        }
+        for good in ["postgres://a,b:5433/d?sslmode=require", "postgres:///d?host=/run"] {
+            assert_eq!(check_url(&DatabaseUrl::Postgres(good.into())), Ok(()), "{good}");
+        }
+    }
 
     #[test]
     fn options_of_the_url_stay_beside_ours() {

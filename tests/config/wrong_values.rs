@@ -10,7 +10,10 @@ use crate::support::cli::{Outcome, run};
 use crate::support::database::DATABASE_PASSWORD;
 use crate::support::{Database, OwnDatabase, TestApp};
 
-const WRONG: [(&str, &str); 55] = [
+const WRONG: [(&str, &str); 58] = [
+    ("DATABASE_URL", "postgres://todo:a blank@localhost/todo"),
+    ("DATABASE_URL", "postgres://localhost/todo?connect_timeout=soon"),
+    ("DATABASE_URL", "postgres://localhost/todo?port=99999"),
     ("DATABASE_URL", "postgres://localhost/todo?sslmode"),
     (
         "DATABASE_URL",
