@@ -61,6 +61,9 @@ pub enum ApiError {
     /// 500.
     #[error("{0}")]
     Internal(String),
+    /// 500. The panic itself was logged by the hook, with the request's id.
+    #[error("a handler panicked")]
+    Panic,
 }
 
 impl ApiError {
@@ -143,6 +146,7 @@ impl ApiError {
                 "Service unavailable",
                 "Too many long lists are on their way: ask for less with limit, or try again later.".into(),
             ),
+            Self::Panic => return Problem::of_status(StatusCode::INTERNAL_SERVER_ERROR),
             Self::Store(StoreError::Internal(_)) | Self::Internal(_) => {
                 return self.behind(Problem::of_status(StatusCode::INTERNAL_SERVER_ERROR));
             }
@@ -202,10 +206,6 @@ impl ApiError {
 }
 
 impl ResponseError for ApiError {
-    fn status_code(&self) -> StatusCode {
-        self.problem().status
-    }
-
     fn error_response(&self) -> HttpResponse {
         let problem = self.problem();
         let mut response = HttpResponse::new(problem.status);
@@ -214,16 +214,5 @@ impl ResponseError for ApiError {
         }
         response.extensions_mut().insert(problem);
         response
-    }
-}
-
-/// What the guard ends with.
-impl ResponseError for Refusal {
-    fn status_code(&self) -> StatusCode {
-        ApiError::from(self.clone()).status_code()
-    }
-
-    fn error_response(&self) -> HttpResponse {
-        ApiError::from(self.clone()).error_response()
     }
 }

@@ -6,6 +6,7 @@ use actix_web::http::header::AUTHORIZATION;
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage as _, web};
 
+use super::error::ApiError;
 use crate::auth::{Refusal, Verifier};
 use crate::metrics::METRICS;
 
@@ -25,7 +26,9 @@ pub async fn guard(
         }
         Err(refusal) => {
             METRICS.token_refused(refusal.kind());
-            Ok(request.error_response(refusal).map_into_right_body())
+            Ok(request
+                .error_response(ApiError::from(refusal))
+                .map_into_right_body())
         }
     }
 }

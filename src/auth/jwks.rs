@@ -11,13 +11,13 @@ use jsonwebtoken::Algorithm;
 use ureq::tls::{RootCerts, TlsConfig, TlsProvider};
 
 use super::key_set::{Key, KeySet};
-use crate::config::without_password;
+use crate::config::without_secrets;
 use crate::logging::RequestId;
 use crate::metrics::METRICS;
 
 #[derive(Clone, Copy)]
 struct Timing {
-    /// After this long the set is fetched again, so that keys that the issuer removed die.
+    /// A set that is older was fetched again, or is before it is used: keys that the issuer removed die.
     soft_lifetime: Duration,
     /// Between two fetches for key ids that are not in the set.
     cooldown: Duration,
@@ -76,13 +76,15 @@ fn within(since: Option<Instant>, time: Duration) -> bool {
 }
 
 impl State {
+    /// Somewhat shorter than it lives, so that a busy service never waits for the next one.
     fn is_fresh(&self, timing: Timing) -> bool {
-        within(self.succeeded, timing.soft_lifetime)
+        within(self.succeeded, timing.soft_lifetime * 3 / 4)
     }
 
-    /// Not fresh, and not so old that a removed key must be feared in it.
+    /// A removed key need not be feared in it yet; or else the issuer, when asked just now, was away.
     fn is_usable(&self, timing: Timing) -> bool {
-        within(self.succeeded, timing.soft_lifetime * 2)
+        let was_away = self.problem.is_some() && within(self.attempted, timing.soft_lifetime);
+        was_away || within(self.succeeded, timing.soft_lifetime)
     }
 
     /// The issuer was away when last asked, and is left alone for a moment.
@@ -98,7 +100,7 @@ impl Jwks {
 
     fn with_timing(url: String, timing: Timing) -> Arc<Self> {
         Arc::new(Self {
-            shown_url: without_password(&url),
+            shown_url: without_secrets(&url),
             url,
             timing,
             state: RwLock::default(),
@@ -123,8 +125,8 @@ impl Jwks {
         }
         match &found {
             Found::Keys { .. } if state.is_fresh(self.timing) => return found,
-            // The keys at hand serve while newer ones are fetched, unless they are old or the issuer is away.
-            Found::Keys { .. } if state.problem.is_some() || state.is_usable(self.timing) => {
+            // The keys at hand serve while newer ones are fetched, unless they are old.
+            Found::Keys { .. } if state.is_usable(self.timing) => {
                 if self.fetching.try_lock().is_ok() {
                     RequestId::spawn(Arc::clone(self).refresh(state.attempted, false));
                 }

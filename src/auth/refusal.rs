@@ -1,7 +1,7 @@
 //! Why a token is refused: in words for the operator's log, never for the client.
 
 /// Each says what to fix.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     #[error("no Authorization header came with the call")]
     Missing,

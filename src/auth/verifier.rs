@@ -62,23 +62,22 @@ impl Verifier {
     pub async fn verify(&self, token: &str) -> Result<Verified, Refusal> {
         let mut fingerprint = [0; 32];
         fingerprint.copy_from_slice(digest(&SHA256, token.as_bytes()).as_ref());
-        let now = now();
         if let Some(verified) = self.seen.get(&fingerprint)
-            && self.still_holds(&verified, now)
+            && self.still_holds(&verified)
         {
             return Ok(verified);
         }
-        let verified = self.verify_anew(token, now).await?;
+        let verified = self.verify_anew(token).await?;
         self.seen.insert(fingerprint, verified.clone());
         Ok(verified)
     }
 
-    fn still_holds(&self, verified: &Verified, now: f64) -> bool {
+    fn still_holds(&self, verified: &Verified) -> bool {
         let same_keys = || self.jwks.current_generation() == verified.generation;
-        now < verified.valid_until && (verified.generation.is_none() || same_keys())
+        now() < verified.valid_until && (verified.generation.is_none() || same_keys())
     }
 
-    async fn verify_anew(&self, token: &str, now: f64) -> Result<Verified, Refusal> {
+    async fn verify_anew(&self, token: &str) -> Result<Verified, Refusal> {
         let parts = Parts::of(token)?;
         // `jku`, `jwk` and `x5u` are never looked at: a token does not choose the key that proves it.
         if parts.header.contains_key("crit") {
@@ -93,7 +92,8 @@ impl Verifier {
             Algorithm::HS256 => (None, Origin::IfPresent),
             _ => (Some(self.check_key(&parts, algorithm).await?), Origin::Required),
         };
-        let valid_until = parts.claims.valid_until(now)?;
+        // Only now: the key may have been waited for.
+        let valid_until = parts.claims.valid_until(now())?;
         parts.claims.check_origin(&self.issuer, &self.audience, rule)?;
         Ok(Verified {
             user: parts.claims.user()?,

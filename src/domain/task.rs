@@ -16,7 +16,7 @@ pub struct Task {
     pub version: i64,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewTask {
     pub title: Title,
     pub description: Option<Description>,

@@ -6,7 +6,7 @@ use icu_collator::options::CollatorOptions;
 use icu_collator::{Collator, CollatorBorrowed, CollatorPreferences};
 
 /// 1 to 200 characters, not blank, without NUL; kept exactly as it was sent.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Title(String);
 
 impl Title {
@@ -48,7 +48,7 @@ impl Title {
 }
 
 /// At most 1,000 characters, without NUL.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Description(String);
 
 impl Description {
