@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
-use actix_web::rt::signal::unix::{SignalKind, signal};
+use actix_web::rt::signal::unix::{Signal, SignalKind, signal};
 use clap::{Parser, Subcommand};
 use todo_backend::api::openapi;
 use todo_backend::config::{Config, LogFormat};
@@ -137,9 +137,11 @@ fn inspect_token(config: &Config) -> Outcome<ExitCode> {
 fn serve(config: &Config) -> Outcome {
     logging::start(config)?;
     actix_web::rt::System::new().block_on(async {
+        // Before anything that takes time: until then, the first process of a container hears no signal.
+        let signals = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
         let service = app::start(config)?;
         greet(config, service.address);
-        actix_web::rt::spawn(stop_on_signal(service.server.handle()));
+        actix_web::rt::spawn(stop_on_signal(signals, service.server.handle()));
         service.server.await?;
         log::info!("stopped");
         Ok(())
@@ -147,13 +149,7 @@ fn serve(config: &Config) -> Outcome {
 }
 
 /// The first signal lets running requests end; a second one ends the process at once.
-async fn stop_on_signal(server: ServerHandle) {
-    let (Ok(mut terminate), Ok(mut interrupt)) =
-        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-    else {
-        log::error!("signals cannot be received: only a kill will stop this process");
-        return;
-    };
+async fn stop_on_signal((mut terminate, mut interrupt): (Signal, Signal), server: ServerHandle) {
     let mut next = async || {
         tokio::select! {
             _ = terminate.recv() => {}
@@ -177,16 +173,22 @@ fn greet(config: &Config, address: SocketAddr) {
     if config.log_format == LogFormat::Json {
         return;
     }
-    println!("todo-backend {} listens on {url}", env!("CARGO_PKG_VERSION"));
-    println!("  data    {}", config.database_url);
+    let mut lines = vec![
+        format!("todo-backend {} listens on {url}", env!("CARGO_PKG_VERSION")),
+        format!("  data    {}", config.database_url),
+    ];
     if let Some(file) = &config.secret_file {
-        println!(
-            "  secret  {} (made for you; a frontend must share it)",
-            file.display()
-        );
+        let file = file.display();
+        lines.push(format!(
+            "  secret  {file} (made for you; a frontend must share it)"
+        ));
     }
-    println!("  try     TOKEN=$({} token alice)", own_name());
-    println!("          curl -H \"Authorization: Bearer $TOKEN\" {url}/api/tasks");
+    lines.push(format!("  try     TOKEN=$({} token alice)", own_name()));
+    lines.push(format!(
+        "          curl -H \"Authorization: Bearer $TOKEN\" {url}/api/tasks"
+    ));
+    // Nobody may be listening there, and `println!` would end the service for that.
+    let _ = writeln!(std::io::stdout(), "{}", lines.join("\n"));
 }
 
 /// How this program was called, to be called again: through cargo, or by its path.

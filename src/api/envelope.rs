@@ -109,7 +109,7 @@ pub async fn catch_panic(
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
     match AssertUnwindSafe(next.call(request)).catch_unwind().await {
         Ok(outcome) => outcome,
-        Err(_) => Err(ApiError::Internal("a handler panicked".into()).into()),
+        Err(_) => Err(ApiError::Panic.into()),
     }
 }
 

@@ -54,7 +54,7 @@ impl OwnedTasks {
                     Err(Refused::Diesel(error)) => return Err(error),
                     Err(Refused::KeyTaken) => {}
                 }
-                // None: it went meanwhile, with its task or its user, and is free again.
+                // None: it went meanwhile, with its user or for its age, and is free again.
                 if let Some(created) = read_again(conn, owner, &key)? {
                     return Ok(created);
                 }

@@ -74,10 +74,6 @@ impl Ticket {
             .compare_exchange(Self::WAITING, next, Ordering::AcqRel, Ordering::Acquire)
             .is_ok()
     }
-
-    fn waits(&self) -> bool {
-        self.0.load(Ordering::Acquire) == Self::WAITING
-    }
 }
 
 impl Queue {
@@ -133,7 +129,7 @@ impl Queue {
             let (ticket, pooler) = (Arc::clone(&ticket), Arc::clone(&self.pooler));
             move |pool| {
                 // The client may have been answered already.
-                if ticket.waits() && !reply.is_closed() {
+                if !reply.is_closed() {
                     let attempts = Attempts {
                         pool,
                         pooler: &pooler,
