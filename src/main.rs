@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
 use actix_web::rt::signal::unix::{Signal, SignalKind, signal};
+use actix_web::rt::time::sleep;
 use clap::{Parser, Subcommand};
 use todo_backend::api::openapi;
 use todo_backend::config::{Config, LogFormat};
@@ -148,6 +149,10 @@ fn serve(config: &Config) -> Outcome {
     })
 }
 
+/// For how long after a signal connections are accepted: one that had come and waited for its turn would be
+/// closed without an answer.
+const LAST_TO_COME: Duration = Duration::from_millis(200);
+
 /// The first signal lets running requests end; a second one ends the process at once.
 async fn stop_on_signal((mut terminate, mut interrupt): (Signal, Signal), server: ServerHandle) {
     let mut next = async || {
@@ -158,8 +163,10 @@ async fn stop_on_signal((mut terminate, mut interrupt): (Signal, Signal), server
     };
     next().await;
     log::info!("stopping: running requests may end");
-    let stop = server.stop(true);
-    actix_web::rt::spawn(stop);
+    actix_web::rt::spawn(async move {
+        sleep(LAST_TO_COME).await;
+        server.stop(true).await;
+    });
     next().await;
     log::warn!("stopping at once");
     logging::flush();

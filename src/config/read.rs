@@ -265,11 +265,7 @@ pub fn without_secrets(text: &str) -> String {
     let Ok(mut url) = Url::parse(text) else {
         return text.into();
     };
-    let has_user = !url.username().is_empty() || url.password().is_some();
-    if !has_user && url.query().is_none() {
-        return text.into();
-    }
-    if has_user {
+    if !url.username().is_empty() || url.password().is_some() {
         let _ = url.set_password(None);
         let _ = url.set_username("***");
     }

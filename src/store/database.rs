@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use diesel::QueryResult;
+use tokio::sync::{Mutex, watch};
+use tokio::time::timeout;
 
 use super::connection::{Connection, Timeouts};
 use super::error::StoreError;
@@ -29,11 +30,18 @@ const ASK_READINESS_FOR: u64 = 30_000;
 /// How many milliseconds after its last answer a database that has no time for the probe counts as ready.
 const BUSY_AND_WELL_FOR: u64 = 3_000;
 
+/// How long the first connection may take at least, however soon calls are to be refused.
+const FIRST_CONNECTION: Duration = Duration::from_secs(2);
+
 pub struct Database {
     queue: Queue,
     pool: r2d2::Pool<Manager>,
     pub(super) known_users: KnownUsers,
     migrated: AtomicBool,
+    /// Whether an attempt to migrate has ended, however it did.
+    tried: watch::Sender<bool>,
+    /// When readiness was last asked of the database, and what came of it.
+    probe: Mutex<Option<(Instant, Result<(), StoreError>)>>,
     /// The last answer was a failure.
     trouble: AtomicBool,
     started: Instant,
@@ -79,6 +87,8 @@ impl Database {
             pool,
             known_users: KnownUsers::default(),
             migrated: AtomicBool::new(false),
+            tried: watch::Sender::new(false),
+            probe: Mutex::default(),
             trouble: AtomicBool::new(false),
             started: Instant::now(),
             last_call: AtomicU64::new(0),
@@ -88,50 +98,58 @@ impl Database {
 
     /// Makes the tables, or brings them up to date.
     pub fn migrate(&self) -> Result<(), StoreError> {
-        let mut conn = self
-            .pool
-            .get()
-            .map_err(|error| StoreError::Unavailable(error.to_string()))?;
-        let outcome = migrate::apply(&mut conn);
-        conn.broken = outcome.is_err();
+        let patience = self.pool.connection_timeout().max(FIRST_CONNECTION);
+        let outcome = match self.pool.get_timeout(patience) {
+            Ok(mut conn) => {
+                let outcome = migrate::apply(&mut conn);
+                conn.broken = outcome.is_err();
+                outcome
+            }
+            Err(error) => Err(StoreError::Unavailable(error.to_string())),
+        };
         self.migrated.store(outcome.is_ok(), Ordering::Release);
+        self.tried.send_replace(true);
         outcome
     }
 
-    /// Goes on trying in the background, for a database that comes later than we do. Returns when the
-    /// first attempt has ended, or after a moment if that takes long.
+    /// Goes on trying in the background, for a database that comes later than we do.
     pub fn migrate_until_done(self: &Arc<Self>) {
-        const FIRST_ATTEMPT: Duration = Duration::from_secs(5);
         let database = Arc::clone(self);
-        let (attempted, first) = mpsc::channel();
         thread::spawn(move || {
             let mut pause = Duration::from_millis(250);
             while let Err(error) = database.migrate() {
                 log::warn!("{error}; trying again in {pause:?}");
-                let _ = attempted.send(());
                 thread::sleep(pause);
                 pause = (pause * 2).min(Duration::from_secs(4));
             }
-            let _ = attempted.send(());
         });
-        let _ = first.recv_timeout(FIRST_ATTEMPT);
     }
 
     /// The database answers and its tables are there.
     pub async fn ready(&self) -> Result<(), StoreError> {
-        self.check_migrated()?;
-        if self.trouble.load(Ordering::Relaxed) || self.ms_since(&self.last_call) < ASK_READINESS_FOR {
-            let outcome = match self.queue.submit(Access::Read, migrate::is_applied).await {
-                Ok(true) => Ok(()),
-                Ok(false) => Err(StoreError::NotMigrated),
-                // More calls than it can serve, and it serves them: taken out, it would leave them to others.
-                Err(StoreError::Busy(_)) if self.ms_since(&self.last_answer) < BUSY_AND_WELL_FOR => Ok(()),
-                Err(error) => Err(error),
-            };
-            self.trouble.store(outcome.is_err(), Ordering::Relaxed);
-            return outcome;
+        self.check_migrated().await?;
+        if !self.trouble.load(Ordering::Relaxed) && self.ms_since(&self.last_call) >= ASK_READINESS_FOR {
+            return Ok(());
         }
-        Ok(())
+        // Anybody may ask, so one asks for all who ask meanwhile: they must not take the connections from
+        // users.
+        let asked = Instant::now();
+        let mut probe = self.probe.lock().await;
+        if let Some((answered, outcome)) = &*probe
+            && *answered > asked
+        {
+            return outcome.clone();
+        }
+        let outcome = match self.queue.submit(Access::Read, migrate::is_applied).await {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(StoreError::NotMigrated),
+            // More calls than it can serve, and it serves them: taken out, it would leave them to others.
+            Err(StoreError::Busy(_)) if self.ms_since(&self.last_answer) < BUSY_AND_WELL_FOR => Ok(()),
+            Err(error) => Err(error),
+        };
+        self.trouble.store(outcome.is_err(), Ordering::Relaxed);
+        *probe = Some((Instant::now(), outcome.clone()));
+        outcome
     }
 
     pub fn pool_state(&self) -> PoolState {
@@ -149,7 +167,7 @@ impl Database {
         work: impl FnMut(&mut Connection) -> QueryResult<T> + Send + 'static,
     ) -> Result<T, StoreError> {
         let unavailable = || METRICS.turned_away("unavailable");
-        self.check_migrated().inspect_err(|_| unavailable())?;
+        self.check_migrated().await.inspect_err(|_| unavailable())?;
         let outcome = self.queue.submit(access, work).await;
         match &outcome {
             Ok(_) if self.trouble.load(Ordering::Relaxed) => self.trouble.store(false, Ordering::Relaxed),
@@ -167,7 +185,12 @@ impl Database {
         outcome
     }
 
-    fn check_migrated(&self) -> Result<(), StoreError> {
+    /// The first calls may come while the tables are being made, and wait for that as for a connection.
+    async fn check_migrated(&self) -> Result<(), StoreError> {
+        if !self.migrated.load(Ordering::Acquire) {
+            let mut tried = self.tried.subscribe();
+            let _ = timeout(self.pool.connection_timeout(), tried.wait_for(|tried| *tried)).await;
+        }
         match self.migrated.load(Ordering::Acquire) {
             true => Ok(()),
             false => Err(StoreError::NotMigrated),

@@ -7,11 +7,13 @@ use crate::support::task::id;
 use crate::support::{Actor, CONTRACTS, Database, OwnDatabase, TestApp, app::Builder};
 use std::sync::Arc;
 
-/// What the service sent while `call` ran.
+/// What the service sent while `call` ran, on a connection that did not rest before it.
 fn sent(app: &TestApp, call: impl FnOnce()) -> Vec<Statement> {
     let before = statements::recorded(app).len();
     call();
-    statements::recorded(app).split_off(before)
+    let mut sent = statements::recorded(app).split_off(before);
+    sent.retain(|statement| statement.text != statements::STILL_THERE);
+    sent
 }
 
 /// A service whose statements are recorded, and a user whom every one of its connections knows.
@@ -80,6 +82,20 @@ with_a_process_of_its_own!(
                 };
             }
         }
+    }
+
+    fn a_connection_that_does_not_rest_is_not_asked_whether_it_lives() {
+        let (app, ada) = recorded();
+        let before = statements::recorded(&app).len();
+        for _ in 0..50 {
+            ada.get("/api/tasks").expect(200);
+        }
+        let sent = statements::recorded(&app).split_off(before);
+        let asked = sent
+            .iter()
+            .filter(|statement| statement.text == statements::STILL_THERE)
+            .count();
+        assert!(asked < 10, "{asked} times in 50 calls");
     }
 
     fn a_conditional_update_is_one_statement_too() {

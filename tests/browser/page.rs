@@ -10,7 +10,7 @@ use crate::better_auth::issuer::Issuer;
 use crate::better_auth::node;
 use crate::support::{Database, TestApp};
 
-const LIMIT: Duration = Duration::from_secs(50);
+const LIMIT: Duration = Duration::from_secs(180);
 
 #[track_caller]
 fn assert_plays(db: Database, scenario: &str) {

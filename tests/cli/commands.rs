@@ -22,8 +22,8 @@ on_both_databases!(
         let outcome = run(folder.path(), &environment, &["check-config"]).expect_success();
         for shown in [
             "https://todo.example",
-            "8123",
-            "13",
+            "\nPORT=8123\n",
+            "\nDATABASE_POOL_SIZE=13\n",
             "DATABASE_URL",
             "BETTER_AUTH_SECRET",
         ] {
@@ -78,10 +78,10 @@ with_a_process_of_its_own!(
             "http://localhost:3000",
             "http://localhost:3000/api/auth/jwks",
             "127.0.0.1",
-            "8000",
-            "8",
-            "2000",
-            "5000",
+            "\nPORT=8000\n",
+            "\nDATABASE_POOL_SIZE=8\n",
+            "\nDATABASE_ACQUIRE_TIMEOUT_MS=2000\n",
+            "\nDATABASE_STATEMENT_TIMEOUT_MS=5000\n",
             "auto",
             "text",
             "info",

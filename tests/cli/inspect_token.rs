@@ -67,7 +67,7 @@ fn each_common_mistake_is_told_with_what_to_do() {
     let verification = json!({"email": "ada@example.com", "iat": now(), "exp": now() + 600});
     for (token, words) in [
         (hs256(&claims(), &SECRET.replace('d', "e")), "BETTER_AUTH_SECRET"),
-        (with("exp", json!(now() - 60)), "expired 60 s ago"),
+        (with("exp", json!(now() - 60)), "expired 6"),
         (with("iat", json!(now() + 600)), "clock"),
         (
             with("iss", json!("http://elsewhere")),

@@ -44,7 +44,7 @@ on_both_databases!(
             answer.assert_unavailable();
             // Two bounds of 300 ms, and room for a busy machine.
             assert!(
-                started.elapsed() < Duration::from_secs(4),
+                started.elapsed() < Duration::from_secs(10),
                 "{:?}",
                 started.elapsed()
             );
@@ -73,10 +73,12 @@ on_both_databases!(
             }
         });
         assert!(
-            started.elapsed() < Duration::from_secs(8),
+            started.elapsed() < Duration::from_secs(20),
             "{:?}",
             started.elapsed()
         );
+        // Time enough for what was refused and not given up to be done all the same.
+        std::thread::sleep(Duration::from_secs(1));
         drop(held);
         creates_again(&ada);
         // What was answered with 503 was not done behind the client's back.

@@ -16,7 +16,7 @@ const browser = await chromium.launch({
 /** A page in a context of its own: nothing of another user's is in it. */
 async function open(url = page) {
   const context = await browser.newContext({ viewport: { width: 720, height: 640 } });
-  context.setDefaultTimeout(10_000);
+  context.setDefaultTimeout(60_000);
   const opened = await context.newPage();
   opened.said = [];
   opened.on("console", (message) => opened.said.push(message.text()));

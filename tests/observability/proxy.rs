@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
+use crate::support::own_postgres::free_port;
+
 /// A port on which nobody listens, until the way is opened.
 pub struct Proxy {
     pub port: u16,
@@ -16,9 +18,8 @@ pub struct Proxy {
 
 impl Proxy {
     pub fn closed(target: u16) -> Self {
-        let free = TcpListener::bind("127.0.0.1:0").unwrap();
         Self {
-            port: free.local_addr().unwrap().port(),
+            port: free_port(),
             target,
             is_open: Arc::default(),
             streams: Arc::default(),

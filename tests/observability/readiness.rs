@@ -23,6 +23,7 @@ fn behind(proxy: &Proxy) -> TestApp {
     Builder::on(database)
         .env("DATABASE_URL", &through)
         .env("DATABASE_ACQUIRE_TIMEOUT_MS", "500")
+        .without_its_database()
         .start()
 }
 
@@ -165,7 +166,8 @@ with_a_process_of_its_own!(
         for round in 0..2 {
             ada.has_task(&format!("{round}"));
             proxy.cut();
-            app.anonymous().get("/readyz").assert_unavailable();
+            let noticed = || (app.anonymous().get("/readyz").status == 503).then_some(());
+            wait::until(Duration::from_secs(15), noticed).expect("it shows");
             ada.get("/api/tasks").assert_unavailable();
             app.anonymous().get("/readyz").assert_unavailable();
             app.anonymous().get("/livez").expect(200);

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use super::watch::{Over, SLACK, assert_calm, is, until_ready_is, while_alive};
+use super::watch::{Over, STALL, assert_calm, is, until_ready_is, while_alive};
 use crate::support::app::Builder;
 use crate::support::own_postgres::OwnPostgres;
 use crate::support::{Actor, TestApp};
@@ -41,7 +41,7 @@ fn write(user: &Actor, writer: usize, over: &Over) -> Vec<String> {
             let started = Instant::now();
             let answer = user.request("POST", "/api/tasks", &headers, body.as_bytes());
             let took = started.elapsed();
-            assert!(took < ACQUIRE + STATEMENT + SLACK, "{took:?} until {answer}");
+            assert!(took < ACQUIRE + STATEMENT + STALL, "{took:?} until {answer}");
             if is(201, &answer) {
                 acknowledged.push(title.clone());
                 break;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use super::watch::{SLACK, until_ready_is, while_alive};
+use super::watch::{STALL, until_ready_is, while_alive};
 use crate::support::app::Builder;
 use crate::support::own_postgres::OwnPostgres;
 use crate::support::{CONTRACTS, OwnDatabase, TestApp};
@@ -15,6 +15,7 @@ fn impatient(database: OwnDatabase) -> TestApp {
     Builder::on(Arc::new(database))
         .env("DATABASE_ACQUIRE_TIMEOUT_MS", "500")
         .env("DATABASE_STATEMENT_TIMEOUT_MS", "1000")
+        .without_its_database()
         .start()
 }
 
@@ -35,7 +36,7 @@ fn assert_refuses(app: &TestApp) {
                     _ => ada.json(method, &path, &body),
                 };
                 answer.assert_unavailable();
-                assert!(started.elapsed() < Duration::from_millis(1_500) + SLACK);
+                assert!(started.elapsed() < Duration::from_millis(1_500) + STALL);
             }
             app.anonymous().get(&contract.tasks(&ada)).assert_unauthorized();
             let nothing = ada.post(&contract.tasks(&ada), json!({}));
@@ -66,5 +67,18 @@ with_a_process_of_its_own!(
         let url = format!("postgres://postgres@127.0.0.1:{port}/postgres");
         let app = impatient(OwnDatabase::of_server(url, port));
         assert_refuses(&app);
+    }
+
+    fn a_start_does_not_wait_for_the_database() {
+        let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = silent.local_addr().unwrap().port();
+        let url = format!("postgres://postgres@127.0.0.1:{port}/postgres");
+        let app = Builder::on(Arc::new(OwnDatabase::of_server(url, port)))
+            .env("DATABASE_ACQUIRE_TIMEOUT_MS", "30000")
+            .without_its_database()
+            .start();
+        app.anonymous().get("/livez").expect(200);
+        // The first attempt is still under way.
+        assert!(!app.log().contains("trying again"), "{}", app.log());
     }
 );

@@ -9,7 +9,7 @@ use std::{fs, io, process};
 
 use serde_json::json;
 
-use super::watch::{Over, SLACK, assert_mostly_within};
+use super::watch::{Over, SLACK, STALL, assert_mostly_within};
 use crate::support::{Actor, Database, TestApp, raw};
 
 /// For headers, and for a body.
@@ -50,7 +50,7 @@ fn trickle(what: &str, mut stream: TcpStream, bytes: &[u8]) -> String {
     loop {
         let took = started.elapsed();
         assert!(
-            took < WITHIN + SLACK,
+            took < WITHIN + STALL,
             "{what}: open after {took:?}; {}",
             text(&said)
         );

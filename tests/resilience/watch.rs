@@ -11,6 +11,10 @@ use crate::support::{Actor, Response, TestApp, wait};
 /// What a busy machine may add to any bound before a test calls it missed.
 pub const SLACK: Duration = Duration::from_secs(2);
 
+/// How long a shared machine may stand still. Longer than any bound of the service's; what hangs, hangs for
+/// longer.
+pub const STALL: Duration = Duration::from_secs(10);
+
 /// Whether it is this success; if not, it has to be a proper 503.
 #[track_caller]
 pub fn is(status: u16, answer: &Response) -> bool {
@@ -29,13 +33,15 @@ pub fn while_alive<T>(app: &TestApp, limit: Duration, work: impl FnOnce() -> T) 
         let watch = scope.spawn(|| {
             let anybody = app.anonymous();
             let mut took = Vec::new();
-            while !over.yet() {
+            loop {
                 let started = Instant::now();
                 anybody.get("/livez").expect(200);
                 took.push(started.elapsed());
+                if over.yet() {
+                    return took;
+                }
                 thread::sleep(Duration::from_millis(5));
             }
-            took
         });
         let guard = over.guard();
         let done = work();
@@ -52,7 +58,7 @@ pub fn assert_mostly_within(limit: Duration, mut took: Vec<Duration>) {
     let most = took[(took.len() - 1) * 9 / 10];
     let worst = took[took.len() - 1];
     assert!(
-        most <= limit && worst <= limit + SLACK,
+        most <= limit && worst <= limit + STALL,
         "of {} answers, nine in ten came within {most:?}, all within {worst:?}; {limit:?} is allowed",
         took.len()
     );

@@ -29,9 +29,15 @@ pub struct TestApp {
 /// this order: the process ends before its folder goes, and its database after both.
 struct Own {
     process: Process,
+    start: Start,
+    folder: TempDir,
+}
+
+/// How a process is started.
+struct Start {
     through: Vec<String>,
     environment: Vec<(String, String)>,
-    folder: TempDir,
+    until: &'static str,
 }
 
 impl TestApp {
@@ -138,7 +144,7 @@ impl TestApp {
     pub fn restart(&mut self) {
         self.stop();
         let own = self.own_mut();
-        let (process, base_url) = launch_through(&own.through, own.folder.path(), &own.environment);
+        let (process, base_url) = launch_as(&own.start, own.folder.path());
         own.process = process;
         self.target = Target::new(vec![base_url], self.target.secret.clone());
     }
@@ -178,8 +184,7 @@ impl Drop for TestApp {
 
 pub struct Builder {
     database: Arc<OwnDatabase>,
-    through: Vec<String>,
-    environment: Vec<(String, String)>,
+    start: Start,
 }
 
 impl Builder {
@@ -190,41 +195,49 @@ impl Builder {
             ("PORT".to_owned(), "0".to_owned()),
             ("DATABASE_URL".to_owned(), database.url.clone()),
             ("BETTER_AUTH_SECRET".to_owned(), SECRET.to_owned()),
+            // Longer than a busy machine stands still. Whoever tests what is refused in time sets its own.
+            ("DATABASE_ACQUIRE_TIMEOUT_MS".to_owned(), "10000".to_owned()),
+            ("DATABASE_STATEMENT_TIMEOUT_MS".to_owned(), "10000".to_owned()),
         ];
-        Self {
-            database,
+        let start = Start {
             through: Vec::new(),
             environment,
-        }
+            until: "/readyz",
+        };
+        Self { database, start }
+    }
+
+    /// For a service whose database comes later, or never.
+    pub fn without_its_database(mut self) -> Self {
+        self.start.until = "/livez";
+        self
     }
 
     /// Has another program start it, which changes what it inherits: `env --ignore-signal=…`.
     pub fn through(mut self, program: &[&str]) -> Self {
-        self.through = program.iter().map(|&part| part.to_owned()).collect();
+        self.start.through = program.iter().map(|&part| part.to_owned()).collect();
         self
     }
 
     pub fn env(mut self, name: &str, value: &str) -> Self {
-        self.environment.retain(|(other, _)| other != name);
-        self.environment.push((name.to_owned(), value.to_owned()));
+        let environment = &mut self.start.environment;
+        environment.retain(|(other, _)| other != name);
+        environment.push((name.to_owned(), value.to_owned()));
         self
     }
 
     pub fn start(self) -> TestApp {
         let folder = tempfile::tempdir().unwrap();
-        let (process, base_url) = launch_through(&self.through, folder.path(), &self.environment);
-        let secret = self
-            .environment
-            .iter()
-            .find(|(name, _)| name == "BETTER_AUTH_SECRET");
+        let (process, base_url) = launch_as(&self.start, folder.path());
+        let mut environment = self.start.environment.iter();
+        let secret = environment.find(|(name, _)| name == "BETTER_AUTH_SECRET");
         let secret = secret.map(|(_, value)| value.clone()).unwrap_or_default();
         TestApp {
             target: Target::new(vec![base_url], secret),
             suffix: random::suffix(),
             own: Some(Own {
                 process,
-                through: self.through,
-                environment: self.environment,
+                start: self.start,
                 folder,
             }),
             database: Some(self.database),
@@ -234,15 +247,22 @@ impl Builder {
 
 /// Starts the binary and waits until it serves: its base URL.
 pub fn launch(folder: &Path, environment: &[(String, String)]) -> (Process, String) {
-    launch_through(&[], folder, environment)
+    let start = Start {
+        through: Vec::new(),
+        environment: environment.to_vec(),
+        until: "/readyz",
+    };
+    launch_as(&start, folder)
 }
 
-fn launch_through(through: &[String], folder: &Path, environment: &[(String, String)]) -> (Process, String) {
-    let mut command = cli::command_through(through, folder);
-    command.envs(environment.iter().map(|(name, value)| (name, value)));
+/// Generous: other tests keep the processors busy.
+const START: Duration = Duration::from_secs(60);
+
+fn launch_as(start: &Start, folder: &Path) -> (Process, String) {
+    let mut command = cli::command_through(&start.through, folder);
+    command.envs(start.environment.iter().map(|(name, value)| (name, value)));
     let mut process = Process::spawn(command);
-    // Generous: other tests keep the processors busy.
-    let base_url = wait::until(Duration::from_secs(20), || {
+    let base_url = wait::until(START, || {
         let said = process.said();
         if let Some(url) = announced(&said.stdout).or_else(|| announced(&said.stderr)) {
             return Some(Ok(url));
@@ -262,8 +282,12 @@ fn launch_through(through: &[String], folder: &Path, environment: &[(String, Str
         }
     };
     let probe = Actor::anonymous(Target::new(vec![base_url.clone()], String::new()));
-    let alive = || probe.try_get("/livez").filter(|response| response.status == 200);
-    if wait::until(Duration::from_secs(20), alive).is_none() {
+    let serves = || {
+        probe
+            .try_get(start.until)
+            .filter(|response| response.status == 200)
+    };
+    if wait::until(START, serves).is_none() {
         let Said { stdout, stderr } = process.said();
         panic!("the service does not answer on {base_url}\n{stdout}{stderr}");
     }

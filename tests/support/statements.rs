@@ -21,6 +21,9 @@ pub fn record(database: &OwnDatabase) {
     database.execute(&format!("ALTER DATABASE {name} SET log_statement = 'all'"));
 }
 
+/// What a connection that rested for half a second is asked first: in a test, after a stall of the machine.
+pub const STILL_THERE: &str = "SELECT 1";
+
 /// The recorded statements so far, oldest first. The server writes each before it runs it, so
 /// whatever an answer rests on is there when the answer is.
 pub fn recorded(database: &OwnDatabase) -> Vec<Statement> {

@@ -3,16 +3,19 @@
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-/// The first `Some` that `probe` answers, or `None` after `limit`.
+/// The first `Some` that `probe` answers, or `None` after `limit`: and after some probes, for of a machine
+/// that stood still meanwhile nothing can be expected.
 pub fn until<T>(limit: Duration, mut probe: impl FnMut() -> Option<T>) -> Option<T> {
+    const FEWEST: usize = 20;
     let deadline = Instant::now() + limit;
-    loop {
+    for probes in 1.. {
         if let Some(found) = probe() {
             return Some(found);
         }
-        if Instant::now() >= deadline {
-            return None;
+        if Instant::now() >= deadline && probes >= FEWEST {
+            break;
         }
         sleep(Duration::from_millis(10));
     }
+    None
 }
