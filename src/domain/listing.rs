@@ -1,6 +1,6 @@
 //! Which tasks a client asks for, in which order, and from where on.
 
-use super::{TaskId, Timestamp};
+use super::TaskId;
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Status {
@@ -75,10 +75,11 @@ impl Sort {
 /// A place in a sorted list: the sort key and the id of the task before it. Naming a place by what
 /// stands there, and not by how many stand before it, is what keeps a walk right while others write.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Position {
-    Created(Timestamp, TaskId),
-    Title(Vec<u8>, TaskId),
-    DueDate(Option<Timestamp>, TaskId),
+pub struct Position {
+    /// As the database has it, and no other way to write the same: it is compared there, with what other
+    /// programs may have written. None: no due date.
+    pub key: Option<Vec<u8>>,
+    pub id: TaskId,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

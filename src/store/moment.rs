@@ -1,7 +1,7 @@
 //! One SQL type for a moment on both databases: `timestamptz` in PostgreSQL, text of a fixed width in
 //! SQLite. Diesel's own timestamp types differ between the two, and SQLite's keeps nanoseconds.
 
-use chrono::{DateTime, NaiveDateTime};
+use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime};
 use diesel::backend::Backend;
 use diesel::deserialize::{self, FromSql, FromSqlRow};
 use diesel::expression::AsExpression;
@@ -52,13 +52,45 @@ impl ToSql<Moment, Sqlite> for At {
 impl FromSql<Moment, Sqlite> for At {
     fn from_sql(value: <Sqlite as Backend>::RawValue<'_>) -> deserialize::Result<Self> {
         let text = <String as FromSql<Text, Sqlite>>::from_sql(value)?;
-        // The second form is what SQLite's own date functions write: other programs use them.
-        let micros = match DateTime::parse_from_rfc3339(&text) {
-            Ok(moment) => moment.timestamp_micros(),
-            Err(_) => NaiveDateTime::parse_from_str(&text, "%Y-%m-%d %H:%M:%S%.f")?
-                .and_utc()
-                .timestamp_micros(),
-        };
-        Ok(Self(Timestamp::from_micros(micros)))
+        read(&text).map(Self)
+    }
+}
+
+/// Also what SQLite's own date functions write, and other programs by hand.
+fn read(text: &str) -> deserialize::Result<Timestamp> {
+    if let Ok(moment) = DateTime::parse_from_rfc3339(text) {
+        return Ok(Timestamp::from_micros(moment.timestamp_micros()));
+    }
+    let moment = [
+        "%Y-%m-%d %H:%M:%S%.f",
+        "%Y-%m-%dT%H:%M:%S%.f",
+        "%Y-%m-%d %H:%M",
+        "%Y-%m-%dT%H:%M",
+    ]
+    .iter()
+    .find_map(|form| NaiveDateTime::parse_from_str(text.trim_end_matches('Z'), form).ok());
+    let moment = match moment {
+        Some(moment) => moment,
+        None => NaiveDate::parse_from_str(text, "%Y-%m-%d")?.and_time(NaiveTime::MIN),
+    };
+    Ok(Timestamp::from_micros(moment.and_utc().timestamp_micros()))
+}
+
+/// A moment as the database sent it, to be compared with what is there.
+#[derive(Clone, Copy, Debug, AsExpression)]
+#[diesel(sql_type = Moment)]
+pub struct Stored<'a>(pub &'a [u8]);
+
+impl ToSql<Moment, Pg> for Stored<'_> {
+    fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Pg>) -> serialize::Result {
+        std::io::Write::write_all(out, self.0)?;
+        Ok(IsNull::No)
+    }
+}
+
+impl ToSql<Moment, Sqlite> for Stored<'_> {
+    fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Sqlite>) -> serialize::Result {
+        out.set_value(std::str::from_utf8(self.0)?);
+        Ok(IsNull::No)
     }
 }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::{SORTS, STATUSES, TITLES, ids, next, queries, walk};
 use crate::support::app::Builder;
 use crate::support::task::id;
-use crate::support::{Actor, CONTRACTS, Contract, OwnDatabase};
+use crate::support::{Actor, CONTRACTS, Contract, Database, OwnDatabase};
 
 /// Every script, due dates at both ends of the calendar, none, and several alike; a third completed.
 fn prepare(user: &Actor) {
@@ -59,6 +59,31 @@ on_both_databases!(
                     assert_pages_are_the_list(&ada, contract, &query, limit);
                 }
             }
+        }
+    }
+
+    fn a_walk_ends_among_dates_that_another_program_wrote_its_own_way(app: AppWithDatabase) {
+        let ada = app.user("ada");
+        // None of them is how the service would write it.
+        let odd = match app.kind {
+            Database::Postgres => ["infinity", "-infinity", "12026-01-01", "2026-05-01 02:00+02"],
+            Database::Sqlite => [
+                "2026-05-01T00:00:00.000Z",
+                "2026-05-01 00:00:00",
+                "2026-05-01T00:00",
+                "2026-05-01",
+            ],
+        };
+        for date in odd {
+            let task = id(&ada.has_task(date));
+            app.execute(&format!(
+                "UPDATE tasks SET due_date = '{date}', created_at = '{date}' WHERE id = {task}"
+            ));
+            ada.creates(json!({ "title": "t", "due_date": "2026-05-01" }));
+            ada.has_task("t");
+        }
+        for query in queries() {
+            assert_pages_are_the_list(&ada, Contract::A, &query, 1);
         }
     }
 

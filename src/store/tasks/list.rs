@@ -12,7 +12,7 @@ use crate::auth::AuthenticatedUser;
 use crate::domain::{Listing, Position, Sort, Task, UserId};
 use crate::store::connection::{Connection, on_both};
 use crate::store::error::StoreError;
-use crate::store::moment::{At, Moment};
+use crate::store::moment::{Moment, Stored};
 use crate::store::prepared::Prepared;
 use crate::store::queue::Access;
 use crate::store::schema::{tasks, users as users_table};
@@ -63,8 +63,8 @@ impl OwnedTasks {
     }
 }
 
-/// A task; its sort key, where it is sorted by title; and whether the owner has tasks whose keys are not
-/// made of their titles.
+/// A task; what it is sorted by, where a page may end with it; and whether the owner has tasks whose sort
+/// keys are not made of their titles.
 type ListRow = (Row, Option<Vec<u8>>, bool);
 
 /// The owner's tasks of one status. A macro, and no function, because the type of a boxed query names
@@ -72,24 +72,25 @@ type ListRow = (Row, Option<Vec<u8>>, bool);
 macro_rules! filtered {
     ($owner:expr, $listing:expr) => {{
         type Selected<'a, T> = Box<dyn BoxableExpression<tasks::table, Db, SqlType = T> + 'a>;
-        let (key, keys_missing): (Selected<'_, Nullable<Binary>>, Selected<'_, Bool>) = match $listing.sort {
-            Sort::Title => (
-                Box::new(tasks::title_key.nullable()),
-                Box::new(
-                    sql::<Bool>(
-                        "EXISTS (SELECT 1 FROM tasks AS other \
-                         WHERE (CASE WHEN other.keyed_title <> other.title THEN 1 END) = 1 \
-                         AND other.user_id = ",
-                    )
-                    .bind::<Text, _>($owner.as_str())
-                    .sql(")"),
-                ),
+        let keys_missing: Selected<'_, Bool> = match $listing.sort {
+            Sort::Title => Box::new(
+                sql::<Bool>(
+                    "EXISTS (SELECT 1 FROM tasks AS other \
+                     WHERE (CASE WHEN other.keyed_title <> other.title THEN 1 END) = 1 \
+                     AND other.user_id = ",
+                )
+                .bind::<Text, _>($owner.as_str())
+                .sql(")"),
             ),
-            Sort::Created | Sort::DueDate => (
-                Box::new(sql::<Nullable<Binary>>("NULL")),
-                Box::new(sql::<Bool>("FALSE")),
-            ),
+            Sort::Created | Sort::DueDate => Box::new(sql::<Bool>("FALSE")),
         };
+        // The bytes of the value, whatever its type.
+        let key = sql::<Nullable<Binary>>(match ($listing.sort, &$listing.page) {
+            (_, None) => "NULL",
+            (Sort::Created, _) => "created_at",
+            (Sort::Title, _) => "title_key",
+            (Sort::DueDate, _) => "due_date",
+        });
         let query = owned($owner)
             .select((columns(), key, keys_missing))
             .into_boxed::<Db>();
@@ -117,28 +118,31 @@ macro_rules! sorted {
             Some(page) => query.limit(i64::from(page.limit) + 1),
             None => query,
         };
-        match $listing.page.as_ref().and_then(|page| page.after.as_ref()) {
-            None => query,
-            Some(Position::Created(moment, id)) => query.filter(
+        match (
+            $listing.sort,
+            $listing.page.as_ref().and_then(|page| page.after.as_ref()),
+        ) {
+            (_, None) => query,
+            (Sort::Created, Some(Position { key, id })) => query.filter(
                 sql::<Bool>("(created_at, id) < (")
-                    .bind::<Moment, _>(At(*moment))
+                    .bind::<Nullable<Moment>, _>(key.as_deref().map(Stored))
                     .sql(", ")
                     .bind::<BigInt, _>(id.0)
                     .sql(")"),
             ),
-            Some(Position::Title(key, id)) => query.filter(
+            (Sort::Title, Some(Position { key, id })) => query.filter(
                 sql::<Bool>("(title_key, id) > (")
-                    .bind::<Binary, _>(key.as_slice())
+                    .bind::<Binary, _>(key.as_deref().unwrap_or_default())
                     .sql(", ")
                     .bind::<BigInt, _>(id.0)
                     .sql(")"),
             ),
             // The first condition follows from the second; SQLite needs it to find the index.
-            Some(Position::DueDate(moment, id)) => query.filter(
+            (Sort::DueDate, Some(Position { key, id })) => query.filter(
                 sql::<Bool>("coalesce(due_date, 'infinity') >= coalesce(")
-                    .bind::<Nullable<Moment>, _>(moment.map(At))
+                    .bind::<Nullable<Moment>, _>(key.as_deref().map(Stored))
                     .sql(", 'infinity') AND (coalesce(due_date, 'infinity'), id) > (coalesce(")
-                    .bind::<Nullable<Moment>, _>(moment.map(At))
+                    .bind::<Nullable<Moment>, _>(key.as_deref().map(Stored))
                     .sql(", 'infinity'), ")
                     .bind::<BigInt, _>(id.0)
                     .sql(")"),
@@ -215,7 +219,7 @@ fn collect<S: TaskSink>(
         }
         let task = Task::from(row);
         sink.take(caller.id(), &task);
-        last = limit.map(|_| position(listing.sort, &task, key));
+        last = limit.map(|_| Position { key, id: task.id });
         taken += 1;
     }
     Ok(Listed {
@@ -225,12 +229,4 @@ fn collect<S: TaskSink>(
         some_key_wrong,
         owner_outdated,
     })
-}
-
-fn position(sort: Sort, task: &Task, key: Option<Vec<u8>>) -> Position {
-    match sort {
-        Sort::Created => Position::Created(task.created_at, task.id),
-        Sort::Title => Position::Title(key.unwrap_or_default(), task.id),
-        Sort::DueDate => Position::DueDate(task.due_date, task.id),
-    }
 }
