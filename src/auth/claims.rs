@@ -88,6 +88,7 @@ impl Claims {
                 id: id.ok_or(Refusal::NoUser)?,
                 email: self.text(&[&["email"], &["user", "email"]]),
                 name: self.text(&[&["name"], &["user", "name"]]),
+                issued_at: number(self.0.get("iat")),
             }),
         })
     }

@@ -28,6 +28,7 @@ struct Identity {
     id: UserId,
     email: Option<String>,
     name: Option<String>,
+    issued_at: Option<f64>,
 }
 
 impl AuthenticatedUser {
@@ -41,5 +42,10 @@ impl AuthenticatedUser {
 
     pub fn name(&self) -> Option<&str> {
         self.identity.name.as_deref()
+    }
+
+    /// When the token was issued, in seconds since 1970, if it says so.
+    pub fn issued_at(&self) -> Option<f64> {
+        self.identity.issued_at
     }
 }

@@ -1,6 +1,7 @@
 //! The users table: a row for everybody who ever called, following what the tokens say.
 
 use std::hash::{BuildHasher, RandomState};
+use std::time::{Duration, Instant};
 
 use diesel::dsl::sql;
 use diesel::prelude::*;
@@ -20,26 +21,56 @@ use crate::domain::{Timestamp, UserId};
 ///
 /// Bounded; whoever falls out costs one statement at the next call.
 pub(super) struct KnownUsers {
-    seen: Cache<UserId, u64>,
+    seen: Cache<UserId, Seen>,
     hasher: RandomState,
+    /// When users whose address somebody else took were last tried to be given it back.
+    reclaimed: Cache<UserId, Instant>,
 }
+
+/// What a user's token said, and when it was issued.
+#[derive(Clone, Copy)]
+struct Seen {
+    claims: u64,
+    issued_at: Option<f64>,
+}
+
+/// An address that was taken is mostly still taken.
+const RECLAIM_AFTER: Duration = Duration::from_secs(10);
 
 impl Default for KnownUsers {
     fn default() -> Self {
         Self {
             seen: Cache::new(50_000),
             hasher: RandomState::new(),
+            reclaimed: Cache::new(1_000),
         }
     }
 }
 
 impl KnownUsers {
     pub fn knows(&self, user: &AuthenticatedUser) -> bool {
-        self.seen.get(user.id()) == Some(self.claims_of(user))
+        let says_the_same = |seen: Seen| seen.claims == self.claims_of(user);
+        self.seen.get(user.id()).is_some_and(says_the_same) || self.knows_newer(user)
+    }
+
+    /// A newer token has said what holds: with two of them in use, the older one must not undo the other's.
+    pub fn knows_newer(&self, user: &AuthenticatedUser) -> bool {
+        let seen = self.seen.get(user.id()).and_then(|seen| seen.issued_at);
+        matches!((user.issued_at(), seen), (Some(own), Some(seen)) if own < seen)
     }
 
     pub fn remember(&self, user: &AuthenticatedUser) {
-        self.seen.insert(user.id().clone(), self.claims_of(user));
+        let (claims, issued_at) = (self.claims_of(user), user.issued_at());
+        self.seen.insert(user.id().clone(), Seen { claims, issued_at });
+    }
+
+    pub fn may_reclaim(&self, user: &AuthenticatedUser) -> bool {
+        let last = self.reclaimed.get(user.id());
+        let may = last.is_none_or(|last| last.elapsed() >= RECLAIM_AFTER);
+        if may {
+            self.reclaimed.insert(user.id().clone(), Instant::now());
+        }
+        may
     }
 
     fn claims_of(&self, user: &AuthenticatedUser) -> u64 {
@@ -53,13 +84,29 @@ pub(super) fn exists(conn: &mut Connection, id: &UserId) -> QueryResult<bool> {
     Ok(found.is_some())
 }
 
-/// Whether a row says what the token says.
-///
-/// A claim that a token does not make changes nothing: Better Auth can be told to leave them out, and
-/// where it owns the table, `email` and `name` must not be null.
-pub(super) fn agrees(user: &AuthenticatedUser, email: Option<&str>, name: Option<&str>) -> bool {
-    let same = |claim: Option<&str>, stored: Option<&str>| claim.is_none() || claim == stored;
-    same(user.email(), email) && same(user.name(), name)
+/// A user's row, beside what the user's token says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum OwnerRow {
+    Agrees,
+    Differs,
+    /// Somebody with the same address took it over, and is not to be robbed in turn.
+    WithoutEmail,
+}
+
+impl OwnerRow {
+    /// A claim that a token does not make changes nothing: Better Auth can be told to leave them out, and
+    /// where it owns the table, `email` and `name` must not be null.
+    pub fn compared(user: &AuthenticatedUser, email: Option<&str>, name: Option<&str>) -> Self {
+        let same = |claim: Option<&str>, stored: Option<&str>| claim.is_none() || claim == stored;
+        if !same(user.name(), name) {
+            return Self::Differs;
+        }
+        match email {
+            _ if same(user.email(), email) => Self::Agrees,
+            None => Self::WithoutEmail,
+            Some(_) => Self::Differs,
+        }
+    }
 }
 
 /// Makes the row, or brings it up to date.
@@ -68,7 +115,9 @@ pub(super) fn ensure(conn: &mut Connection, user: &AuthenticatedUser) -> QueryRe
         .find(user.id().as_str())
         .select((users::email, users::name));
     let row: Option<(Option<String>, Option<String>)> = on_both!(conn, |c| row.first(c)).optional()?;
-    if row.is_some_and(|(email, name)| agrees(user, email.as_deref(), name.as_deref())) {
+    if row.is_some_and(|(email, name)| {
+        OwnerRow::compared(user, email.as_deref(), name.as_deref()) == OwnerRow::Agrees
+    }) {
         return Ok(());
     }
     // Of several who claim the same address at once, each round lets one through; the last has it.
@@ -104,6 +153,20 @@ fn upsert(conn: &mut Connection, user: &AuthenticatedUser, email: Option<&str>) 
             .execute(c)
     })?;
     Ok(())
+}
+
+/// Gives a user the token's address, unless somebody else has it.
+pub(super) fn reclaim_email(conn: &mut Connection, user: &AuthenticatedUser) -> QueryResult<()> {
+    let row = users::table
+        .find(user.id().as_str())
+        .filter(users::email.is_null());
+    let outcome = on_both!(conn, |c| {
+        diesel::update(row).set(users::email.eq(user.email())).execute(c)
+    });
+    match outcome {
+        Err(error) if !is_kind(&error, DatabaseErrorKind::UniqueViolation) => Err(error),
+        _ => Ok(()),
+    }
 }
 
 /// The token is the authority on who has an address: an older row that holds it lets go. The one

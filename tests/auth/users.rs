@@ -170,6 +170,43 @@ on_both_databases!(
         }
     }
 
+    fn who_lost_an_email_has_it_again_once_nobody_else_does(db: Database) {
+        let app = TestApp::start(db);
+        let old = app.user("old");
+        let new = app.user("new");
+        old.get("/api/tasks").expect(200);
+        now_called(&new, json!(old.email), json!("New"))
+            .get("/api/tasks")
+            .expect(200);
+        assert_eq!(column(&app, "email", &old), None);
+        new.get("/api/tasks").expect(200);
+        old.get("/api/tasks").expect(200);
+        assert_eq!(column(&app, "email", &old), Some(old.email.clone()));
+        assert_eq!(column(&app, "email", &new), Some(new.email.clone()));
+    }
+
+    // Two sessions of one user, one of which has not fetched a new token yet.
+    fn an_older_token_does_not_undo_what_a_newer_one_said(db: Database) {
+        let app = TestApp::start(db);
+        let older = app.user("ada");
+        let mut claims = older.claims();
+        claims["iat"] = json!(claims["iat"].as_i64().unwrap() + 1);
+        claims["email"] = json!(address(&app, "new"));
+        claims["name"] = json!("Augusta");
+        let newer = older.signed(&claims);
+        older.get("/api/tasks").expect(200);
+        newer.get("/api/tasks").expect(200);
+        // Who has the older address now, keeps it.
+        let bob = now_called(&app.user("bob"), json!(older.email), json!("Bob"));
+        bob.get("/api/tasks").expect(200);
+        older.get("/api/tasks").expect(200);
+        older.has_task("t");
+        older.get("/api/tasks/999999").expect(404);
+        assert_eq!(column(&app, "name", &older).as_deref(), Some("Augusta"));
+        assert_eq!(column(&app, "email", &older), Some(address(&app, "new")));
+        assert_eq!(column(&app, "email", &bob), Some(older.email.clone()));
+    }
+
     fn a_known_user_takes_an_email_over_as_well(app: AppWithDatabase) {
         let ada = app.user("ada");
         let bob = app.user("bob");

@@ -16,7 +16,7 @@ use crate::store::moment::{Moment, Stored};
 use crate::store::prepared::Prepared;
 use crate::store::queue::Access;
 use crate::store::schema::{tasks, users as users_table};
-use crate::store::users;
+use crate::store::users::OwnerRow;
 
 /// Takes the tasks of a list one after the other, on the database's thread: a list of `Task`s is never held
 /// beside what is made of it. (PostgreSQL's client library does hold the rows, until they are read.)
@@ -31,9 +31,8 @@ pub struct Listed<S> {
     vacant: bool,
     /// Tasks whose sort keys are not made of their titles may be in the wrong places.
     some_key_wrong: bool,
-    /// The owner's row says something else than the owner's token: what this process remembers of it is
-    /// out of date, because another one has written since.
-    owner_outdated: bool,
+    /// Where it differs, what this process remembers of it is out of date: another one has written since.
+    owner: OwnerRow,
 }
 
 impl<S> MayBeVacant for Listed<S> {
@@ -50,9 +49,7 @@ impl OwnedTasks {
             self.for_owner(Access::Read, move |conn, _| read(conn, &caller, &listing))
         };
         let listed = read().await?;
-        if listed.owner_outdated
-            && let Err(error) = self.update_owner().await
-        {
+        if let Err(error) = self.update_owner(listed.owner).await {
             log::warn!("the user's row stays as it is: {error}");
         }
         if !listed.some_key_wrong {
@@ -199,7 +196,7 @@ fn collect<S: TaskSink>(
     let mut next = None;
     let mut vacant = true;
     let mut some_key_wrong = false;
-    let mut owner_outdated = false;
+    let mut owner = OwnerRow::Agrees;
     let mut taken = 0;
     for row in rows {
         let (row, key, key_wrong) = row?;
@@ -207,9 +204,7 @@ fn collect<S: TaskSink>(
         some_key_wrong |= key_wrong;
         if row.id == OWNER_ROW {
             let email = Some(row.title.as_str()).filter(|email| !email.is_empty());
-            // None: somebody with the same address has taken it over, and is not to be robbed in turn.
-            let email = email.or(caller.email());
-            owner_outdated = !users::agrees(caller, email, row.description.as_deref());
+            owner = OwnerRow::compared(caller, email, row.description.as_deref());
             continue;
         }
         if limit == Some(taken) {
@@ -227,6 +222,6 @@ fn collect<S: TaskSink>(
         next,
         vacant,
         some_key_wrong,
-        owner_outdated,
+        owner,
     })
 }

@@ -10,7 +10,7 @@ use crate::domain::UserId;
 use crate::store::connection::Connection;
 use crate::store::error::{StoreError, is_kind};
 use crate::store::queue::Access;
-use crate::store::users;
+use crate::store::users::{self, OwnerRow};
 
 /// An answer that a user without a row would get as well.
 pub(in crate::store) trait MayBeVacant {
@@ -24,10 +24,18 @@ impl<T> MayBeVacant for Option<T> {
 }
 
 impl OwnedTasks {
-    pub(super) async fn update_owner(&self) -> Result<(), StoreError> {
+    /// Makes the owner's row say what the token says, if it does not.
+    pub(super) async fn update_owner(&self, row: OwnerRow) -> Result<(), StoreError> {
+        let known = &self.database.known_users;
+        let update = match row {
+            _ if known.knows_newer(&self.owner) => return Ok(()),
+            OwnerRow::Differs => users::ensure,
+            OwnerRow::WithoutEmail if known.may_reclaim(&self.owner) => users::reclaim_email,
+            OwnerRow::WithoutEmail | OwnerRow::Agrees => return Ok(()),
+        };
         let user = self.owner.clone();
-        let ensure = move |conn: &mut Connection| users::ensure(conn, &user);
-        self.database.run(Access::RepeatableWrite, ensure).await
+        let update = move |conn: &mut Connection| update(conn, &user);
+        self.database.run(Access::RepeatableWrite, update).await
     }
 
     /// Does the work for a user who has a row, and makes that row first where it is missing.
