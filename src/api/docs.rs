@@ -18,6 +18,7 @@ use super::conditional::unchanged;
 use super::contract::NO_SUCH_ROUTE;
 use super::error::ApiError;
 use super::openapi;
+use super::pieces::Pieces;
 
 /// What the page loads, below `/docs/`.
 pub const FILES: [&str; 3] = ["start.js", "swagger-ui-bundle.js", "swagger-ui.css"];
@@ -109,6 +110,6 @@ impl Embedded {
         if self.gzipped {
             answer.insert_header((CONTENT_ENCODING, "gzip"));
         }
-        answer.body(self.bytes.clone())
+        answer.body(Pieces::from(vec![self.bytes.clone()]))
     }
 }

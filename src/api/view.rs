@@ -99,7 +99,7 @@ impl TaskSink for JsonList {
         self.versions.extend_from_slice(&task.id.0.to_le_bytes());
         self.versions.extend_from_slice(&task.version.to_le_bytes());
         if self.last.len() >= PIECE {
-            self.full.push(&self.last);
+            self.full.push(owner, &self.last);
             self.last.clear();
             self.digest.update(&self.versions);
             self.versions.clear();
