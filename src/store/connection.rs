@@ -234,8 +234,27 @@ fn with_parameters(url: &str, parameters: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{check_url, with_option};
+    use std::time::Duration;
+
+    use diesel::dsl::sql;
+    use diesel::prelude::*;
+    use diesel::sql_types::Integer;
+
+    use super::{Connection, Inner, check_url, with_option};
     use crate::config::DatabaseUrl;
+
+    #[test]
+    fn sqlite_commits_to_the_disk_and_minds_its_foreign_keys() {
+        let folder = tempfile::tempdir().unwrap();
+        let made = Connection::sqlite(&folder.path().join("todo.db"), Duration::from_secs(1)).unwrap();
+        let Inner::Sqlite(mut conn) = made.inner else {
+            unreachable!("a file is SQLite's");
+        };
+        for (pragma, expected) in [("synchronous", 2), ("foreign_keys", 1)] {
+            let query = sql::<Integer>(&format!("SELECT {pragma} FROM pragma_{pragma}"));
+            assert_eq!(query.get_result(&mut conn), Ok(expected), "{pragma}");
+        }
+    }
 
     #[test]
     fn what_libpq_cannot_read_is_said_without_the_password() {

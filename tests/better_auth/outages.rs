@@ -35,10 +35,10 @@ on_both_databases!(
         early.assert_problem(503);
         assert!(early.header("retry-after").is_some(), "{early}");
         assert_good(&app, &ada, &bridge_token);
-        assert!(
-            app.log().contains("BETTER_AUTH_JWKS_URL"),
-            "the log says what to set"
-        );
+        wait::until(Duration::from_secs(5), || {
+            app.log().contains("BETTER_AUTH_JWKS_URL").then_some(())
+        })
+        .expect("the log says what to set");
 
         issuer.is_told("up");
         let found = wait::until(NEXT_FETCH, || {

@@ -11,7 +11,7 @@ use super::replicas;
 use crate::support::app::Builder;
 use crate::support::over::Over;
 use crate::support::task::id;
-use crate::support::{Actor, Database, OwnDatabase, Response, TestApp, random};
+use crate::support::{Actor, Database, OwnDatabase, Response, TestApp, random, wait};
 
 /// A user's browser: one request at a time.
 struct Client<'a> {
@@ -77,11 +77,13 @@ fn replace_each(
 ) -> usize {
     let mut under_way = 0;
     for (app, replica) in running {
-        thread::sleep(Duration::from_millis(200));
+        wait::until(Duration::from_secs(20), || {
+            (replica.answered() > 10).then_some(())
+        })
+        .expect("it takes part");
         balancer.take_out(replica);
         under_way += replica.under_way();
         assert!(app.stop(), "it ends with success, and in time");
-        assert!(replica.answered() > 0);
         *app = Builder::on(Arc::clone(database)).start();
         *replica = balancer.add(app);
     }

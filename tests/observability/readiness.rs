@@ -87,9 +87,18 @@ on_both_databases!(
             Database::Postgres => "BEGIN; LOCK TABLE tasks, users IN ACCESS EXCLUSIVE MODE",
             Database::Sqlite => "BEGIN EXCLUSIVE",
         });
-        for _ in 0..20 {
-            app.anonymous().get("/livez").expect(200);
-        }
+        let ada = app.user("ada");
+        thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    ada.post("/api/tasks", json!({ "title": "t" }))
+                        .assert_unavailable();
+                });
+            }
+            for _ in 0..20 {
+                app.anonymous().get("/livez").expect(200);
+            }
+        });
     }
 );
 
