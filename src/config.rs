@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-pub use database_url::DatabaseUrl;
+pub use database_url::{DatabaseUrl, may_hold_a_secret};
 pub use read::without_secrets;
 use read::{Environment, MissingSecret, origin_of};
 

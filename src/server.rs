@@ -21,10 +21,10 @@ use crate::wire::{Unreadable, Wire};
 /// back at once, and those who find no room wait for seconds.
 const BACKLOG: u32 = 2_048;
 
-/// How long running requests may take after a signal to stop.
+/// How long running requests may take after a stop.
 const SHUTDOWN_SECONDS: u64 = 8;
 
-/// How long after a signal to stop connections at rest are closed. What had come by then must be seen
+/// How long after a stop connections at rest are closed. What had come by then must be seen
 /// first: woken by the signal alone, a connection does not know what lies in its socket; woken by the
 /// clock, it does, for then the runtime has asked the system about all sockets.
 const LAST_LOOK: Duration = Duration::from_millis(20);

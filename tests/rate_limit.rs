@@ -139,7 +139,7 @@ on_both_databases!(
     fn who_waits_as_asked_is_served_again(db: Database) {
         let app = limited_to(db, 60);
         let ada = app.user("ada");
-        let refused = wait::until(Duration::from_secs(10), || {
+        let refused = wait::until(Duration::from_secs(60), || {
             let answer = ada.get("/api/tasks");
             (answer.status != 200).then_some(answer)
         });

@@ -146,7 +146,9 @@ impl ApiError {
                 "Service unavailable",
                 "Too many long lists are on their way: ask for less with limit, or try again later.".into(),
             ),
-            Self::Panic => return Problem::of_status(StatusCode::INTERNAL_SERVER_ERROR),
+            Self::Panic | Self::Store(StoreError::Panicked) => {
+                return Problem::of_status(StatusCode::INTERNAL_SERVER_ERROR);
+            }
             Self::Store(StoreError::Internal(_)) | Self::Internal(_) => {
                 return self.behind(Problem::of_status(StatusCode::INTERNAL_SERVER_ERROR));
             }

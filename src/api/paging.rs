@@ -18,7 +18,7 @@ pub struct CursorSeal(hmac::Key);
 impl CursorSeal {
     pub fn new(secret: &Secret) -> Self {
         let secret = hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes());
-        let key = hmac::sign(&secret, b"todo-backend: page cursors");
+        let key = hmac::sign(&secret, b"todo-backend: page cursors of the database's bytes");
         Self(hmac::Key::new(hmac::HMAC_SHA256, key.as_ref()))
     }
 

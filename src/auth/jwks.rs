@@ -19,7 +19,7 @@ use crate::metrics::METRICS;
 struct Timing {
     /// A set that is older was fetched again, or is before it is used: keys that the issuer removed die.
     soft_lifetime: Duration,
-    /// Between two fetches for key ids that are not in the set.
+    /// Between two fetches for key ids that are not in the set, and how long a failure excuses old keys.
     cooldown: Duration,
     /// Between two fetches while the issuer is away.
     after_failure: Duration,
@@ -83,7 +83,7 @@ impl State {
 
     /// A removed key need not be feared in it yet; or else the issuer, when asked just now, was away.
     fn is_usable(&self, timing: Timing) -> bool {
-        let was_away = self.problem.is_some() && within(self.attempted, timing.soft_lifetime);
+        let was_away = self.problem.is_some() && within(self.attempted, timing.cooldown);
         was_away || within(self.succeeded, timing.soft_lifetime)
     }
 

@@ -97,6 +97,12 @@ impl DatabaseUrl {
     }
 }
 
+/// By their names, for libpq grows new ones: `sslpassword`, `scram_client_key`, `oauth_client_secret`.
+pub fn may_hold_a_secret(parameters: &str) -> bool {
+    let words = ["password", "key", "secret"];
+    words.iter().any(|word| parameters.contains(word))
+}
+
 /// Without the password, wherever it stands.
 impl fmt::Display for DatabaseUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -120,14 +126,7 @@ impl fmt::Display for DatabaseUrl {
                     .split('&')
                     .filter(|pair| !pair.is_empty())
                     .map(|pair| match pair.split_once('=') {
-                        // libpq grows new ones: `sslpassword`, `scram_client_key`, `oauth_client_secret`.
-                        Some((name, _))
-                            if ["password", "key", "secret"]
-                                .iter()
-                                .any(|word| name.contains(word)) =>
-                        {
-                            format!("{name}=***")
-                        }
+                        Some((name, _)) if may_hold_a_secret(name) => format!("{name}=***"),
                         _ => pair.into(),
                     })
                     .collect();

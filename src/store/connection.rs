@@ -8,7 +8,7 @@ use diesel::connection::{CacheSize, Connection as _, SimpleConnection};
 use diesel::prelude::*;
 
 use super::pooler::Pooler;
-use crate::config::DatabaseUrl;
+use crate::config::{DatabaseUrl, may_hold_a_secret};
 
 /// Runs the same query on whichever database is behind a connection. The text stands once and is
 /// compiled for each: `diesel::MultiConnection` does the same at run time, for 2 to 4 µs a query, and
@@ -175,7 +175,7 @@ pub fn check_url(url: &DatabaseUrl) -> Result<(), String> {
     // Of what is no value of a known parameter it quotes a part, which may be the password's.
     let of_a_value = problem.starts_with("weak sslmode")
         || (problem.starts_with("invalid ") && problem.contains(" value: "))
-        || (problem.starts_with("invalid URI query parameter") && !url.contains("password="));
+        || (problem.starts_with("invalid URI query parameter") && !may_hold_a_secret(url));
     let problem = match of_a_value {
         true => problem,
         false => "percent-encode special characters in it, and look at its parameters",

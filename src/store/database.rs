@@ -185,11 +185,16 @@ impl Database {
         outcome
     }
 
-    /// The first calls may come while the tables are being made, and wait for that as for a connection.
+    /// The first calls may come while the tables are being made, and wait for that as long as for a
+    /// connection: all together, for where it takes minutes, each must be refused in time.
     async fn check_migrated(&self) -> Result<(), StoreError> {
         if !self.migrated.load(Ordering::Acquire) {
+            let left = self
+                .pool
+                .connection_timeout()
+                .saturating_sub(self.started.elapsed());
             let mut tried = self.tried.subscribe();
-            let _ = timeout(self.pool.connection_timeout(), tried.wait_for(|tried| *tried)).await;
+            let _ = timeout(left, tried.wait_for(|tried| *tried)).await;
         }
         match self.migrated.load(Ordering::Acquire) {
             true => Ok(()),

@@ -20,6 +20,9 @@ pub enum StoreError {
     /// A mistake of ours.
     #[error("{0}")]
     Internal(String),
+    /// Another one. The panic itself is in the log.
+    #[error("a database job panicked")]
+    Panicked,
 }
 
 /// Diesel names the kinds of failure that a program may want to handle, and calls all others unknown: a

@@ -68,7 +68,7 @@ fn read(text: &str) -> deserialize::Result<Timestamp> {
         "%Y-%m-%dT%H:%M",
     ]
     .iter()
-    .find_map(|form| NaiveDateTime::parse_from_str(text.trim_end_matches('Z'), form).ok());
+    .find_map(|form| NaiveDateTime::parse_from_str(text.strip_suffix('Z').unwrap_or(text), form).ok());
     let moment = match moment {
         Some(moment) => moment,
         None => NaiveDate::parse_from_str(text, "%Y-%m-%d")?.and_time(NaiveTime::MIN),

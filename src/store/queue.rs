@@ -167,7 +167,7 @@ impl Queue {
                 .map_err(|_| StoreError::Unavailable("it did not answer in time".into()))?,
         };
         // A job that panicked dropped its end of the line.
-        outcome.unwrap_or_else(|_| Err(StoreError::Internal("a database job panicked".into())))
+        outcome.unwrap_or_else(|_| Err(StoreError::Panicked))
     }
 
     /// SQLite's has a lane of its own.

@@ -31,6 +31,8 @@ pub(super) struct KnownUsers {
 #[derive(Clone, Copy)]
 struct Seen {
     claims: u64,
+    has_email: bool,
+    has_name: bool,
     issued_at: Option<f64>,
 }
 
@@ -53,15 +55,24 @@ impl KnownUsers {
         self.seen.get(user.id()).is_some_and(says_the_same) || self.knows_newer(user)
     }
 
-    /// A newer token has said what holds: with two of them in use, the older one must not undo the other's.
+    /// A newer token has spoken, to this process, of all that this one speaks of: with two of them in use,
+    /// the older one must not undo the other's.
     pub fn knows_newer(&self, user: &AuthenticatedUser) -> bool {
-        let seen = self.seen.get(user.id()).and_then(|seen| seen.issued_at);
-        matches!((user.issued_at(), seen), (Some(own), Some(seen)) if own < seen)
+        let Some(seen) = self.seen.get(user.id()) else {
+            return false;
+        };
+        let newer = matches!((user.issued_at(), seen.issued_at), (Some(own), Some(seen)) if own < seen);
+        newer && (seen.has_email || user.email().is_none()) && (seen.has_name || user.name().is_none())
     }
 
     pub fn remember(&self, user: &AuthenticatedUser) {
-        let (claims, issued_at) = (self.claims_of(user), user.issued_at());
-        self.seen.insert(user.id().clone(), Seen { claims, issued_at });
+        let seen = Seen {
+            claims: self.claims_of(user),
+            has_email: user.email().is_some(),
+            has_name: user.name().is_some(),
+            issued_at: user.issued_at(),
+        };
+        self.seen.insert(user.id().clone(), seen);
     }
 
     pub fn may_reclaim(&self, user: &AuthenticatedUser) -> bool {
@@ -89,7 +100,7 @@ pub(super) fn exists(conn: &mut Connection, id: &UserId) -> QueryResult<bool> {
 pub(super) enum OwnerRow {
     Agrees,
     Differs,
-    /// Somebody with the same address took it over, and is not to be robbed in turn.
+    /// Somebody with the same address took it over, and is not to be robbed in turn by each list.
     WithoutEmail,
 }
 

@@ -175,11 +175,12 @@ on_both_databases!(
         let old = app.user("old");
         let new = app.user("new");
         old.get("/api/tasks").expect(200);
-        now_called(&new, json!(old.email), json!("New"))
-            .get("/api/tasks")
-            .expect(200);
-        assert_eq!(column(&app, "email", &old), None);
-        new.get("/api/tasks").expect(200);
+        for (email, left) in [(&old.email, None), (&new.email, None)] {
+            now_called(&new, json!(email), json!("New"))
+                .get("/api/tasks")
+                .expect(200);
+            assert_eq!(column(&app, "email", &old), left);
+        }
         old.get("/api/tasks").expect(200);
         assert_eq!(column(&app, "email", &old), Some(old.email.clone()));
         assert_eq!(column(&app, "email", &new), Some(new.email.clone()));
@@ -205,6 +206,21 @@ on_both_databases!(
         assert_eq!(column(&app, "name", &older).as_deref(), Some("Augusta"));
         assert_eq!(column(&app, "email", &older), Some(address(&app, "new")));
         assert_eq!(column(&app, "email", &bob), Some(older.email.clone()));
+    }
+
+    fn an_older_token_says_what_a_newer_one_leaves_out(db: Database) {
+        let app = TestApp::start(db);
+        let older = app.user("ada");
+        let mut claims = older.claims();
+        claims["iat"] = json!(claims["iat"].as_i64().unwrap() + 1);
+        for claim in ["email", "name"] {
+            claims.as_object_mut().unwrap().remove(claim);
+        }
+        older.signed(&claims).get("/api/tasks").expect(200);
+        assert_eq!(column(&app, "email", &older), None);
+        older.get("/api/tasks").expect(200);
+        assert_eq!(column(&app, "email", &older), Some(older.email.clone()));
+        assert_eq!(column(&app, "name", &older), Some(older.name.clone()));
     }
 
     fn a_known_user_takes_an_email_over_as_well(app: AppWithDatabase) {

@@ -126,6 +126,30 @@ with_a_process_of_its_own!(
         assert_eq!(ada.titles("/api/tasks"), ["t"]);
     }
 
+    fn one_probe_asks_for_all_who_ask_at_once() {
+        let app = TestApp::start(Database::Postgres);
+        app.user("ada").get("/api/tasks").expect(200);
+        let mut held = app.connect();
+        held.execute("BEGIN; LOCK TABLE __diesel_schema_migrations IN ACCESS EXCLUSIVE MODE");
+        let waiting = || {
+            let count = "SELECT count(*) FROM pg_stat_activity \
+                         WHERE wait_event_type = 'Lock' AND datname = current_database()";
+            app.value(count).unwrap().parse::<usize>().unwrap()
+        };
+        thread::scope(|scope| {
+            let asked: Vec<_> = (0..20)
+                .map(|_| scope.spawn(|| app.anonymous().get("/readyz")))
+                .collect();
+            wait::until(Duration::from_secs(10), || (waiting() > 0).then_some(())).expect("a probe");
+            thread::sleep(Duration::from_millis(500));
+            assert_eq!(waiting(), 1);
+            held.execute("COMMIT");
+            for asked in asked {
+                asked.join().unwrap().expect(200);
+            }
+        });
+    }
+
     fn a_service_with_more_calls_than_it_can_serve_stays_ready() {
         let app = TestApp::builder(Database::Postgres)
             .env("DATABASE_POOL_SIZE", "1")

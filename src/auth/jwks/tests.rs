@@ -151,7 +151,7 @@ async fn a_key_that_was_removed_in_a_quiet_time_is_dead_though_a_fetch_had_faile
     let jwks = issuer.jwks(Timing {
         soft_lifetime: SHORT,
         after_failure: SHORT,
-        ..LASTING
+        cooldown: SHORT,
     });
     assert!(finds(&jwks, "a").await);
     issuer.answers(answer("500 Internal Server Error", ""));

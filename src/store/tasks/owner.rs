@@ -28,10 +28,11 @@ impl OwnedTasks {
     pub(super) async fn update_owner(&self, row: OwnerRow) -> Result<(), StoreError> {
         let known = &self.database.known_users;
         let update = match row {
+            OwnerRow::Agrees => return Ok(()),
             _ if known.knows_newer(&self.owner) => return Ok(()),
             OwnerRow::Differs => users::ensure,
             OwnerRow::WithoutEmail if known.may_reclaim(&self.owner) => users::reclaim_email,
-            OwnerRow::WithoutEmail | OwnerRow::Agrees => return Ok(()),
+            OwnerRow::WithoutEmail => return Ok(()),
         };
         let user = self.owner.clone();
         let update = move |conn: &mut Connection| update(conn, &user);
