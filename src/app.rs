@@ -14,7 +14,7 @@ use actix_web::middleware::from_fn;
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{App, HttpServer};
 
-use crate::api::envelope::{X_REQUEST_ID, catch_panic, envelope, uncounted, unreadable};
+use crate::api::envelope::{Origins, X_REQUEST_ID, catch_panic, envelope, uncounted, unreadable};
 use crate::api::idempotency::IDEMPOTENCY_KEY;
 use crate::api::paging::CursorSeal;
 use crate::api::rate_limit::RateLimits;
@@ -50,18 +50,19 @@ pub fn start_with(
     let verifier = web::Data::new(Verifier::new(config));
     let seal = web::Data::new(CursorSeal::new(&config.secret));
     let limits = web::Data::new(RateLimits::new(config.rate_limit_per_minute));
-    let origins: Arc<[String]> = config.allowed_origins.clone().into();
+    let origins = web::Data::new(Origins(config.allowed_origins.clone()));
     let app = move || {
         App::new()
             .app_data(database.clone())
             .app_data(verifier.clone())
             .app_data(seal.clone())
             .app_data(limits.clone())
+            .app_data(origins.clone())
             .configure(extra.clone())
             .configure(routes)
             // The last one wrapped is the first to see a request.
             .wrap(from_fn(catch_panic))
-            .wrap(cors(&origins))
+            .wrap(cors(&origins.0))
             .wrap(from_fn(envelope))
     };
     if let Some(address) = config.metrics_addr {

@@ -161,6 +161,10 @@ on_both_databases!(
             let detail = problem["detail"].as_str().unwrap();
             let what = detail.split(':').next().unwrap();
             assert!(what.contains(wrong) && what.contains("not allowed"), "{detail}");
+            match origin == FRONTEND.as_str() {
+                true => assert_shown_to(&answer, origin),
+                false => assert_hidden(&answer),
+            }
         }
     }
 

@@ -7,11 +7,13 @@ use std::time::Instant;
 use actix_web::body::{BoxBody, EitherBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{
-    CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, TRANSFER_ENCODING,
+    ACCESS_CONTROL_ALLOW_ORIGIN, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, ORIGIN, RETRY_AFTER,
+    TRANSFER_ENCODING, VARY,
 };
-use actix_web::http::{ConnectionType, StatusCode};
+use actix_web::http::{ConnectionType, Method, StatusCode};
 use actix_web::middleware::Next;
-use actix_web::{Error, HttpMessage as _, HttpResponse};
+use actix_web::web::Data;
+use actix_web::{Error, HttpMessage as _, HttpRequest, HttpResponse};
 use futures_util::FutureExt as _;
 
 use super::error::ApiError;
@@ -88,12 +90,33 @@ fn finish<B>(response: ServiceResponse<B>, id: &RequestId) -> ServiceResponse<Ei
                 answering.end_with_this();
             }
         }
-        ServiceResponse::new(request, problem(response.drop_body(), id)).map_into_right_body()
+        let mut response = problem(response.drop_body(), id);
+        show_refused_preflight(&request, response.headers_mut());
+        ServiceResponse::new(request, response).map_into_right_body()
     } else {
         response.map_into_left_body()
     };
     add_id(response.headers_mut(), id);
     response
+}
+
+/// Whose frontends are shown answers.
+pub struct Origins(pub Vec<String>);
+
+/// The CORS middleware says so of every answer but one: of a preflight that it refuses.
+fn show_refused_preflight(request: &HttpRequest, headers: &mut HeaderMap) {
+    let refused = request.method() == Method::OPTIONS && !headers.contains_key(ACCESS_CONTROL_ALLOW_ORIGIN);
+    if let (Some(origin), Some(origins)) =
+        (request.headers().get(ORIGIN), request.app_data::<Data<Origins>>())
+        && refused
+        && origins
+            .0
+            .iter()
+            .any(|allowed| allowed.as_bytes() == origin.as_bytes())
+    {
+        headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
+        headers.append(VARY, HeaderValue::from_static("Origin"));
+    }
 }
 
 fn add_id(headers: &mut HeaderMap, id: &RequestId) {
