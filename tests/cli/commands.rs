@@ -16,12 +16,17 @@ on_both_databases!(
             ("DATABASE_URL", &*database.url),
             ("BETTER_AUTH_SECRET", SECRET),
             ("BETTER_AUTH_URL", "https://todo.example"),
+            (
+                "BETTER_AUTH_JWKS_URL",
+                "https://hunter1:hunter2@keys.example/jwks?token=hunter3",
+            ),
             ("PORT", "8123"),
             ("DATABASE_POOL_SIZE", "13"),
         ];
         let outcome = run(folder.path(), &environment, &["check-config"]).expect_success();
         for shown in [
             "https://todo.example",
+            "@keys.example/jwks",
             "\nPORT=8123\n",
             "\nDATABASE_POOL_SIZE=13\n",
             "DATABASE_URL",
@@ -32,6 +37,7 @@ on_both_databases!(
         let everything = outcome.everything();
         assert!(!everything.contains(SECRET), "{everything}");
         assert!(!everything.contains(DATABASE_PASSWORD), "{everything}");
+        assert!(!everything.contains("hunter"), "{everything}");
         // But which database it is can be told.
         let place = database.url.rsplit('/').next().unwrap();
         assert!(outcome.stdout.contains(place), "{}", outcome.stdout);
