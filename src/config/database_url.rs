@@ -33,7 +33,7 @@ impl DatabaseUrl {
     }
 
     fn sqlite(file: &str) -> Result<Self, String> {
-        if file.is_empty() || file.ends_with('/') {
+        if file.trim().is_empty() || file.ends_with('/') || file.contains(char::is_control) {
             return Err("names no file: write sqlite://data/todo.db or sqlite:///var/lib/todo.db".into());
         }
         if file.contains(":memory:") || file.contains(['?', '#', '\0']) {
@@ -59,6 +59,9 @@ impl DatabaseUrl {
         let escape = "percent-encode special characters in the user name and the password";
         if text.contains(|c: char| c.is_whitespace() || c.is_control()) {
             return Err(format!("has a blank or a line's end in it: {escape}"));
+        }
+        if authority.split(',').any(|host| host.ends_with(":0")) {
+            return Err("has a port that is none".into());
         }
         if !escaped_well || authority.matches('@').count() > 1 || tail.contains(['#', '@']) {
             return Err(format!("is not a URL that libpq reads as meant: {escape}"));
@@ -181,6 +184,9 @@ mod tests {
             "postgres://todo:my secret@db/todo",
             "postgres://db/todo\n",
             "postgres://db/todo?port=99999",
+            "postgres://db:0/todo",
+            "sqlite:// ",
+            "sqlite://todo\n.db",
             "postgres://db/todo?connect_timeout=soon",
             "postgres://db/todo?sslmode=require&port=54x2",
         ] {

@@ -27,13 +27,24 @@ pub(super) struct KnownUsers {
     reclaimed: Cache<UserId, Instant>,
 }
 
-/// What a user's token said, and when it was issued.
-#[derive(Clone, Copy)]
+/// What a user's tokens said, each claim as the newest that made it.
+#[derive(Clone, Copy, Default)]
 struct Seen {
-    claims: u64,
-    has_email: bool,
-    has_name: bool,
+    email: Option<Claim>,
+    name: Option<Claim>,
+}
+
+#[derive(Clone, Copy)]
+struct Claim {
+    hash: u64,
+    /// When its token was issued, if that said so.
     issued_at: Option<f64>,
+}
+
+impl Claim {
+    fn is_newer_than(self, other: Self) -> bool {
+        matches!((self.issued_at, other.issued_at), (Some(own), Some(others)) if own > others)
+    }
 }
 
 /// An address that was taken is mostly still taken.
@@ -50,27 +61,41 @@ impl Default for KnownUsers {
 }
 
 impl KnownUsers {
+    /// There is nothing in this token that has not been seen, or that a newer one has not overruled.
     pub fn knows(&self, user: &AuthenticatedUser) -> bool {
-        let says_the_same = |seen: Seen| seen.claims == self.claims_of(user);
-        self.seen.get(user.id()).is_some_and(says_the_same) || self.knows_newer(user)
-    }
-
-    /// A newer token has spoken, to this process, of all that this one speaks of: with two of them in use,
-    /// the older one must not undo the other's.
-    pub fn knows_newer(&self, user: &AuthenticatedUser) -> bool {
         let Some(seen) = self.seen.get(user.id()) else {
             return false;
         };
-        let newer = matches!((user.issued_at(), seen.issued_at), (Some(own), Some(seen)) if own < seen);
-        newer && (seen.has_email || user.email().is_none()) && (seen.has_name || user.name().is_none())
+        let own = self.claims_of(user);
+        let is_known = |own: Option<Claim>, seen: Option<Claim>| match (own, seen) {
+            (None, _) => true,
+            (Some(own), Some(seen)) => own.hash == seen.hash || seen.is_newer_than(own),
+            (Some(_), None) => false,
+        };
+        let known = is_known(own.email, seen.email) && is_known(own.name, seen.name);
+        let is_newer = |own: Option<Claim>, seen: Option<Claim>| matches!((own, seen), (Some(own), Some(seen)) if own.is_newer_than(seen));
+        if known && (is_newer(own.email, seen.email) || is_newer(own.name, seen.name)) {
+            self.remember(&self.heard(user));
+        }
+        known
     }
 
+    /// The user without the claims that a newer token made, to this process: with two of them in use, the
+    /// older one must not undo the other's.
+    pub fn heard(&self, user: &AuthenticatedUser) -> AuthenticatedUser {
+        let seen = self.seen.get(user.id()).unwrap_or_default();
+        let own = self.claims_of(user);
+        let overruled = |own: Option<Claim>, seen: Option<Claim>| matches!((own, seen), (Some(own), Some(seen)) if seen.is_newer_than(own));
+        user.silent_about(overruled(own.email, seen.email), overruled(own.name, seen.name))
+    }
+
+    /// Of a user as `heard`: what it says holds.
     pub fn remember(&self, user: &AuthenticatedUser) {
+        let seen = self.seen.get(user.id()).unwrap_or_default();
+        let own = self.claims_of(user);
         let seen = Seen {
-            claims: self.claims_of(user),
-            has_email: user.email().is_some(),
-            has_name: user.name().is_some(),
-            issued_at: user.issued_at(),
+            email: own.email.or(seen.email),
+            name: own.name.or(seen.name),
         };
         self.seen.insert(user.id().clone(), seen);
     }
@@ -84,8 +109,15 @@ impl KnownUsers {
         may
     }
 
-    fn claims_of(&self, user: &AuthenticatedUser) -> u64 {
-        self.hasher.hash_one((user.email(), user.name()))
+    fn claims_of(&self, user: &AuthenticatedUser) -> Seen {
+        let claim = |text| Claim {
+            hash: self.hasher.hash_one::<&str>(text),
+            issued_at: user.issued_at(),
+        };
+        Seen {
+            email: user.email().map(claim),
+            name: user.name().map(claim),
+        }
     }
 }
 

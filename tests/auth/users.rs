@@ -208,6 +208,38 @@ on_both_databases!(
         assert_eq!(column(&app, "email", &bob), Some(older.email.clone()));
     }
 
+    fn a_claim_is_as_new_as_the_newest_token_that_makes_it(db: Database) {
+        let app = TestApp::start(db);
+        let ada = app.user("ada");
+        let mut claims = ada.claims();
+        let issued = claims["iat"].as_i64().unwrap();
+        for (later, name) in [(0, "Ada"), (2, "Ada"), (1, "Augusta")] {
+            claims["iat"] = json!(issued + later);
+            claims["name"] = json!(name);
+            ada.signed(&claims).get("/api/tasks").expect(200);
+        }
+        assert_eq!(column(&app, "name", &ada).as_deref(), Some("Ada"));
+    }
+
+    fn an_older_token_says_no_more_than_a_newer_one_leaves_out(db: Database) {
+        let app = TestApp::start(db);
+        let older = app.user("ada");
+        let mut claims = older.claims();
+        claims["iat"] = json!(claims["iat"].as_i64().unwrap() + 1);
+        claims["email"] = json!(address(&app, "new"));
+        claims.as_object_mut().unwrap().remove("name");
+        let newer = older.signed(&claims);
+        newer.get("/api/tasks").expect(200);
+        let bob = now_called(&app.user("bob"), json!(older.email), json!("Bob"));
+        bob.get("/api/tasks").expect(200);
+        for user in [&older, &newer, &older] {
+            user.get("/api/tasks").expect(200);
+            assert_eq!(column(&app, "name", &older), Some(older.name.clone()));
+            assert_eq!(column(&app, "email", &older), Some(address(&app, "new")));
+        }
+        assert_eq!(column(&app, "email", &bob), Some(older.email.clone()));
+    }
+
     fn an_older_token_says_what_a_newer_one_leaves_out(db: Database) {
         let app = TestApp::start(db);
         let older = app.user("ada");

@@ -29,12 +29,11 @@ impl OwnedTasks {
         let known = &self.database.known_users;
         let update = match row {
             OwnerRow::Agrees => return Ok(()),
-            _ if known.knows_newer(&self.owner) => return Ok(()),
             OwnerRow::Differs => users::ensure,
             OwnerRow::WithoutEmail if known.may_reclaim(&self.owner) => users::reclaim_email,
             OwnerRow::WithoutEmail => return Ok(()),
         };
-        let user = self.owner.clone();
+        let user = known.heard(&self.owner);
         let update = move |conn: &mut Connection| update(conn, &user);
         self.database.run(Access::RepeatableWrite, update).await
     }
@@ -68,7 +67,8 @@ impl OwnedTasks {
                 return Ok(outcome);
             }
         }
-        let user = self.owner.clone();
+        let user = self.database.known_users.heard(&self.owner);
+        let heard = user.clone();
         let outcome = self
             .database
             .run(access.writing(), move |conn| {
@@ -83,7 +83,7 @@ impl OwnedTasks {
                 }
             })
             .await?;
-        self.database.known_users.remember(&self.owner);
+        self.database.known_users.remember(&heard);
         Ok(outcome)
     }
 }
