@@ -41,10 +41,10 @@ struct Claim {
     issued_at: Option<f64>,
 }
 
-impl Claim {
-    fn is_newer_than(self, other: Self) -> bool {
-        matches!((self.issued_at, other.issued_at), (Some(own), Some(others)) if own > others)
-    }
+/// Both are made, and it is known which of them came later.
+fn is_newer(one: Option<Claim>, other: Option<Claim>) -> bool {
+    let issued_at = |claim: Option<Claim>| claim.and_then(|claim| claim.issued_at);
+    matches!((issued_at(one), issued_at(other)), (Some(one), Some(other)) if one > other)
 }
 
 /// An address that was taken is mostly still taken.
@@ -67,13 +67,12 @@ impl KnownUsers {
             return false;
         };
         let own = self.claims_of(user);
-        let is_known = |own: Option<Claim>, seen: Option<Claim>| match (own, seen) {
-            (None, _) => true,
-            (Some(own), Some(seen)) => own.hash == seen.hash || seen.is_newer_than(own),
-            (Some(_), None) => false,
+        let hash = |claim: Option<Claim>| claim.map(|claim| claim.hash);
+        let is_known = |own: Option<Claim>, seen: Option<Claim>| {
+            own.is_none() || hash(own) == hash(seen) || is_newer(seen, own)
         };
         let known = is_known(own.email, seen.email) && is_known(own.name, seen.name);
-        let is_newer = |own: Option<Claim>, seen: Option<Claim>| matches!((own, seen), (Some(own), Some(seen)) if own.is_newer_than(seen));
+        // The same, said again: older tokens are older than this one now.
         if known && (is_newer(own.email, seen.email) || is_newer(own.name, seen.name)) {
             self.remember(&self.heard(user));
         }
@@ -85,8 +84,7 @@ impl KnownUsers {
     pub fn heard(&self, user: &AuthenticatedUser) -> AuthenticatedUser {
         let seen = self.seen.get(user.id()).unwrap_or_default();
         let own = self.claims_of(user);
-        let overruled = |own: Option<Claim>, seen: Option<Claim>| matches!((own, seen), (Some(own), Some(seen)) if seen.is_newer_than(own));
-        user.silent_about(overruled(own.email, seen.email), overruled(own.name, seen.name))
+        user.silent_about(is_newer(seen.email, own.email), is_newer(seen.name, own.name))
     }
 
     /// Of a user as `heard`: what it says holds.
