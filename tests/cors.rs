@@ -222,11 +222,7 @@ on_both_databases!(
             .start();
         let ada = app.user("ada");
         ada.has_task("before");
-        let mut held = app.connect();
-        held.execute(match app.kind {
-            crate::support::Database::Postgres => "BEGIN; LOCK TABLE tasks IN ACCESS EXCLUSIVE MODE",
-            crate::support::Database::Sqlite => "BEGIN EXCLUSIVE",
-        });
+        let _held = app.lock();
         let body = json!({ "title": "t" }).to_string();
         let headers = [("origin", FRONTEND.as_str()), JSON];
         let answer = ada.request("POST", "/api/tasks", &headers, body.as_bytes());

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::support::{Database, TestApp};
+use crate::support::TestApp;
 
 on_both_databases!(
     fn a_sigterm_ends_it_well_and_in_time(db: Database) {
@@ -31,11 +31,7 @@ on_both_databases!(
         let ada = app.user("ada");
         ada.has_task("before");
         let stopped = thread::scope(|scope| {
-            let mut held = app.connect();
-            held.execute(match app.kind {
-                Database::Postgres => "BEGIN; LOCK TABLE tasks IN ACCESS EXCLUSIVE MODE",
-                Database::Sqlite => "BEGIN EXCLUSIVE",
-            });
+            let held = app.lock();
             let call = scope.spawn(|| ada.post("/api/tasks", json!({ "title": "in flight" })));
             // Long enough for the request to be under way; what it waits for is held meanwhile.
             thread::sleep(Duration::from_millis(300));

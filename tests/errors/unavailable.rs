@@ -14,16 +14,6 @@ fn short_of_patience(database: Database) -> TestApp {
         .start()
 }
 
-/// Takes what every write needs, and keeps it until it is dropped.
-fn lock(app: &TestApp) -> crate::support::database::Connection {
-    let mut connection = app.connect();
-    connection.execute(match app.kind {
-        Database::Postgres => "BEGIN; LOCK TABLE tasks, users IN ACCESS EXCLUSIVE MODE",
-        Database::Sqlite => "BEGIN EXCLUSIVE",
-    });
-    connection
-}
-
 fn creates_again(user: &Actor) {
     let again = || {
         let answer = user.post("/api/tasks", json!({ "title": "again" }));
@@ -37,7 +27,7 @@ on_both_databases!(
         let app = short_of_patience(db);
         let ada = app.user("ada");
         ada.has_task("before");
-        let held = lock(&app);
+        let held = app.lock();
         for contract in CONTRACTS {
             let started = Instant::now();
             let answer = ada.post(&contract.tasks(&ada), json!({ "title": "t" }));
@@ -57,7 +47,7 @@ on_both_databases!(
         let app = short_of_patience(db);
         let ada = app.user("ada");
         ada.has_task("before");
-        let held = lock(&app);
+        let held = app.lock();
         let started = Instant::now();
         std::thread::scope(|scope| {
             for _ in 0..24 {

@@ -128,11 +128,7 @@ on_both_databases!(
         assert_eq!(measured.read().types[POOL], "gauge");
         assert_eq!(state("waiting"), 0.0);
         let refused_before = measured.read().sum(TURNED_AWAY, &[]);
-        let mut held = measured.app.connect();
-        held.execute(match measured.app.kind {
-            Database::Postgres => "BEGIN; LOCK TABLE tasks, users IN ACCESS EXCLUSIVE MODE",
-            Database::Sqlite => "BEGIN EXCLUSIVE",
-        });
+        let held = measured.app.lock();
         let answers: Vec<Response> = thread::scope(|scope| {
             let calls: Vec<_> = (0..8)
                 .map(|_| scope.spawn(|| ada.post("/api/tasks", json!({ "title": "t" }))))

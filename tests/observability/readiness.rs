@@ -82,11 +82,7 @@ on_both_databases!(
             .env("DATABASE_STATEMENT_TIMEOUT_MS", "300")
             .start();
         app.user("ada").has_task("t");
-        let mut held = app.connect();
-        held.execute(match app.kind {
-            Database::Postgres => "BEGIN; LOCK TABLE tasks, users IN ACCESS EXCLUSIVE MODE",
-            Database::Sqlite => "BEGIN EXCLUSIVE",
-        });
+        let _held = app.lock();
         let ada = app.user("ada");
         thread::scope(|scope| {
             for _ in 0..8 {

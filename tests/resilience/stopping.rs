@@ -4,8 +4,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::watch::assert_calm;
+use crate::support::TestApp;
 use crate::support::raw::{self, Connection};
-use crate::support::{Database, TestApp};
 
 const JSON: &str = "Content-Type: application/json";
 
@@ -81,11 +81,7 @@ on_both_databases!(
             })
             .collect();
         // One that waits for a lock, and one whose body is still on its way.
-        let mut held = app.connect();
-        held.execute(match db {
-            Database::Postgres => "BEGIN; LOCK TABLE tasks IN ACCESS EXCLUSIVE MODE",
-            Database::Sqlite => "BEGIN EXCLUSIVE",
-        });
+        let held = app.lock();
         let mut waiting = Connection::open(&app);
         waiting.send(create(&app, &token, "waited"));
         let request = create(&app, &token, "slowly sent");

@@ -113,6 +113,16 @@ impl OwnDatabase {
         }
     }
 
+    /// Takes what every write needs, and on PostgreSQL every read, and keeps it until it is dropped.
+    pub fn lock(&self) -> Connection {
+        let mut connection = self.connect();
+        connection.execute(match self.kind {
+            Database::Postgres => "BEGIN; LOCK TABLE tasks, users IN ACCESS EXCLUSIVE MODE",
+            Database::Sqlite => "BEGIN EXCLUSIVE",
+        });
+        connection
+    }
+
     pub fn connect(&self) -> Connection {
         match &self.place {
             Place::Postgres(_) | Place::OwnServer(_) | Place::Deployment => {
