@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use url::Url;
+use url::{Url, form_urlencoded};
 
 /// Parameters of libpq's whose value is a number.
 const NUMBERS: [&str; 6] = [
@@ -36,7 +36,7 @@ impl DatabaseUrl {
         if file.trim().is_empty() || file.ends_with('/') || file.contains(char::is_control) {
             return Err("names no file: write sqlite://data/todo.db or sqlite:///var/lib/todo.db".into());
         }
-        if file.contains(":memory:") || file.contains(['?', '#', '\0']) {
+        if file.contains(":memory:") || file.contains(['?', '#']) {
             return Err("must name a file, without parameters: a database in memory would lose tasks".into());
         }
         Ok(Self::Sqlite(file.into()))
@@ -60,9 +60,6 @@ impl DatabaseUrl {
         if text.contains(|c: char| c.is_whitespace() || c.is_control()) {
             return Err(format!("has a blank or a line's end in it: {escape}"));
         }
-        if authority.split(',').any(|host| host.ends_with(":0")) {
-            return Err("has a port that is none".into());
-        }
         if !escaped_well || authority.matches('@').count() > 1 || tail.contains(['#', '@']) {
             return Err(format!("is not a URL that libpq reads as meant: {escape}"));
         }
@@ -75,20 +72,11 @@ impl DatabaseUrl {
         for host in hosts.split(',') {
             let url = Url::parse(&format!("postgres://{user}{host}{tail}"))
                 .map_err(|error| format!("is not a URL ({error}): {escape}"))?;
-            // libpq says so of each connection, and not before.
-            for (name, value) in url.query_pairs() {
-                let is_right = match name.as_ref() {
-                    // One for each host.
-                    "port" => value
-                        .split(',')
-                        .all(|port| port.is_empty() || port.parse().is_ok_and(|port: u16| port > 0)),
-                    name => !NUMBERS.contains(&name) || value.parse::<i32>().is_ok(),
-                };
-                if !is_right {
-                    return Err(format!("has a wrong value for {name}"));
-                }
+            if url.port() == Some(0) {
+                return Err("has a wrong value for port".into());
             }
         }
+        check_numbers(tail.split_once('?').unwrap_or_default().1)?;
         Ok(Self::Postgres(text.into()))
     }
 
@@ -98,6 +86,23 @@ impl DatabaseUrl {
             Self::Postgres(_) => None,
         }
     }
+}
+
+/// libpq says so of each connection, and not before.
+fn check_numbers(query: &str) -> Result<(), String> {
+    for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+        let is_right = match name.as_ref() {
+            // One for each host.
+            "port" => value
+                .split(',')
+                .all(|port| port.is_empty() || port.parse().is_ok_and(|port: u16| port > 0)),
+            name => !NUMBERS.contains(&name) || value.parse::<i32>().is_ok(),
+        };
+        if !is_right {
+            return Err(format!("has a wrong value for {name}"));
+        }
+    }
+    Ok(())
 }
 
 /// By their names, for libpq grows new ones: `sslpassword`, `scram_client_key`, `oauth_client_secret`.
