@@ -56,13 +56,14 @@ DECLARE
             AND (key.conrelid = 'tasks'::regclass OR key.conkey[1] = (
                 SELECT attnum FROM pg_attribute WHERE attrelid = key.conrelid AND attname = 'user_id'))
     );
-    -- Where the identity provider keeps its accounts in the same table, `email` has to stay unique for it,
-    -- and tables of its own may refer to it: then every node has all of `users`.
+    -- The service's rule for a table that belongs to Better Auth.
     shared CONSTANT boolean := EXISTS (
         SELECT FROM pg_attribute
-        WHERE attrelid = 'users'::regclass AND attnum > 0 AND NOT attisdropped
-            AND attname NOT IN ('id', 'email', 'name', 'created_at')
-    ) OR EXISTS (
+        WHERE attrelid = 'users'::regclass AND NOT attisdropped AND attname IN ('email_verified', 'emailVerified')
+    );
+    -- Better Auth needs a unique `email`, and no foreign key of another program's table can lead to a
+    -- distributed one: then every node has all of `users`.
+    on_every_node CONSTANT boolean := shared OR EXISTS (
         SELECT FROM pg_constraint
         WHERE confrelid = 'users'::regclass AND contype = 'f' AND conrelid <> ALL (owned)
     );
@@ -96,7 +97,7 @@ BEGIN
             || format('ALTER TABLE %s ADD CONSTRAINT %I %s', found.relation, found.conname, found.definition);
     END LOOP;
 
-    IF 'users'::regclass = ANY (pending) AND shared THEN
+    IF 'users'::regclass = ANY (pending) AND on_every_node THEN
         PERFORM create_reference_table('users');
     ELSIF 'users'::regclass = ANY (pending) THEN
         -- A unique key of a distributed table holds the column by which that is distributed, so the one on
@@ -117,7 +118,7 @@ BEGIN
     IF 'tasks'::regclass = ANY (pending) THEN
         ALTER TABLE tasks DROP CONSTRAINT tasks_pkey, ADD PRIMARY KEY (user_id, id);
         PERFORM create_distributed_table('tasks', 'user_id',
-            colocate_with => CASE WHEN shared THEN 'none' ELSE 'users' END);
+            colocate_with => CASE WHEN on_every_node THEN 'none' ELSE 'users' END);
     END IF;
     FOREACH relation IN ARRAY pending LOOP
         IF relation = ANY (owned) AND relation <> 'tasks'::regclass THEN

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use super::error::ApiError;
 use crate::auth::{AuthenticatedUser, Refusal};
 use crate::domain::TaskId;
-use crate::store::{Database, OwnedTasks};
+use crate::store::{Database, OwnedTasks, Owner};
 
 pub const NO_SUCH_TASK: ApiError =
     ApiError::NotFound("There is no such task among yours; list your tasks to see their ids.");
@@ -88,7 +88,7 @@ fn owned_tasks(request: &HttpRequest) -> Result<OwnedTasks, ApiError> {
     let database = request
         .app_data::<web::Data<Database>>()
         .ok_or_else(|| ApiError::Internal("no database was given to the application".into()))?;
-    Ok(OwnedTasks::of(user, database.clone().into_inner()))
+    Ok(Owner::new(user, database.clone().into_inner()).tasks())
 }
 
 /// The id in the path. Handlers look at it last, so that every id that leads nowhere gets the same answer.

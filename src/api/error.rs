@@ -54,7 +54,7 @@ pub enum ApiError {
     TooManyRequests { seconds: u64 },
     /// 503, or 500 where it is a mistake of ours.
     #[error("{0}")]
-    Store(#[from] StoreError),
+    Store(StoreError),
     /// 503. For lists of more than some hundred kilobytes.
     #[error("the long lists that are on their way hold all the memory that such may have")]
     NoRoom,
@@ -64,6 +64,15 @@ pub enum ApiError {
     /// 500. The panic itself was logged by the hook, with the request's id.
     #[error("a handler panicked")]
     Panic,
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::UnknownUser => Self::Unauthenticated(Refusal::UnknownUser),
+            error => Self::Store(error),
+        }
+    }
 }
 
 impl ApiError {

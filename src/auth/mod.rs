@@ -44,23 +44,6 @@ impl AuthenticatedUser {
         self.identity.name.as_deref()
     }
 
-    /// The same user, of whom less is said.
-    pub fn silent_about(&self, email: bool, name: bool) -> Self {
-        if !email && !name {
-            return self.clone();
-        }
-        let Identity { id, issued_at, .. } = &*self.identity;
-        let identity = Identity {
-            id: id.clone(),
-            email: self.identity.email.clone().filter(|_| !email),
-            name: self.identity.name.clone().filter(|_| !name),
-            issued_at: *issued_at,
-        };
-        Self {
-            identity: Arc::new(identity),
-        }
-    }
-
     /// When the token was issued, in seconds since 1970, if it says so.
     pub fn issued_at(&self) -> Option<f64> {
         self.identity.issued_at

@@ -58,6 +58,11 @@ pub enum Refusal {
          is not enough: e-mail verification links carry such tokens"
     )]
     NoUser,
+    #[error(
+        "the account does not exist (any more) in Better Auth's users table: it was deleted, or the token \
+         comes from a frontend with another database"
+    )]
+    UnknownUser,
 }
 
 impl Refusal {
@@ -80,6 +85,7 @@ impl Refusal {
             Self::Issuer { .. } => "issuer",
             Self::Audience { .. } => "audience",
             Self::NoUser => "no_user",
+            Self::UnknownUser => "unknown_user",
         }
     }
 }

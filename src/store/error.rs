@@ -17,6 +17,9 @@ pub enum StoreError {
          log says which), or somebody took them away"
     )]
     NotMigrated,
+    /// The user has no row in `users`, to which all foreign keys lead.
+    #[error("the user has no row in `users`")]
+    UnknownUser,
     /// A mistake of ours.
     #[error("{0}")]
     Internal(String),
@@ -32,9 +35,11 @@ pub enum StoreError {
 impl From<DieselError> for StoreError {
     fn from(error: DieselError) -> Self {
         use DatabaseErrorKind::{
-            ClosedConnection, ReadOnlyTransaction, SerializationFailure, UnableToSendCommand, Unknown,
+            ClosedConnection, ForeignKeyViolation, ReadOnlyTransaction, SerializationFailure,
+            UnableToSendCommand, Unknown,
         };
         match &error {
+            DieselError::DatabaseError(ForeignKeyViolation, _) => Self::UnknownUser,
             DieselError::DatabaseError(
                 ClosedConnection | ReadOnlyTransaction | SerializationFailure | UnableToSendCommand | Unknown,
                 _,

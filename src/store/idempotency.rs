@@ -9,7 +9,7 @@ use super::error::StoreError;
 use super::moment::At;
 use super::queue::Access;
 use super::schema::idempotency_keys as keys;
-use super::tasks::{MayBeVacant, OwnedTasks, insert};
+use super::tasks::{OwnedTasks, insert};
 use crate::domain::{NewTask, Task, TaskId, Timestamp, UserId};
 
 const KEPT_FOR_MICROS: i64 = 24 * 60 * 60 * 1_000_000;
@@ -33,12 +33,6 @@ pub enum Created {
     OtherPayload,
 }
 
-impl MayBeVacant for Created {
-    fn is_vacant(&self) -> bool {
-        false
-    }
-}
-
 impl OwnedTasks {
     pub async fn create_once(
         &self,
@@ -46,21 +40,22 @@ impl OwnedTasks {
         key: IdempotencyKey,
         render: Render,
     ) -> Result<Created, StoreError> {
-        self.for_owner(Access::RepeatableWrite, move |conn, owner| {
-            // Of several that come at once, one inserts; the others wait for its commit, and read.
-            loop {
-                match first_time(conn, owner, &new, &key, render) {
-                    Ok(created) => return Ok(created),
-                    Err(Refused::Diesel(error)) => return Err(error),
-                    Err(Refused::KeyTaken) => {}
+        self.owner
+            .run(Access::RepeatableWrite, move |conn, owner| {
+                // Of several that come at once, one inserts; the others wait for its commit, and read.
+                loop {
+                    match first_time(conn, owner, &new, &key, render) {
+                        Ok(created) => return Ok(created),
+                        Err(Refused::Diesel(error)) => return Err(error),
+                        Err(Refused::KeyTaken) => {}
+                    }
+                    // None: it went meanwhile, with its user or for its age, and is free again.
+                    if let Some(created) = read_again(conn, owner, &key)? {
+                        return Ok(created);
+                    }
                 }
-                // None: it went meanwhile, with its user or for its age, and is free again.
-                if let Some(created) = read_again(conn, owner, &key)? {
-                    return Ok(created);
-                }
-            }
-        })
-        .await
+            })
+            .await
     }
 }
 

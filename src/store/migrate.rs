@@ -27,9 +27,26 @@ pub(super) fn apply(conn: &mut Connection) -> Result<(), StoreError> {
             ))?;
             run(conn, POSTGRES)
         }),
-        Inner::Sqlite(conn) => conn.immediate_transaction(|conn| run(conn, SQLITE)),
+        Inner::Sqlite(conn) => conn.immediate_transaction(|conn| {
+            skip_claims_issued_at(conn)?;
+            run(conn, SQLITE)
+        }),
     };
     outcome.map_err(|error| StoreError::Unavailable(format!("the migrations cannot be applied: {error}")))
+}
+
+/// A table that belongs to Better Auth already gets no column of ours. SQLite has no conditional
+/// `ALTER TABLE`, so that migration counts as applied there.
+fn skip_claims_issued_at(conn: &mut SqliteConnection) -> diesel::migration::Result<()> {
+    // Creates the table of migrations where it is missing.
+    conn.applied_migrations()?;
+    diesel::sql_query(
+        "INSERT OR IGNORE INTO __diesel_schema_migrations (version) \
+         SELECT '20261126000000' FROM pragma_table_info('users') \
+         WHERE name IN ('email_verified', 'emailVerified') LIMIT 1",
+    )
+    .execute(conn)?;
+    Ok(())
 }
 
 diesel::table! {

@@ -1,6 +1,7 @@
 //! Where the tasks are kept: the only place that knows Diesel. Knows nothing of HTTP.
 //!
-//! Outside of here, [`OwnedTasks`] is the only way to a task, and it is made from a verified user.
+//! Outside of here, [`OwnedTasks`] is the only way to a task; it comes from an [`Owner`], and that from a
+//! verified user.
 
 mod connection;
 mod database;
@@ -9,6 +10,7 @@ mod idempotency;
 mod manager;
 mod migrate;
 mod moment;
+mod owner;
 mod pooler;
 mod prepared;
 mod queue;
@@ -20,4 +22,5 @@ pub use connection::check_url;
 pub use database::Database;
 pub use error::StoreError;
 pub use idempotency::{Created, IdempotencyKey};
+pub use owner::Owner;
 pub use tasks::{Condition, Listed, OwnedTasks, TaskSink, Written};

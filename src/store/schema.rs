@@ -2,7 +2,7 @@
 //! way to name a table, and so none to query one.
 
 diesel::table! {
-    use diesel::sql_types::{Nullable, Text};
+    use diesel::sql_types::{Double, Nullable, Text};
     use crate::store::moment::Moment;
 
     users (id) {
@@ -10,6 +10,7 @@ diesel::table! {
         email -> Nullable<Text>,
         name -> Nullable<Text>,
         created_at -> Moment,
+        claims_issued_at -> Nullable<Double>,
     }
 }
 

@@ -1,31 +1,26 @@
 //! The tasks table, through its owner.
 
 mod list;
-mod owner;
 mod sort_keys;
 mod write;
-
-use std::sync::Arc;
 
 use diesel::pg::Pg;
 use diesel::prelude::*;
 
 pub use self::list::{Listed, TaskSink};
-pub(super) use self::owner::MayBeVacant;
 pub(super) use self::write::insert;
 pub use self::write::{Condition, Written};
 use super::connection::{Connection, on_both};
-use super::database::Database;
 use super::error::StoreError;
 use super::moment::At;
+use super::owner::Owner;
 use super::queue::Access;
 use super::schema::tasks;
-use crate::auth::AuthenticatedUser;
 use crate::domain::{Task, TaskId, UserId};
 
 /// One user's tasks: the only way to the tasks table.
 ///
-/// It is made from a user whom the guard has verified, and from nothing else. A handler that holds it
+/// It comes from an [`Owner`], which is made from a user whom the guard has verified, and from nothing else. A handler that holds it
 /// cannot name another user, because no method takes one.
 ///
 /// ```compile_fail
@@ -45,8 +40,7 @@ use crate::domain::{Task, TaskId, UserId};
 /// ```
 #[derive(Clone)]
 pub struct OwnedTasks {
-    owner: AuthenticatedUser,
-    database: Arc<Database>,
+    pub(super) owner: Owner,
 }
 
 #[derive(Queryable, Selectable)]
@@ -95,17 +89,20 @@ fn find(conn: &mut Connection, owner: &UserId, id: TaskId) -> QueryResult<Option
     Ok(row.map(Task::from))
 }
 
-impl OwnedTasks {
-    pub fn of(owner: AuthenticatedUser, database: Arc<Database>) -> Self {
-        Self { owner, database }
+impl Owner {
+    pub fn tasks(self) -> OwnedTasks {
+        OwnedTasks { owner: self }
     }
+}
 
+impl OwnedTasks {
     pub fn owner(&self) -> &UserId {
         self.owner.id()
     }
 
     pub async fn get(&self, id: TaskId) -> Result<Option<Task>, StoreError> {
-        self.for_owner(Access::Read, move |conn, owner| find(conn, owner, id))
+        self.owner
+            .run(Access::Read, move |conn, owner| find(conn, owner, id))
             .await
     }
 }

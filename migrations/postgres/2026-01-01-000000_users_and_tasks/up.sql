@@ -6,15 +6,18 @@ CREATE TABLE IF NOT EXISTS users (
     created_at timestamptz NOT NULL DEFAULT now()
 );
 
--- Then its columns are stricter than ours: an email that another user claims has to become null, and a
--- row that was deleted underneath comes back with what a token says alone.
+-- If another program made it, its columns may be stricter than ours: an email that another row holds is left
+-- out, and a token may make no such claim. Better Auth's table stays as it is, because the service never
+-- writes to it. (Version 0.1.0 did, and changed it here; Diesel does not compare migrations that were applied.)
 DO $$
 BEGIN
-    IF EXISTS (SELECT FROM pg_attribute WHERE attrelid = 'users'::regclass AND attname IN ('email', 'name') AND attnotnull) THEN
+    IF EXISTS (SELECT FROM pg_attribute WHERE attrelid = 'users'::regclass AND attname IN ('email', 'name') AND attnotnull)
+        AND NOT EXISTS (
+            SELECT FROM pg_attribute
+            WHERE attrelid = 'users'::regclass AND NOT attisdropped AND attname IN ('email_verified', 'emailVerified')
+        )
+    THEN
         ALTER TABLE users ALTER email DROP NOT NULL, ALTER name DROP NOT NULL;
-    END IF;
-    IF EXISTS (SELECT FROM pg_attribute WHERE attrelid = 'users'::regclass AND attname = 'email_verified' AND NOT atthasdef) THEN
-        ALTER TABLE users ALTER email_verified SET DEFAULT false;
     END IF;
 END
 $$;

@@ -7,16 +7,14 @@ use diesel::dsl::sql;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Binary, Bool, Nullable, Text};
 
-use super::{MayBeVacant, OwnedTasks, Row, columns, owned};
-use crate::auth::AuthenticatedUser;
+use super::{OwnedTasks, Row, columns, owned};
 use crate::domain::{Listing, Position, Sort, Task, UserId};
 use crate::store::connection::{Connection, on_both};
 use crate::store::error::StoreError;
 use crate::store::moment::{Moment, Stored};
 use crate::store::prepared::Prepared;
 use crate::store::queue::Access;
-use crate::store::schema::{tasks, users as users_table};
-use crate::store::users::OwnerRow;
+use crate::store::schema::tasks;
 
 /// Takes the tasks of a list one after the other, on the database's thread: a list of `Task`s is never held
 /// beside what is made of it. (PostgreSQL's client library does hold the rows, until they are read.)
@@ -28,31 +26,19 @@ pub struct Listed<S> {
     pub sink: S,
     /// Where the next page begins, if there is one.
     pub next: Option<Position>,
-    vacant: bool,
     /// Tasks whose sort keys are not made of their titles may be in the wrong places.
     some_key_wrong: bool,
-    /// Where it differs, what this process remembers of it is out of date: another one has written since.
-    owner: OwnerRow,
-}
-
-impl<S> MayBeVacant for Listed<S> {
-    fn is_vacant(&self) -> bool {
-        self.vacant
-    }
 }
 
 impl OwnedTasks {
     pub async fn list<S: TaskSink>(&self, listing: Listing) -> Result<Listed<S>, StoreError> {
         let listing = Arc::new(listing);
         let read = || {
-            let caller = self.database.known_users.heard(&self.owner);
             let listing = Arc::clone(&listing);
-            self.for_owner(Access::Read, move |conn, _| read(conn, &caller, &listing))
+            self.owner
+                .run(Access::Read, move |conn, owner| read(conn, owner, &listing))
         };
         let listed = read().await?;
-        if let Err(error) = self.update_owner(listed.owner).await {
-            log::warn!("the user's row stays as it is: {error}");
-        }
         if !listed.some_key_wrong {
             return Ok(listed);
         }
@@ -149,45 +135,16 @@ macro_rules! sorted {
     }};
 }
 
-/// A last row that is no task and comes from the users table: it shows that the owner has a row there,
-/// in the same round trip, however empty the list is. Where a task has its title and its description, it
-/// has what is known of the owner, to be compared with the token.
-macro_rules! owner_row {
-    ($owner:expr) => {
-        users_table::table.find($owner.as_str()).select((
-            (
-                sql::<BigInt>("-9223372036854775807"),
-                sql::<Text>("coalesce(email, '')"),
-                users_table::name,
-                sql::<Bool>("FALSE"),
-                sql::<Nullable<Moment>>("NULL"),
-                users_table::created_at,
-                users_table::created_at,
-                sql::<BigInt>("0"),
-            ),
-            sql::<Nullable<Binary>>("NULL"),
-            sql::<Bool>("FALSE"),
-        ))
-    };
-}
-
-const OWNER_ROW: i64 = -i64::MAX;
-
-fn read<S: TaskSink>(
-    conn: &mut Connection,
-    caller: &AuthenticatedUser,
-    listing: &Listing,
-) -> QueryResult<Listed<S>> {
-    let owner = caller.id();
+fn read<S: TaskSink>(conn: &mut Connection, owner: &UserId, listing: &Listing) -> QueryResult<Listed<S>> {
     on_both!(conn, |c| {
-        let query = sorted!(filtered!(owner, listing), listing).union_all(owner_row!(owner));
+        let query = sorted!(filtered!(owner, listing), listing);
         let rows = Prepared(query).load_iter::<ListRow, DefaultLoadingMode>(c)?;
-        collect(caller, listing, rows)
+        collect(owner, listing, rows)
     })
 }
 
 fn collect<S: TaskSink>(
-    caller: &AuthenticatedUser,
+    owner: &UserId,
     listing: &Listing,
     rows: impl Iterator<Item = QueryResult<ListRow>>,
 ) -> QueryResult<Listed<S>> {
@@ -195,34 +152,24 @@ fn collect<S: TaskSink>(
     let mut sink = S::default();
     let mut last = None;
     let mut next = None;
-    let mut vacant = true;
     let mut some_key_wrong = false;
-    let mut owner = OwnerRow::Agrees;
     let mut taken = 0;
     for row in rows {
         let (row, key, key_wrong) = row?;
-        vacant = false;
         some_key_wrong |= key_wrong;
-        if row.id == OWNER_ROW {
-            let email = Some(row.title.as_str()).filter(|email| !email.is_empty());
-            owner = OwnerRow::compared(caller, email, row.description.as_deref());
-            continue;
-        }
         if limit == Some(taken) {
             // One more than was asked for: it only shows that there is a next page.
             next = last.take();
             continue;
         }
         let task = Task::from(row);
-        sink.take(caller.id(), &task);
+        sink.take(owner, &task);
         last = limit.map(|_| Position { key, id: task.id });
         taken += 1;
     }
     Ok(Listed {
         sink,
         next,
-        vacant,
         some_key_wrong,
-        owner,
     })
 }

@@ -4,7 +4,7 @@ use diesel::dsl::sql;
 use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, Binary, Bool, Text};
 
-use super::{MayBeVacant, OwnedTasks, owned};
+use super::{OwnedTasks, owned};
 use crate::domain::{Title, UserId};
 use crate::store::connection::{Connection, Inner, on_both};
 use crate::store::error::StoreError;
@@ -13,26 +13,18 @@ use crate::store::schema::tasks;
 
 const PORTION: i64 = 2_000;
 
-/// Whether some were, and so there may be more. What another program wrote may never match itself (a title
-/// of another type, in SQLite): where nothing changes, nothing will.
-struct Mended(bool);
-
-impl MayBeVacant for Mended {
-    fn is_vacant(&self) -> bool {
-        false
-    }
-}
-
 impl OwnedTasks {
     /// The first list that would have such tasks in the wrong places mends them, in portions: others get
     /// their turn in between, and what is done stays done, whatever the time runs out for.
     pub(super) async fn add_sort_keys(&self) -> Result<(), StoreError> {
-        while self.for_owner(Access::RepeatableWrite, mend_portion).await?.0 {}
+        while self.owner.run(Access::RepeatableWrite, mend_portion).await? {}
         Ok(())
     }
 }
 
-fn mend_portion(conn: &mut Connection, owner: &UserId) -> QueryResult<Mended> {
+/// Whether some were, and so there may be more. What another program wrote may never match itself (a title
+/// of another type, in SQLite): where nothing changes, nothing will.
+fn mend_portion(conn: &mut Connection, owner: &UserId) -> QueryResult<bool> {
     let without = owned(owner)
         // As the index has it.
         .filter(sql::<Bool>("(CASE WHEN keyed_title <> title THEN 1 END) = 1"))
@@ -40,13 +32,13 @@ fn mend_portion(conn: &mut Connection, owner: &UserId) -> QueryResult<Mended> {
         .limit(PORTION);
     let found: Vec<(i64, String)> = on_both!(conn, |c| without.load(c))?;
     if found.is_empty() {
-        return Ok(Mended(false));
+        return Ok(false);
     }
     let changed = match &mut conn.inner {
         Inner::Postgres(conn) => in_one_statement(conn, owner, found)?,
         Inner::Sqlite(conn) => conn.immediate_transaction(|conn| one_by_one(conn, owner, found))?,
     };
-    Ok(Mended(changed > 0))
+    Ok(changed > 0)
 }
 
 fn one_by_one(conn: &mut SqliteConnection, owner: &UserId, found: Vec<(i64, String)>) -> QueryResult<usize> {

@@ -2,7 +2,7 @@
 
 use diesel::prelude::*;
 
-use super::{MayBeVacant, OwnedTasks, Row, columns, find, owned};
+use super::{OwnedTasks, Row, columns, find, owned};
 use crate::domain::{NewTask, Patch, Task, TaskChanges, TaskId, Timestamp, UserId};
 use crate::store::connection::{Connection, on_both};
 use crate::store::error::StoreError;
@@ -34,18 +34,6 @@ pub enum Written<T> {
     /// Someone else was faster: the condition does not hold any more.
     Outdated,
     Missing,
-}
-
-impl<T> MayBeVacant for Written<T> {
-    fn is_vacant(&self) -> bool {
-        matches!(self, Self::Missing)
-    }
-}
-
-impl MayBeVacant for Task {
-    fn is_vacant(&self) -> bool {
-        false
-    }
 }
 
 #[derive(AsChangeset)]
@@ -121,7 +109,8 @@ macro_rules! change {
 
 impl OwnedTasks {
     pub async fn create(&self, new: NewTask) -> Result<Task, StoreError> {
-        self.for_owner(Access::Write, move |conn, owner| insert(conn, owner, &new))
+        self.owner
+            .run(Access::Write, move |conn, owner| insert(conn, owner, &new))
             .await
     }
 
@@ -131,13 +120,14 @@ impl OwnedTasks {
         changes: TaskChanges,
         condition: Condition,
     ) -> Result<Written<Task>, StoreError> {
-        self.for_owner(Access::Write, move |conn, owner| {
-            if changes.is_empty() {
-                return unchanged(conn, owner, id, &condition);
-            }
-            change!(conn, owner, id, &condition, Changes::from(&changes))
-        })
-        .await
+        self.owner
+            .run(Access::Write, move |conn, owner| {
+                if changes.is_empty() {
+                    return unchanged(conn, owner, id, &condition);
+                }
+                change!(conn, owner, id, &condition, Changes::from(&changes))
+            })
+            .await
     }
 
     /// Flips `completed` where it stands, so that of many flips at once none is lost; or sets it.
@@ -147,33 +137,35 @@ impl OwnedTasks {
         completed: Option<bool>,
         condition: Condition,
     ) -> Result<Written<Task>, StoreError> {
-        self.for_owner(Access::Write, move |conn, owner| match completed {
-            Some(completed) => change!(conn, owner, id, &condition, tasks::completed.eq(completed)),
-            None => change!(
-                conn,
-                owner,
-                id,
-                &condition,
-                tasks::completed.eq(diesel::dsl::not(tasks::completed))
-            ),
-        })
-        .await
+        self.owner
+            .run(Access::Write, move |conn, owner| match completed {
+                Some(completed) => change!(conn, owner, id, &condition, tasks::completed.eq(completed)),
+                None => change!(
+                    conn,
+                    owner,
+                    id,
+                    &condition,
+                    tasks::completed.eq(diesel::dsl::not(tasks::completed))
+                ),
+            })
+            .await
     }
 
     pub async fn delete(&self, id: TaskId, condition: Condition) -> Result<Written<()>, StoreError> {
-        self.for_owner(Access::Write, move |conn, owner| {
-            let task = owned(owner).filter(tasks::id.eq(id.0));
-            let deleted = on_both!(conn, |c| match &condition {
-                Condition::None => diesel::delete(task).execute(c),
-                Condition::VersionIn(versions) =>
-                    diesel::delete(task.filter(tasks::version.eq_any(versions))).execute(c),
-            })?;
-            match deleted {
-                0 => why_nothing_changed(conn, owner, id, &condition),
-                _ => Ok(Written::Done(())),
-            }
-        })
-        .await
+        self.owner
+            .run(Access::Write, move |conn, owner| {
+                let task = owned(owner).filter(tasks::id.eq(id.0));
+                let deleted = on_both!(conn, |c| match &condition {
+                    Condition::None => diesel::delete(task).execute(c),
+                    Condition::VersionIn(versions) =>
+                        diesel::delete(task.filter(tasks::version.eq_any(versions))).execute(c),
+                })?;
+                match deleted {
+                    0 => why_nothing_changed(conn, owner, id, &condition),
+                    _ => Ok(Written::Done(())),
+                }
+            })
+            .await
     }
 }
 
