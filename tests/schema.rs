@@ -9,11 +9,12 @@ use crate::support::task::assert_is_task;
 use crate::support::{CONTRACTS, Database, OwnDatabase, TestApp};
 
 /// What every program may rely on: table, column, whether it may be NULL.
-const COLUMNS: [(&str, &str, bool); 12] = [
+const COLUMNS: [(&str, &str, bool); 13] = [
     ("users", "id", false),
     ("users", "email", true),
     ("users", "name", true),
     ("users", "created_at", false),
+    ("users", "claims_issued_at", true),
     ("tasks", "id", false),
     ("tasks", "user_id", false),
     ("tasks", "title", false),
@@ -219,6 +220,7 @@ with_a_process_of_its_own!(
             ("users", "email", "text"),
             ("users", "name", "text"),
             ("users", "created_at", "timestamp with time zone"),
+            ("users", "claims_issued_at", "double precision"),
             ("tasks", "id", "bigint"),
             ("tasks", "user_id", "text"),
             ("tasks", "completed", "boolean"),

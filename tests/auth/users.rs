@@ -1,9 +1,14 @@
 //! The row in `users`: when it appears, what it follows, and what happens without it.
 
+use std::sync::Arc;
+
+use diesel_migrations::{FileBasedMigrations, MigrationHarness};
 use serde_json::{Value, json};
 
+use crate::support::app::Builder;
+use crate::support::database::Connection;
 use crate::support::task::id;
-use crate::support::{Actor, CONTRACTS, TestApp};
+use crate::support::{Actor, CONTRACTS, Database, OwnDatabase, TestApp};
 
 fn column(app: &TestApp, column: &str, user: &Actor) -> Option<String> {
     app.value(&format!("SELECT {column} FROM users WHERE id = '{}'", user.id))
@@ -26,10 +31,10 @@ fn now_called(user: &Actor, email: Value, name: Value) -> Actor {
     called(user, user.claims(), email, name)
 }
 
-/// By a token that was issued after all others so far.
-fn later_called(user: &Actor, email: Value, name: Value) -> Actor {
+/// By a token that was issued so many seconds later (or earlier).
+fn called_later(user: &Actor, seconds: i64, email: Value, name: Value) -> Actor {
     let mut claims = user.claims();
-    claims["iat"] = json!(claims["iat"].as_i64().unwrap() + 1);
+    claims["iat"] = json!(claims["iat"].as_i64().unwrap() + seconds);
     called(user, claims, email, name)
 }
 
@@ -152,55 +157,52 @@ on_both_databases!(
         }
     }
 
-    fn a_new_user_takes_the_email_over_from_an_older_row(app: AppWithDatabase) {
+    fn an_email_that_another_row_holds_is_left_out(app: AppWithDatabase) {
         let old = app.user("old");
         let new = now_called(&app.user("new"), json!(old.email), json!("New"));
         old.has_task("old's");
         new.has_task("new's");
-        assert_eq!(column(&app, "email", &new), Some(old.email.clone()));
-        assert_eq!(column(&app, "email", &old), None);
+        assert_eq!(column(&app, "email", &new), None);
+        assert_eq!(column(&app, "name", &new).as_deref(), Some("New"));
+        assert_eq!(column(&app, "email", &old), Some(old.email.clone()));
         assert_eq!(new.titles("/api/tasks"), ["new's"]);
-        // The token is the authority: whoever calls with the email has it.
-        let titles = now_called(&old, json!(old.email), json!("Old again")).titles("/api/tasks");
-        assert_eq!(titles, ["old's"]);
+        assert_eq!(old.titles("/api/tasks"), ["old's"]);
     }
 
-    // Of one process: of several, each has to see both of them once.
-    fn whose_email_was_taken_over_does_not_take_it_back_with_each_list(db: Database) {
-        let app = TestApp::start(db);
-        let old = app.user("old");
-        let new = now_called(&app.user("new"), json!(old.email), json!("New"));
-        old.get("/api/tasks").expect(200);
-        new.get("/api/tasks").expect(200);
-        for _ in 0..3 {
-            new.get("/api/tasks").expect(200);
-            old.get("/api/tasks").expect(200);
-            assert_eq!(column(&app, "email", &old), None);
-            assert_eq!(column(&app, "email", &new), Some(old.email.clone()));
+    fn an_email_that_another_row_holds_does_not_keep_the_name_from_being_refreshed(app: AppWithDatabase) {
+        let ada = app.user("ada");
+        let bob = app.user("bob");
+        for user in [&ada, &bob] {
+            user.get("/api/tasks").expect(200);
         }
+        called_later(&bob, 10, json!(ada.email), json!("Robert"))
+            .get("/api/tasks")
+            .expect(200);
+        assert_eq!(column(&app, "email", &bob), Some(bob.email.clone()));
+        assert_eq!(column(&app, "name", &bob).as_deref(), Some("Robert"));
+        assert_eq!(column(&app, "email", &ada), Some(ada.email.clone()));
     }
 
-    fn who_lost_an_email_has_it_again_once_nobody_else_does(db: Database) {
-        let app = TestApp::start(db);
+    fn an_email_that_has_become_free_is_had_by_the_next_newer_token(app: AppWithDatabase) {
         let old = app.user("old");
         let new = app.user("new");
         old.get("/api/tasks").expect(200);
-        for (email, left) in [(&old.email, None), (&new.email, None)] {
-            now_called(&new, json!(email), json!("New"))
-                .get("/api/tasks")
-                .expect(200);
-            assert_eq!(column(&app, "email", &old), left);
-        }
-        old.get("/api/tasks").expect(200);
-        assert_eq!(column(&app, "email", &old), Some(old.email.clone()));
-        assert_eq!(column(&app, "email", &new), Some(new.email.clone()));
+        let wanting = |seconds| called_later(&new, seconds, json!(old.email), json!("New"));
+        wanting(0).get("/api/tasks").expect(200);
+        assert_eq!(column(&app, "email", &new), None);
+        called_later(&old, 10, json!(address(&app, "other")), json!("Old"))
+            .get("/api/tasks")
+            .expect(200);
+        wanting(10).get("/api/tasks").expect(200);
+        assert_eq!(column(&app, "email", &new), Some(old.email.clone()));
+        assert_eq!(column(&app, "email", &old), Some(address(&app, "other")));
     }
 
     // Two sessions of one user, one of which has not fetched a new token yet.
     fn an_older_token_does_not_undo_what_a_newer_one_said(db: Database) {
         let app = TestApp::start(db);
         let older = app.user("ada");
-        let newer = later_called(&older, json!(address(&app, "new")), json!("Augusta"));
+        let newer = called_later(&older, 10, json!(address(&app, "new")), json!("Augusta"));
         older.get("/api/tasks").expect(200);
         newer.get("/api/tasks").expect(200);
         // Who has the older address now, keeps it.
@@ -227,47 +229,77 @@ on_both_databases!(
         assert_eq!(column(&app, "name", &ada).as_deref(), Some("Ada"));
     }
 
-    fn an_older_token_says_no_more_than_a_newer_one_leaves_out(db: Database) {
+    fn an_older_token_does_not_add_what_a_newer_one_leaves_out(db: Database) {
         let app = TestApp::start(db);
         let older = app.user("ada");
-        let newer = later_called(&older, json!(address(&app, "new")), Value::Null);
-        newer.get("/api/tasks").expect(200);
-        let bob = now_called(&app.user("bob"), json!(older.email), json!("Bob"));
-        bob.get("/api/tasks").expect(200);
-        for user in [&older, &newer, &older] {
+        let newer = called_later(&older, 10, json!(address(&app, "new")), Value::Null);
+        for user in [&newer, &older, &newer] {
             user.get("/api/tasks").expect(200);
-            assert_eq!(column(&app, "name", &older), Some(older.name.clone()));
+            assert_eq!(column(&app, "name", &older), None);
             assert_eq!(column(&app, "email", &older), Some(address(&app, "new")));
         }
-        assert_eq!(column(&app, "email", &bob), Some(older.email.clone()));
     }
 
-    fn an_older_token_says_what_a_newer_one_leaves_out(db: Database) {
-        let app = TestApp::start(db);
-        let older = app.user("ada");
-        later_called(&older, Value::Null, Value::Null)
-            .get("/api/tasks")
-            .expect(200);
-        assert_eq!(column(&app, "email", &older), None);
-        older.get("/api/tasks").expect(200);
-        assert_eq!(column(&app, "email", &older), Some(older.email.clone()));
-        assert_eq!(column(&app, "name", &older), Some(older.name.clone()));
-    }
-
-    fn a_known_user_takes_an_email_over_as_well(app: AppWithDatabase) {
-        let ada = app.user("ada");
-        let bob = app.user("bob");
-        for user in [&ada, &bob] {
-            user.get("/api/tasks").expect(200);
+    fn a_newer_token_refreshes_and_an_older_one_does_not_whichever_process_sees_it(db: Database) {
+        let database = Arc::new(OwnDatabase::create(db));
+        let apps = [0, 1].map(|_| Builder::on(Arc::clone(&database)).start());
+        let ada = apps[0].user("ada");
+        let tokens = [("Ada", 0), ("Augusta", 10), ("Ada", 20), ("Countess", 30)]
+            .map(|(name, issued)| called_later(&ada, issued, json!(ada.email), json!(name)));
+        // Which token is shown to which process, and whose name the row has then.
+        for (token, process, expected) in [
+            (0, 0, "Ada"),
+            (0, 1, "Ada"),
+            (1, 0, "Augusta"),
+            (0, 1, "Augusta"),
+            (0, 0, "Augusta"),
+            // The second process has seen this name last, and not that the first one changed it.
+            (2, 1, "Ada"),
+            (1, 0, "Ada"),
+            (3, 0, "Countess"),
+            (2, 1, "Countess"),
+            (1, 1, "Countess"),
+        ] {
+            tokens[token]
+                .at(apps[process].target())
+                .get("/api/tasks")
+                .expect(200);
+            let name = database.value("SELECT name FROM users");
+            assert_eq!(
+                name.as_deref(),
+                Some(expected),
+                "token {token} at process {process}"
+            );
         }
-        now_called(&bob, json!(ada.email), json!("Bob"))
-            .get("/api/tasks")
-            .expect(200);
-        assert_eq!(column(&app, "email", &bob), Some(ada.email.clone()));
-        assert_eq!(column(&app, "email", &ada), None);
+        // A process that has seen none of them yet.
+        let third = Builder::on(Arc::clone(&database)).start();
+        for token in [1, 3, 0] {
+            tokens[token].at(third.target()).has_task("t");
+            let name = database.value("SELECT name FROM users");
+            assert_eq!(name.as_deref(), Some("Countess"), "token {token}");
+        }
     }
 
-    fn users_who_fight_over_an_email_all_get_answers(app: AppWithDatabase) {
+    fn a_token_that_does_not_say_when_it_was_issued_makes_a_row_and_refreshes_none(app: AppWithDatabase) {
+        let ada = app.user("ada");
+        let undated = |name: &str| {
+            let mut claims = ada.claims();
+            claims.as_object_mut().unwrap().remove("iat");
+            called(&ada, claims, json!(ada.email), json!(name))
+        };
+        undated("Ada").get("/api/tasks").expect(200);
+        undated("Augusta").get("/api/tasks").expect(200);
+        assert_eq!(column(&app, "name", &ada).as_deref(), Some("Ada"));
+        // Its row is older than any token that is dated.
+        now_called(&ada, json!(ada.email), json!("Countess"))
+            .get("/api/tasks")
+            .expect(200);
+        assert_eq!(column(&app, "name", &ada).as_deref(), Some("Countess"));
+        undated("Ada").get("/api/tasks").expect(200);
+        assert_eq!(column(&app, "name", &ada).as_deref(), Some("Countess"));
+    }
+
+    fn of_users_with_one_email_one_has_it_and_all_get_answers(app: AppWithDatabase) {
         let email = address(&app, "one");
         let users: Vec<Actor> = (0..12)
             .map(|n| now_called(&app.user(&format!("u{n}")), json!(email), json!("U")))
@@ -283,11 +315,11 @@ on_both_databases!(
         });
         assert_eq!(rows(&app), 12);
         let holders = || app.values(&format!("SELECT id FROM users WHERE email = '{email}'"));
-        assert!(holders().len() <= 1);
-        // Once the fight is over, whoever comes next has it.
-        let last = now_called(&app.user("last"), json!(email), json!("L"));
+        let holder = holders();
+        assert_eq!(holder.len(), 1);
+        let last = called_later(&app.user("last"), 10, json!(email), json!("L"));
         last.get("/api/tasks").expect(200);
-        assert_eq!(holders(), [Some(last.id)]);
+        assert_eq!(holders(), holder);
     }
 
     fn fifty_first_calls_at_once_make_one_row_and_fifty_answers(app: AppWithDatabase) {
@@ -305,7 +337,7 @@ on_both_databases!(
         assert_eq!(ada.titles("/api/tasks").len(), 25);
     }
 
-    fn a_row_deleted_underneath_comes_back_with_the_next_call(app: AppWithDatabase) {
+    fn a_row_deleted_underneath_comes_back_with_the_next_write(app: AppWithDatabase) {
         let ada = app.user("ada");
         for contract in CONTRACTS {
             let tasks = contract.tasks(&ada);
@@ -314,28 +346,24 @@ on_both_databases!(
             let is_back = |by: &str| {
                 assert_eq!(rows(&app), 1, "after {by}");
                 assert_eq!(column(&app, "email", &ada), Some(ada.email.clone()), "after {by}");
+                assert_eq!(ada.titles(&tasks), [by]);
             };
 
             delete();
-            let answer = ada.post(&tasks, json!({ "title": "the first one after" }));
-            answer.expect(201);
+            ada.post(&tasks, json!({ "title": "POST" })).expect(201);
             is_back("POST");
             delete();
             assert_eq!(ada.get(&tasks).expect(200).json(), json!([]));
-            is_back("GET of the list");
-            delete();
             ada.get(&contract.task(&ada, task)).assert_problem(404);
-            is_back("GET of an item");
-            delete();
             ada.put(&contract.task(&ada, task), json!({ "title": "t" }))
                 .assert_problem(404);
-            is_back("PUT");
-            delete();
             ada.patch(&contract.complete(&ada, task)).assert_problem(404);
-            is_back("PATCH");
-            delete();
             ada.delete(&contract.task(&ada, task)).assert_problem(404);
-            is_back("DELETE");
+            let key = [("content-type", "application/json"), ("idempotency-key", "k")];
+            let body = json!({ "title": "POST with a key" }).to_string();
+            ada.request("POST", &tasks, &key, body.as_bytes()).expect(201);
+            is_back("POST with a key");
+            delete();
         }
     }
 
@@ -343,11 +371,7 @@ on_both_databases!(
         let app = TestApp::builder(db).start();
         let ada = app.user("ada");
         ada.has_task("before");
-        for column in [
-            "email_verified boolean DEFAULT false NOT NULL",
-            "image text",
-            "updated_at text DEFAULT 'now' NOT NULL",
-        ] {
+        for column in ["image text", "updated_at text DEFAULT 'now' NOT NULL"] {
             app.execute(&format!("ALTER TABLE users ADD COLUMN {column}"));
         }
         assert_eq!(ada.titles("/api/tasks"), ["before"]);
@@ -355,4 +379,96 @@ on_both_databases!(
         app.user("bob").has_task("Bob's");
         assert_eq!(rows(&app), 2);
     }
+
+    // Its migration runs while the service does, under either name of the column.
+    fn from_the_moment_that_the_table_is_better_auths_it_is_never_written(db: Database) {
+        for column_of_theirs in ["email_verified", "\"emailVerified\""] {
+            let app = TestApp::builder(db).start();
+            let ada = app.user("ada");
+            let task = id(&ada.has_task("before"));
+            app.execute(&format!(
+                "ALTER TABLE users ADD COLUMN {column_of_theirs} boolean DEFAULT false NOT NULL"
+            ));
+            // Somebody who is not in it.
+            let bob = app.user("bob");
+            assert_every_call_is_unauthorized(&bob, task);
+            // Somebody who is, with a newer token, at this process and at one that has not seen her.
+            let other = Builder::on(Arc::clone(app.database())).start();
+            let renamed = called_later(&ada, 10, json!(address(&app, "new")), json!("Augusta"));
+            for target in [app.target(), other.target()] {
+                let renamed = renamed.at(target);
+                assert!(renamed.titles("/api/tasks").contains(&"before".to_owned()));
+                renamed.has_task("after");
+            }
+            assert_eq!(column(&app, "name", &ada), Some(ada.name.clone()));
+            assert_eq!(column(&app, "email", &ada), Some(ada.email.clone()));
+            assert_eq!(rows(&app), 1);
+            // Somebody who is not in it any more.
+            app.execute(&format!("DELETE FROM users WHERE id = '{}'", ada.id));
+            ada.post("/api/tasks", json!({ "title": "t" }))
+                .assert_unauthorized();
+            assert_eq!(other.user_with_id(&ada.id).get("/api/tasks").status, 200);
+            let third = Builder::on(Arc::clone(app.database())).start();
+            assert_every_call_is_unauthorized(&ada.at(third.target()), task);
+            assert_eq!(rows(&app), 0);
+            assert!(
+                third
+                    .log()
+                    .contains("does not exist (any more) in Better Auth's users table")
+            );
+        }
+    }
+
+    fn a_table_that_is_better_auths_when_the_migration_runs_gets_no_column(db: Database) {
+        let database = Arc::new(OwnDatabase::create(db));
+        migrate_as_version_0_1_0_did(&database);
+        database.execute("ALTER TABLE users ADD COLUMN email_verified boolean DEFAULT false NOT NULL");
+        let app = Builder::on(Arc::clone(&database)).start();
+        let ada = app.user("ada");
+        app.execute(&format!("INSERT INTO users (id) VALUES ('{}')", ada.id));
+        ada.has_task("t");
+        assert_every_call_is_unauthorized(&app.user("bob"), 1);
+        let columns = match db {
+            Database::Sqlite => "SELECT name FROM pragma_table_info('users')",
+            Database::Postgres => {
+                "SELECT column_name FROM information_schema.columns \
+                 WHERE table_schema = 'public' AND table_name = 'users'"
+            }
+        };
+        let columns = app.values(columns);
+        assert!(columns.contains(&Some("email_verified".to_owned())));
+        assert!(!columns.contains(&Some("claims_issued_at".to_owned())));
+    }
 );
+
+#[track_caller]
+fn assert_every_call_is_unauthorized(user: &Actor, task: i64) {
+    for contract in CONTRACTS {
+        let (tasks, item) = (contract.tasks(user), contract.task(user, task));
+        let key = [("content-type", "application/json"), ("idempotency-key", "k")];
+        for answer in [
+            user.get(&tasks),
+            user.post(&tasks, json!({ "title": "t" })),
+            user.request("POST", &tasks, &key, br#"{"title": "t"}"#),
+            user.get(&item),
+            user.put(&item, json!({ "title": "t" })),
+            user.patch(&contract.complete(user, task)),
+            user.delete(&item),
+        ] {
+            answer.assert_unauthorized();
+        }
+    }
+}
+
+fn migrate_as_version_0_1_0_did(database: &OwnDatabase) {
+    let folder = |name| format!("{}/migrations/{name}", env!("CARGO_MANIFEST_DIR"));
+    let migrations = |name| FileBasedMigrations::from_path(folder(name)).unwrap();
+    let applied = match database.connect() {
+        Connection::Sqlite(mut conn) => conn.run_next_migration(migrations("sqlite")).unwrap().to_string(),
+        Connection::Postgres(mut conn) => conn
+            .run_next_migration(migrations("postgres"))
+            .unwrap()
+            .to_string(),
+    };
+    assert_eq!(applied, "20260101000000");
+}

@@ -56,6 +56,10 @@ impl Issuer {
     /// Somebody new; no two have the same address.
     pub fn sign_up(&self, name: &str) -> Session {
         let email = format!("{name}-{}@example.com", random::suffix()).to_lowercase();
+        self.sign_up_as(name, &email)
+    }
+
+    pub fn sign_up_as(&self, name: &str, email: &str) -> Session {
         let caller = Actor::anonymous(Target::new(vec![self.url.clone()], String::new()));
         let body = json!({ "name": name, "email": email, "password": PASSWORD }).to_string();
         let headers = [
@@ -68,7 +72,7 @@ impl Issuer {
         let said = answer.json();
         Session {
             id: said["user"]["id"].as_str().unwrap().to_owned(),
-            email,
+            email: email.to_owned(),
             name: name.to_owned(),
             opaque_token: said["token"].as_str().unwrap().to_owned(),
             cookies: cookies(&answer),

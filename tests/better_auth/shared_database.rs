@@ -48,8 +48,8 @@ fn assert_shared(app: &TestApp, issuer: &Issuer) {
     assert_eq!(count(app, "users", &row_of(&ada)), "0");
     assert_eq!(count(app, "tasks", &hers), "0", "the tasks went with the user");
     assert_eq!(count(app, "tasks", "true"), "2", "and nobody else's");
-    assert_comes_back(app, &ada, &token);
-    assert_address_moves(app, &bob);
+    assert_stays_away(app, issuer, &ada, &token);
+    assert_is_never_written(app, issuer, &bob);
 }
 
 fn row_of(user: &Session) -> String {
@@ -57,23 +57,60 @@ fn row_of(user: &Session) -> String {
     format!("id = '{id}' AND email = '{email}' AND name = '{name}'")
 }
 
-/// Her token holds for a while yet, and the service takes the token's word.
-fn assert_comes_back(app: &TestApp, ada: &Session, token: &str) {
+/// The token of a deleted account holds for a while yet, and opens nothing.
+fn assert_stays_away(app: &TestApp, issuer: &Issuer, ada: &Session, token: &str) {
+    let title = json!({ "title": "after all" });
     let ada_again = ada.calls(app, token);
-    ada_again.get("/api/tasks").expect(200);
-    ada_again.has_task("after all");
-    assert_eq!(count(app, "users", &row_of(ada)), "1");
+    assert_eq!(ada_again.get("/api/tasks").expect(200).json(), json!([]));
+    ada_again.post("/api/tasks", title.clone()).assert_unauthorized();
+    ada_again.get("/api/tasks").assert_unauthorized();
+    // A process that has not seen her before.
+    let other = service_on(app.database(), issuer);
+    let at_other = ada.calls(&other, token);
+    at_other.get("/api/tasks").assert_unauthorized();
+    at_other.get("/api/tasks/1").assert_unauthorized();
+    at_other.post("/api/tasks", title).assert_unauthorized();
+    at_other.delete("/api/tasks/1").assert_unauthorized();
+    assert_eq!(count(app, "users", &format!("id = '{}'", ada.id)), "0");
+    // So that she can sign up anew with the same address.
+    let again = issuer.sign_up_as("Ada", &ada.email);
+    assert_ne!(again.id, ada.id);
+    again.calls(app, &again.token()).has_task("a new start");
 }
 
-/// A new id with the address of an older row, as when somebody signs up anew elsewhere.
-fn assert_address_moves(app: &TestApp, holder: &Session) {
-    let successor = app.user("successor");
-    let mut claims = successor.claims();
-    claims["email"] = json!(holder.email);
-    successor.signed(&claims).get("/api/tasks").expect(200);
-    let has_it = format!("email = '{}'", holder.email);
-    let ids = app.values(&format!("SELECT id FROM users WHERE {has_it}"));
-    assert_eq!(ids, [Some(successor.id)]);
+/// Not by a token from before a change, at no process, and not by one that names an account that is not there.
+fn assert_is_never_written(app: &TestApp, issuer: &Issuer, bob: &Session) {
+    let before = bob.token();
+    bob.post("/api/auth/update-user", json!({ "name": "Robert" }))
+        .expect(200);
+    // What Better Auth does once the new address is confirmed; the one from before is somebody else's now.
+    let moved = format!("new-{}", bob.email);
+    let other = issuer.sign_up("Carol");
+    app.execute(&format!(
+        "UPDATE users SET email = '{moved}', email_verified = true WHERE id = '{}'; \
+         UPDATE users SET email = '{}', email_verified = true WHERE id = '{}'",
+        bob.id, bob.email, other.id
+    ));
+    let rows = || {
+        // `xmin` changes with every write, even with one that changes nothing.
+        app.values("SELECT concat_ws(' ', xmin, id, email, name, email_verified) FROM users ORDER BY id")
+    };
+    let untouched = rows();
+    assert!(untouched.iter().flatten().any(|row| row.contains(" Robert t")));
+    let replica = service_on(app.database(), issuer);
+    for app in [app, &replica] {
+        for token in [&before, &bob.token()] {
+            let bob = bob.calls(app, token);
+            bob.get("/api/tasks").expect(200);
+            bob.has_task("t");
+        }
+        // Somebody of whom Better Auth knows nothing, with the address of somebody else.
+        let stranger = app.user("stranger");
+        let mut claims = stranger.claims();
+        claims["email"] = json!(bob.email);
+        stranger.signed(&claims).get("/api/tasks").assert_unauthorized();
+    }
+    assert_eq!(rows(), untouched);
 }
 
 #[test]
@@ -96,7 +133,16 @@ fn better_auth_started_first_and_both_share_the_users() {
     }
     let database = Arc::new(OwnDatabase::create(Database::Postgres));
     let issuer = Issuer::on(&database);
+    let strict = "SELECT string_agg(concat(column_name, ' ', is_nullable, ' ', column_default), ', ' \
+         ORDER BY column_name) FROM information_schema.columns \
+         WHERE table_schema = 'public' AND table_name = 'users'";
+    let made_by_better_auth = database.value(strict);
     let app = service_on(&database, &issuer);
+    assert_eq!(
+        database.value(strict),
+        made_by_better_auth,
+        "the table stays as it was made"
+    );
     assert_shared(&app, &issuer);
 }
 
@@ -115,6 +161,9 @@ fn users_and_tasks_from_before_better_auth_are_still_there_with_it() {
         ["from before"],
         "while its columns were added"
     );
+    // From now on it is Better Auth who makes users.
+    before.user("bob").get("/api/tasks").assert_unauthorized();
+    assert_eq!(count(&before, "users", "true"), "1");
     let app = service_on(&database, &issuer);
     assert_eq!(ada.at(app.target()).titles("/api/tasks"), ["from before"]);
 }

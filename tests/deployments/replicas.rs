@@ -17,11 +17,15 @@ with_a_process_of_its_own!(
         let database = Arc::new(OwnDatabase::create(Database::Postgres));
         let replicas = replicas(2, &database, &database.url);
         let ada = replicas[0].user("ada");
-        let mut claims = ada.claims();
-        claims["email"] = json!("new@example.com");
-        let renamed = ada.signed(&claims);
+        let later = |seconds: i64, email: &str| {
+            let mut claims = ada.claims();
+            claims["iat"] = json!(claims["iat"].as_i64().unwrap() + seconds);
+            claims["email"] = json!(email);
+            ada.signed(&claims)
+        };
+        let renamed = later(10, "new@example.com");
         // At the last call, the second replica has seen just these claims, and not what came since.
-        let again = ada.signed(&ada.claims());
+        let again = later(20, &ada.email);
         for (user, email, replica) in [
             (&ada, &*ada.email, 0),
             (&ada, &*ada.email, 1),
@@ -38,8 +42,10 @@ with_a_process_of_its_own!(
         let replicas = replicas(2, &database, &database.url);
         let mut claims = replicas[0].user("ada").claims();
         claims.as_object_mut().unwrap().remove("email");
-        for (name, replica) in [("Ada", 0), ("Ada", 1), ("Augusta", 0), ("Ada", 1)] {
+        let issued_at = claims["iat"].as_i64().unwrap();
+        for (name, replica, later) in [("Ada", 0, 0), ("Ada", 1, 0), ("Augusta", 0, 10), ("Ada", 1, 20)] {
             claims["name"] = json!(name);
+            claims["iat"] = json!(issued_at + later);
             let ada = replicas[replica].user("ada").signed(&claims);
             ada.get("/api/tasks").expect(200);
             assert_eq!(database.value("SELECT name FROM users").as_deref(), Some(name));
