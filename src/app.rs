@@ -22,7 +22,7 @@ use crate::auth::Verifier;
 use crate::config::Config;
 use crate::routes::{metrics_routes, routes};
 use crate::server;
-use crate::store::Database;
+use crate::store::{Database, KnownUsers, Store};
 
 pub struct Service {
     pub address: SocketAddr,
@@ -43,17 +43,19 @@ pub fn start_with(
         io::Error::other(format!("HOST, PORT: cannot listen on {}: {error}", config.listen))
     })?;
     let address = listener.local_addr()?;
-    let database = Database::open(config);
+    let database = Database::open(config)
+        .map_err(|problem| io::Error::other(format!("DATABASE_URL: {problem}")))?;
     make_tables(&database, config)?;
-    let database = web::Data::from(database);
-    let shared = database.clone();
+    let known_users = Arc::new(KnownUsers::default());
+    let shared = web::Data::from(Arc::clone(&database));
+    let workers = database.http_workers();
     let verifier = web::Data::new(Verifier::new(config));
     let seal = web::Data::new(CursorSeal::new(&config.secret));
     let limits = web::Data::new(RateLimits::new(config.rate_limit_per_minute));
     let origins = web::Data::new(Origins(config.allowed_origins.clone()));
     let app = move || {
         App::new()
-            .app_data(database.clone())
+            .app_data(Store::new(database.worker(), Arc::clone(&known_users)))
             .app_data(verifier.clone())
             .app_data(seal.clone())
             .app_data(limits.clone())
@@ -68,7 +70,7 @@ pub fn start_with(
     if let Some(address) = config.metrics_addr {
         actix_web::rt::spawn(metrics_listener(address, shared)?);
     }
-    let server = server::listen(listener, unreadable, app)?;
+    let server = server::listen(listener, workers, unreadable, app)?;
     Ok(Service { address, server })
 }
 

@@ -37,7 +37,7 @@ impl RequestId {
     }
 
     /// Work that goes on beside its request, and still belongs to it.
-    pub fn spawn<F: Future<Output = ()> + 'static>(work: F) -> JoinHandle<()> {
+    pub fn spawn<F: Future<Output: 'static> + 'static>(work: F) -> JoinHandle<F::Output> {
         match Self::current() {
             Some(id) => actix_web::rt::spawn(id.scope(work)),
             None => actix_web::rt::spawn(work),
@@ -82,7 +82,7 @@ pub fn start(config: &Config) -> io::Result<()> {
     };
     env_logger::Builder::new()
         // What actix has to say of clients' mistakes, and of its start, is said by us.
-        .parse_filters(&format!("actix_http=off,actix_server=warn,{}", config.log_filter))
+        .parse_filters(&format!("actix_http=off,actix_server=warn,tokio_postgres=warn,{}", config.log_filter))
         .format(write)
         .target(Target::Pipe(Box::new(Outlet::open()?)))
         .init();

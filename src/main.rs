@@ -13,7 +13,7 @@ use clap::{Parser, Subcommand};
 use todo_backend::api::openapi;
 use todo_backend::config::{Config, LogFormat};
 use todo_backend::domain::UserId;
-use todo_backend::store::{self, Database};
+use todo_backend::store::Database;
 use todo_backend::{app, auth, logging};
 
 /// The build says which commit it is of, through its environment (see the Dockerfile).
@@ -81,7 +81,6 @@ fn run(command: Option<Command>) -> Outcome<ExitCode> {
         Some(Command::InspectToken) => Config::load_as_it_is()?,
         _ => Config::load()?,
     };
-    store::check_url(&config.database_url)?;
     match command {
         None => serve(&config)?,
         Some(Command::Openapi) => {}
@@ -101,7 +100,8 @@ fn run(command: Option<Command>) -> Outcome<ExitCode> {
         Some(Command::InspectToken) => return inspect_token(&config),
         Some(Command::Migrate) => {
             logging::start(&config)?;
-            let outcome = Database::open(&config).migrate();
+            let database = Database::open(&config).map_err(|problem| format!("DATABASE_URL: {problem}"))?;
+            let outcome = database.migrate();
             outcome.map_err(|error| format!("DATABASE_URL: {error}"))?;
             println!("the tables of {} are up to date", config.database_url);
         }

@@ -53,7 +53,12 @@ pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 }
 
 /// What `HttpServer` does, with our own connections: it takes TCP's alone.
-pub fn listen<F, A, S, B>(listener: TcpListener, unreadable: Unreadable, app: F) -> io::Result<Server>
+pub fn listen<F, A, S, B>(
+    listener: TcpListener,
+    workers: usize,
+    unreadable: Unreadable,
+    app: F,
+) -> io::Result<Server>
 where
     F: Fn() -> A + Clone + Send + 'static,
     A: IntoServiceFactory<S, Request>,
@@ -64,7 +69,7 @@ where
     <S::Service as Service<Request>>::Future: 'static,
     B: MessageBody + 'static,
 {
-    let builder = Server::build();
+    let builder = Server::build().workers(workers);
     let stopping = builder.graceful_shutdown_signal();
     let factory = move || {
         let stopping = stopping.clone();

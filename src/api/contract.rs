@@ -1,6 +1,7 @@
 //! The two contracts, told apart by the path: `/api/tasks…` and `/api/{user_id}/tasks…`.
 
 use std::future::{Ready, ready};
+use std::rc::Rc;
 
 use actix_web::dev::Payload;
 use actix_web::guard::GuardContext;
@@ -11,7 +12,7 @@ use serde::Deserialize;
 use super::error::ApiError;
 use crate::auth::{AuthenticatedUser, Refusal};
 use crate::domain::TaskId;
-use crate::store::{Database, OwnedTasks, Owner};
+use crate::store::{OwnedTasks, Owner, Store};
 
 pub const NO_SUCH_TASK: ApiError =
     ApiError::NotFound("There is no such task among yours; list your tasks to see their ids.");
@@ -85,10 +86,10 @@ fn owned_tasks(request: &HttpRequest) -> Result<OwnedTasks, ApiError> {
             return Err(ApiError::OtherUser);
         }
     }
-    let database = request
-        .app_data::<web::Data<Database>>()
-        .ok_or_else(|| ApiError::Internal("no database was given to the application".into()))?;
-    Ok(Owner::new(user, database.clone().into_inner()).tasks())
+    let store = request
+        .app_data::<Rc<Store>>()
+        .ok_or_else(|| ApiError::Internal("no store was given to the application".into()))?;
+    Ok(Owner::new(user, Rc::clone(store)).tasks())
 }
 
 /// The id in the path. Handlers look at it last, so that every id that leads nowhere gets the same answer.

@@ -14,11 +14,11 @@ use aws_lc_rs::digest;
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 
+use super::chunks::Chunks;
 use super::conditional::unchanged;
 use super::contract::NO_SUCH_ROUTE;
 use super::error::ApiError;
 use super::openapi;
-use super::pieces::Pieces;
 
 /// What the page loads, below `/docs/`.
 pub const FILES: [&str; 3] = ["start.js", "swagger-ui-bundle.js", "swagger-ui.css"];
@@ -110,6 +110,6 @@ impl Embedded {
         if self.gzipped {
             answer.insert_header((CONTENT_ENCODING, "gzip"));
         }
-        answer.body(Pieces::from(vec![self.bytes.clone()]))
+        answer.body(Chunks::from(self.bytes.clone()))
     }
 }

@@ -55,8 +55,8 @@ pub enum ApiError {
     /// 503, or 500 where it is a mistake of ours.
     #[error("{0}")]
     Store(StoreError),
-    /// 503. For lists of more than some hundred kilobytes.
-    #[error("the long lists that are on their way hold all the memory that such may have")]
+    /// 503. For lists without `limit` of more than some hundred tasks.
+    #[error("the user, or all users together, have as many long lists under way as they may")]
     NoRoom,
     /// 500.
     #[error("{0}")]
@@ -70,6 +70,7 @@ impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::UnknownUser => Self::Unauthenticated(Refusal::UnknownUser),
+            StoreError::TooManyLongLists => Self::NoRoom,
             error => Self::Store(error),
         }
     }

@@ -1,18 +1,23 @@
 //! Whether the process lives, whether it can serve, and what it has counted.
 
-use actix_web::{HttpResponse, web};
+use std::rc::Rc;
+
+use actix_web::{HttpRequest, HttpResponse, web};
 
 use super::error::ApiError;
 use crate::metrics::METRICS;
-use crate::store::Database;
+use crate::store::{Database, Store};
 
 /// Never asks the database: restarting the process would not bring that back.
 pub async fn livez() -> HttpResponse {
     HttpResponse::Ok().json(serde_json::json!({"status": "alive"}))
 }
 
-pub async fn readyz(database: web::Data<Database>) -> Result<HttpResponse, ApiError> {
-    database.ready().await?;
+pub async fn readyz(request: HttpRequest) -> Result<HttpResponse, ApiError> {
+    let store = request
+        .app_data::<Rc<Store>>()
+        .ok_or_else(|| ApiError::Internal("no store was given to the application".into()))?;
+    store.database.ready().await?;
     Ok(HttpResponse::Ok().json(serde_json::json!({"status": "ready"})))
 }
 

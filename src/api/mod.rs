@@ -2,6 +2,7 @@
 //! Knows nothing of Diesel.
 
 pub mod body;
+mod chunks;
 pub mod conditional;
 pub mod contract;
 pub mod docs;
@@ -11,9 +12,9 @@ pub mod guard;
 pub mod health;
 pub mod idempotency;
 pub mod listing;
+mod long_list;
 pub mod openapi;
 pub mod paging;
-mod pieces;
 pub mod problem;
 pub mod rate_limit;
 pub mod tasks;

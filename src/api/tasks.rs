@@ -1,17 +1,21 @@
 //! The handlers: take what was parsed, call the store, answer. The same for both contracts.
 
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, LINK, LOCATION};
+use actix_web::http::Method;
+use actix_web::web::Bytes;
 use actix_web::{HttpRequest, HttpResponse};
 
+use super::chunks::Chunks;
 use super::body::{Body, Completion};
 use super::conditional::{FIRST_VERSION, tag, unchanged};
 use super::contract::{NO_SUCH_TASK, TaskIdInPath};
 use super::error::ApiError;
 use super::idempotency::Creation;
 use super::listing::ListQuery;
-use super::view::{JsonList, json_of};
+use super::long_list;
+use super::view::{ListTag, json_list, json_of};
 use crate::domain::{Task, TaskChanges};
-use crate::store::{Condition, Created, OwnedTasks, Written};
+use crate::store::{Condition, Created, Listed, OwnedTasks, Written};
 
 /// For the client's own cache alone, and to be asked about each time.
 const REVALIDATE: (HeaderName, HeaderValue) = (CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
@@ -19,18 +23,33 @@ const REVALIDATE: (HeaderName, HeaderValue) = (CACHE_CONTROL, HeaderValue::from_
 type Answer = Result<HttpResponse, ApiError>;
 
 pub async fn list(tasks: OwnedTasks, listing: ListQuery, request: HttpRequest) -> Answer {
-    let listed = tasks.list::<JsonList>(listing.0.clone()).await?;
-    let link = listed.next.map(|next| listing.link_to(&next, &request));
-    let list = listed.sink.finish()?;
-    let mut answer = if unchanged(request.headers(), &list.tag) {
-        not_modified(list.tag)
-    } else {
-        json(HttpResponse::Ok(), list.tag).body(list.body)
+    let (list, next) = match tasks.list(listing.0.clone()).await? {
+        Listed::Short { tasks: list, next } => (list, next),
+        Listed::Long => return long_list(tasks, listing, request).await,
     };
-    if let Some(link) = link {
-        answer.headers_mut().insert(LINK, link?);
+    let mut tag = ListTag::default();
+    tag.add(list.iter().map(|task| (task.id, task.version)));
+    let tag = tag.finish();
+    let mut answer = match unchanged(request.headers(), &tag) {
+        true => not_modified(tag),
+        false => json(HttpResponse::Ok(), tag).body(Chunks::from(Bytes::from(json_list(tasks.owner(), &list)))),
+    };
+    if let Some(next) = next {
+        let link = listing.link_to(&next, &request)?;
+        answer.headers_mut().insert(LINK, link);
     }
     Ok(answer)
+}
+
+async fn long_list(tasks: OwnedTasks, listing: ListQuery, request: HttpRequest) -> Answer {
+    let list = long_list::begin(tasks, listing.0).await?;
+    Ok(match unchanged(request.headers(), &list.tag) {
+        true => not_modified(list.tag),
+        false if request.method() == Method::HEAD => {
+            json(HttpResponse::Ok(), list.tag).body(list.body.without_content())
+        }
+        false => json(HttpResponse::Ok(), list.tag).body(list.body),
+    })
 }
 
 pub async fn create(tasks: OwnedTasks, new: Creation, request: HttpRequest) -> Answer {

@@ -5,10 +5,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use serde::Serialize;
 
-use super::error::ApiError;
-use super::pieces::{Growing, HELD, Pieces};
-use crate::domain::{Task, Timestamp, UserId};
-use crate::store::TaskSink;
+use crate::domain::{Task, TaskId, Timestamp, UserId};
 
 /// By hand and not derived: serde's way through a struct, field by field, takes more than twice the
 /// instructions, and much of what a list costs is this.
@@ -64,63 +61,47 @@ pub fn json_of(owner: &UserId, task: &Task) -> Vec<u8> {
     out
 }
 
-/// A list while it grows. In pieces, so that a long one is neither copied while it grows nor kept whole
-/// until the client has read its end.
-pub struct JsonList {
-    full: Growing,
-    last: Vec<u8>,
-    /// What the list's tag is made of, as far as it was not digested yet.
-    versions: Vec<u8>,
-    digest: digest::Context,
+pub fn json_list(owner: &UserId, tasks: &[Task]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(2 + tasks.len() * 384);
+    out.push(b'[');
+    write_elements(&mut out, owner, tasks, true);
+    out.push(b']');
+    out
 }
 
-const PIECE: usize = 256 * 1024;
+/// The elements of an array, with a comma before each but the array's first.
+pub fn write_elements(out: &mut Vec<u8>, owner: &UserId, tasks: &[Task], mut is_first: bool) {
+    for task in tasks {
+        if !is_first {
+            out.push(b',');
+        }
+        is_first = false;
+        write(out, owner, task);
+    }
+}
 
-impl Default for JsonList {
+/// A list's tag: made of the tasks' ids and versions in their order, so that two lists with the same tag are
+/// the same.
+pub struct ListTag(digest::Context);
+
+impl Default for ListTag {
     fn default() -> Self {
-        // Enough for a page of the common size: most lists are not copied while they grow.
-        let mut first = Vec::with_capacity(8 * 1024);
-        first.push(b'[');
-        Self {
-            full: Growing::within(&HELD),
-            last: first,
-            versions: Vec::with_capacity(1024),
-            digest: digest::Context::new(&digest::SHA256),
-        }
+        Self(digest::Context::new(&digest::SHA256))
     }
 }
 
-impl TaskSink for JsonList {
-    fn take(&mut self, owner: &UserId, task: &Task) {
-        if self.last.len() > 1 || !self.full.is_empty() {
-            self.last.push(b',');
+impl ListTag {
+    pub fn add(&mut self, versions: impl IntoIterator<Item = (TaskId, i64)>) {
+        let mut bytes = Vec::with_capacity(1024);
+        for (id, version) in versions {
+            bytes.extend_from_slice(&id.0.to_le_bytes());
+            bytes.extend_from_slice(&version.to_le_bytes());
         }
-        write(&mut self.last, owner, task);
-        self.versions.extend_from_slice(&task.id.0.to_le_bytes());
-        self.versions.extend_from_slice(&task.version.to_le_bytes());
-        if self.last.len() >= PIECE {
-            self.full.push(owner, &self.last);
-            self.last.clear();
-            self.digest.update(&self.versions);
-            self.versions.clear();
-        }
+        self.0.update(&bytes);
     }
-}
 
-pub struct FinishedList {
-    /// Of the tasks' ids and versions in their order: two lists with the same are the same.
-    pub tag: String,
-    pub body: Pieces,
-}
-
-impl JsonList {
-    pub fn finish(mut self) -> Result<FinishedList, ApiError> {
-        self.last.push(b']');
-        self.digest.update(&self.versions);
-        let digest = self.digest.finish();
-        Ok(FinishedList {
-            tag: format!("\"{}\"", BASE64_URL_SAFE_NO_PAD.encode(&digest.as_ref()[..16])),
-            body: self.full.finish(self.last)?,
-        })
+    pub fn finish(self) -> String {
+        let digest = self.0.finish();
+        format!("\"{}\"", BASE64_URL_SAFE_NO_PAD.encode(&digest.as_ref()[..16]))
     }
 }

@@ -8,12 +8,13 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockWriteGuard};
 use std::time::{Duration, Instant};
 
 use jsonwebtoken::Algorithm;
-use ureq::tls::{RootCerts, TlsConfig, TlsProvider};
+use ureq::tls::{Certificate, RootCerts, TlsConfig, TlsProvider};
 
 use super::key_set::{Key, KeySet};
 use crate::config::without_secrets;
 use crate::logging::RequestId;
 use crate::metrics::METRICS;
+use crate::tls_roots;
 
 #[derive(Clone, Copy)]
 struct Timing {
@@ -230,15 +231,10 @@ impl State {
     }
 }
 
-/// Bounded in time and size (where it reads), and led nowhere else by a redirect. It trusts the
-/// machine's root certificates, or those of Mozilla where the machine has none.
+/// Bounded in time and size (where it reads), and led nowhere else by a redirect.
 fn agent() -> ureq::Agent {
-    let system = openssl_probe::probe();
-    let roots = if system.cert_file.is_some() || !system.cert_dir.is_empty() {
-        RootCerts::PlatformVerifier
-    } else {
-        RootCerts::WebPki
-    };
+    let roots = tls_roots::load();
+    let roots = roots.iter().map(|root| Certificate::from_der(root).to_owned());
     ureq::Agent::config_builder()
         .timeout_global(Some(FETCH_TIMEOUT))
         .max_redirects(0)
@@ -247,8 +243,9 @@ fn agent() -> ureq::Agent {
         .http_status_as_error(false)
         .tls_config(
             TlsConfig::builder()
-                .provider(TlsProvider::NativeTls)
-                .root_certs(roots)
+                .provider(TlsProvider::Rustls)
+                .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
+                .root_certs(RootCerts::new_with_certs(&roots.collect::<Vec<_>>()))
                 .build(),
         )
         .build()

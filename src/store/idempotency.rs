@@ -2,17 +2,18 @@
 //!
 //! The key is kept in the same transaction as the task, so that one is there exactly if the other is.
 
-use diesel::prelude::*;
-
-use super::connection::{Connection, on_both};
-use super::error::StoreError;
-use super::moment::At;
-use super::queue::Access;
+use super::prelude::*;
 use super::schema::idempotency_keys as keys;
 use super::tasks::{OwnedTasks, insert};
+use crate::db::timestamp::At;
+use crate::db::{Access, Connection, StoreError, on_both};
 use crate::domain::{NewTask, Task, TaskId, Timestamp, UserId};
 
 const KEPT_FOR_MICROS: i64 = 24 * 60 * 60 * 1_000_000;
+
+/// How many old keys a create deletes: more than it adds, so that they become fewer, and few enough that nobody
+/// notices.
+const DELETED_PER_CREATE: i64 = 200;
 
 /// A client's key, and what tells its payload from others.
 #[derive(Clone, Debug)]
@@ -40,22 +41,21 @@ impl OwnedTasks {
         key: IdempotencyKey,
         render: Render,
     ) -> Result<Created, StoreError> {
-        self.owner
-            .run(Access::RepeatableWrite, move |conn, owner| {
-                // Of several that come at once, one inserts; the others wait for its commit, and read.
-                loop {
-                    match first_time(conn, owner, &new, &key, render) {
-                        Ok(created) => return Ok(created),
-                        Err(Refused::Diesel(error)) => return Err(error),
-                        Err(Refused::KeyTaken) => {}
-                    }
-                    // None: it went meanwhile, with its user or for its age, and is free again.
-                    if let Some(created) = read_again(conn, owner, &key)? {
-                        return Ok(created);
-                    }
+        let create = async move |connection: &mut Connection<'_>, owner: &UserId| {
+            // Of several that come at once, one inserts; the others wait for its commit, and read.
+            loop {
+                match first_time(connection, owner, &new, &key, render).await {
+                    Ok(created) => return Ok(created),
+                    Err(Refused::Diesel(error)) => return Err(error),
+                    Err(Refused::KeyTaken) => {}
                 }
-            })
-            .await
+                // None: it went meanwhile, with its user or for its age, and is free again.
+                if let Some(created) = read_again(connection, owner, &key).await? {
+                    return Ok(created);
+                }
+            }
+        };
+        self.owner.run(Access::Transaction, create).await
     }
 }
 
@@ -70,22 +70,17 @@ impl From<diesel::result::Error> for Refused {
     }
 }
 
-fn first_time(
-    conn: &mut Connection,
+async fn first_time(
+    connection: &mut Connection<'_>,
     owner: &UserId,
     new: &NewTask,
     key: &IdempotencyKey,
     render: Render,
 ) -> Result<Created, Refused> {
-    conn.transaction(|conn| {
+    let create = async |connection: &mut Connection<'_>| {
         let now = Timestamp::now();
-        // Old keys go when their owner brings a new one: no scheduler, and nobody else's rows.
-        let old = keys::table
-            .filter(keys::user_id.eq(owner.as_str()))
-            .filter(keys::created_at.lt(At(Timestamp::from_micros(now.micros() - KEPT_FOR_MICROS))));
-        on_both!(conn, |c| diesel::delete(old).execute(c))?;
-
-        let task = insert(conn, owner, new)?;
+        delete_old(connection, owner, key, now).await?;
+        let task = insert(connection, owner, new).await?;
         let body = render(owner, &task);
         let row = (
             keys::user_id.eq(owner.as_str()),
@@ -95,7 +90,7 @@ fn first_time(
             keys::answer.eq(&body),
             keys::created_at.eq(At(now)),
         );
-        let kept = on_both!(conn, |c| {
+        let kept = on_both!(connection, |c| {
             diesel::insert_into(keys::table)
                 .values(row)
                 .on_conflict((keys::user_id, keys::key))
@@ -106,15 +101,43 @@ fn first_time(
             0 => Err(Refused::KeyTaken),
             _ => Ok(Created::Answer { id: task.id, body }),
         }
-    })
+    };
+    connection.transaction(create).await
 }
 
-fn read_again(conn: &mut Connection, owner: &UserId, key: &IdempotencyKey) -> QueryResult<Option<Created>> {
+/// Old keys go when their owner brings a new one: no scheduler, and nobody else's rows. A key that is used again
+/// after its time is free, whether or not it is among the oldest.
+async fn delete_old(
+    connection: &mut Connection<'_>,
+    owner: &UserId,
+    key: &IdempotencyKey,
+    now: Timestamp,
+) -> QueryResult<()> {
+    diesel::alias!(keys as oldest_keys: OldestKeys);
+
+    let kept_since = Timestamp::from_micros(now.micros() - KEPT_FOR_MICROS);
+    on_both!(connection, |c| {
+        let oldest = oldest_keys
+            .filter(oldest_keys.field(keys::user_id).eq(owner.as_str()))
+            .filter(oldest_keys.field(keys::created_at).lt(At(kept_since)))
+            .order(oldest_keys.field(keys::created_at))
+            .limit(DELETED_PER_CREATE)
+            .select(oldest_keys.field(keys::key));
+        let old = keys::table
+            .filter(keys::user_id.eq(owner.as_str()))
+            .filter(keys::created_at.lt(At(kept_since)))
+            .filter(keys::key.eq(&key.key).or(keys::key.eq_any(oldest)));
+        diesel::delete(old).execute(c)
+    })?;
+    Ok(())
+}
+
+async fn read_again(connection: &mut Connection<'_>, owner: &UserId, key: &IdempotencyKey) -> QueryResult<Option<Created>> {
     let kept = keys::table
         .filter(keys::user_id.eq(owner.as_str()))
         .filter(keys::key.eq(&key.key))
         .select((keys::fingerprint, keys::task_id, keys::answer));
-    let kept: Option<(Vec<u8>, i64, Vec<u8>)> = on_both!(conn, |c| kept.first(c)).optional()?;
+    let kept: Option<(Vec<u8>, i64, Vec<u8>)> = on_both!(connection, |c| kept.first(c)).optional()?;
     Ok(
         kept.map(|(fingerprint, id, body)| match fingerprint == key.fingerprint {
             true => Created::Answer { id: TaskId(id), body },

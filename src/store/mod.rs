@@ -1,26 +1,16 @@
-//! Where the tasks are kept: the only place that knows Diesel. Knows nothing of HTTP.
+//! Where the tasks are kept: the queries. Knows nothing of HTTP.
 //!
-//! Outside of here, [`OwnedTasks`] is the only way to a task; it comes from an [`Owner`], and that from a
-//! verified user.
+//! Outside of here, [`OwnedTasks`] is the only way to a task, and it is made from a verified user.
 
-mod connection;
-mod database;
-mod error;
 mod idempotency;
-mod manager;
-mod migrate;
-mod moment;
 mod owner;
-mod pooler;
-mod prepared;
-mod queue;
+mod prelude;
 mod schema;
 mod tasks;
 mod users;
 
-pub use connection::check_url;
-pub use database::Database;
-pub use error::StoreError;
+pub use crate::db::{Database, DatabaseWorker, StoreError};
 pub use idempotency::{Created, IdempotencyKey};
-pub use owner::Owner;
-pub use tasks::{Condition, Listed, OwnedTasks, TaskSink, Written};
+pub use owner::{Owner, Store};
+pub use tasks::{Condition, Listed, OwnedTasks, Portion, Written};
+pub use users::KnownUsers;

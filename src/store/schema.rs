@@ -3,7 +3,7 @@
 
 diesel::table! {
     use diesel::sql_types::{Double, Nullable, Text};
-    use crate::store::moment::Moment;
+    use crate::db::timestamp::Moment;
 
     users (id) {
         id -> Text,
@@ -16,7 +16,7 @@ diesel::table! {
 
 diesel::table! {
     use diesel::sql_types::{BigInt, Binary, Bool, Nullable, Text};
-    use crate::store::moment::Moment;
+    use crate::db::timestamp::Moment;
 
     tasks (id) {
         id -> BigInt,
@@ -35,7 +35,7 @@ diesel::table! {
 
 diesel::table! {
     use diesel::sql_types::{BigInt, Binary, Text};
-    use crate::store::moment::Moment;
+    use crate::db::timestamp::Moment;
 
     idempotency_keys (user_id, key) {
         user_id -> Text,

@@ -5,23 +5,21 @@ mod sort_keys;
 mod write;
 
 use diesel::pg::Pg;
-use diesel::prelude::*;
 
-pub use self::list::{Listed, TaskSink};
+pub use self::list::{Listed, Portion};
 pub(super) use self::write::insert;
 pub use self::write::{Condition, Written};
-use super::connection::{Connection, on_both};
-use super::error::StoreError;
-use super::moment::At;
 use super::owner::Owner;
-use super::queue::Access;
+use super::prelude::*;
 use super::schema::tasks;
+use crate::db::timestamp::At;
+use crate::db::{Access, Connection, StoreError, on_both};
 use crate::domain::{Task, TaskId, UserId};
 
 /// One user's tasks: the only way to the tasks table.
 ///
-/// It comes from an [`Owner`], which is made from a user whom the guard has verified, and from nothing else. A handler that holds it
-/// cannot name another user, because no method takes one.
+/// It comes from an [`Owner`], which is made from a user whom the guard has verified, and from nothing else. A
+/// handler that holds it cannot name another user, because no method takes one.
 ///
 /// ```compile_fail
 /// // A user cannot be made up: only the guard makes one, out of a verified token.
@@ -83,9 +81,13 @@ fn owned(owner: &UserId) -> diesel::dsl::Filter<tasks::table, diesel::dsl::Eq<ta
     tasks::table.filter(tasks::user_id.eq(owner.as_str()))
 }
 
-fn find(conn: &mut Connection, owner: &UserId, id: TaskId) -> QueryResult<Option<Task>> {
+async fn find(
+    connection: &mut Connection<'_>,
+    owner: &UserId,
+    id: TaskId,
+) -> QueryResult<Option<Task>> {
     let task = owned(owner).filter(tasks::id.eq(id.0)).select(columns());
-    let row: Option<Row> = on_both!(conn, |c| task.first(c)).optional()?;
+    let row: Option<Row> = on_both!(connection, |c| task.first(c)).optional()?;
     Ok(row.map(Task::from))
 }
 
@@ -101,8 +103,7 @@ impl OwnedTasks {
     }
 
     pub async fn get(&self, id: TaskId) -> Result<Option<Task>, StoreError> {
-        self.owner
-            .run(Access::Read, move |conn, owner| find(conn, owner, id))
-            .await
+        let get = async move |connection: &mut Connection<'_>, owner: &UserId| find(connection, owner, id).await;
+        self.owner.run(Access::Read, get).await
     }
 }

@@ -2,82 +2,144 @@
 
 use std::sync::Arc;
 
-use diesel::connection::DefaultLoadingMode;
 use diesel::dsl::sql;
-use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Binary, Bool, Nullable, Text};
+use tokio::sync::mpsc;
 
 use super::{OwnedTasks, Row, columns, owned};
-use crate::domain::{Listing, Position, Sort, Task, UserId};
-use crate::store::connection::{Connection, on_both};
-use crate::store::error::StoreError;
-use crate::store::moment::{Moment, Stored};
-use crate::store::prepared::Prepared;
-use crate::store::queue::Access;
+use crate::db::timestamp::{Moment, Stored};
+use crate::db::{Access, Connection, Prepared, StoreError, on_both};
+use crate::domain::{Listing, Page, Position, Sort, Task, TaskId, UserId};
+use crate::store::prelude::*;
 use crate::store::schema::tasks;
 
-/// Takes the tasks of a list one after the other, on the database's thread: a list of `Task`s is never held
-/// beside what is made of it. (PostgreSQL's client library does hold the rows, until they are read.)
-pub trait TaskSink: Default + Send + 'static {
-    fn take(&mut self, owner: &UserId, task: &Task);
+/// How many tasks a list without `limit` may have to be read over a connection that others share. A longer one
+/// gets a connection of its own, or it would stand in front of their calls.
+const SHORT_LIST: u16 = 256;
+
+/// How many tasks of a long list are in memory at a time.
+const LONG_LIST_PORTION: u16 = 500;
+
+pub enum Listed {
+    Short {
+        tasks: Vec<Task>,
+        /// Where the next page begins, if there is one.
+        next: Option<Position>,
+    },
+    /// To be read with [`OwnedTasks::read_long_list`].
+    Long,
 }
 
-pub struct Listed<S> {
-    pub sink: S,
-    /// Where the next page begins, if there is one.
-    pub next: Option<Position>,
-    /// Tasks whose sort keys are not made of their titles may be in the wrong places.
-    some_key_wrong: bool,
+/// What a long list is read in. All versions come first, because the tag is made of them and stands before
+/// the first task of an answer.
+pub enum Portion {
+    Versions(Vec<(TaskId, i64)>),
+    Tasks(Vec<Task>),
 }
 
 impl OwnedTasks {
-    pub async fn list<S: TaskSink>(&self, listing: Listing) -> Result<Listed<S>, StoreError> {
-        let listing = Arc::new(listing);
+    pub async fn list(&self, listing: Listing) -> Result<Listed, StoreError> {
+        let whole = listing.page.is_none();
+        let listing = Arc::new(Listing {
+            page: listing.page.or(Some(Page {
+                limit: SHORT_LIST,
+                after: None,
+            })),
+            ..listing
+        });
         let read = || {
             let listing = Arc::clone(&listing);
-            self.owner
-                .run(Access::Read, move |conn, owner| read(conn, owner, &listing))
+            self.owner.run(Access::Read, async move |connection, owner| {
+                read_page(connection, owner, &listing).await
+            })
         };
-        let listed = read().await?;
-        if !listed.some_key_wrong {
-            return Ok(listed);
+        let mut page = read().await?;
+        if page.some_key_wrong {
+            self.add_sort_keys().await?;
+            page = read().await?;
         }
-        self.add_sort_keys().await?;
-        read().await
+        if whole && page.next.is_some() {
+            return Ok(Listed::Long);
+        }
+        Ok(Listed::Short {
+            tasks: page.tasks,
+            next: page.next,
+        })
+    }
+
+    /// Reads all of a list in one snapshot, as fast as `portions` are taken and as far as they are.
+    pub async fn read_long_list(
+        &self,
+        listing: Listing,
+        portions: mpsc::Sender<Portion>,
+    ) -> Result<(), StoreError> {
+        let start = Listing {
+            page: Some(Page {
+                limit: LONG_LIST_PORTION,
+                after: None,
+            }),
+            ..listing
+        };
+        let read = async move |connection: &mut Connection<'_>, owner: &UserId| {
+            let all = async |connection: &mut Connection<'_>| send_all(connection, owner, &start, &portions).await;
+            connection.snapshot(all).await
+        };
+        self.owner.run(Access::LongList, read).await
     }
 }
 
-/// A task; what it is sorted by, where a page may end with it; and whether the owner has tasks whose sort
-/// keys are not made of their titles.
+async fn send_all(
+    connection: &mut Connection<'_>,
+    owner: &UserId,
+    start: &Listing,
+    portions: &mpsc::Sender<Portion>,
+) -> QueryResult<()> {
+    let mut listing = start.clone();
+    loop {
+        let (versions, next) = read_versions(connection, owner, &listing).await?;
+        let is_last = next.is_none();
+        move_to(&mut listing, next);
+        // Nobody takes them when the client has hung up, or has what it asks for already.
+        if portions.send(Portion::Versions(versions)).await.is_err() {
+            return Ok(());
+        }
+        if is_last {
+            break;
+        }
+    }
+    let mut listing = start.clone();
+    loop {
+        let page = read_page(connection, owner, &listing).await?;
+        let is_last = page.next.is_none();
+        move_to(&mut listing, page.next);
+        if portions.send(Portion::Tasks(page.tasks)).await.is_err() || is_last {
+            return Ok(());
+        }
+    }
+}
+
+fn move_to(listing: &mut Listing, position: Option<Position>) {
+    if let Some(page) = &mut listing.page {
+        page.after = position;
+    }
+}
+
+/// A task; what it is sorted by; and whether the owner has tasks whose sort keys are not made of their
+/// titles.
 type ListRow = (Row, Option<Vec<u8>>, bool);
+
+struct ReadPage {
+    tasks: Vec<Task>,
+    next: Option<Position>,
+    /// Such tasks may be in the wrong places.
+    some_key_wrong: bool,
+}
 
 /// The owner's tasks of one status. A macro, and no function, because the type of a boxed query names
 /// the database.
 macro_rules! filtered {
-    ($owner:expr, $listing:expr) => {{
-        type Selected<'a, T> = Box<dyn BoxableExpression<tasks::table, Db, SqlType = T> + 'a>;
-        let keys_missing: Selected<'_, Bool> = match $listing.sort {
-            Sort::Title => Box::new(
-                sql::<Bool>(
-                    "EXISTS (SELECT 1 FROM tasks AS other \
-                     WHERE (CASE WHEN other.keyed_title <> other.title THEN 1 END) = 1 \
-                     AND other.user_id = ",
-                )
-                .bind::<Text, _>($owner.as_str())
-                .sql(")"),
-            ),
-            Sort::Created | Sort::DueDate => Box::new(sql::<Bool>("FALSE")),
-        };
-        // The bytes of the value, whatever its type.
-        let key = sql::<Nullable<Binary>>(match ($listing.sort, &$listing.page) {
-            (_, None) => "NULL",
-            (Sort::Created, _) => "created_at",
-            (Sort::Title, _) => "title_key",
-            (Sort::DueDate, _) => "due_date",
-        });
-        let query = owned($owner)
-            .select((columns(), key, keys_missing))
-            .into_boxed::<Db>();
+    ($owner:expr, $listing:expr, $selection:expr) => {{
+        let query = owned($owner).select($selection).into_boxed::<Db>();
         match $listing.status.completed() {
             Some(completed) => query.filter(tasks::completed.eq(completed)),
             None => query,
@@ -135,41 +197,70 @@ macro_rules! sorted {
     }};
 }
 
-fn read<S: TaskSink>(conn: &mut Connection, owner: &UserId, listing: &Listing) -> QueryResult<Listed<S>> {
-    on_both!(conn, |c| {
-        let query = sorted!(filtered!(owner, listing), listing);
-        let rows = Prepared(query).load_iter::<ListRow, DefaultLoadingMode>(c)?;
-        collect(owner, listing, rows)
-    })
+/// What the list is sorted by: the bytes of the value, whatever its type.
+fn sort_key(sort: Sort) -> &'static str {
+    match sort {
+        Sort::Created => "created_at",
+        Sort::Title => "title_key",
+        Sort::DueDate => "due_date",
+    }
 }
 
-fn collect<S: TaskSink>(
-    owner: &UserId,
-    listing: &Listing,
-    rows: impl Iterator<Item = QueryResult<ListRow>>,
-) -> QueryResult<Listed<S>> {
-    let limit = listing.page.as_ref().map(|page| usize::from(page.limit));
-    let mut sink = S::default();
-    let mut last = None;
-    let mut next = None;
-    let mut some_key_wrong = false;
-    let mut taken = 0;
-    for row in rows {
-        let (row, key, key_wrong) = row?;
-        some_key_wrong |= key_wrong;
-        if limit == Some(taken) {
-            // One more than was asked for: it only shows that there is a next page.
-            next = last.take();
-            continue;
-        }
-        let task = Task::from(row);
-        sink.take(owner, &task);
-        last = limit.map(|_| Position { key, id: task.id });
-        taken += 1;
-    }
-    Ok(Listed {
-        sink,
+async fn read_page(connection: &mut Connection<'_>, owner: &UserId, listing: &Listing) -> QueryResult<ReadPage> {
+    let rows: Vec<ListRow> = on_both!(connection, |c| {
+        // Of one type for every sort, so that it needs no box; only a list by title needs the answer.
+        let some_key_wrong = sql::<Bool>(match listing.sort {
+            Sort::Title => {
+                "EXISTS (SELECT 1 FROM tasks AS other \
+                 WHERE (CASE WHEN other.keyed_title <> other.title THEN 1 END) = 1 \
+                 AND other.user_id = "
+            }
+            Sort::Created | Sort::DueDate => "(FALSE AND '' = ",
+        })
+        .bind::<Text, _>(owner.as_str())
+        .sql(")");
+        let key = sql::<Nullable<Binary>>(sort_key(listing.sort));
+        let query = sorted!(filtered!(owner, listing, (columns(), key, some_key_wrong)), listing);
+        Prepared(query).load(c)
+    })?;
+    let some_key_wrong = rows.iter().any(|(_, _, some_key_wrong)| *some_key_wrong);
+    let (rows, next) = cut(listing, rows, |(row, key, _)| Position {
+        key: key.clone(),
+        id: TaskId(row.id),
+    });
+    Ok(ReadPage {
+        tasks: rows.into_iter().map(|(row, _, _)| row.into()).collect(),
         next,
         some_key_wrong,
     })
+}
+
+async fn read_versions(
+    connection: &mut Connection<'_>,
+    owner: &UserId,
+    listing: &Listing,
+) -> QueryResult<(Vec<(TaskId, i64)>, Option<Position>)> {
+    let rows: Vec<(i64, i64, Option<Vec<u8>>)> = on_both!(connection, |c| {
+        let key = sql::<Nullable<Binary>>(sort_key(listing.sort));
+        let query = sorted!(filtered!(owner, listing, (tasks::id, tasks::version, key)), listing);
+        Prepared(query).load(c)
+    })?;
+    let (rows, next) = cut(listing, rows, |(id, _, key)| Position {
+        key: key.clone(),
+        id: TaskId(*id),
+    });
+    let versions = rows.into_iter().map(|(id, version, _)| (TaskId(id), version));
+    Ok((versions.collect(), next))
+}
+
+/// Takes away the one row more than was asked for, which only shows that there is a next page: the page's last
+/// row is where that one begins.
+fn cut<R>(listing: &Listing, mut rows: Vec<R>, position: impl Fn(&R) -> Position) -> (Vec<R>, Option<Position>) {
+    let limit = listing.page.as_ref().map_or(usize::MAX, |page| usize::from(page.limit));
+    if rows.len() <= limit {
+        return (rows, None);
+    }
+    rows.truncate(limit);
+    let next = rows.last().map(position);
+    (rows, next)
 }

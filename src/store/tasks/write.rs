@@ -1,14 +1,10 @@
 //! Everything that changes a task, each in one statement.
 
-use diesel::prelude::*;
-
 use super::{OwnedTasks, Row, columns, find, owned};
+use crate::db::timestamp::At;
+use crate::db::{Access, Connection, Prepared, StoreError, on_both};
 use crate::domain::{NewTask, Patch, Task, TaskChanges, TaskId, Timestamp, UserId};
-use crate::store::connection::{Connection, on_both};
-use crate::store::error::StoreError;
-use crate::store::moment::At;
-use crate::store::prepared::Prepared;
-use crate::store::queue::Access;
+use crate::store::prelude::*;
 use crate::store::schema::tasks;
 
 /// What must hold for a write to take place, decided in the same statement as the write.
@@ -102,16 +98,17 @@ macro_rules! change {
         })?;
         match changed.pop() {
             Some(row) => Ok(Written::Done(Task::from(row))),
-            None => why_nothing_changed($conn, $owner, $id, $condition),
+            None => why_nothing_changed($conn, $owner, $id, $condition).await,
         }
     }};
 }
 
 impl OwnedTasks {
     pub async fn create(&self, new: NewTask) -> Result<Task, StoreError> {
-        self.owner
-            .run(Access::Write, move |conn, owner| insert(conn, owner, &new))
-            .await
+        let create = async move |connection: &mut Connection<'_>, owner: &UserId| {
+            insert(connection, owner, &new).await
+        };
+        self.owner.run(Access::Write, create).await
     }
 
     pub async fn update(
@@ -120,14 +117,13 @@ impl OwnedTasks {
         changes: TaskChanges,
         condition: Condition,
     ) -> Result<Written<Task>, StoreError> {
-        self.owner
-            .run(Access::Write, move |conn, owner| {
-                if changes.is_empty() {
-                    return unchanged(conn, owner, id, &condition);
-                }
-                change!(conn, owner, id, &condition, Changes::from(&changes))
-            })
-            .await
+        let update = async move |connection: &mut Connection<'_>, owner: &UserId| {
+            if changes.is_empty() {
+                return unchanged(connection, owner, id, &condition).await;
+            }
+            change!(connection, owner, id, &condition, Changes::from(&changes))
+        };
+        self.owner.run(Access::Write, update).await
     }
 
     /// Flips `completed` where it stands, so that of many flips at once none is lost; or sets it.
@@ -137,39 +133,37 @@ impl OwnedTasks {
         completed: Option<bool>,
         condition: Condition,
     ) -> Result<Written<Task>, StoreError> {
-        self.owner
-            .run(Access::Write, move |conn, owner| match completed {
-                Some(completed) => change!(conn, owner, id, &condition, tasks::completed.eq(completed)),
-                None => change!(
-                    conn,
-                    owner,
-                    id,
-                    &condition,
-                    tasks::completed.eq(diesel::dsl::not(tasks::completed))
-                ),
-            })
-            .await
+        let complete = async move |connection: &mut Connection<'_>, owner: &UserId| match completed {
+            Some(completed) => change!(connection, owner, id, &condition, tasks::completed.eq(completed)),
+            None => change!(
+                connection,
+                owner,
+                id,
+                &condition,
+                tasks::completed.eq(diesel::dsl::not(tasks::completed))
+            ),
+        };
+        self.owner.run(Access::Write, complete).await
     }
 
     pub async fn delete(&self, id: TaskId, condition: Condition) -> Result<Written<()>, StoreError> {
-        self.owner
-            .run(Access::Write, move |conn, owner| {
-                let task = owned(owner).filter(tasks::id.eq(id.0));
-                let deleted = on_both!(conn, |c| match &condition {
-                    Condition::None => diesel::delete(task).execute(c),
-                    Condition::VersionIn(versions) =>
-                        diesel::delete(task.filter(tasks::version.eq_any(versions))).execute(c),
-                })?;
-                match deleted {
-                    0 => why_nothing_changed(conn, owner, id, &condition),
-                    _ => Ok(Written::Done(())),
-                }
-            })
-            .await
+        let delete = async move |connection: &mut Connection<'_>, owner: &UserId| {
+            let task = owned(owner).filter(tasks::id.eq(id.0));
+            let deleted = on_both!(connection, |c| match &condition {
+                Condition::None => diesel::delete(task).execute(c),
+                Condition::VersionIn(versions) =>
+                    diesel::delete(task.filter(tasks::version.eq_any(versions))).execute(c),
+            })?;
+            match deleted {
+                0 => why_nothing_changed(connection, owner, id, &condition).await,
+                _ => Ok(Written::Done(())),
+            }
+        };
+        self.owner.run(Access::Write, delete).await
     }
 }
 
-pub(in crate::store) fn insert(conn: &mut Connection, owner: &UserId, new: &NewTask) -> QueryResult<Task> {
+pub(in crate::store) async fn insert(conn: &mut Connection<'_>, owner: &UserId, new: &NewTask) -> QueryResult<Task> {
     let now = Timestamp::now();
     let NewTask {
         title,
@@ -200,13 +194,13 @@ pub(in crate::store) fn insert(conn: &mut Connection, owner: &UserId, new: &NewT
     Ok(row.into())
 }
 
-fn unchanged(
-    conn: &mut Connection,
+async fn unchanged(
+    conn: &mut Connection<'_>,
     owner: &UserId,
     id: TaskId,
     condition: &Condition,
 ) -> QueryResult<Written<Task>> {
-    Ok(match find(conn, owner, id)? {
+    Ok(match find(conn, owner, id).await? {
         None => Written::Missing,
         Some(task) if !condition.holds_for(&task) => Written::Outdated,
         Some(task) => Written::Done(task),
@@ -214,13 +208,13 @@ fn unchanged(
 }
 
 /// Nothing is decided here any more: the write did not take place, and this tells the client why.
-fn why_nothing_changed<T>(
-    conn: &mut Connection,
+async fn why_nothing_changed<T>(
+    conn: &mut Connection<'_>,
     owner: &UserId,
     id: TaskId,
     condition: &Condition,
 ) -> QueryResult<Written<T>> {
-    let there = *condition != Condition::None && find(conn, owner, id)?.is_some();
+    let there = *condition != Condition::None && find(conn, owner, id).await?.is_some();
     Ok(if there {
         Written::Outdated
     } else {

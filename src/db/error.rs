@@ -1,10 +1,10 @@
-//! What can go wrong between us and the database, as far as a caller has to tell it apart.
+//! What can go wrong between the service and its database, as far as a caller has to tell it apart.
 
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
 
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum StoreError {
-    /// The queue for the database is full, or nobody took the job within the acquire timeout.
+    /// Too many calls wait for the database, or no connection became free within the acquire timeout.
     #[error("no database connection became free in time ({0})")]
     Busy(&'static str),
     /// The database was asked and could not answer, or not in time. Whether a write took place is not
@@ -17,6 +17,9 @@ pub enum StoreError {
          log says which), or somebody took them away"
     )]
     NotMigrated,
+    /// A user, or all users together, have as many long lists under way as they may have.
+    #[error("too many long lists are under way")]
+    TooManyLongLists,
     /// The user has no row in `users`, to which all foreign keys lead.
     #[error("the user has no row in `users`")]
     UnknownUser,
@@ -35,13 +38,15 @@ pub enum StoreError {
 impl From<DieselError> for StoreError {
     fn from(error: DieselError) -> Self {
         use DatabaseErrorKind::{
-            ClosedConnection, ForeignKeyViolation, ReadOnlyTransaction, SerializationFailure,
-            UnableToSendCommand, Unknown,
+            ClosedConnection, ForeignKeyViolation, NotNullViolation, ReadOnlyTransaction,
+            SerializationFailure, UnableToSendCommand, Unknown,
         };
         match &error {
             DieselError::DatabaseError(ForeignKeyViolation, _) => Self::UnknownUser,
             DieselError::DatabaseError(
-                ClosedConnection | ReadOnlyTransaction | SerializationFailure | UnableToSendCommand | Unknown,
+                // A column of another program's that has no default: an operator can mend it.
+                ClosedConnection | NotNullViolation | ReadOnlyTransaction | SerializationFailure
+                | UnableToSendCommand | Unknown,
                 _,
             )
             | DieselError::BrokenTransactionManager => Self::Unavailable(describe(&error)),
@@ -51,18 +56,18 @@ impl From<DieselError> for StoreError {
 }
 
 /// In one line, for the log. Without the server's detail: that quotes whole rows, emails included.
-pub(super) fn describe(error: &DieselError) -> String {
+pub(crate) fn describe(error: &DieselError) -> String {
     let text = error.to_string();
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-pub(super) fn is_kind(error: &DieselError, kind: DatabaseErrorKind) -> bool {
+pub(crate) fn is_kind(error: &DieselError, kind: DatabaseErrorKind) -> bool {
     matches!(error, DieselError::DatabaseError(found, _)
         if std::mem::discriminant(found) == std::mem::discriminant(&kind))
 }
 
 /// The connection is gone; what was under way on it may or may not have taken place.
-pub(super) fn lost_connection(error: &DieselError) -> bool {
+pub(crate) fn lost_connection(error: &DieselError) -> bool {
     use DatabaseErrorKind::{ClosedConnection, UnableToSendCommand};
     is_kind(error, ClosedConnection) || is_kind(error, UnableToSendCommand)
 }

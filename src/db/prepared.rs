@@ -2,18 +2,18 @@
 
 use diesel::backend::Backend;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
-use diesel::{QueryResult, RunQueryDsl};
+use diesel::{QueryResult, RunQueryDsl as BlockingRunQueryDsl};
 
 /// Diesel keeps a prepared statement only where its text cannot vary, which it believes of no update and of
 /// nothing with `sql(…)` in it. Such a call is parsed and planned anew each time, and takes a round trip
 /// more. This is for those of which there are few texts: each stays with its connection, found by its text.
-pub(super) struct Prepared<Q>(pub Q);
+pub struct Prepared<Q>(pub Q);
 
 impl<Q: Query> Query for Prepared<Q> {
     type SqlType = Q::SqlType;
 }
 
-impl<Q, C> RunQueryDsl<C> for Prepared<Q> {}
+impl<Q, C> BlockingRunQueryDsl<C> for Prepared<Q> {}
 
 impl<Q> QueryId for Prepared<Q> {
     type QueryId = ();

@@ -1,0 +1,62 @@
+//! A body that the server takes in chunks. It copies what it takes, and keeps that until the client has read it:
+//! of a long body, a client that reads nothing would hold two copies.
+
+use std::convert::Infallible;
+use std::mem;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use actix_web::body::{BodySize, MessageBody};
+use actix_web::web::Bytes;
+
+const CHUNK_BYTES: usize = 32 * 1024;
+
+pub struct Chunks {
+    left: Bytes,
+    length: u64,
+}
+
+impl From<Bytes> for Chunks {
+    fn from(bytes: Bytes) -> Self {
+        Self {
+            length: bytes.len() as u64,
+            left: bytes,
+        }
+    }
+}
+
+/// Takes the next chunk off.
+pub fn next_chunk(left: &mut Bytes) -> Bytes {
+    let rest = left.split_off(left.len().min(CHUNK_BYTES));
+    mem::replace(left, rest)
+}
+
+impl MessageBody for Chunks {
+    type Error = Infallible;
+
+    fn size(&self) -> BodySize {
+        BodySize::Sized(self.length)
+    }
+
+    fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Bytes, Infallible>>> {
+        let chunk = next_chunk(&mut self.left);
+        Poll::Ready((!chunk.is_empty()).then_some(Ok(chunk)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_server_gets_no_more_than_a_chunk_at_a_time() {
+        let mut body = Chunks::from(Bytes::from(vec![b'a'; 70_000]));
+        assert_eq!(body.size(), BodySize::Sized(70_000));
+        let mut context = Context::from_waker(std::task::Waker::noop());
+        let mut lengths = Vec::new();
+        while let Poll::Ready(Some(Ok(chunk))) = Pin::new(&mut body).poll_next(&mut context) {
+            lengths.push(chunk.len());
+        }
+        assert_eq!(lengths, [32_768, 32_768, 4_464]);
+    }
+}

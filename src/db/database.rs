@@ -1,0 +1,288 @@
+//! The database as the rest of the service holds it: where calls go, and whether they can.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use diesel::QueryResult;
+use tokio::sync::{Mutex, watch};
+use tokio::time::timeout;
+
+use super::connection::{Access, Connection};
+use super::error::StoreError;
+use super::long_lists::LongLists;
+use super::migrations;
+use super::postgres::{ConnectOptions, Connector, Defaults, Postgres, PostgresWorker};
+use super::sqlite::Sqlite;
+use crate::config::{Config, DatabaseUrl};
+use crate::domain::UserId;
+use crate::metrics::{METRICS, PoolState};
+
+/// How many milliseconds after the last call readiness is still asked of the database. Later it comes from
+/// memory: a probe must not keep an idle serverless database awake.
+const PROBE_WITHIN_MS: u64 = 30_000;
+
+/// How many milliseconds after its last answer a database that has no time for the probe counts as ready.
+const BUSY_IS_READY_WITHIN_MS: u64 = 3_000;
+
+/// How long the first connection may take at least, however soon calls are to be refused.
+const FIRST_CONNECTION_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// What all HTTP workers share.
+pub struct Database {
+    backend: Backend,
+    /// The embedded database's connections are shared by all workers, and so is this.
+    long_lists: Arc<LongLists>,
+    http_workers: usize,
+    acquire_timeout: Duration,
+    migrated: AtomicBool,
+    /// Whether an attempt to migrate has ended, however it did.
+    tried: watch::Sender<bool>,
+    /// When the database was last asked for readiness, and what came of it.
+    probe: Mutex<Option<(Instant, Result<(), StoreError>)>>,
+    /// The last answer was a failure.
+    failing: AtomicBool,
+    started: Instant,
+    /// Milliseconds after `started`.
+    last_call: AtomicU64,
+    last_answer: AtomicU64,
+}
+
+#[derive(Clone)]
+enum Backend {
+    Postgres(Postgres),
+    Sqlite(Sqlite),
+}
+
+/// One HTTP worker's way to the database.
+#[derive(Clone)]
+pub struct DatabaseWorker {
+    database: Arc<Database>,
+    connections: Connections,
+    long_lists: Arc<LongLists>,
+}
+
+#[derive(Clone)]
+enum Connections {
+    Postgres(PostgresWorker),
+    Sqlite(Sqlite),
+}
+
+impl Database {
+    /// Does not need the database to be there: until it is, calls are refused.
+    pub fn open(config: &Config) -> Result<Arc<Self>, String> {
+        let cores = thread::available_parallelism().map_or(1, usize::from);
+        let size = config.pool_size.max(2);
+        let (backend, http_workers) = match &config.database_url {
+            DatabaseUrl::Sqlite(file) => {
+                let sqlite = Sqlite::open(
+                    file.clone(),
+                    size,
+                    config.acquire_timeout,
+                    config.statement_timeout,
+                );
+                (Backend::Sqlite(sqlite), cores)
+            }
+            DatabaseUrl::Postgres(url) => {
+                // Each worker has connections of its own, one for reads and at least one for the rest.
+                let workers = cores.min(size as usize / 2);
+                let connector = postgres_connector(url, config)?;
+                let postgres = Postgres::new(
+                    connector,
+                    config.acquire_timeout,
+                    config.statement_timeout,
+                    size as usize / workers,
+                );
+                (Backend::Postgres(postgres), workers)
+            }
+        };
+        Ok(Arc::new(Self {
+            backend,
+            long_lists: LongLists::new(size as usize),
+            http_workers,
+            acquire_timeout: config.acquire_timeout,
+            migrated: AtomicBool::new(false),
+            tried: watch::Sender::new(false),
+            probe: Mutex::default(),
+            failing: AtomicBool::new(false),
+            started: Instant::now(),
+            last_call: AtomicU64::new(0),
+            last_answer: AtomicU64::new(0),
+        }))
+    }
+
+    /// How many HTTP workers its connections are enough for.
+    pub fn http_workers(&self) -> usize {
+        self.http_workers
+    }
+
+    /// To be called on the HTTP worker that it is for.
+    pub fn worker(self: &Arc<Self>) -> DatabaseWorker {
+        let (connections, long_lists) = match &self.backend {
+            Backend::Postgres(postgres) => {
+                let long_lists = LongLists::new(postgres.connections_per_worker());
+                (Connections::Postgres(postgres.worker()), long_lists)
+            }
+            Backend::Sqlite(sqlite) => {
+                (Connections::Sqlite(sqlite.clone()), Arc::clone(&self.long_lists))
+            }
+        };
+        DatabaseWorker {
+            database: Arc::clone(self),
+            connections,
+            long_lists,
+        }
+    }
+
+    /// Makes the tables, or brings them up to date.
+    pub fn migrate(&self) -> Result<(), StoreError> {
+        let outcome = match &self.backend {
+            Backend::Postgres(postgres) => {
+                let apply = || migrations::apply_to_postgres(postgres.connector());
+                // On a thread of its own, because the caller's may have a runtime.
+                let joined = thread::scope(|scope| scope.spawn(apply).join());
+                joined.unwrap_or(Err(StoreError::Panicked))
+            }
+            Backend::Sqlite(sqlite) => {
+                let patience = self.acquire_timeout.max(FIRST_CONNECTION_TIMEOUT);
+                let connection = sqlite.connect(patience);
+                connection.and_then(|mut connection| migrations::apply_to_sqlite(&mut connection))
+            }
+        };
+        self.migrated.store(outcome.is_ok(), Ordering::Release);
+        self.tried.send_replace(true);
+        outcome
+    }
+
+    /// Goes on trying in the background, for a database that comes later than the service.
+    pub fn migrate_until_done(self: &Arc<Self>) {
+        let database = Arc::clone(self);
+        thread::spawn(move || {
+            let mut backoff = Duration::from_millis(250);
+            while let Err(error) = database.migrate() {
+                log::warn!("{error}; trying again in {backoff:?}");
+                thread::sleep(backoff);
+                backoff = (backoff * 2).min(Duration::from_secs(4));
+            }
+        });
+    }
+
+    pub fn pool_state(&self) -> PoolState {
+        match &self.backend {
+            Backend::Postgres(postgres) => postgres.pool_state(),
+            Backend::Sqlite(sqlite) => sqlite.pool_state(),
+        }
+    }
+
+    /// The first calls may come while the tables are being made, and wait for that as long as for a
+    /// connection: all together, for where it takes minutes, each must be refused in time.
+    async fn check_migrated(&self) -> Result<(), StoreError> {
+        if !self.migrated.load(Ordering::Acquire) {
+            let left = self.acquire_timeout.saturating_sub(self.started.elapsed());
+            let mut tried = self.tried.subscribe();
+            let _ = timeout(left, tried.wait_for(|tried| *tried)).await;
+        }
+        match self.migrated.load(Ordering::Acquire) {
+            true => Ok(()),
+            false => Err(StoreError::NotMigrated),
+        }
+    }
+
+    fn elapsed_ms(&self) -> u64 {
+        self.started.elapsed().as_millis() as u64
+    }
+
+    fn ms_since(&self, moment: &AtomicU64) -> u64 {
+        self.elapsed_ms().saturating_sub(moment.load(Ordering::Relaxed))
+    }
+}
+
+fn postgres_connector(url: &str, config: &Config) -> Result<Connector, String> {
+    let options = ConnectOptions::parse(url, None, &Defaults::default())?;
+    Connector::new(&options, config.acquire_timeout, config.statement_timeout)
+}
+
+impl DatabaseWorker {
+    /// The database answers and its tables are there.
+    pub async fn ready(&self) -> Result<(), StoreError> {
+        let database = &self.database;
+        database.check_migrated().await?;
+        let failing = database.failing.load(Ordering::Relaxed);
+        if !failing && database.ms_since(&database.last_call) >= PROBE_WITHIN_MS {
+            return Ok(());
+        }
+        // Anybody may ask, so one asks for all who ask meanwhile: they must not take the connections from
+        // users.
+        let asked = Instant::now();
+        let mut probe = database.probe.lock().await;
+        if let Some((answered, outcome)) = &*probe
+            && *answered > asked
+        {
+            return outcome.clone();
+        }
+        let probed = self.submit(Access::Read, None, async |connection: &mut Connection<'_>| {
+            migrations::is_applied(connection).await
+        });
+        let outcome = match probed.await {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(StoreError::NotMigrated),
+            // More calls than it can serve, and it serves them: taken out, it would leave them to others.
+            Err(StoreError::Busy(_))
+                if database.ms_since(&database.last_answer) < BUSY_IS_READY_WITHIN_MS =>
+            {
+                Ok(())
+            }
+            Err(error) => Err(error),
+        };
+        database.failing.store(outcome.is_err(), Ordering::Relaxed);
+        *probe = Some((Instant::now(), outcome.clone()));
+        outcome
+    }
+
+    /// Runs queries on a connection, as `access` says. `user` is whose call it is: where calls have to wait,
+    /// no user can take the places of all others.
+    pub async fn run<T: Send + 'static>(
+        &self,
+        access: Access,
+        user: &UserId,
+        work: impl AsyncFn(&mut Connection<'_>) -> QueryResult<T> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let database = &self.database;
+        let unavailable = || METRICS.turned_away("unavailable");
+        database.check_migrated().await.inspect_err(|_| unavailable())?;
+        let _permit = match access {
+            Access::LongList => Some(self.long_lists.permit(user).ok_or(StoreError::TooManyLongLists)?),
+            _ => None,
+        };
+        let outcome = self.submit(access, Some(user), work).await;
+        match &outcome {
+            Ok(_) if database.failing.load(Ordering::Relaxed) => {
+                database.failing.store(false, Ordering::Relaxed);
+            }
+            Err(StoreError::Unavailable(_)) => {
+                unavailable();
+                database.failing.store(true, Ordering::Relaxed);
+            }
+            _ => {}
+        }
+        let now = database.elapsed_ms();
+        database.last_call.store(now, Ordering::Relaxed);
+        if outcome.is_ok() {
+            database.last_answer.store(now, Ordering::Relaxed);
+        }
+        outcome
+    }
+
+    async fn submit<T: Send + 'static>(
+        &self,
+        access: Access,
+        user: Option<&UserId>,
+        work: impl AsyncFn(&mut Connection<'_>) -> QueryResult<T> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        match &self.connections {
+            Connections::Postgres(worker) => worker.run(access, user, work).await,
+            Connections::Sqlite(sqlite) => sqlite.run(access, work).await,
+        }
+    }
+}

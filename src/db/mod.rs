@@ -1,0 +1,18 @@
+//! How a query reaches a database. Knows no table but the one of the migrations.
+
+mod connection;
+mod database;
+pub mod error;
+mod long_lists;
+mod migrations;
+mod postgres;
+mod prepared;
+mod sqlite;
+pub mod timestamp;
+
+pub(crate) use self::connection::on_both;
+pub use self::connection::{Access, Connection};
+pub use self::database::{Database, DatabaseWorker};
+pub use self::error::StoreError;
+pub use self::postgres::PgConnection;
+pub use self::prepared::Prepared;

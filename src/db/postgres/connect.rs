@@ -1,0 +1,232 @@
+//! How a connection is made, and what is found out about the way to the server meanwhile.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use tokio_postgres::error::SqlState;
+use tokio_postgres::{Client, Config};
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+use super::connection::{Checked, PgConnection, Role, drive};
+use super::url::ConnectOptions;
+use super::tls;
+
+/// Without the server's detail, which quotes rows.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct ConnectError(pub String);
+
+impl From<tokio_postgres::Error> for ConnectError {
+    fn from(error: tokio_postgres::Error) -> Self {
+        use std::error::Error as _;
+        let text = match error.as_db_error() {
+            Some(said) => format!("{}: {}", said.severity(), said.message()),
+            None => match error.source() {
+                Some(cause) => format!("{error}: {cause}"),
+                None => error.to_string(),
+            },
+        };
+        Self(text.split_whitespace().collect::<Vec<_>>().join(" "))
+    }
+}
+
+impl From<diesel::ConnectionError> for ConnectError {
+    fn from(error: diesel::ConnectionError) -> Self {
+        Self(error.to_string())
+    }
+}
+
+/// Makes connections, for all HTTP workers of the process.
+pub struct Connector {
+    /// With the statement timeout among the options, for servers that are reached directly.
+    direct: Config,
+    /// Without, for poolers, which refuse options or ignore them.
+    pooled: Config,
+    tls: MakeRustlsConnect,
+    statement_timeout: Duration,
+    /// How long an attempt may take in all.
+    patience: Duration,
+    /// A pooler refused our options; it would refuse them again.
+    pooler_found: AtomicBool,
+    encoding_checked: AtomicBool,
+}
+
+impl Connector {
+    pub fn new(
+        options: &ConnectOptions,
+        connect_timeout: Duration,
+        statement_timeout: Duration,
+    ) -> Result<Self, String> {
+        let pooled = with_defaults(&options.config, connect_timeout, statement_timeout);
+        let mut direct = pooled.clone();
+        // A `SET` would do as well on a connection of our own; behind a pooler it would stay on a server
+        // connection that others use next. The isolation level is the one that every statement here is
+        // written for, whatever the server's default is.
+        let ours = format!(
+            "-c statement_timeout={} -c default_transaction_isolation=read\\ committed",
+            statement_timeout.as_millis()
+        );
+        direct.options(match pooled.get_options() {
+            Some(theirs) => format!("{theirs} {ours}"),
+            None => ours,
+        });
+        Ok(Self {
+            direct,
+            pooled,
+            tls: tls::connector(&options.tls)?,
+            statement_timeout,
+            patience: connect_timeout.max(Duration::from_secs(2)),
+            pooler_found: AtomicBool::new(false),
+            encoding_checked: AtomicBool::new(false),
+        })
+    }
+
+    /// Behind a pooler nobody but the service ends a statement that takes too long.
+    pub fn server_keeps_timeouts(&self) -> bool {
+        !self.pooler_found.load(Ordering::Relaxed)
+    }
+
+    pub async fn connect(&self, role: Role, losses: u64) -> Result<PgConnection, ConnectError> {
+        let attempt = async {
+            let checked = self.open().await?;
+            PgConnection::new(checked, role, self.tls.clone(), losses).await
+        };
+        let outcome = tokio::time::timeout(self.patience, attempt).await;
+        outcome.unwrap_or_else(|_| Err(ConnectError("it does not answer in time".into())))
+    }
+
+    /// A client over which no statement of Diesel's has been sent yet.
+    pub async fn open(&self) -> Result<Checked, ConnectError> {
+        if self.server_keeps_timeouts() {
+            match self.attempt(&self.direct).await {
+                Err(error) if is_refused_parameter(&error) => self.note_pooler(),
+                Err(error) => return Err(error.into()),
+                Ok(checked) => {
+                    if !self.encoding_checked.load(Ordering::Relaxed) {
+                        self.check_server(&checked.client).await?;
+                    }
+                    if self.server_keeps_timeouts() {
+                        return Ok(checked);
+                    }
+                    check_prepared_statements(&checked.client).await?;
+                    return Ok(checked);
+                }
+            }
+        }
+        let checked = self.attempt(&self.pooled).await?;
+        self.check_server(&checked.client).await?;
+        check_prepared_statements(&checked.client).await?;
+        Ok(checked)
+    }
+
+    async fn attempt(&self, config: &Config) -> Result<Checked, tokio_postgres::Error> {
+        let (client, driver) = config.connect(self.tls.clone()).await?;
+        let (closed, shutdown) = drive(driver);
+        let asked = Instant::now();
+        client.simple_query("").await?;
+        Ok(Checked {
+            client,
+            closed,
+            shutdown,
+            round_trip: asked.elapsed(),
+        })
+    }
+
+    /// Whether the database can keep every text, and whether the options arrived: a pooler may be told to
+    /// accept them and forget them.
+    async fn check_server(&self, client: &Client) -> Result<(), ConnectError> {
+        // An unnamed statement, which every pooler carries.
+        let rows = client
+            .query_typed(
+                "SELECT current_setting('server_encoding'), \
+                 (SELECT setting FROM pg_settings WHERE name = 'statement_timeout')",
+                &[],
+            )
+            .await?;
+        let row = rows.first().ok_or_else(|| ConnectError("it answers nothing".into()))?;
+        let (encoding, timeout): (String, String) = (row.try_get(0)?, row.try_get(1)?);
+        if encoding != "UTF8" {
+            return Err(ConnectError(format!(
+                "the database's encoding is {encoding}, and must be UTF8: create it with ENCODING 'UTF8'"
+            )));
+        }
+        self.encoding_checked.store(true, Ordering::Relaxed);
+        if timeout != self.statement_timeout.as_millis().to_string() {
+            self.note_pooler();
+        }
+        Ok(())
+    }
+
+    fn note_pooler(&self) {
+        if !self.pooler_found.swap(true, Ordering::Relaxed) {
+            log::info!("connection pooler detected; enforcing statement timeouts client-side");
+        }
+    }
+}
+
+fn is_refused_parameter(error: &tokio_postgres::Error) -> bool {
+    error
+        .as_db_error()
+        .is_some_and(|said| said.message().contains("startup parameter"))
+}
+
+/// What the URL does not set itself.
+fn with_defaults(config: &Config, connect_timeout: Duration, statement_timeout: Duration) -> Config {
+    let mut config = config.clone();
+    if config.get_connect_timeout().is_none() {
+        config.connect_timeout(connect_timeout.max(Duration::from_secs(2)));
+    }
+    if config.get_application_name().is_none() {
+        config.application_name("todo-backend");
+    }
+    // A peer that vanished without a word (a moved compute, a forgotten NAT entry) is noticed soon, whether
+    // it owes an acknowledgement or an answer.
+    if config.get_tcp_user_timeout().is_none() {
+        config.tcp_user_timeout(statement_timeout + Duration::from_secs(1));
+    }
+    const DEFAULT_KEEPALIVES_IDLE: Duration = Duration::from_secs(2 * 60 * 60);
+    if config.get_keepalives_idle() == DEFAULT_KEEPALIVES_IDLE {
+        config.keepalives_idle(Duration::from_secs(5));
+    }
+    if config.get_keepalives_interval().is_none() {
+        config.keepalives_interval(Duration::from_secs(2));
+    }
+    if config.get_keepalives_retries().is_none() {
+        config.keepalives_retries(3);
+    }
+    config
+}
+
+/// Finds out whether the pooler gives prepared statements names of its own.
+///
+/// One that does not passes `s0` on as it is. Two replicas then prepare different statements under one name
+/// on one server connection, and one may execute the other's: a `DELETE` perhaps. That must be known before
+/// the first named statement is executed. Here one is prepared only; executed are unnamed ones.
+async fn check_prepared_statements(client: &Client) -> Result<(), ConnectError> {
+    // The transaction keeps the pooler on one server connection.
+    client.batch_execute("BEGIN").await?;
+    let passed_on = names_are_passed_on(client).await;
+    client.batch_execute("ROLLBACK").await?;
+    if passed_on? {
+        return Err(ConnectError(
+            "the connection pooler does not support protocol-level prepared statements: use PgBouncer 1.21 or \
+             later with max_prepared_statements set, or a direct connection"
+                .into(),
+        ));
+    }
+    Ok(())
+}
+
+async fn names_are_passed_on(client: &Client) -> Result<bool, ConnectError> {
+    let text = format!("SELECT 'todo-backend {:032x}'", fastrand::u128(..));
+    let _prepared = match client.prepare(&text).await {
+        Ok(prepared) => prepared,
+        // Another client's statement of the same name is there.
+        Err(error) if error.code() == Some(&SqlState::DUPLICATE_PSTATEMENT) => return Ok(true),
+        Err(error) => return Err(error.into()),
+    };
+    let named = "SELECT count(*) FROM pg_prepared_statements WHERE name ~ '^s[0-9]+$'";
+    let rows = client.query_typed(named, &[]).await?;
+    let count: i64 = rows.first().map_or(Ok(0), |row| row.try_get(0))?;
+    Ok(count > 0)
+}

@@ -1,0 +1,200 @@
+//! One connection to PostgreSQL, on which statements are pipelined.
+//!
+//! The task that drives it runs on the HTTP worker that opened it, so that no other thread is woken for a
+//! query. Nothing in here is shared between threads.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use actix_web::rt;
+use diesel_async::{AsyncPgConnection, SimpleAsyncConnection as _};
+use tokio::sync::{Mutex, oneshot};
+use tokio::time::timeout;
+use tokio_postgres::{CancelToken, Client, Socket};
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+use super::connect::ConnectError;
+
+type TlsStream = <MakeRustlsConnect as tokio_postgres::tls::MakeTlsConnect<Socket>>::Stream;
+pub type Driver = tokio_postgres::Connection<Socket, TlsStream>;
+
+/// What the connection is kept for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Short reads, pipelined without a bound on the depth.
+    Reads,
+    /// Everything that may wait for a lock or for the disk, or takes long.
+    Work,
+}
+
+/// A statement that has been unanswered for this long makes its connection a bad place for others, unless
+/// the server is so far away that this is how long an answer takes.
+const STALLED_AFTER: Duration = Duration::from_millis(50);
+const STALLED_AFTER_ROUND_TRIPS: u32 = 4;
+
+/// A connection that rested for this long is asked whether it still lives before it gets a statement: the
+/// rule of HikariCP. Asking each time would double the round trips.
+const ASK_AFTER: Duration = Duration::from_millis(500);
+
+pub struct PgConnection {
+    pub client: AsyncPgConnection,
+    pub role: Role,
+    pub opened: Instant,
+    cancel: CancelToken,
+    tls: MakeRustlsConnect,
+    round_trip: Duration,
+    /// When each unanswered statement was sent; the oldest stands first.
+    unanswered: RefCell<VecDeque<(u64, Instant)>>,
+    next_statement: Cell<u64>,
+    last_answer: Cell<Instant>,
+    /// Held while the connection is asked whether it lives, so that one asks for all who want to use it.
+    probe: Mutex<()>,
+    closed: Arc<AtomicBool>,
+    /// Dropped to end the driver, which fails whatever is unanswered.
+    shutdown: RefCell<Option<oneshot::Sender<()>>>,
+    /// How many connections had been lost when this one was last known to live.
+    losses_seen: Cell<u64>,
+}
+
+/// What has been done with a client before any statement of Diesel's is sent over it.
+pub struct Checked {
+    pub client: Client,
+    pub closed: Arc<AtomicBool>,
+    pub shutdown: oneshot::Sender<()>,
+    pub round_trip: Duration,
+}
+
+/// Drives a connection in the background. It ends when the client is dropped, or `shutdown` is.
+pub fn drive(driver: Driver) -> (Arc<AtomicBool>, oneshot::Sender<()>) {
+    let (shutdown, stopped) = oneshot::channel::<()>();
+    let closed = Arc::new(AtomicBool::new(false));
+    let ended = Arc::clone(&closed);
+    // On an HTTP worker, whose runtime has one thread, this stays on the worker.
+    tokio::spawn(async move {
+        tokio::select! {
+            outcome = driver => if let Err(error) = outcome {
+                log::debug!("a connection to the database ended: {error}");
+            },
+            _ = stopped => {}
+        }
+        ended.store(true, Ordering::Relaxed);
+    });
+    (closed, shutdown)
+}
+
+impl PgConnection {
+    pub async fn new(
+        checked: Checked,
+        role: Role,
+        tls: MakeRustlsConnect,
+        losses: u64,
+    ) -> Result<Self, ConnectError> {
+        let cancel = checked.client.cancel_token();
+        let client = AsyncPgConnection::try_from(checked.client).await?;
+        let now = Instant::now();
+        Ok(Self {
+            client,
+            role,
+            opened: now,
+            cancel,
+            tls,
+            round_trip: checked.round_trip,
+            unanswered: RefCell::default(),
+            next_statement: Cell::new(0),
+            last_answer: Cell::new(now),
+            probe: Mutex::default(),
+            closed: checked.closed,
+            shutdown: RefCell::new(Some(checked.shutdown)),
+            losses_seen: Cell::new(losses),
+        })
+    }
+
+    /// Takes the time of one statement.
+    pub async fn statement<T>(&self, run: impl Future<Output = T>) -> T {
+        let number = self.next_statement.get();
+        self.next_statement.set(number + 1);
+        self.unanswered.borrow_mut().push_back((number, Instant::now()));
+        let _running = Running {
+            connection: self,
+            number,
+        };
+        run.await
+    }
+
+    pub async fn batch(&self, sql: &str) -> diesel::QueryResult<()> {
+        self.statement((&mut &self.client).batch_execute(sql)).await
+    }
+
+    pub fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Relaxed)
+    }
+
+    pub fn is_idle(&self) -> bool {
+        self.unanswered.borrow().is_empty()
+    }
+
+    pub fn idle_for(&self) -> Duration {
+        self.last_answer.get().elapsed()
+    }
+
+    /// For how long the oldest statement has been without an answer.
+    pub fn waiting_for(&self) -> Duration {
+        let unanswered = self.unanswered.borrow();
+        unanswered.front().map_or(Duration::ZERO, |(_, sent)| sent.elapsed())
+    }
+
+    pub fn is_stalled(&self) -> bool {
+        self.waiting_for() > STALLED_AFTER.max(self.round_trip * STALLED_AFTER_ROUND_TRIPS)
+    }
+
+    /// Asks a connection that may have died unnoticed (a suspended server, a forgotten NAT entry) whether it
+    /// lives. One dead connection suggests that older ones are dead, too: `losses` counts them.
+    pub async fn is_alive(&self, losses: u64, patience: Duration) -> bool {
+        if !self.is_doubtful(losses) {
+            return !self.is_closed();
+        }
+        let _turn = self.probe.lock().await;
+        if self.is_doubtful(losses) {
+            let answered = timeout(patience, self.batch("SELECT 1")).await;
+            if !matches!(answered, Ok(Ok(()))) {
+                self.close();
+                return false;
+            }
+            self.losses_seen.set(losses);
+        }
+        !self.is_closed()
+    }
+
+    fn is_doubtful(&self, losses: u64) -> bool {
+        self.losses_seen.get() != losses || (self.is_idle() && self.idle_for() > ASK_AFTER)
+    }
+
+    /// Fails whatever is unanswered. The server is asked to give up what it is doing, which it might go on
+    /// with for hours behind a pooler that ignores `statement_timeout`.
+    pub fn close(&self) {
+        self.closed.store(true, Ordering::Relaxed);
+        self.shutdown.borrow_mut().take();
+        if !self.is_idle() {
+            let (cancel, tls) = (self.cancel.clone(), self.tls.clone());
+            rt::spawn(async move {
+                let _ = timeout(Duration::from_secs(5), cancel.cancel_query(tls)).await;
+            });
+        }
+    }
+}
+
+struct Running<'a> {
+    connection: &'a PgConnection,
+    number: u64,
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        let mut unanswered = self.connection.unanswered.borrow_mut();
+        unanswered.retain(|(number, _)| *number != self.number);
+        self.connection.last_answer.set(Instant::now());
+    }
+}

@@ -1,0 +1,195 @@
+//! The way to PostgreSQL: asynchronous, with statements pipelined on few connections.
+
+mod connect;
+mod connection;
+mod pool;
+mod tls;
+mod url;
+
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use diesel::QueryResult;
+use diesel::result::{DatabaseErrorKind, Error as DieselError};
+use tokio::time::{sleep, timeout};
+
+pub use self::connect::Connector;
+pub use self::connection::PgConnection;
+use self::pool::{Claim, Lease, Process, WorkerPool};
+pub use self::url::{ConnectOptions, Defaults};
+use super::error::{is_kind, lost_connection};
+use super::{Access, Connection, StoreError};
+use crate::domain::UserId;
+use crate::logging::RequestId;
+use crate::metrics::PoolState;
+
+/// A call is tried on so many connections at most: after a restart of the server, several may be dead.
+const ATTEMPTS: usize = 3;
+
+/// An error that says that the server shuts down looks like any other; that the connection ends just after
+/// it tells them apart.
+const LAST_MESSAGE_BEFORE_END: Duration = Duration::from_millis(20);
+
+/// What all HTTP workers share.
+#[derive(Clone)]
+pub struct Postgres(Arc<Process>);
+
+/// One HTTP worker's connections.
+#[derive(Clone)]
+pub struct PostgresWorker(Rc<WorkerPool>);
+
+impl Postgres {
+    pub fn new(
+        connector: Connector,
+        acquire_timeout: Duration,
+        statement_timeout: Duration,
+        connections_per_worker: usize,
+    ) -> Self {
+        Self(Arc::new(Process::new(
+            connector,
+            acquire_timeout,
+            statement_timeout,
+            connections_per_worker,
+        )))
+    }
+
+    pub fn worker(&self) -> PostgresWorker {
+        PostgresWorker(WorkerPool::new(Arc::clone(&self.0)))
+    }
+
+    pub fn connections_per_worker(&self) -> usize {
+        self.0.connections_per_worker
+    }
+
+    pub fn connector(&self) -> &Connector {
+        &self.0.connector
+    }
+
+    pub fn pool_state(&self) -> PoolState {
+        PoolState {
+            open: self.0.open.load(Ordering::Relaxed),
+            in_use: self.0.in_use.load(Ordering::Relaxed),
+            waiting: self.0.waiting.load(Ordering::Relaxed),
+        }
+    }
+}
+
+impl PostgresWorker {
+    pub async fn run<T: 'static>(
+        &self,
+        access: Access,
+        user: Option<&UserId>,
+        work: impl AsyncFn(&mut Connection<'_>) -> QueryResult<T> + 'static,
+    ) -> Result<T, StoreError> {
+        let process = &self.0.process;
+        let deadline = Instant::now() + process.acquire_timeout;
+        let claim = Claim {
+            access,
+            user: user.cloned(),
+        };
+        let work = Rc::new(work);
+        let mut attempt = 1;
+        loop {
+            let lease = self.0.acquire(claim.clone(), deadline).await?;
+            let running = Detached::new(on_lease(lease, Rc::clone(&work)));
+            let outcome = match access {
+                // It takes as long as its client takes to read it.
+                Access::LongList => running.await,
+                _ => {
+                    let limit = deadline.saturating_duration_since(Instant::now()) + process.statement_timeout;
+                    timeout(limit, running)
+                        .await
+                        .map_err(|_| StoreError::Unavailable("it did not answer in time".into()))?
+                }
+            };
+            match outcome {
+                Ok(value) => return Ok(value),
+                Err(failure) if attempt < ATTEMPTS && failure.may_be_repeated(access) => attempt += 1,
+                Err(failure) => return Err(failure.error.into()),
+            }
+        }
+    }
+}
+
+struct Failure {
+    error: DieselError,
+    connection_lost: bool,
+}
+
+impl Failure {
+    /// Only what cannot have taken place, or changes nothing when it takes place twice.
+    fn may_be_repeated(&self, access: Access) -> bool {
+        let rolled_back = is_kind(&self.error, DatabaseErrorKind::SerializationFailure);
+        (rolled_back && access != Access::LongList) || (self.connection_lost && access.is_repeatable())
+    }
+}
+
+async fn on_lease<T>(
+    mut lease: Lease,
+    work: Rc<impl AsyncFn(&mut Connection<'_>) -> QueryResult<T>>,
+) -> Result<T, Failure> {
+    let connection = Rc::clone(&lease.connection);
+    let outcome = work(&mut Connection::Postgres(&connection)).await;
+    lease.finished = true;
+    let error = match outcome {
+        Ok(value) => return Ok(value),
+        Err(error) => error,
+    };
+    if is_kind(&error, DatabaseErrorKind::Unknown) && !connection.is_closed() {
+        sleep(LAST_MESSAGE_BEFORE_END).await;
+    }
+    let connection_lost = connection.is_closed() || lost_connection(&error);
+    if connection_lost {
+        lease.note_loss();
+    }
+    // A server that became a standby is no longer the one to talk to.
+    if connection_lost || is_kind(&error, DatabaseErrorKind::ReadOnlyTransaction) {
+        connection.close();
+    }
+    Err(Failure {
+        error,
+        connection_lost,
+    })
+}
+
+/// Work that goes on when nobody waits for it any more: a client that hangs up must not leave a statement
+/// unread or a transaction open. The answer is then discarded.
+struct Detached<T: 'static>(Option<Pin<Box<dyn Future<Output = T>>>>);
+
+impl<T> Detached<T> {
+    fn new(work: impl Future<Output = T> + 'static) -> Self {
+        Self(Some(Box::pin(work)))
+    }
+}
+
+impl<T> Future for Detached<T> {
+    type Output = T;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<T> {
+        let Some(work) = &mut self.0 else {
+            return Poll::Pending;
+        };
+        let outcome = work.as_mut().poll(context);
+        if outcome.is_ready() {
+            self.0 = None;
+        }
+        outcome
+    }
+}
+
+impl<T> Drop for Detached<T> {
+    fn drop(&mut self) {
+        // What panicked cannot go on.
+        if let Some(work) = self.0.take()
+            && !std::thread::panicking()
+        {
+            RequestId::spawn(async move {
+                let _ = work.await;
+            });
+        }
+    }
+}

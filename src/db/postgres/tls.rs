@@ -1,0 +1,135 @@
+//! TLS to the server, by rustls. Who the server is gets checked as `sslmode` and `sslrootcert` say.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{WebPkiServerVerifier, verify_server_cert_signed_by_trust_anchor};
+use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::server::ParsedCertificate;
+use rustls::{ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+use super::url::{RootCertificates, SslMode, TlsOptions};
+use crate::tls_roots;
+
+pub fn connector(options: &TlsOptions) -> Result<MakeRustlsConnect, String> {
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
+        .with_safe_default_protocol_versions()
+        .map_err(|error| error.to_string())?;
+    let builder = builder
+        .dangerous()
+        .with_custom_certificate_verifier(verifier(options, provider)?);
+    let config = match &options.client {
+        None => builder.with_no_client_auth(),
+        Some(client) => {
+            let key = PrivateKeyDer::from_pem_file(&client.key)
+                .map_err(|error| format!("sslkey {} cannot be used: {error}", client.key.display()))?;
+            builder
+                .with_client_auth_cert(certificates("sslcert", &client.certificate)?, key)
+                .map_err(|error| format!("sslcert and sslkey cannot be used: {error}"))?
+        }
+    };
+    Ok(MakeRustlsConnect::new(config))
+}
+
+fn verifier(
+    options: &TlsOptions,
+    provider: Arc<CryptoProvider>,
+) -> Result<Arc<dyn ServerCertVerifier>, String> {
+    let roots = match &options.roots {
+        Some(RootCertificates::File(file)) => Some(root_store(certificates("sslrootcert", file)?)?),
+        Some(RootCertificates::System) => Some(root_store(tls_roots::load())?),
+        // libpq looks for a file in the home folder, which a container does not have.
+        None if options.mode == SslMode::VerifyFull => Some(root_store(tls_roots::load())?),
+        None => None,
+    };
+    Ok(match (options.mode, roots) {
+        (SslMode::VerifyFull, Some(roots)) => {
+            WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider)
+                .build()
+                .map_err(|error| error.to_string())?
+        }
+        // Like libpq, which takes `require` with a root file for `verify-ca`.
+        (_, roots) => Arc::new(WithoutName { roots, provider }),
+    })
+}
+
+fn certificates(parameter: &str, file: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
+    let failed = |error: &dyn std::fmt::Display| format!("{parameter} {}: {error}", file.display());
+    let certificates = CertificateDer::pem_file_iter(file).map_err(|error| failed(&error))?;
+    let certificates: Vec<_> = certificates
+        .collect::<Result<_, _>>()
+        .map_err(|error| failed(&error))?;
+    if certificates.is_empty() {
+        return Err(failed(&"there is no certificate in it"));
+    }
+    Ok(certificates)
+}
+
+fn root_store(certificates: Vec<CertificateDer<'static>>) -> Result<RootCertStore, String> {
+    let mut store = RootCertStore::empty();
+    let (added, _) = store.add_parsable_certificates(certificates);
+    match added {
+        0 => Err("no root certificate can be used".into()),
+        _ => Ok(store),
+    }
+}
+
+/// Checks the chain of certificates where there are roots, and never the name: `require` and `verify-ca`.
+#[derive(Debug)]
+struct WithoutName {
+    roots: Option<RootCertStore>,
+    provider: Arc<CryptoProvider>,
+}
+
+impl ServerCertVerifier for WithoutName {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        _server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        if let Some(roots) = &self.roots {
+            verify_server_cert_signed_by_trust_anchor(
+                &ParsedCertificate::try_from(end_entity)?,
+                roots,
+                intermediates,
+                now,
+                self.provider.signature_verification_algorithms.all,
+            )?;
+        }
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let algorithms = &self.provider.signature_verification_algorithms;
+        verify_tls12_signature(message, certificate, signed, algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let algorithms = &self.provider.signature_verification_algorithms;
+        verify_tls13_signature(message, certificate, signed, algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider
+            .signature_verification_algorithms
+            .supported_schemes()
+    }
+}

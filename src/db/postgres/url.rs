@@ -1,0 +1,357 @@
+//! The URL of a PostgreSQL server, with libpq's names and meanings.
+//!
+//! `tokio-postgres` reads such URLs as well, but not as libpq does: it counts `tcp_user_timeout` in seconds
+//! where libpq has milliseconds, calls `keepalives_count` `keepalives_retries`, and knows neither `sslrootcert`
+//! nor the modes of `sslmode` that verify a certificate. Users write what libpq's manual says, so the
+//! parameters are read here. One that is not supported stops the start by its name: a parameter that is
+//! silently ignored, `sslmode` above all, is worse than none.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use percent_encoding::percent_decode_str;
+use tokio_postgres::Config;
+use tokio_postgres::config::{
+    ChannelBinding, Host, LoadBalanceHosts, SslMode as Negotiation, SslNegotiation, TargetSessionAttrs,
+};
+use url::form_urlencoded;
+
+/// libpq's `sslmode`, less `allow`: a connection that tries plain text first protects nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SslMode {
+    Disable,
+    Prefer,
+    Require,
+    VerifyCa,
+    VerifyFull,
+}
+
+/// libpq's `sslrootcert`: whose certificates are trusted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RootCertificates {
+    System,
+    File(PathBuf),
+}
+
+/// A client certificate and its private key, each a PEM file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientCertificate {
+    pub certificate: PathBuf,
+    pub key: PathBuf,
+}
+
+#[derive(Clone, Debug)]
+pub struct TlsOptions {
+    pub mode: SslMode,
+    pub roots: Option<RootCertificates>,
+    pub client: Option<ClientCertificate>,
+}
+
+/// How to reach the server, read from a URL once and used for every connection.
+#[derive(Clone, Debug)]
+pub struct ConnectOptions {
+    pub config: Config,
+    pub tls: TlsOptions,
+}
+
+/// What libpq takes from the environment where the URL does not say it.
+#[derive(Clone, Debug, Default)]
+pub struct Defaults {
+    /// `PGSSLMODE`
+    pub ssl_mode: Option<String>,
+    /// `PGSSLROOTCERT`
+    pub ssl_root_cert: Option<String>,
+}
+
+impl ConnectOptions {
+    /// `password`, if there is one, takes the place of the URL's.
+    pub fn parse(url: &str, password: Option<&str>, defaults: &Defaults) -> Result<Self, String> {
+        let mut parameters = Parameters::default();
+        let (authority, tail) = split(url);
+        parameters.authority(authority)?;
+        let (path, query) = tail.split_once('?').unwrap_or((tail, ""));
+        let database = decoded("the database's name", path.trim_start_matches('/'))?;
+        if !database.is_empty() {
+            parameters.config.dbname(database);
+        }
+        for (name, value) in form_urlencoded::parse(escaped_plus(query).as_bytes()) {
+            parameters.set(&name, &value)?;
+        }
+        if let Some(password) = password {
+            parameters.config.password(password);
+        }
+        parameters.finish(defaults)
+    }
+}
+
+/// What stands between `://` and the path, and the rest.
+fn split(url: &str) -> (&str, &str) {
+    let (_, rest) = url.split_once("://").unwrap_or_default();
+    match rest.find(['/', '?']) {
+        Some(end) => rest.split_at(end),
+        None => (rest, ""),
+    }
+}
+
+/// In libpq's URLs a plus sign is a plus sign, and not a blank as in those of HTML forms.
+fn escaped_plus(query: &str) -> String {
+    query.replace('+', "%2B")
+}
+
+fn decoded(what: &str, text: &str) -> Result<String, String> {
+    let decoded = percent_decode_str(text).decode_utf8();
+    decoded
+        .map(Into::into)
+        .map_err(|_| format!("has {what} that is not valid UTF-8"))
+}
+
+#[derive(Default)]
+struct Parameters {
+    config: Config,
+    hosts: Vec<String>,
+    ports: Vec<u16>,
+    ssl_mode: Option<String>,
+    ssl_root_cert: Option<String>,
+    ssl_cert: Option<String>,
+    ssl_key: Option<String>,
+}
+
+impl Parameters {
+    /// `user:password@host:port,host:port`
+    fn authority(&mut self, authority: &str) -> Result<(), String> {
+        let (user, hosts) = authority.rsplit_once('@').unwrap_or(("", authority));
+        let (name, password) = match user.split_once(':') {
+            Some((name, password)) => (name, Some(password)),
+            None => (user, None),
+        };
+        if !name.is_empty() {
+            self.config.user(decoded("a user name", name)?);
+        }
+        if let Some(password) = password {
+            self.config.password(decoded("a password", password)?);
+        }
+        for host in hosts.split(',').filter(|_| !hosts.is_empty()) {
+            let (name, port) = match host.rsplit_once(':') {
+                // The colons of `[::1]` are its own.
+                Some((name, port)) if !port.ends_with(']') => (name, port),
+                _ => (host, ""),
+            };
+            let name = name.trim_start_matches('[').trim_end_matches(']');
+            self.hosts.push(decoded("a host", name)?);
+            self.ports.push(port_of(port)?);
+        }
+        Ok(())
+    }
+
+    fn set(&mut self, name: &str, value: &str) -> Result<(), String> {
+        let config = &mut self.config;
+        let _ = match name {
+            "user" => config.user(value),
+            "password" => config.password(value),
+            "dbname" => config.dbname(value),
+            "options" => config.options(value),
+            "application_name" => config.application_name(value),
+            "host" => {
+                self.hosts = value.split(',').map(Into::into).collect();
+                config
+            }
+            "hostaddr" => {
+                for address in value.split(',') {
+                    config.hostaddr(address.parse().map_err(|_| wrong_value(name))?);
+                }
+                config
+            }
+            "port" => {
+                self.ports = value.split(',').map(port_of).collect::<Result<_, _>>()?;
+                config
+            }
+            "connect_timeout" => config.connect_timeout(Duration::from_secs(number(name, value)?)),
+            "tcp_user_timeout" => config.tcp_user_timeout(Duration::from_millis(number(name, value)?)),
+            "keepalives" => config.keepalives(number::<u8>(name, value)? != 0),
+            "keepalives_idle" => config.keepalives_idle(Duration::from_secs(number(name, value)?)),
+            "keepalives_interval" => {
+                config.keepalives_interval(Duration::from_secs(number(name, value)?))
+            }
+            "keepalives_count" | "keepalives_retries" => {
+                config.keepalives_retries(number(name, value)?)
+            }
+            "target_session_attrs" => config.target_session_attrs(session_attributes(value)?),
+            "channel_binding" => config.channel_binding(choice(
+                name,
+                value,
+                &[
+                    ("disable", ChannelBinding::Disable),
+                    ("prefer", ChannelBinding::Prefer),
+                    ("require", ChannelBinding::Require),
+                ],
+            )?),
+            "load_balance_hosts" => config.load_balance_hosts(choice(
+                name,
+                value,
+                &[
+                    ("disable", LoadBalanceHosts::Disable),
+                    ("random", LoadBalanceHosts::Random),
+                ],
+            )?),
+            "sslnegotiation" => config.ssl_negotiation(choice(
+                name,
+                value,
+                &[
+                    ("postgres", SslNegotiation::Postgres),
+                    ("direct", SslNegotiation::Direct),
+                ],
+            )?),
+            "sslmode" => {
+                self.ssl_mode = Some(value.into());
+                config
+            }
+            "sslrootcert" => {
+                self.ssl_root_cert = Some(value.into());
+                config
+            }
+            "sslcert" => {
+                self.ssl_cert = Some(value.into());
+                config
+            }
+            "sslkey" => {
+                self.ssl_key = Some(value.into());
+                config
+            }
+            _ => {
+                // The value is not quoted: it may be a secret in the wrong place.
+                return Err(format!("has a parameter that is not supported: {}", printable(name)));
+            }
+        };
+        Ok(())
+    }
+
+    fn finish(mut self, defaults: &Defaults) -> Result<ConnectOptions, String> {
+        if self.hosts.is_empty() && self.config.get_hostaddrs().is_empty() {
+            return Err("names no host".into());
+        }
+        for host in &self.hosts {
+            self.config.host(if host.is_empty() { "localhost" } else { host });
+        }
+        for port in &self.ports {
+            self.config.port(*port);
+        }
+        let hosts = self.hosts.len().max(self.config.get_hostaddrs().len());
+        if self.ports.len() > 1 && self.ports.len() != hosts {
+            return Err("has another number of ports than of hosts".into());
+        }
+        let tls = self.tls_options(defaults)?;
+        self.config.ssl_mode(match tls.mode {
+            SslMode::Disable => Negotiation::Disable,
+            SslMode::Prefer => Negotiation::Prefer,
+            SslMode::Require | SslMode::VerifyCa | SslMode::VerifyFull => Negotiation::Require,
+        });
+        Ok(ConnectOptions {
+            config: self.config,
+            tls,
+        })
+    }
+
+    fn tls_options(&self, defaults: &Defaults) -> Result<TlsOptions, String> {
+        let mode = self.ssl_mode.as_deref().or(defaults.ssl_mode.as_deref());
+        let roots = self.ssl_root_cert.as_deref().or(defaults.ssl_root_cert.as_deref());
+        let roots = roots.filter(|roots| !roots.is_empty()).map(|roots| match roots {
+            "system" => RootCertificates::System,
+            file => RootCertificates::File(file.into()),
+        });
+        let mode = match mode {
+            // As in libpq, where trusting public authorities and not comparing names would let anybody in.
+            None if roots == Some(RootCertificates::System) => SslMode::VerifyFull,
+            None => SslMode::Prefer,
+            Some("allow") => {
+                return Err("has sslmode=allow, which protects nothing: use disable, prefer or require".into());
+            }
+            Some(mode) => choice(
+                "sslmode",
+                mode,
+                &[
+                    ("disable", SslMode::Disable),
+                    ("prefer", SslMode::Prefer),
+                    ("require", SslMode::Require),
+                    ("verify-ca", SslMode::VerifyCa),
+                    ("verify-full", SslMode::VerifyFull),
+                ],
+            )?,
+        };
+        if roots == Some(RootCertificates::System) && mode != SslMode::VerifyFull {
+            return Err("has sslrootcert=system, which needs sslmode=verify-full".into());
+        }
+        if mode == SslMode::VerifyCa && roots.is_none() {
+            return Err("has sslmode=verify-ca, which needs sslrootcert".into());
+        }
+        let client = match (&self.ssl_cert, &self.ssl_key) {
+            (None, None) => None,
+            (Some(certificate), Some(key)) => Some(ClientCertificate {
+                certificate: certificate.into(),
+                key: key.into(),
+            }),
+            _ => return Err("must have both sslcert and sslkey, or neither".into()),
+        };
+        Ok(TlsOptions {
+            // libpq ignores sslmode where a Unix socket leads to the server; tokio-postgres would fail.
+            mode: if self.only_unix_sockets() { SslMode::Disable } else { mode },
+            roots,
+            client,
+        })
+    }
+
+    fn only_unix_sockets(&self) -> bool {
+        let hosts = self.config.get_hosts();
+        !hosts.is_empty() && hosts.iter().all(|host| matches!(host, Host::Unix(_)))
+    }
+}
+
+fn port_of(text: &str) -> Result<u16, String> {
+    match text {
+        "" => Ok(5432),
+        text => number("port", text).and_then(|port: u16| match port {
+            0 => Err(wrong_value("port")),
+            port => Ok(port),
+        }),
+    }
+}
+
+/// The service writes, so that it has no use for a standby; and `primary` differs from `read-write` only
+/// where an administrator made a primary's transactions read-only, which is of no use to it either.
+fn session_attributes(value: &str) -> Result<TargetSessionAttrs, String> {
+    choice(
+        "target_session_attrs",
+        value,
+        &[
+            ("any", TargetSessionAttrs::Any),
+            ("read-write", TargetSessionAttrs::ReadWrite),
+            ("primary", TargetSessionAttrs::ReadWrite),
+            ("read-only", TargetSessionAttrs::ReadOnly),
+        ],
+    )
+}
+
+fn number<T: FromStr>(name: &str, value: &str) -> Result<T, String> {
+    value.parse().map_err(|_| wrong_value(name))
+}
+
+fn choice<T: Copy>(name: &str, value: &str, choices: &[(&str, T)]) -> Result<T, String> {
+    let found = choices.iter().find(|(choice, _)| *choice == value);
+    found.map(|(_, choice)| *choice).ok_or_else(|| {
+        let names: Vec<_> = choices.iter().map(|(choice, _)| *choice).collect();
+        format!("has a wrong value for {name}: it must be one of {}", names.join(", "))
+    })
+}
+
+fn wrong_value(name: &str) -> String {
+    format!("has a wrong value for {name}")
+}
+
+/// A name that is none is the rest of an unescaped value, perhaps of the password.
+fn printable(name: &str) -> &str {
+    let is_name = name.len() <= 40 && name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
+    if is_name { name } else { "(no name; percent-encode special characters)" }
+}
+
+#[cfg(test)]
+mod tests;

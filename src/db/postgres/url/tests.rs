@@ -1,0 +1,112 @@
+use super::*;
+
+fn parse(url: &str) -> Result<ConnectOptions, String> {
+    ConnectOptions::parse(url, None, &Defaults::default())
+}
+
+fn config(url: &str) -> Config {
+    parse(url).unwrap_or_else(|problem| panic!("{url}: {problem}")).config
+}
+
+#[test]
+fn user_password_hosts_and_database_are_read() {
+    let config = config("postgresql://to%40do:p%2Fss+1@a:5433,b/to%20do?application_name=x+y");
+    assert_eq!(config.get_user(), Some("to@do"));
+    assert_eq!(config.get_password(), Some(&b"p/ss+1"[..]));
+    assert_eq!(config.get_dbname(), Some("to do"));
+    assert_eq!(config.get_application_name(), Some("x+y"));
+    assert_eq!(config.get_hosts(), [Host::Tcp("a".into()), Host::Tcp("b".into())]);
+    assert_eq!(config.get_ports(), [5433, 5432]);
+}
+
+#[test]
+fn a_password_from_elsewhere_takes_the_place_of_the_urls() {
+    let options = ConnectOptions::parse("postgres://u:old@h/d", Some("n e:w/@"), &Defaults::default());
+    assert_eq!(options.unwrap().config.get_password(), Some(&b"n e:w/@"[..]));
+}
+
+#[test]
+fn hosts_may_be_addresses_and_sockets() {
+    assert_eq!(config("postgres://[::1]:5433/d").get_hosts(), [Host::Tcp("::1".into())]);
+    let socket = parse("postgres:///d?host=/run/postgresql&sslmode=require").unwrap();
+    assert_eq!(socket.config.get_hosts(), [Host::Unix("/run/postgresql".into())]);
+    assert_eq!(socket.tls.mode, SslMode::Disable);
+    assert_eq!(config("postgres://%2Frun%2Fpg/d").get_hosts(), [Host::Unix("/run/pg".into())]);
+    assert_eq!(config("postgres:///d?hostaddr=127.0.0.1").get_hostaddrs().len(), 1);
+}
+
+#[test]
+fn units_and_names_are_those_of_libpq() {
+    let config = config(
+        "postgres://h/d?tcp_user_timeout=1500&keepalives_count=4&connect_timeout=3&target_session_attrs=primary",
+    );
+    assert_eq!(config.get_tcp_user_timeout(), Some(&Duration::from_millis(1_500)));
+    assert_eq!(config.get_keepalives_retries(), Some(4));
+    assert_eq!(config.get_connect_timeout(), Some(&Duration::from_secs(3)));
+    assert_eq!(config.get_target_session_attrs(), TargetSessionAttrs::ReadWrite);
+}
+
+#[test]
+fn sslmode_means_what_it_means_to_libpq() {
+    let mode = |query: &str| parse(&format!("postgres://h/d{query}")).map(|options| options.tls.mode);
+    assert_eq!(mode(""), Ok(SslMode::Prefer));
+    assert_eq!(mode("?sslmode=disable"), Ok(SslMode::Disable));
+    assert_eq!(mode("?sslmode=require"), Ok(SslMode::Require));
+    assert_eq!(mode("?sslmode=verify-ca&sslrootcert=ca.crt"), Ok(SslMode::VerifyCa));
+    assert_eq!(mode("?sslmode=verify-full"), Ok(SslMode::VerifyFull));
+    assert_eq!(mode("?sslrootcert=system"), Ok(SslMode::VerifyFull));
+    for wrong in [
+        "?sslmode=allow",
+        "?sslmode=Require",
+        "?sslmode=",
+        "?sslmode=verify-ca",
+        "?sslmode=require&sslrootcert=system",
+        "?sslcert=client.crt",
+    ] {
+        assert!(mode(wrong).is_err(), "{wrong}");
+    }
+}
+
+#[test]
+fn the_environment_fills_in_what_the_url_does_not_say() {
+    let defaults = Defaults {
+        ssl_mode: Some("verify-ca".into()),
+        ssl_root_cert: Some("/ca.crt".into()),
+    };
+    let parse = |url| ConnectOptions::parse(url, None, &defaults).unwrap().tls;
+    let tls = parse("postgres://h/d");
+    assert_eq!(tls.mode, SslMode::VerifyCa);
+    assert_eq!(tls.roots, Some(RootCertificates::File("/ca.crt".into())));
+    assert_eq!(parse("postgres://h/d?sslmode=disable").mode, SslMode::Disable);
+}
+
+#[test]
+fn what_is_not_supported_stops_the_start_by_its_name() {
+    for (url, named) in [
+        ("postgres://h/d?sslcrl=x", "sslcrl"),
+        ("postgres://h/d?pgbouncer=true", "pgbouncer"),
+        ("postgres://h/d?target_session_attrs=prefer-standby", "target_session_attrs"),
+        ("postgres://h/d?connect_timeout=soon", "connect_timeout"),
+        ("postgres://h/d?tcp_user_timeout=-1", "tcp_user_timeout"),
+        ("postgres://h:0/d", "port"),
+        ("postgres://h/d?port=99999", "port"),
+        ("postgres://a,b/d?port=1,2,3", "ports"),
+        ("postgres://h/d?channel_binding=maybe", "channel_binding"),
+        ("postgres:///d", "host"),
+    ] {
+        let problem = parse(url).unwrap_err();
+        assert!(problem.contains(named), "{url}: {problem}");
+    }
+}
+
+#[test]
+fn no_part_of_a_secret_is_quoted() {
+    for url in [
+        "postgres://h/d?password=a&hunter2",
+        "postgres://h/d?password=a&Hunter2=b",
+        "postgres://h/d?scram_client_key=hunter2",
+    ] {
+        let problem = parse(url).unwrap_err();
+        assert!(!problem.to_lowercase().contains("hunter"), "{problem}");
+    }
+}

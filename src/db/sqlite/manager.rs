@@ -1,0 +1,114 @@
+//! How connections to the embedded database are made, for r2d2 to call.
+
+use std::fs;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use diesel::connection::{Connection as _, SimpleConnection as _};
+use diesel::sqlite::SqliteConnection;
+use diesel::{ConnectionError, result::Error as DieselError};
+
+use crate::db::error::describe;
+
+pub struct SqliteHandle {
+    pub inner: SqliteConnection,
+    /// A transaction could not be ended. Not to be used again.
+    pub broken: bool,
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct OpenError(String);
+
+impl From<ConnectionError> for OpenError {
+    fn from(error: ConnectionError) -> Self {
+        Self(error.to_string())
+    }
+}
+
+impl From<DieselError> for OpenError {
+    fn from(error: DieselError) -> Self {
+        Self(describe(&error))
+    }
+}
+
+#[derive(Debug)]
+pub struct Manager {
+    file: PathBuf,
+    busy_timeout: Duration,
+}
+
+impl Manager {
+    pub fn new(file: PathBuf, statement_timeout: Duration) -> Self {
+        Self {
+            file,
+            // So much less than what a client waits that it is told the cause.
+            busy_timeout: statement_timeout * 4 / 5,
+        }
+    }
+}
+
+impl r2d2::ManageConnection for Manager {
+    type Connection = SqliteHandle;
+    type Error = OpenError;
+
+    fn connect(&self) -> Result<SqliteHandle, OpenError> {
+        if let Some(folder) = self.file.parent() {
+            fs::create_dir_all(folder)
+                .map_err(|error| OpenError(format!("{} cannot be created: {error}", folder.display())))?;
+        }
+        let mut inner = SqliteConnection::establish(&self.file.to_string_lossy())?;
+        // FULL: what is committed is on the disk before the client is told so.
+        inner.batch_execute(&format!(
+            "PRAGMA busy_timeout = {};
+             PRAGMA journal_mode = WAL;
+             PRAGMA synchronous = FULL;
+             PRAGMA foreign_keys = ON;
+             PRAGMA journal_size_limit = 67108864;",
+            self.busy_timeout.as_millis()
+        ))?;
+        Ok(SqliteHandle {
+            inner,
+            broken: false,
+        })
+    }
+
+    fn is_valid(&self, _: &mut SqliteHandle) -> Result<(), OpenError> {
+        Ok(())
+    }
+
+    fn has_broken(&self, connection: &mut SqliteHandle) -> bool {
+        connection.broken || std::thread::panicking()
+    }
+}
+
+/// Whoever waits for the connection is told why there is none.
+#[derive(Debug)]
+pub struct LogAtDebug;
+
+impl r2d2::HandleError<OpenError> for LogAtDebug {
+    fn handle_error(&self, error: OpenError) {
+        log::debug!("the database file cannot be opened: {error}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use diesel::dsl::sql;
+    use diesel::prelude::*;
+    use diesel::sql_types::Integer;
+    use r2d2::ManageConnection as _;
+
+    use super::*;
+
+    #[test]
+    fn commits_reach_the_disk_and_foreign_keys_are_checked() {
+        let folder = tempfile::tempdir().unwrap();
+        let manager = Manager::new(folder.path().join("todo.db"), Duration::from_secs(1));
+        let mut made = manager.connect().unwrap();
+        for (pragma, expected) in [("synchronous", 2), ("foreign_keys", 1)] {
+            let query = sql::<Integer>(&format!("SELECT {pragma} FROM pragma_{pragma}"));
+            assert_eq!(query.get_result(&mut made.inner), Ok(expected), "{pragma}");
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! Diesel's prelude, less `RunQueryDsl`: [`crate::db::on_both`] brings the one of the database that it compiles
+//! a query for.
+
+pub use diesel::prelude::{
+    AsChangeset, BoolExpressionMethods, BoxableExpression, ExpressionMethods, NullableExpressionMethods,
+    OptionalExtension, QueryDsl, QueryResult, Queryable, Selectable, SelectableHelper,
+};
