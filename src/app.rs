@@ -43,8 +43,8 @@ pub fn start_with(
         io::Error::other(format!("HOST, PORT: cannot listen on {}: {error}", config.listen))
     })?;
     let address = listener.local_addr()?;
-    let database = Database::open(config)
-        .map_err(|problem| io::Error::other(format!("DATABASE_URL: {problem}")))?;
+    let database =
+        Database::open(config).map_err(|problem| io::Error::other(format!("DATABASE_URL: {problem}")))?;
     make_tables(&database, config)?;
     let known_users = Arc::new(KnownUsers::default());
     let shared = web::Data::from(Arc::clone(&database));

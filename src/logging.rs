@@ -82,7 +82,10 @@ pub fn start(config: &Config) -> io::Result<()> {
     };
     env_logger::Builder::new()
         // What actix has to say of clients' mistakes, and of its start, is said by us.
-        .parse_filters(&format!("actix_http=off,actix_server=warn,tokio_postgres=warn,{}", config.log_filter))
+        .parse_filters(&format!(
+            "actix_http=off,actix_server=warn,tokio_postgres=warn,{}",
+            config.log_filter
+        ))
         .format(write)
         .target(Target::Pipe(Box::new(Outlet::open()?)))
         .init();

@@ -5,6 +5,7 @@ use std::fs;
 
 use diesel_migrations::{FileBasedMigrations, MigrationHarness};
 
+use crate::support::cluster::connect_for_migrations;
 use crate::support::database::Connection;
 use crate::support::{Database, OwnDatabase};
 
@@ -45,10 +46,13 @@ fn every_migration_can_be_taken_back_and_applied_again() {
                     conn.run_pending_migrations(migrations()).unwrap().len(),
                     conn.revert_all_migrations(migrations()).unwrap().len(),
                 ),
-                Connection::Postgres(mut conn) => (
-                    conn.run_pending_migrations(migrations()).unwrap().len(),
-                    conn.revert_all_migrations(migrations()).unwrap().len(),
-                ),
+                Connection::Postgres(_) => {
+                    let mut conn = connect_for_migrations(&database.url);
+                    (
+                        conn.run_pending_migrations(migrations()).unwrap().len(),
+                        conn.revert_all_migrations(migrations()).unwrap().len(),
+                    )
+                }
             };
             assert_eq!((applied, reverted), (count, count), "{kind:?}");
         }

@@ -118,7 +118,10 @@ impl MessageBody for LongListBody {
         BodySize::Stream
     }
 
-    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, Interrupted>>> {
+    fn poll_next(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Bytes, Interrupted>>> {
         while self.written.is_empty() {
             if self.is_complete {
                 return Poll::Ready(None);

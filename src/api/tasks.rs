@@ -1,12 +1,12 @@
 //! The handlers: take what was parsed, call the store, answer. The same for both contracts.
 
-use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, LINK, LOCATION};
 use actix_web::http::Method;
+use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, LINK, LOCATION};
 use actix_web::web::Bytes;
 use actix_web::{HttpRequest, HttpResponse};
 
-use super::chunks::Chunks;
 use super::body::{Body, Completion};
+use super::chunks::Chunks;
 use super::conditional::{FIRST_VERSION, tag, unchanged};
 use super::contract::{NO_SUCH_TASK, TaskIdInPath};
 use super::error::ApiError;
@@ -32,7 +32,9 @@ pub async fn list(tasks: OwnedTasks, listing: ListQuery, request: HttpRequest) -
     let tag = tag.finish();
     let mut answer = match unchanged(request.headers(), &tag) {
         true => not_modified(tag),
-        false => json(HttpResponse::Ok(), tag).body(Chunks::from(Bytes::from(json_list(tasks.owner(), &list)))),
+        false => {
+            json(HttpResponse::Ok(), tag).body(Chunks::from(Bytes::from(json_list(tasks.owner(), &list))))
+        }
     };
     if let Some(next) = next {
         let link = listing.link_to(&next, &request)?;

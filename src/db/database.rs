@@ -124,9 +124,7 @@ impl Database {
                 let long_lists = LongLists::new(postgres.connections_per_worker());
                 (Connections::Postgres(postgres.worker()), long_lists)
             }
-            Backend::Sqlite(sqlite) => {
-                (Connections::Sqlite(sqlite.clone()), Arc::clone(&self.long_lists))
-            }
+            Backend::Sqlite(sqlite) => (Connections::Sqlite(sqlite.clone()), Arc::clone(&self.long_lists)),
         };
         DatabaseWorker {
             database: Arc::clone(self),

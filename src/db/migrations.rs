@@ -29,7 +29,10 @@ const LOCK: i64 = 0x746f_646f_6462;
 /// belongs to the transaction and not to the session, so it holds behind a transaction pooler as well.
 pub fn apply_to_postgres(connector: &Connector) -> Result<(), StoreError> {
     let run = || -> MigrationResult<()> {
-        let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()?;
         let checked = runtime.block_on(connector.open())?;
         // The connection is driven as long as this is kept.
         let _shutdown = checked.shutdown;

@@ -132,7 +132,11 @@ async fn delete_old(
     Ok(())
 }
 
-async fn read_again(connection: &mut Connection<'_>, owner: &UserId, key: &IdempotencyKey) -> QueryResult<Option<Created>> {
+async fn read_again(
+    connection: &mut Connection<'_>,
+    owner: &UserId,
+    key: &IdempotencyKey,
+) -> QueryResult<Option<Created>> {
     let kept = keys::table
         .filter(keys::user_id.eq(owner.as_str()))
         .filter(keys::key.eq(&key.key))

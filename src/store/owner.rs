@@ -52,7 +52,8 @@ impl Owner {
         let work = Arc::new(work);
         let attempt = || {
             let (user, work) = (self.user.clone(), Arc::clone(&work));
-            let on_connection = async move |connection: &mut Connection<'_>| work(connection, user.id()).await;
+            let on_connection =
+                async move |connection: &mut Connection<'_>| work(connection, user.id()).await;
             async move { self.store.database.run(access, self.id(), on_connection).await }
         };
         self.ensure_row().await?;
@@ -74,7 +75,12 @@ impl Owner {
         }
         let user = self.user.clone();
         let ensure = async move |connection: &mut Connection<'_>| users::ensure(connection, &user).await;
-        if !self.store.database.run(Access::Transaction, self.id(), ensure).await? {
+        if !self
+            .store
+            .database
+            .run(Access::Transaction, self.id(), ensure)
+            .await?
+        {
             METRICS.token_refused(Refusal::UnknownUser.kind());
             return Err(StoreError::UnknownUser);
         }

@@ -2,6 +2,6 @@
 //! a query for.
 
 pub use diesel::prelude::{
-    AsChangeset, BoolExpressionMethods, BoxableExpression, ExpressionMethods, NullableExpressionMethods,
-    OptionalExtension, QueryDsl, QueryResult, Queryable, Selectable, SelectableHelper,
+    AsChangeset, BoolExpressionMethods, ExpressionMethods, OptionalExtension, QueryDsl, QueryResult,
+    Queryable, Selectable,
 };

@@ -81,11 +81,7 @@ fn owned(owner: &UserId) -> diesel::dsl::Filter<tasks::table, diesel::dsl::Eq<ta
     tasks::table.filter(tasks::user_id.eq(owner.as_str()))
 }
 
-async fn find(
-    connection: &mut Connection<'_>,
-    owner: &UserId,
-    id: TaskId,
-) -> QueryResult<Option<Task>> {
+async fn find(connection: &mut Connection<'_>, owner: &UserId, id: TaskId) -> QueryResult<Option<Task>> {
     let task = owned(owner).filter(tasks::id.eq(id.0)).select(columns());
     let row: Option<Row> = on_both!(connection, |c| task.first(c)).optional()?;
     Ok(row.map(Task::from))
@@ -103,7 +99,8 @@ impl OwnedTasks {
     }
 
     pub async fn get(&self, id: TaskId) -> Result<Option<Task>, StoreError> {
-        let get = async move |connection: &mut Connection<'_>, owner: &UserId| find(connection, owner, id).await;
+        let get =
+            async move |connection: &mut Connection<'_>, owner: &UserId| find(connection, owner, id).await;
         self.owner.run(Access::Read, get).await
     }
 }

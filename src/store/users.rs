@@ -85,8 +85,7 @@ pub(super) async fn ensure(connection: &mut Connection<'_>, user: &Authenticated
     let row = users::table
         .find(user.id().as_str())
         .select((users::email, users::name));
-    let row: Option<(Option<String>, Option<String>)> =
-        on_both!(connection, |c| row.first(c)).optional()?;
+    let row: Option<(Option<String>, Option<String>)> = on_both!(connection, |c| row.first(c)).optional()?;
     let agrees = |claim: Option<&str>, stored: &Option<String>| claim.is_none() || claim == stored.as_deref();
     let is_up_to_date = row
         .as_ref()

@@ -6,6 +6,7 @@ use diesel_migrations::{FileBasedMigrations, MigrationHarness};
 use serde_json::{Value, json};
 
 use crate::support::app::Builder;
+use crate::support::cluster::connect_for_migrations;
 use crate::support::database::Connection;
 use crate::support::task::id;
 use crate::support::{Actor, CONTRACTS, Database, OwnDatabase, TestApp};
@@ -465,7 +466,7 @@ fn migrate_as_version_0_1_0_did(database: &OwnDatabase) {
     let migrations = |name| FileBasedMigrations::from_path(folder(name)).unwrap();
     let applied = match database.connect() {
         Connection::Sqlite(mut conn) => conn.run_next_migration(migrations("sqlite")).unwrap().to_string(),
-        Connection::Postgres(mut conn) => conn
+        Connection::Postgres(_) => connect_for_migrations(&database.url)
             .run_next_migration(migrations("postgres"))
             .unwrap()
             .to_string(),

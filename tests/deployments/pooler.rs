@@ -4,26 +4,49 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{replicas, suite};
-use crate::support::pgbouncer::PgBouncer;
-use crate::support::postgres::Cluster;
-use crate::support::{Database, OwnDatabase, wait};
+use crate::support::app::Builder;
+use crate::support::cluster::Cluster;
+use crate::support::pgbouncer::{PgBouncer, PreparedStatements};
+use crate::support::{Database, OwnDatabase, statements, wait};
 
 with_a_process_of_its_own!(
     fn the_whole_api_suite_passes_through_a_transaction_pooler() {
         let database = Arc::new(OwnDatabase::create(Database::Postgres));
-        let pooler = PgBouncer::before(Cluster::get().port);
+        let pooler = PgBouncer::before(Cluster::get().port, PreparedStatements::Supported);
         // The migrations go that way as well. Two processes have more connections than the pooler has
         // servers: whatever one leaves behind in a session, another meets.
         let replicas = replicas(2, &database, &pooler.url(database.name()));
         for replica in &replicas {
             let said = || {
-                replica
-                    .log()
-                    .contains("a connection pooler answers")
-                    .then_some(())
+                let detected = replica.log().contains("connection pooler detected");
+                detected.then_some(())
             };
             wait::until(Duration::from_secs(5), said).expect("what it found");
         }
         suite::passes_at(&replicas);
+    }
+
+    fn a_pooler_that_passes_names_of_statements_on_is_refused() {
+        let database = Arc::new(OwnDatabase::create(Database::Postgres));
+        statements::record(&database);
+        let pooler = PgBouncer::before(Cluster::get().port, PreparedStatements::PassedOn);
+        let app = Builder::on(Arc::clone(&database))
+            .env("DATABASE_URL", &pooler.url(database.name()))
+            .env("DATABASE_ACQUIRE_TIMEOUT_MS", "1000")
+            .without_its_database()
+            .start();
+        app.anonymous().get("/readyz").expect(503);
+        app.user("ada").get("/api/tasks").expect(503);
+        let log = app.log();
+        assert!(
+            log.contains("does not support protocol-level prepared statements"),
+            "{log}"
+        );
+        assert!(log.contains("PgBouncer 1.21"), "{log}");
+        let executed = statements::recorded(&database);
+        assert!(
+            executed.iter().all(|statement| !statement.prepared),
+            "{executed:#?}"
+        );
     }
 );

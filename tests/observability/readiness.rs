@@ -8,8 +8,8 @@ use serde_json::json;
 
 use super::proxy::Proxy;
 use crate::support::app::Builder;
+use crate::support::cluster::Cluster;
 use crate::support::over::Over;
-use crate::support::postgres::Cluster;
 use crate::support::{CONTRACTS, Database, OwnDatabase, TestApp, wait};
 
 /// A service whose way to its database is closed at first.

@@ -8,8 +8,8 @@ use serde_json::json;
 
 use super::watch::{STALL, assert_calm, recovers, while_alive};
 use crate::support::app::Builder;
-use crate::support::pgbouncer::PgBouncer;
-use crate::support::postgres::Cluster;
+use crate::support::cluster::Cluster;
+use crate::support::pgbouncer::{PgBouncer, PreparedStatements};
 use crate::support::task::id;
 use crate::support::{Actor, Database, OwnDatabase, TestApp};
 
@@ -87,7 +87,7 @@ with_a_process_of_its_own!(
 
     fn eighty_requests_on_a_locked_table_are_503_in_time_behind_a_pooler_too() {
         let database = Arc::new(OwnDatabase::create(Database::Postgres));
-        let pooler = PgBouncer::before(Cluster::get().port);
+        let pooler = PgBouncer::before(Cluster::get().port, PreparedStatements::Supported);
         let url = pooler.url(database.name());
         let app = started(database, &url);
         eighty_are_refused_and_all_is_well_afterwards(&app);

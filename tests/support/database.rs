@@ -3,13 +3,13 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use diesel::Connection as _;
-use diesel::connection::SimpleConnection;
+use diesel::connection::{Connection as _, SimpleConnection as _};
 use diesel::prelude::*;
 use diesel::sql_types::{Nullable, Text};
+use postgres::SimpleQueryMessage;
 use tempfile::TempDir;
 
-use super::postgres::{self, Cluster};
+use super::cluster::{self, Cluster};
 use super::random;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,7 +41,7 @@ pub const DATABASE_PASSWORD: &str = "pa55word-of-the-database";
 
 pub enum Connection {
     Sqlite(SqliteConnection),
-    Postgres(PgConnection),
+    Postgres(postgres::Client),
 }
 
 impl OwnDatabase {
@@ -107,8 +107,8 @@ impl OwnDatabase {
     /// The way by which tests look into it: past every pooler, and unrecorded.
     pub fn back_door(&self) -> String {
         match &self.place {
-            Place::Postgres(name) => postgres::back_door(Cluster::get().port, name),
-            Place::OwnServer(port) => postgres::back_door(*port, self.name()),
+            Place::Postgres(name) => cluster::back_door(Cluster::get().port, name),
+            Place::OwnServer(port) => cluster::back_door(*port, self.name()),
             Place::Sqlite(_) | Place::Deployment => self.url.clone(),
         }
     }
@@ -126,7 +126,7 @@ impl OwnDatabase {
     pub fn connect(&self) -> Connection {
         match &self.place {
             Place::Postgres(_) | Place::OwnServer(_) | Place::Deployment => {
-                let connection = PgConnection::establish(&self.back_door());
+                let connection = cluster::connect_to(&self.back_door());
                 Connection::Postgres(connection.expect("the test's PostgreSQL answers"))
             }
             Place::Sqlite(folder) => {
@@ -164,11 +164,14 @@ impl OwnDatabase {
 impl Connection {
     #[track_caller]
     pub fn execute(&mut self, sql: &str) {
-        let result = match self {
-            Self::Sqlite(connection) => connection.batch_execute(sql),
-            Self::Postgres(connection) => connection.batch_execute(sql),
-        };
-        result.unwrap_or_else(|error| panic!("{sql}: {error}"));
+        match self {
+            Self::Sqlite(connection) => connection
+                .batch_execute(sql)
+                .unwrap_or_else(|error| panic!("{sql}: {error}")),
+            Self::Postgres(connection) => connection
+                .batch_execute(sql)
+                .unwrap_or_else(|error| panic!("{sql}: {error:?}")),
+        }
     }
 
     #[track_caller]
@@ -179,15 +182,23 @@ impl Connection {
             value: Option<String>,
         }
 
-        let query = diesel::sql_query(format!(
-            "WITH q(value) AS ({sql}) SELECT CAST(value AS TEXT) AS value FROM q"
-        ));
-        let rows: QueryResult<Vec<Row>> = match self {
-            Self::Sqlite(connection) => query.load(connection),
-            Self::Postgres(connection) => query.load(connection),
-        };
-        let rows = rows.unwrap_or_else(|error| panic!("{sql}: {error}"));
-        rows.into_iter().map(|row| row.value).collect()
+        let query = format!("WITH q(value) AS ({sql}) SELECT CAST(value AS TEXT) AS value FROM q");
+        match self {
+            Self::Sqlite(connection) => {
+                let rows: QueryResult<Vec<Row>> = diesel::sql_query(query).load(connection);
+                let rows = rows.unwrap_or_else(|error| panic!("{sql}: {error}"));
+                rows.into_iter().map(|row| row.value).collect()
+            }
+            Self::Postgres(connection) => {
+                let messages = connection.simple_query(&query);
+                let messages = messages.unwrap_or_else(|error| panic!("{sql}: {error:?}"));
+                let rows = messages.into_iter().filter_map(|message| match message {
+                    SimpleQueryMessage::Row(row) => Some(row.get(0).map(str::to_owned)),
+                    _ => None,
+                });
+                rows.collect()
+            }
+        }
     }
 }
 

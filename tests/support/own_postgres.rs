@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
+use super::cluster::{Binaries, connect, is_root, run};
 use super::database::{DATABASE_PASSWORD, OwnDatabase};
-use super::postgres::{Binaries, connect, is_root, run};
 use super::process::Process;
 use super::{random, wait};
 

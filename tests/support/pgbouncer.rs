@@ -1,6 +1,7 @@
 //! A PgBouncer of one test's own, in transaction mode: what stands before many a hosted PostgreSQL.
 
 use std::net::TcpStream;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
@@ -8,9 +9,9 @@ use std::{env, fs};
 
 use tempfile::TempDir;
 
+use super::cluster::is_root;
 use super::database::DATABASE_PASSWORD;
 use super::own_postgres::{folder_of_servers, free_port};
-use super::postgres::is_root;
 use super::process::Process;
 use super::wait;
 
@@ -20,16 +21,29 @@ pub struct PgBouncer {
     _folder: TempDir,
 }
 
+/// Whether the pooler gives prepared statements names of its own, or passes them on as they are: what versions
+/// before 1.21 do, and newer ones that are told so.
+#[derive(Clone, Copy)]
+pub enum PreparedStatements {
+    Supported,
+    PassedOn,
+}
+
 impl PgBouncer {
     /// Before the PostgreSQL at this port of the loopback.
-    pub fn before(server_port: u16) -> Self {
+    pub fn before(server_port: u16, prepared_statements: PreparedStatements) -> Self {
+        let most = match prepared_statements {
+            PreparedStatements::Supported => 200,
+            PreparedStatements::PassedOn => 0,
+        };
         let folder = folder_of_servers();
         let port = free_port();
         let ini = folder.path().join("pgbouncer.ini");
         let settings = format!(
             "[databases]\n* = host=127.0.0.1 port={server_port} user=postgres\n\
              [pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\n\
-             auth_type = any\npool_mode = transaction\ndefault_pool_size = 10\n"
+             auth_type = any\npool_mode = transaction\ndefault_pool_size = 10\n\
+             max_prepared_statements = {most}\n"
         );
         fs::write(&ini, settings).unwrap();
         let mut process = Process::spawn(command(&ini));
@@ -58,13 +72,16 @@ impl PgBouncer {
 
 fn command(ini: &Path) -> Command {
     let path = env::var_os("PATH").unwrap_or_default();
+    // Where the machine's own is too old, `scripts/fetch-pgbouncer` has put another one.
+    let uid = fs::metadata("/proc/self").unwrap().uid();
+    let mut folders = vec![env::temp_dir().join(format!("todo-backend-pgbouncer-{uid}"))];
+    folders.extend(env::split_paths(&path));
     // Debian keeps it where only root's PATH leads.
-    let mut folders: Vec<_> = env::split_paths(&path).collect();
     folders.push("/usr/sbin".into());
     let program = folders.iter().map(|folder| folder.join("pgbouncer"));
     let program = program.into_iter().find(|program| program.is_file());
     let program = program.unwrap_or_else(|| {
-        panic!("These tests need PgBouncer; install it with `apt-get install pgbouncer`.")
+        panic!("These tests need PgBouncer 1.21 or later: `apt-get install pgbouncer`, or scripts/fetch-pgbouncer.")
     });
     let mut command = Command::new("setpriv");
     if is_root() {

@@ -1,7 +1,7 @@
 //! What PostgreSQL was asked to do by the service, read off the server's own log.
 
+use super::cluster::Cluster;
 use super::database::OwnDatabase;
-use super::postgres::Cluster;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Statement {

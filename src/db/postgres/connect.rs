@@ -8,8 +8,8 @@ use tokio_postgres::{Client, Config};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::connection::{Checked, PgConnection, Role, drive};
-use super::url::ConnectOptions;
 use super::tls;
+use super::url::ConnectOptions;
 
 /// Without the server's detail, which quotes rows.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -143,7 +143,9 @@ impl Connector {
                 &[],
             )
             .await?;
-        let row = rows.first().ok_or_else(|| ConnectError("it answers nothing".into()))?;
+        let row = rows
+            .first()
+            .ok_or_else(|| ConnectError("it answers nothing".into()))?;
         let (encoding, timeout): (String, String) = (row.try_get(0)?, row.try_get(1)?);
         if encoding != "UTF8" {
             return Err(ConnectError(format!(

@@ -45,7 +45,7 @@ pub struct PgConnection {
     pub opened: Instant,
     cancel: CancelToken,
     tls: MakeRustlsConnect,
-    round_trip: Duration,
+    pub round_trip: Duration,
     /// When each unanswered statement was sent; the oldest stands first.
     unanswered: RefCell<VecDeque<(u64, Instant)>>,
     next_statement: Cell<u64>,
@@ -143,7 +143,9 @@ impl PgConnection {
     /// For how long the oldest statement has been without an answer.
     pub fn waiting_for(&self) -> Duration {
         let unanswered = self.unanswered.borrow();
-        unanswered.front().map_or(Duration::ZERO, |(_, sent)| sent.elapsed())
+        unanswered
+            .front()
+            .map_or(Duration::ZERO, |(_, sent)| sent.elapsed())
     }
 
     pub fn is_stalled(&self) -> bool {

@@ -100,7 +100,8 @@ impl PostgresWorker {
                 // It takes as long as its client takes to read it.
                 Access::LongList => running.await,
                 _ => {
-                    let limit = deadline.saturating_duration_since(Instant::now()) + process.statement_timeout;
+                    let limit =
+                        deadline.saturating_duration_since(Instant::now()) + process.statement_timeout;
                     timeout(limit, running)
                         .await
                         .map_err(|_| StoreError::Unavailable("it did not answer in time".into()))?

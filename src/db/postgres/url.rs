@@ -170,12 +170,8 @@ impl Parameters {
             "tcp_user_timeout" => config.tcp_user_timeout(Duration::from_millis(number(name, value)?)),
             "keepalives" => config.keepalives(number::<u8>(name, value)? != 0),
             "keepalives_idle" => config.keepalives_idle(Duration::from_secs(number(name, value)?)),
-            "keepalives_interval" => {
-                config.keepalives_interval(Duration::from_secs(number(name, value)?))
-            }
-            "keepalives_count" | "keepalives_retries" => {
-                config.keepalives_retries(number(name, value)?)
-            }
+            "keepalives_interval" => config.keepalives_interval(Duration::from_secs(number(name, value)?)),
+            "keepalives_count" | "keepalives_retries" => config.keepalives_retries(number(name, value)?),
             "target_session_attrs" => config.target_session_attrs(session_attributes(value)?),
             "channel_binding" => config.channel_binding(choice(
                 name,
@@ -220,7 +216,10 @@ impl Parameters {
             }
             _ => {
                 // The value is not quoted: it may be a secret in the wrong place.
-                return Err(format!("has a parameter that is not supported: {}", printable(name)));
+                return Err(format!(
+                    "has a parameter that is not supported: {}",
+                    printable(name)
+                ));
             }
         };
         Ok(())
@@ -254,7 +253,10 @@ impl Parameters {
 
     fn tls_options(&self, defaults: &Defaults) -> Result<TlsOptions, String> {
         let mode = self.ssl_mode.as_deref().or(defaults.ssl_mode.as_deref());
-        let roots = self.ssl_root_cert.as_deref().or(defaults.ssl_root_cert.as_deref());
+        let roots = self
+            .ssl_root_cert
+            .as_deref()
+            .or(defaults.ssl_root_cert.as_deref());
         let roots = roots.filter(|roots| !roots.is_empty()).map(|roots| match roots {
             "system" => RootCertificates::System,
             file => RootCertificates::File(file.into()),
@@ -264,7 +266,9 @@ impl Parameters {
             None if roots == Some(RootCertificates::System) => SslMode::VerifyFull,
             None => SslMode::Prefer,
             Some("allow") => {
-                return Err("has sslmode=allow, which protects nothing: use disable, prefer or require".into());
+                return Err(
+                    "has sslmode=allow, which protects nothing: use disable, prefer or require".into(),
+                );
             }
             Some(mode) => choice(
                 "sslmode",
@@ -294,7 +298,11 @@ impl Parameters {
         };
         Ok(TlsOptions {
             // libpq ignores sslmode where a Unix socket leads to the server; tokio-postgres would fail.
-            mode: if self.only_unix_sockets() { SslMode::Disable } else { mode },
+            mode: if self.only_unix_sockets() {
+                SslMode::Disable
+            } else {
+                mode
+            },
             roots,
             client,
         })
@@ -339,7 +347,10 @@ fn choice<T: Copy>(name: &str, value: &str, choices: &[(&str, T)]) -> Result<T, 
     let found = choices.iter().find(|(choice, _)| *choice == value);
     found.map(|(_, choice)| *choice).ok_or_else(|| {
         let names: Vec<_> = choices.iter().map(|(choice, _)| *choice).collect();
-        format!("has a wrong value for {name}: it must be one of {}", names.join(", "))
+        format!(
+            "has a wrong value for {name}: it must be one of {}",
+            names.join(", ")
+        )
     })
 }
 
@@ -350,7 +361,11 @@ fn wrong_value(name: &str) -> String {
 /// A name that is none is the rest of an unescaped value, perhaps of the password.
 fn printable(name: &str) -> &str {
     let is_name = name.len() <= 40 && name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
-    if is_name { name } else { "(no name; percent-encode special characters)" }
+    if is_name {
+        name
+    } else {
+        "(no name; percent-encode special characters)"
+    }
 }
 
 #[cfg(test)]

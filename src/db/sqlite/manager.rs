@@ -67,10 +67,7 @@ impl r2d2::ManageConnection for Manager {
              PRAGMA journal_size_limit = 67108864;",
             self.busy_timeout.as_millis()
         ))?;
-        Ok(SqliteHandle {
-            inner,
-            broken: false,
-        })
+        Ok(SqliteHandle { inner, broken: false })
     }
 
     fn is_valid(&self, _: &mut SqliteHandle) -> Result<(), OpenError> {

@@ -19,8 +19,8 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use self::manager::{LogAtDebug, Manager};
 pub use self::manager::SqliteHandle;
+use self::manager::{LogAtDebug, Manager};
 use super::error::describe;
 use super::{Access, Connection, StoreError};
 use crate::logging::RequestId;
@@ -59,7 +59,12 @@ impl Ticket {
 }
 
 impl Sqlite {
-    pub fn open(file: PathBuf, connections: u32, acquire_timeout: Duration, statement_timeout: Duration) -> Self {
+    pub fn open(
+        file: PathBuf,
+        connections: u32,
+        acquire_timeout: Duration,
+        statement_timeout: Duration,
+    ) -> Self {
         let pool = r2d2::Pool::builder()
             .max_size(connections)
             .min_idle(Some(0))
@@ -192,7 +197,9 @@ fn bottleneck(access: Access) -> &'static str {
 
 fn spawn(name: &str, pool: Pool, jobs: Receiver<Job>) {
     #[expect(clippy::expect_used, reason = "without its threads the service cannot work")]
-    let runtime = Builder::new_current_thread().build().expect("a runtime can be made");
+    let runtime = Builder::new_current_thread()
+        .build()
+        .expect("a runtime can be made");
     let run = move || {
         for job in jobs {
             // The panic itself was logged by the hook; the client gets a 500.

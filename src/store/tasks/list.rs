@@ -81,7 +81,8 @@ impl OwnedTasks {
             ..listing
         };
         let read = async move |connection: &mut Connection<'_>, owner: &UserId| {
-            let all = async |connection: &mut Connection<'_>| send_all(connection, owner, &start, &portions).await;
+            let all =
+                async |connection: &mut Connection<'_>| send_all(connection, owner, &start, &portions).await;
             connection.snapshot(all).await
         };
         self.owner.run(Access::LongList, read).await
@@ -206,7 +207,11 @@ fn sort_key(sort: Sort) -> &'static str {
     }
 }
 
-async fn read_page(connection: &mut Connection<'_>, owner: &UserId, listing: &Listing) -> QueryResult<ReadPage> {
+async fn read_page(
+    connection: &mut Connection<'_>,
+    owner: &UserId,
+    listing: &Listing,
+) -> QueryResult<ReadPage> {
     let rows: Vec<ListRow> = on_both!(connection, |c| {
         // Of one type for every sort, so that it needs no box; only a list by title needs the answer.
         let some_key_wrong = sql::<Bool>(match listing.sort {
@@ -220,7 +225,10 @@ async fn read_page(connection: &mut Connection<'_>, owner: &UserId, listing: &Li
         .bind::<Text, _>(owner.as_str())
         .sql(")");
         let key = sql::<Nullable<Binary>>(sort_key(listing.sort));
-        let query = sorted!(filtered!(owner, listing, (columns(), key, some_key_wrong)), listing);
+        let query = sorted!(
+            filtered!(owner, listing, (columns(), key, some_key_wrong)),
+            listing
+        );
         Prepared(query).load(c)
     })?;
     let some_key_wrong = rows.iter().any(|(_, _, some_key_wrong)| *some_key_wrong);
@@ -242,7 +250,10 @@ async fn read_versions(
 ) -> QueryResult<(Vec<(TaskId, i64)>, Option<Position>)> {
     let rows: Vec<(i64, i64, Option<Vec<u8>>)> = on_both!(connection, |c| {
         let key = sql::<Nullable<Binary>>(sort_key(listing.sort));
-        let query = sorted!(filtered!(owner, listing, (tasks::id, tasks::version, key)), listing);
+        let query = sorted!(
+            filtered!(owner, listing, (tasks::id, tasks::version, key)),
+            listing
+        );
         Prepared(query).load(c)
     })?;
     let (rows, next) = cut(listing, rows, |(id, _, key)| Position {
@@ -255,8 +266,15 @@ async fn read_versions(
 
 /// Takes away the one row more than was asked for, which only shows that there is a next page: the page's last
 /// row is where that one begins.
-fn cut<R>(listing: &Listing, mut rows: Vec<R>, position: impl Fn(&R) -> Position) -> (Vec<R>, Option<Position>) {
-    let limit = listing.page.as_ref().map_or(usize::MAX, |page| usize::from(page.limit));
+fn cut<R>(
+    listing: &Listing,
+    mut rows: Vec<R>,
+    position: impl Fn(&R) -> Position,
+) -> (Vec<R>, Option<Position>) {
+    let limit = listing
+        .page
+        .as_ref()
+        .map_or(usize::MAX, |page| usize::from(page.limit));
     if rows.len() <= limit {
         return (rows, None);
     }

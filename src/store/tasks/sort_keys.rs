@@ -15,7 +15,8 @@ impl OwnedTasks {
     /// The first list that would have such tasks in the wrong places adds their keys, in portions: others get
     /// their turn in between, and what is done stays done, whatever the time runs out for.
     pub(super) async fn add_sort_keys(&self) -> Result<(), StoreError> {
-        let add = async |connection: &mut Connection<'_>, owner: &UserId| add_portion(connection, owner).await;
+        let add =
+            async |connection: &mut Connection<'_>, owner: &UserId| add_portion(connection, owner).await;
         while self.owner.run(Access::Transaction, add).await? {}
         Ok(())
     }
@@ -51,7 +52,9 @@ async fn one_by_one(
 ) -> QueryResult<usize> {
     let mut changed = 0;
     for (id, title) in found {
-        let task = owned(owner).filter(tasks::id.eq(id)).filter(tasks::title.eq(title));
+        let task = owned(owner)
+            .filter(tasks::id.eq(id))
+            .filter(tasks::title.eq(title));
         let key = (
             tasks::title_key.eq(Title::sort_key_of(title)),
             tasks::keyed_title.eq(title),

@@ -163,7 +163,11 @@ impl OwnedTasks {
     }
 }
 
-pub(in crate::store) async fn insert(conn: &mut Connection<'_>, owner: &UserId, new: &NewTask) -> QueryResult<Task> {
+pub(in crate::store) async fn insert(
+    conn: &mut Connection<'_>,
+    owner: &UserId,
+    new: &NewTask,
+) -> QueryResult<Task> {
     let now = Timestamp::now();
     let NewTask {
         title,

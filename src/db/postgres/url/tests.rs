@@ -5,7 +5,9 @@ fn parse(url: &str) -> Result<ConnectOptions, String> {
 }
 
 fn config(url: &str) -> Config {
-    parse(url).unwrap_or_else(|problem| panic!("{url}: {problem}")).config
+    parse(url)
+        .unwrap_or_else(|problem| panic!("{url}: {problem}"))
+        .config
 }
 
 #[test]
@@ -27,12 +29,21 @@ fn a_password_from_elsewhere_takes_the_place_of_the_urls() {
 
 #[test]
 fn hosts_may_be_addresses_and_sockets() {
-    assert_eq!(config("postgres://[::1]:5433/d").get_hosts(), [Host::Tcp("::1".into())]);
+    assert_eq!(
+        config("postgres://[::1]:5433/d").get_hosts(),
+        [Host::Tcp("::1".into())]
+    );
     let socket = parse("postgres:///d?host=/run/postgresql&sslmode=require").unwrap();
     assert_eq!(socket.config.get_hosts(), [Host::Unix("/run/postgresql".into())]);
     assert_eq!(socket.tls.mode, SslMode::Disable);
-    assert_eq!(config("postgres://%2Frun%2Fpg/d").get_hosts(), [Host::Unix("/run/pg".into())]);
-    assert_eq!(config("postgres:///d?hostaddr=127.0.0.1").get_hostaddrs().len(), 1);
+    assert_eq!(
+        config("postgres://%2Frun%2Fpg/d").get_hosts(),
+        [Host::Unix("/run/pg".into())]
+    );
+    assert_eq!(
+        config("postgres:///d?hostaddr=127.0.0.1").get_hostaddrs().len(),
+        1
+    );
 }
 
 #[test]
@@ -52,7 +63,10 @@ fn sslmode_means_what_it_means_to_libpq() {
     assert_eq!(mode(""), Ok(SslMode::Prefer));
     assert_eq!(mode("?sslmode=disable"), Ok(SslMode::Disable));
     assert_eq!(mode("?sslmode=require"), Ok(SslMode::Require));
-    assert_eq!(mode("?sslmode=verify-ca&sslrootcert=ca.crt"), Ok(SslMode::VerifyCa));
+    assert_eq!(
+        mode("?sslmode=verify-ca&sslrootcert=ca.crt"),
+        Ok(SslMode::VerifyCa)
+    );
     assert_eq!(mode("?sslmode=verify-full"), Ok(SslMode::VerifyFull));
     assert_eq!(mode("?sslrootcert=system"), Ok(SslMode::VerifyFull));
     for wrong in [
@@ -85,7 +99,10 @@ fn what_is_not_supported_stops_the_start_by_its_name() {
     for (url, named) in [
         ("postgres://h/d?sslcrl=x", "sslcrl"),
         ("postgres://h/d?pgbouncer=true", "pgbouncer"),
-        ("postgres://h/d?target_session_attrs=prefer-standby", "target_session_attrs"),
+        (
+            "postgres://h/d?target_session_attrs=prefer-standby",
+            "target_session_attrs",
+        ),
         ("postgres://h/d?connect_timeout=soon", "connect_timeout"),
         ("postgres://h/d?tcp_user_timeout=-1", "tcp_user_timeout"),
         ("postgres://h:0/d", "port"),

@@ -16,8 +16,10 @@ use std::sync::OnceLock;
 use std::time::Duration;
 use std::{env, thread};
 
-use diesel::prelude::*;
-use diesel::sql_types::Text;
+use diesel::Connection as _;
+use diesel_async::AsyncPgConnection;
+use diesel_async::async_connection_wrapper::AsyncConnectionWrapper;
+use postgres::{Client, NoTls};
 
 use super::wait;
 
@@ -46,7 +48,7 @@ impl Cluster {
         )
     }
 
-    pub fn connect(&self, database: &str) -> PgConnection {
+    pub fn connect(&self, database: &str) -> Client {
         connect(self.port, database).expect("the tests' PostgreSQL answers")
     }
 
@@ -95,8 +97,12 @@ fn lock_file(home: &Path, name: &str) -> File {
         .unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-pub fn connect(port: u16, database: &str) -> ConnectionResult<PgConnection> {
-    PgConnection::establish(&back_door(port, database))
+pub fn connect(port: u16, database: &str) -> Result<Client, postgres::Error> {
+    connect_to(&back_door(port, database))
+}
+
+pub fn connect_to(url: &str) -> Result<Client, postgres::Error> {
+    Client::connect(url, NoTls)
 }
 
 /// A session of the tests' own: what it asks for is not in the server's log, whatever is recorded there.
@@ -106,22 +112,21 @@ pub fn back_door(port: u16, database: &str) -> String {
     )
 }
 
+/// What Diesel's migrations can be run on.
+pub fn connect_for_migrations(url: &str) -> AsyncConnectionWrapper<AsyncPgConnection> {
+    AsyncConnectionWrapper::establish(url).expect("the tests' PostgreSQL answers")
+}
+
 /// The port of a server that runs on our data; a pid file alone may be a dead server's.
 fn running(home: &Path) -> Option<u16> {
-    #[derive(QueryableByName)]
-    struct Setting {
-        #[diesel(sql_type = Text)]
-        value: String,
-    }
-
     let data = home.join("server/data");
     let pid_file = fs::read_to_string(data.join("postmaster.pid")).ok()?;
     let port = pid_file.lines().nth(3)?.trim().parse().ok()?;
     let mut connection = connect(port, "postgres").ok()?;
-    let setting: Setting = diesel::sql_query("SELECT current_setting('data_directory') AS value")
-        .get_result(&mut connection)
+    let setting = connection
+        .query_one("SELECT current_setting('data_directory')", &[])
         .ok()?;
-    (Path::new(&setting.value) == data).then_some(port)
+    (Path::new(&setting.get::<_, String>(0)) == data).then_some(port)
 }
 
 fn start(home: &Path, binaries: &Binaries) -> Result<u16, String> {
