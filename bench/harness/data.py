@@ -128,9 +128,9 @@ def seed_postgres(server: Postgres, database: str, data: Data, binary: Path, fol
 
 
 @contextmanager
-def sqlite_file(folder: Path):
+def sqlite_file(folder: Path, name: str = "sqlite"):
     """A place for a SQLite database that is there for a while."""
-    place = folder / "sqlite"
+    place = folder / name
     shutil.rmtree(place, ignore_errors=True)
     place.mkdir()
     try:

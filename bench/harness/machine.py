@@ -92,6 +92,18 @@ def python_with(requirements: Path, folder: Path) -> Path:
     return python
 
 
+def node_with(source: Path, folder: Path) -> Path:
+    """A copy of a Node program beside the packages that its package.json names."""
+    wanted = (source / "package.json").read_text()
+    kept = folder / "package.json"
+    if not kept.exists() or kept.read_text() != wanted or not (folder / "node_modules").exists():
+        say(f"installing what {source.relative_to(ROOT)}/package.json names")
+        folder.mkdir(parents=True, exist_ok=True)
+        shutil.copy(source / "package.json", kept)
+        run("npm", "install", "--no-package-lock", "--no-audit", "--no-fund", "--omit=dev", cwd=folder)
+    return Path(shutil.copy(source / "main.js", folder))
+
+
 def described() -> str:
     fields = Path("/proc/cpuinfo").read_text().splitlines()
     names = [line.split(":", 1)[1].strip() for line in fields if line.startswith("model name")]

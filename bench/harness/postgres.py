@@ -97,8 +97,8 @@ class Postgres:
         if self.folder.exists():
             shutil.rmtree(self.folder)
 
-    def url(self, database: str) -> str:
-        return f"postgres://postgres@127.0.0.1:{self.port}/{database}"
+    def url(self, database: str, port=None) -> str:
+        return f"postgres://postgres@127.0.0.1:{port or self.port}/{database}"
 
     def sql(self, script: str, database: str = "todo") -> str:
         client = [self.bin / "psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1"]

@@ -3,6 +3,7 @@
 import http.client
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -13,6 +14,7 @@ from harness import machine
 from harness.machine import Failure
 
 CONNECTIONS = 8
+SERVICE, OTHER, BARE = "todo-backend", "the other todo-backend", "the bare way"
 
 
 def free_port() -> int:
@@ -31,7 +33,7 @@ class Program:
     def __init__(self, name: str, command: list, environment: dict, folder: Path, ready: str):
         self.name = name
         self.port = int(environment["PORT"])
-        self.log = folder / f"{name.replace(' + ', '-').lower()}.log"
+        self.log = folder / f"{re.sub('[^a-z0-9.]+', '-', name.lower())}.log"
         kept = {"PATH": os.environ["PATH"], "PYTHONDONTWRITEBYTECODE": "1"}
         reading, writing = os.pipe()
         with self.log.open("wb") as log:
@@ -90,7 +92,7 @@ class Program:
 
 def service(
     binary: Path, database_url: str, secret: str, folder: Path,
-    connections: int = CONNECTIONS, name: str = "todo-backend",
+    connections: int = CONNECTIONS, name: str = SERVICE,
 ) -> Program:
     """With the access log on and everything else at its default."""
     environment = {
@@ -104,44 +106,48 @@ def service(
     return Program(name, [binary], environment, folder, "/readyz")
 
 
-def axum(database_url: str, secret: str, folder: Path) -> Program:
-    environment = {
+def peer_environment(database_url: str, secret: str) -> dict:
+    return {
         "DATABASE_URL": database_url,
         "DATABASE_POOL_SIZE": str(CONNECTIONS),
         "BETTER_AUTH_SECRET": secret,
         "PORT": str(free_port()),
-        "RUST_LOG": "info",
+        "WORKERS": str(os.cpu_count() or 1),
     }
+
+
+def axum(database_url: str, secret: str, folder: Path) -> Program:
+    environment = {**peer_environment(database_url, secret), "RUST_LOG": "info"}
     return Program("axum + sqlx", [machine.build("peers/axum-sqlx", "axum-sqlx")], environment, folder, "/readyz")
 
 
 def fastapi(database_url: str, secret: str, folder: Path) -> Program:
     """A worker for each core, as its documentation has it; they share the connections."""
     source = machine.ROOT / "bench/peers/fastapi-sqlmodel"
-    workers = os.cpu_count() or 1
-    environment = {
-        "DATABASE_URL": database_url,
-        "DATABASE_POOL_SIZE": str(CONNECTIONS),
-        "BETTER_AUTH_SECRET": secret,
-        "PORT": str(free_port()),
-        "WORKERS": str(workers),
-    }
+    environment = peer_environment(database_url, secret)
     server = machine.python_with(source / "requirements.txt", folder / "venv").parent / "uvicorn"
-    command = [server, "main:app", "--app-dir", source, "--port", environment["PORT"], "--workers", workers]
+    command = [server, "main:app", "--app-dir", source, "--port", environment["PORT"]]
+    command += ["--workers", environment["WORKERS"]]
     return Program("FastAPI + SQLModel", command, environment, folder, "/readyz")
 
 
+def fastify(database_url: str, secret: str, folder: Path) -> Program:
+    """A process for each core; they share the connections, and postgres.js pipelines on them."""
+    main = machine.node_with(machine.ROOT / "bench/peers/fastify", folder / "fastify")
+    environment = {**peer_environment(database_url, secret), "NODE_ENV": "production"}
+    return Program("Fastify + postgres.js", ["node", main], environment, folder, "/readyz")
+
+
 def bare(database_url: str, secret: str, folder: Path) -> Program:
-    """The service's way to the database, and nothing else: for one task by id alone."""
-    environment = {
-        "DATABASE_URL": database_url,
-        "DATABASE_POOL_SIZE": str(CONNECTIONS),
-        "PORT": str(free_port()),
-    }
-    return Program("the bare way", [machine.build("peers/bare", "bare")], environment, folder, "/readyz")
+    """The service's way to the database, and nothing else: no peer, but a yardstick."""
+    environment = peer_environment(database_url, secret)
+    # How many writes a connection carries at a time, for experiments.
+    if "WRITE_DEPTH" in os.environ:
+        environment["WRITE_DEPTH"] = os.environ["WRITE_DEPTH"]
+    return Program(BARE, [machine.build("peers/bare", "bare")], environment, folder, "/readyz")
 
 
-PEERS = {"axum": axum, "fastapi": fastapi, "bare": bare}
+PEERS = {"axum": axum, "fastify": fastify, "fastapi": fastapi, "bare": bare}
 
 
 class Client:

@@ -29,7 +29,7 @@ def at_rest(options, binary: Path, folder: Path) -> None:
         with service(binary, url, data.secret, folder) as program:
             time.sleep(2)
             rest = program.memory_mb()
-            wrk = Wrk(data, options.active, folder)
+            wrk = Wrk(data, range(options.active), folder)
             say("load, so that what it keeps in memory anyhow is there")
             for work in WORKS:
                 wrk.measure(program, work, options.seconds)

@@ -3,75 +3,140 @@
 import sqlite3
 import statistics
 from contextlib import ExitStack, closing
+from dataclasses import dataclass
 from pathlib import Path
 
 from harness import machine
 from harness.data import Data, seed_postgres, seed_sqlite, sqlite_file
-from harness.load import WORKS, PgbenchLimit, Result, SqliteLimit, Wrk
+from harness.far import far, near
+from harness.load import CLIENTS, NOTHING, WORKS, PgbenchLimit, Result, SqliteLimit, Work, Wrk
 from harness.machine import run, say
 from harness.postgres import FAST, Postgres
-from harness.programs import PEERS, Client, service
+from harness.programs import BARE, OTHER, PEERS, SERVICE, Client, service
+from harness.report import AIMS, missed_on_postgres, missed_on_sqlite, report
+
+
+@dataclass(frozen=True)
+class Case:
+    """A line of the report for each program."""
+
+    work: Work
+    clients: int
+    place: str = "near"
+
+    @property
+    def title(self) -> str:
+        return f"{self.work.title}, {self.place}, {self.clients} clients"
+
+
+def cases(options, place: str) -> list:
+    """What is asked for, of one place."""
+    found = []
+    for work in WORKS:
+        if options.work and work.name not in options.work:
+            continue
+        for clients in options.clients or [CLIENTS]:
+            found.append(Case(work, clients, place))
+        if options.aims:
+            found += [Case(work, clients, where) for (where, clients), aims in AIMS.items()
+                      if where == place and work.name in aims]
+    return list(dict.fromkeys(found))
 
 
 def on_postgres(options, binary: Path, folder: Path) -> None:
     data = Data(options.users or 10_000, options.tasks or 200_000)
-    with ExitStack() as stack:
-        server = stack.enter_context(Postgres(folder / "postgres", FAST if options.fast else {}))
+    with Postgres(folder / "postgres", FAST if options.fast else {}) as server:
         seed_postgres(server, "todo", data, binary, folder)
-        url = server.url("todo")
-        programs = [stack.enter_context(service(binary, url, data.secret, folder))]
-        limit = PgbenchLimit(server, programs[0], data, options.active, folder)
-        for peer in options.peer or []:
-            programs.append(stack.enter_context(PEERS[peer](url, data.secret, folder)))
+        databases = ["todo"]
+        if options.against:
+            # Each version with tables of its own making.
+            seed_postgres(server, "other", data, options.against, folder)
+            databases.append("other")
 
         def tidy():
-            server.sql(f"DELETE FROM tasks WHERE id > {data.tasks}; VACUUM tasks; CHECKPOINT;")
+            for database in databases:
+                server.sql(f"DELETE FROM tasks WHERE id > {data.tasks}; VACUUM tasks; CHECKPOINT;", database)
 
-        results = rounds(options, data, limit, programs, tidy, folder)
-        report(options, results, server.described(), limit.name, judged=True)
+        results, round_trip_us = {}, None
+        places = {None: [near], "also": [near, far], "only": [far]}[options.far]
+        for where in places:
+            with where(server) as place, ExitStack() as stack:
+                if place.name == "far":
+                    round_trip_us = place.round_trip_us()
+                programs = started(options, binary, place.url, data, folder, stack)
+                limit = PgbenchLimit(place, programs[0], data, options.active, folder)
+                asked = cases(options, place.name)
+                results.update(rounds(options, asked, data, limit, programs, tidy, folder))
+        database = server.described()
+        if round_trip_us:
+            database += f"; far: a statement that does nothing takes one client {round_trip_us / 1000:.2f} ms"
+        report(options, results, database, PgbenchLimit.name)
+        machine.verdict(missed_on_postgres(results, PgbenchLimit.name, round_trip_us))
+
+
+def started(options, binary: Path, url, data: Data, folder: Path, stack: ExitStack) -> list:
+    """The service first, then the other one and the peers."""
+    programs = [stack.enter_context(service(binary, url("todo"), data.secret, folder))]
+    if options.against:
+        programs.append(stack.enter_context(service(options.against, url("other"), data.secret, folder, name=OTHER)))
+    for peer in options.peer or []:
+        programs.append(stack.enter_context(PEERS[peer](url("todo"), data.secret, folder)))
+    return programs
 
 
 def on_sqlite(options, binary: Path, folder: Path) -> None:
     data = Data(options.users or 10_000, options.tasks or 200_000)
-    with sqlite_file(folder) as file:
+    with ExitStack() as stack:
+        file = stack.enter_context(sqlite_file(folder))
         url = seed_sqlite(file, data, binary, folder)
+        files, programs = [file], [stack.enter_context(service(binary, url, data.secret, folder))]
+        if options.against:
+            other = stack.enter_context(sqlite_file(folder, "sqlite-other"))
+            url = seed_sqlite(other, data, options.against, folder)
+            files.append(other)
+            programs.append(stack.enter_context(service(options.against, url, data.secret, folder, name=OTHER)))
         limit = SqliteLimit(file, data, options.active)
 
         def tidy():
-            with closing(sqlite3.connect(file, timeout=10)) as database:
-                database.execute("DELETE FROM tasks WHERE id > ?", [data.tasks])
-                database.commit()
-                database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            for file in files:
+                with closing(sqlite3.connect(file, timeout=10)) as database:
+                    database.execute("DELETE FROM tasks WHERE id > ?", [data.tasks])
+                    database.commit()
+                    database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
-        with service(binary, url, data.secret, folder) as program:
-            results = rounds(options, data, limit, [program], tidy, folder)
+        results = rounds(options, cases(options, "near"), data, limit, programs, tidy, folder)
         database = f"SQLite {run(limit.program, 'version').strip()} (WAL, synchronous=FULL)"
-        report(options, results, database, limit.name, judged=False)
+        report(options, results, database, limit.name)
+        if options.against:
+            machine.verdict(missed_on_sqlite(results))
 
 
-def rounds(options, data: Data, limit, programs: list, tidy, folder: Path) -> dict:
-    """The medians: {work: {name: result}}."""
-    wrk = Wrk(data, options.active, folder)
+def rounds(options, asked: list, data: Data, limit, programs: list, tidy, folder: Path) -> dict:
+    """The medians: {case: {name: result}}."""
+    wrk = Wrk(data, range(options.active), folder)
     results = {}
-    for work in WORKS:
-        if options.work and work.name not in options.work:
-            continue
-        runs = {}
+    for case in asked:
         for program in programs:
-            work.call(Client(program.port), data, 1)
+            case.work.call(Client(program.port), data, 1)
         tidy()
+        runs = {}
         for number in range(1, options.rounds + 1):
-            for contestant in [limit, *programs]:
-                if work.writes:
+            for name, measure in contestants(case, wrk, limit, programs, options.seconds):
+                if case.work.writes:
                     tidy()
-                if contestant is limit:
-                    result = limit.measure(work, options.seconds)
-                else:
-                    result = wrk.measure(contestant, work, options.seconds)
-                say(f"{work.title}, round {number}: {contestant.name} {result.per_second:,.0f}/s")
-                runs.setdefault(contestant.name, []).append(result)
-        results[work] = {name: median(found) for name, found in runs.items()}
+                result = measure()
+                say(f"{case.title}, round {number}: {name} {result.per_second:,.0f}/s")
+                runs.setdefault(name, []).append(result)
+        results[case] = {name: median(found) for name, found in runs.items()}
     return results
+
+
+def contestants(case: Case, wrk: Wrk, limit, programs: list, seconds: int):
+    yield limit.name, lambda: limit.measure(case.work, seconds)
+    for program in programs:
+        yield program.name, lambda: wrk.measure(program, case.work, seconds, case.clients)
+        if program.name == BARE and case == Case(WORKS[0], CLIENTS):
+            yield NOTHING.title, lambda: wrk.measure(program, NOTHING, seconds, case.clients)
 
 
 def median(results: list) -> Result:
@@ -80,29 +145,3 @@ def median(results: list) -> Result:
         return None if None in values else statistics.median(values)
 
     return Result(*map(of, ("per_second", "cpu_us", "p50_us", "p99_us")))
-
-
-def report(options, results: dict, database: str, limit: str, judged: bool) -> None:
-    print(f"\n{database}")
-    print(f"{machine.described()}; medians of {options.rounds} rounds of {options.seconds} s\n")
-    print("| work | program | per second | of the limit | CPU a request | p50 | p99 |")
-    print("| --- | --- | ---: | ---: | ---: | ---: | ---: |")
-    missed = []
-    for work, programs in results.items():
-        most = programs[limit].per_second
-        for name, result in programs.items():
-            ratio = result.per_second / most
-            cells = [work.title, name, f"{result.per_second:,.0f}"]
-            cells += ["limit" if name == limit else f"{ratio:.2f}"]
-            cells += [f"{result.cpu_us:.0f} µs" if result.cpu_us else "–"]
-            cells += [f"{took / 1000:.1f} ms" if took else "–" for took in (result.p50_us, result.p99_us)]
-            print(f"| {' | '.join(cells)} |")
-            if judged and name == "todo-backend":
-                least, most_cpu = work.aims
-                if ratio < least:
-                    missed.append(f"{work.title}: {ratio:.2f} of the limit, not {least:.2f}")
-                if result.cpu_us > most_cpu:
-                    missed.append(f"{work.title}: {result.cpu_us:.0f} µs of processor time, not {most_cpu}")
-    print()
-    if judged:
-        machine.verdict(missed)

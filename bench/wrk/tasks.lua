@@ -1,6 +1,6 @@
 -- The load: requests of one kind, each for a random task of a random user.
 --
--- From the environment: WORK (get, list, create or toggle), TOKENS (a file, one a line, of the users 0, 1, …),
+-- From the environment: WORK (get, list, create, toggle or nothing), TOKENS (a file, one a line, of the users 0, 1, …),
 -- USERS and EACH (how many there are in the database, and how many tasks each has).
 
 local work = os.getenv("WORK")
@@ -31,6 +31,9 @@ end
 local random = math.random
 
 local requests = {
+   nothing = function(user)
+      return "GET /nothing" .. rest[user]
+   end,
    get = function(user)
       return "GET /api/tasks/" .. user + users * random(0, each - 1) .. rest[user]
    end,
@@ -52,8 +55,8 @@ end
 
 function done(summary, latency)
    local errors = summary.errors
-   local line = 'RESULT {"requests": %d, "seconds": %f, "p50_us": %d, "p99_us": %d, "errors": "%s"}\n'
-   local failed = ""
+   local line = 'RESULT {"requests": %d, "seconds": %f, "p50_us": %d, "p99_us": %d, "failed": %d, "errors": "%s"}\n'
+   local total, failed = 0, ""
    for kind, count in pairs({
       ["answers with a status of 400 or more"] = errors.status,
       ["connections refused"] = errors.connect,
@@ -62,6 +65,8 @@ function done(summary, latency)
       ["timeouts"] = errors.timeout,
    }) do
       if count > 0 then failed = failed .. count .. " " .. kind .. "; " end
+      total = total + count
    end
-   io.write(line:format(summary.requests, summary.duration / 1e6, latency:percentile(50), latency:percentile(99), failed))
+   local p50, p99 = latency:percentile(50), latency:percentile(99)
+   io.write(line:format(summary.requests, summary.duration / 1e6, p50, p99, total, failed))
 end

@@ -1,0 +1,69 @@
+"""The table of the four works, and what it lacks of what is promised."""
+
+from harness import machine
+from harness.load import NOTHING, WORKS
+from harness.programs import BARE, OTHER, SERVICE
+
+# On PostgreSQL: throughput as a multiple of the limit's.
+AIMS = {
+    ("near", 32): {"get": 0.70, "list": 0.60, "create": 0.80, "toggle": 0.80},
+    ("near", 128): {"get": 0.80},
+    ("far", 32): {"get": 3, "list": 3, "create": 2, "toggle": 2},
+    ("far", 256): {"get": 12},
+}
+# And as a multiple of a peer's, for one task, near, with 32 clients; far, no peer may be ahead.
+AHEAD = {"axum + sqlx": 2.5, "Fastify + postgres.js": 4.5}
+# One task takes at most as many times the processor time of a handler that does nothing.
+MOST_CPU = 3
+# With 256 clients, and the database far away, 99 of 100 answers take at most as many round trips.
+MOST_ROUND_TRIPS = 5
+# On SQLite, of the other binary's throughput.
+LEAST_OF_OTHER = 0.95
+
+
+def report(options, results: dict, database: str, limit: str) -> None:
+    print(f"\n{database}")
+    print(f"{machine.described()}; medians of {options.rounds} rounds of {options.seconds} s\n")
+    print("| work | database | clients | program | per second | of the limit | CPU a request | p50 | p99 |")
+    print("| --- | --- | ---: | --- | ---: | ---: | ---: | ---: | ---: |")
+    for case, programs in results.items():
+        most = programs[limit].per_second
+        for name, result in programs.items():
+            cells = [case.work.title, case.place, str(case.clients), name, f"{result.per_second:,.0f}"]
+            cells += ["limit" if name == limit else f"{result.per_second / most:.2f}"]
+            cells += [f"{result.cpu_us:.0f} µs" if result.cpu_us else "–"]
+            cells += [f"{took / 1000:.1f} ms" if took else "–" for took in (result.p50_us, result.p99_us)]
+            print(f"| {' | '.join(cells)} |")
+    print()
+
+
+def missed_on_postgres(results: dict, limit: str, round_trip_us) -> list:
+    missed = []
+    for case, programs in results.items():
+        own = programs[SERVICE]
+        least = {limit: AIMS.get((case.place, case.clients), {}).get(case.work.name, 0)}
+        for name in programs.keys() - {limit, SERVICE, OTHER, BARE, NOTHING.title}:
+            least[name] = 1 if case.place == "far" else AHEAD.get(name, 0) if is_one_task(case, 32) else 0
+        for name, aim in least.items():
+            ratio = own.per_second / programs[name].per_second
+            if ratio < aim:
+                missed.append(f"{case.title}: {ratio:.2f} of {name}, not {aim:.2f}")
+        if is_one_task(case, 32) and NOTHING.title in programs:
+            times = own.cpu_us / programs[NOTHING.title].cpu_us
+            if times > MOST_CPU:
+                missed.append(f"{case.title}: {times:.1f} times the CPU of {NOTHING.title}, not {MOST_CPU}")
+        if case.place == "far" and is_one_task(case, 256) and own.p99_us > MOST_ROUND_TRIPS * round_trip_us:
+            missed.append(f"{case.title}: p99 is {own.p99_us / round_trip_us:.1f} round trips, not {MOST_ROUND_TRIPS}")
+    return missed
+
+
+def is_one_task(case, clients: int) -> bool:
+    return case.work == WORKS[0] and case.clients == clients
+
+
+def missed_on_sqlite(results: dict) -> list:
+    ratios = {case: programs[SERVICE].per_second / programs[OTHER].per_second for case, programs in results.items()}
+    return [
+        f"{case.title}: {ratio:.2f} of {OTHER}, not {LEAST_OF_OTHER:.2f}"
+        for case, ratio in ratios.items() if ratio < LEAST_OF_OTHER
+    ]
