@@ -16,7 +16,7 @@ use actix_web::{App, HttpServer};
 
 use crate::api::envelope::{Origins, X_REQUEST_ID, catch_panic, envelope, uncounted, unreadable};
 use crate::api::idempotency::IDEMPOTENCY_KEY;
-use crate::api::paging::CursorSeal;
+use crate::api::paging::CursorSigner;
 use crate::api::rate_limit::RateLimits;
 use crate::auth::Verifier;
 use crate::config::Config;
@@ -39,6 +39,7 @@ pub fn start_with(
     config: &Config,
     extra: impl Fn(&mut ServiceConfig) + Clone + Send + 'static,
 ) -> io::Result<Service> {
+    let secrets = config.secret_source.secrets().map_err(io::Error::other)?;
     let listener = server::bind(config.listen).map_err(|error| {
         io::Error::other(format!("HOST, PORT: cannot listen on {}: {error}", config.listen))
     })?;
@@ -49,15 +50,15 @@ pub fn start_with(
     let known_users = Arc::new(KnownUsers::default());
     let shared = web::Data::from(Arc::clone(&database));
     let workers = database.http_workers();
-    let verifier = web::Data::new(Verifier::new(config));
-    let seal = web::Data::new(CursorSeal::new(&config.secret));
+    let verifier = web::Data::new(Verifier::new(config, &secrets));
+    let cursors = web::Data::new(CursorSigner::new(&secrets));
     let limits = web::Data::new(RateLimits::new(config.rate_limit_per_minute));
     let origins = web::Data::new(Origins(config.allowed_origins.clone()));
     let app = move || {
         App::new()
             .app_data(Store::new(database.worker(), Arc::clone(&known_users)))
             .app_data(verifier.clone())
-            .app_data(seal.clone())
+            .app_data(cursors.clone())
             .app_data(limits.clone())
             .app_data(origins.clone())
             .configure(extra.clone())

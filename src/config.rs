@@ -2,15 +2,19 @@
 
 mod database_url;
 mod read;
+mod redact;
+mod secrets;
 
 use std::ffi::OsString;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 pub use database_url::{DatabaseUrl, may_hold_a_secret};
-pub use read::without_secrets;
-use read::{Environment, MissingSecret, origin_of};
+use read::{Environment, origin_of};
+pub use redact::without_secrets;
+pub use secrets::{Secret, SecretSource, Secrets};
+use url::Url;
 
 /// One line that names the variable and says what to write there.
 #[derive(Debug, thiserror::Error)]
@@ -33,28 +37,13 @@ pub enum LogFormat {
     Json,
 }
 
-/// The secret that HS256 tokens are signed with. Never shown.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
-
-impl Secret {
-    pub const MIN_BYTES: usize = 32;
-
-    pub fn as_bytes(&self) -> &[u8] {
-        self.0.as_bytes()
-    }
-}
-
-impl std::fmt::Debug for Secret {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("(hidden)")
-    }
-}
-
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// `DATABASE_URL`, default `sqlite://data/todo.db`
+    /// `DATABASE_URL` or `DATABASE_URL_FILE`, default `sqlite://data/todo.db`; with `database_password` in it
     pub database_url: DatabaseUrl,
+    /// `DATABASE_PASSWORD` or `DATABASE_PASSWORD_FILE`, which replaces the one in the URL; where there is
+    /// none, `PGPASSWORD`
+    pub database_password: Option<Secret>,
     /// `DATABASE_POOL_SIZE`, default 8
     pub pool_size: u32,
     /// `DATABASE_ACQUIRE_TIMEOUT_MS`, default 2000
@@ -64,18 +53,17 @@ pub struct Config {
     /// `DATABASE_PREPARED_STATEMENTS`, default `auto`
     pub prepared_statements: PreparedStatements,
 
-    /// `BETTER_AUTH_SECRET`; with the embedded database a random one is made where it is missing
-    pub secret: Secret,
-    /// Where that random one lies.
-    pub secret_file: Option<PathBuf>,
+    /// `BETTER_AUTH_SECRETS` or `BETTER_AUTH_SECRET`, each also with `_FILE`; with the embedded database a
+    /// random one is made where both are missing. Only what signs and verifies asks for it.
+    pub secret_source: SecretSource,
     /// `BETTER_AUTH_URL`, default `http://localhost:3000`: the frontend, from which the next four follow
     pub frontend_url: String,
-    /// `BETTER_AUTH_JWKS_URL`, default `/api/auth/jwks` there
+    /// `BETTER_AUTH_JWKS_URL`, default `/api/auth/jwks` there, or `/jwks` below its path if it has one
     pub jwks_url: String,
-    /// `JWT_ISSUER`, default the origin of `BETTER_AUTH_URL`
-    pub issuer: String,
-    /// `JWT_AUDIENCE`, default as the issuer
-    pub audience: String,
+    /// `JWT_ISSUER`, comma separated, default the origin of `BETTER_AUTH_URL`
+    pub issuers: Vec<String>,
+    /// `JWT_AUDIENCE`, comma separated, default the origin of `BETTER_AUTH_URL`
+    pub audiences: Vec<String>,
     /// `CORS_ALLOWED_ORIGINS`, comma separated, default the origin of `BETTER_AUTH_URL`
     pub allowed_origins: Vec<String>,
 
@@ -92,37 +80,28 @@ pub struct Config {
 }
 
 impl Config {
-    /// Reads `.env` and the environment, which wins. Makes the embedded database's secret if need be.
+    /// Reads `.env` and the environment, which wins. Makes no file.
     pub fn load() -> Result<Self, ConfigError> {
-        Self::load_with(MissingSecret::IsMade)
-    }
-
-    /// The same for whoever wants to know what a service goes by: a secret that was just made says nothing.
-    pub fn load_as_it_is() -> Result<Self, ConfigError> {
-        Self::load_with(MissingSecret::IsAnError)
-    }
-
-    fn load_with(missing: MissingSecret) -> Result<Self, ConfigError> {
         match dotenvy::from_path(".env") {
             Err(error) if !error.not_found() => Err(ConfigError {
                 variable: ".env",
                 problem: format!("cannot be read: {}", read::dotenv_problem(&error)),
             }),
-            _ => Self::read(&Environment(&|variable| std::env::var_os(variable)), missing),
+            _ => Self::from_variables(&|variable| std::env::var_os(variable)),
         }
     }
 
-    /// From variables that are looked up elsewhere than in the environment.
+    /// From variables that are looked up by this, wherever they are.
     pub fn from_variables(lookup: &dyn Fn(&str) -> Option<OsString>) -> Result<Self, ConfigError> {
-        Self::read(&Environment(lookup), MissingSecret::IsMade)
-    }
-
-    fn read(env: &Environment<'_>, missing: MissingSecret) -> Result<Self, ConfigError> {
+        let env = Environment(lookup);
         let frontend = env.url("BETTER_AUTH_URL", "http://localhost:3000")?;
         let origin = origin_of(&frontend);
-        let jwks_default = format!("{origin}/api/auth/jwks");
-        let database_url = env.database_url("DATABASE_URL", "sqlite://data/todo.db")?;
-        let (secret, secret_file) = env.secret("BETTER_AUTH_SECRET", &database_url, missing)?;
+        let database_url = env.database_url("DATABASE_URL", "DATABASE_URL_FILE", "sqlite://data/todo.db")?;
+        let database_password = env.database_password(&database_url)?;
+        let database_url = match &database_password {
+            Some(password) => database_url.with_password(password.as_str()),
+            None => database_url,
+        };
         Ok(Self {
             pool_size: env.number("DATABASE_POOL_SIZE", 8, 1..=1_000)?,
             acquire_timeout: env.millis("DATABASE_ACQUIRE_TIMEOUT_MS", 2_000)?,
@@ -136,10 +115,12 @@ impl Config {
                     ("off", PreparedStatements::Off),
                 ],
             )?,
+            jwks_url: env
+                .url("BETTER_AUTH_JWKS_URL", &default_jwks_url(&frontend))?
+                .into(),
             frontend_url: frontend.into(),
-            jwks_url: env.url("BETTER_AUTH_JWKS_URL", &jwks_default)?.into(),
-            issuer: env.identifier("JWT_ISSUER", &origin)?,
-            audience: env.identifier("JWT_AUDIENCE", &origin)?,
+            issuers: env.identifiers("JWT_ISSUER", &origin)?,
+            audiences: env.identifiers("JWT_AUDIENCE", &origin)?,
             allowed_origins: env.origins("CORS_ALLOWED_ORIGINS", &origin)?,
             listen: env.listen("HOST", "127.0.0.1", "PORT", 8_000)?,
             rate_limit_per_minute: env.limit("RATE_LIMIT_PER_MINUTE")?,
@@ -150,21 +131,22 @@ impl Config {
                 &[("text", LogFormat::Text), ("json", LogFormat::Json)],
             )?,
             log_filter: env.log_filter("RUST_LOG", "info")?,
+            secret_source: SecretSource::read(&env, &database_url)?,
             database_url,
-            secret,
-            secret_file,
+            database_password,
         })
     }
 
     /// What is in force, a line each, with nothing in it that must stay secret.
     pub fn describe(&self) -> String {
-        let secret = match &self.secret_file {
-            Some(file) => format!("(hidden, from {})", file.display()),
-            None => "(hidden, set)".into(),
+        let password = match &self.database_password {
+            Some(_) => "(hidden, set)",
+            None => "(from DATABASE_URL)",
         };
         let off = || "off".to_string();
         [
             ("DATABASE_URL", self.database_url.to_string()),
+            ("DATABASE_PASSWORD", password.into()),
             ("DATABASE_POOL_SIZE", self.pool_size.to_string()),
             (
                 "DATABASE_ACQUIRE_TIMEOUT_MS",
@@ -178,11 +160,11 @@ impl Config {
                 "DATABASE_PREPARED_STATEMENTS",
                 format!("{:?}", self.prepared_statements).to_lowercase(),
             ),
-            ("BETTER_AUTH_SECRET", secret),
+            ("BETTER_AUTH_SECRET", self.secret_source.describe()),
             ("BETTER_AUTH_URL", without_secrets(&self.frontend_url)),
             ("BETTER_AUTH_JWKS_URL", without_secrets(&self.jwks_url)),
-            ("JWT_ISSUER", self.issuer.clone()),
-            ("JWT_AUDIENCE", self.audience.clone()),
+            ("JWT_ISSUER", self.issuers.join(",")),
+            ("JWT_AUDIENCE", self.audiences.join(",")),
             ("CORS_ALLOWED_ORIGINS", self.allowed_origins.join(",")),
             ("HOST", self.listen.ip().to_string()),
             ("PORT", self.listen.port().to_string()),
@@ -206,4 +188,13 @@ impl Config {
     pub fn sqlite_file(&self) -> Option<&Path> {
         self.database_url.sqlite_file()
     }
+}
+
+/// Where Better Auth itself puts it: below the path of its base URL, which is `/api/auth` where it has none.
+fn default_jwks_url(frontend: &Url) -> String {
+    let path = match frontend.path().trim_end_matches('/') {
+        "" => "/api/auth",
+        path => path,
+    };
+    format!("{}{path}/jwks", origin_of(frontend))
 }

@@ -9,8 +9,8 @@ use std::time::Duration;
 use actix_web::rt::task::JoinHandle;
 use env_logger::Target;
 use env_logger::fmt::Formatter;
-use log::Record;
 use log::kv::{Error, Key, Value, VisitSource, VisitValue};
+use log::{LevelFilter, Record};
 use serde::ser::{SerializeMap, Serializer as _};
 
 use self::outlet::Outlet;
@@ -86,6 +86,12 @@ pub fn start(config: &Config) -> io::Result<()> {
             "actix_http=off,actix_server=warn,tokio_postgres=warn,{}",
             config.log_filter
         ))
+        // Beyond these levels the HTTP client writes the key set's URL and the request's bytes, with whatever
+        // secret is in them.
+        .filter_module("ureq", LevelFilter::Info)
+        .filter_module("ureq::run", LevelFilter::Info)
+        .filter_module("ureq_proto", LevelFilter::Info)
+        .filter_module("ureq_proto::util", LevelFilter::Info)
         .format(write)
         .target(Target::Pipe(Box::new(Outlet::open()?)))
         .init();

@@ -11,7 +11,7 @@ use actix_web::rt::signal::unix::{Signal, SignalKind, signal};
 use actix_web::rt::time::sleep;
 use clap::{Parser, Subcommand};
 use todo_backend::api::openapi;
-use todo_backend::config::{Config, LogFormat};
+use todo_backend::config::{Config, LogFormat, SecretSource};
 use todo_backend::domain::UserId;
 use todo_backend::store::Database;
 use todo_backend::{app, auth, logging};
@@ -77,10 +77,7 @@ fn run(command: Option<Command>) -> Outcome<ExitCode> {
         std::io::stdout().write_all(openapi::text().as_bytes())?;
         return Ok(ExitCode::SUCCESS);
     }
-    let config = match command {
-        Some(Command::InspectToken) => Config::load_as_it_is()?,
-        _ => Config::load()?,
-    };
+    let config = Config::load()?;
     match command {
         None => serve(&config)?,
         Some(Command::Openapi) => {}
@@ -92,9 +89,10 @@ fn run(command: Option<Command>) -> Outcome<ExitCode> {
         }) => {
             let user = UserId::parse(&user).ok_or("a user id has 1 to 255 characters and is not blank")?;
             let ttl = Duration::from_secs(ttl);
+            let secrets = config.secret_source.secrets()?;
             println!(
                 "{}",
-                auth::mint(&config, &user, email.as_deref(), name.as_deref(), ttl)?
+                auth::mint(&config, &secrets, &user, email.as_deref(), name.as_deref(), ttl)?
             );
         }
         Some(Command::InspectToken) => return inspect_token(&config),
@@ -105,20 +103,24 @@ fn run(command: Option<Command>) -> Outcome<ExitCode> {
             outcome.map_err(|error| format!("DATABASE_URL: {error}"))?;
             println!("the tables of {} are up to date", config.database_url);
         }
-        Some(Command::CheckConfig) => print!("{}", config.describe()),
+        Some(Command::CheckConfig) => {
+            config.secret_source.check()?;
+            print!("{}", config.describe());
+        }
         Some(Command::Healthcheck) => healthcheck(&config)?,
     }
     Ok(ExitCode::SUCCESS)
 }
 
 fn inspect_token(config: &Config) -> Outcome<ExitCode> {
+    let secrets = config.secret_source.existing_secrets()?;
     let mut token = String::new();
     std::io::stdin().read_to_string(&mut token)?;
     // What people paste is often the whole header.
     let token = token.trim();
     let token = token.strip_prefix("Authorization:").unwrap_or(token).trim();
     let token = token.strip_prefix("Bearer ").unwrap_or(token).trim();
-    let verifier = auth::Verifier::new(config);
+    let verifier = auth::Verifier::new(config, &secrets);
     let verified = match actix_web::rt::System::new().block_on(verifier.verify(token)) {
         Ok(verified) => verified,
         Err(refusal) => {
@@ -129,10 +131,15 @@ fn inspect_token(config: &Config) -> Outcome<ExitCode> {
     let user = &verified.user;
     println!("accepted: signed with {}", verified.algorithm);
     println!("  user   {:?}", user.id().as_str());
-    println!("  email  {}", user.email().unwrap_or("(none)"));
-    println!("  name   {}", user.name().unwrap_or("(none)"));
+    println!("  email  {}", printable(user.email()));
+    println!("  name   {}", printable(user.name()));
     println!("  valid  for another {} s", verified.remaining_seconds());
     Ok(ExitCode::SUCCESS)
+}
+
+/// A claim is a stranger's text, and control characters in it would be commands to the terminal.
+fn printable(claim: Option<&str>) -> String {
+    claim.map_or_else(|| "(none)".into(), |text| format!("{text:?}"))
 }
 
 fn serve(config: &Config) -> Outcome {
@@ -184,7 +191,7 @@ fn greet(config: &Config, address: SocketAddr) {
         format!("todo-backend {} listens on {url}", env!("CARGO_PKG_VERSION")),
         format!("  data    {}", config.database_url),
     ];
-    if let Some(file) = &config.secret_file {
+    if let SecretSource::BesideDatabase(file) = &config.secret_source {
         let file = file.display();
         lines.push(format!(
             "  secret  {file} (made for you; a frontend must share it)"

@@ -10,7 +10,7 @@ use url::form_urlencoded;
 
 use super::contract::{Contract, caller};
 use super::error::ApiError;
-use super::paging::CursorSeal;
+use super::paging::CursorSigner;
 use crate::domain::{Invalid, Listing, Page, Position, Sort, Status};
 
 /// A list's query, valid.
@@ -29,7 +29,7 @@ impl ListQuery {
     /// `Link: <…>; rel="next"`: the same list, from its next page on.
     pub fn link_to(&self, next: &Position, request: &HttpRequest) -> Result<HeaderValue, ApiError> {
         let user = caller(request)?;
-        let cursor = seal(request)?.close(user.id(), &self.0, next);
+        let cursor = signer(request)?.sign(user.id(), &self.0, next);
         let mut query = form_urlencoded::Serializer::new(String::new());
         query.append_pair("status", self.0.status.name());
         query.append_pair("sort", self.0.sort.name());
@@ -43,17 +43,19 @@ impl ListQuery {
     }
 }
 
-fn seal(request: &HttpRequest) -> Result<&CursorSeal, ApiError> {
-    let seal = request.app_data::<web::Data<CursorSeal>>();
-    seal.map(|seal| seal.get_ref())
-        .ok_or_else(|| ApiError::Internal("no seal was given to the application".into()))
+fn signer(request: &HttpRequest) -> Result<&CursorSigner, ApiError> {
+    let signer = request.app_data::<web::Data<CursorSigner>>();
+    signer
+        .map(|signer| signer.get_ref())
+        .ok_or_else(|| ApiError::Internal("no cursor signer was given to the application".into()))
 }
 
 fn extract(request: &HttpRequest) -> Result<Listing, ApiError> {
     let user = caller(request)?;
-    let seal = seal(request)?;
-    let open = |listing: &Listing, cursor: &str| seal.open(user.id(), listing, cursor);
-    parse(request.query_string(), open).map_err(|invalid| ApiError::BadInput(Contract::of(request), invalid))
+    let signer = signer(request)?;
+    let verify = |listing: &Listing, cursor: &str| signer.verify(user.id(), listing, cursor);
+    parse(request.query_string(), verify)
+        .map_err(|invalid| ApiError::BadInput(Contract::of(request), invalid))
 }
 
 /// Parameters that we do not know are ignored, as unknown fields of a body are.

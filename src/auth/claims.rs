@@ -41,46 +41,62 @@ impl Claims {
         Ok(expires + LEEWAY)
     }
 
-    pub fn check_origin(&self, issuer: &str, audience: &str, rule: Origin) -> Result<(), Refusal> {
-        let is = |value: &Value, expected: &str| value.as_str() == Some(expected);
+    /// Better Auth signs more than API tokens with the same keys: the links in its e-mails, some of which go
+    /// to an address that nobody has verified, and access tokens that count together with a proof alone.
+    pub fn check_kind(&self) -> Result<(), Refusal> {
+        let has = |claim: &str| self.0.contains_key(claim);
+        if has("updateTo") || has("requestType") {
+            return Err(Refusal::EmailLink);
+        }
+        if has("cnf") {
+            return Err(Refusal::KeyBound);
+        }
+        match self.user_id() {
+            Err(Refusal::EmailLink) => Err(Refusal::EmailLink),
+            _ => Ok(()),
+        }
+    }
+
+    pub fn check_origin(
+        &self,
+        issuers: &[String],
+        audiences: &[String],
+        rule: Origin,
+    ) -> Result<(), Refusal> {
+        let is = |value: &Value, expected: &[String]| {
+            let text = value.as_str();
+            text.is_some_and(|text| expected.iter().any(|expected| expected == text))
+        };
         let missing_is_fine = rule == Origin::IfPresent;
-        if !self.0.get("iss").map_or(missing_is_fine, |iss| is(iss, issuer)) {
-            return Err(Refusal::Issuer {
-                found: self.shown("iss"),
-                expected: issuer.into(),
+        if !self.0.get("iss").map_or(missing_is_fine, |iss| is(iss, issuers)) {
+            let expected = one_of(issuers);
+            return Err(match self.0.get("iss").and_then(Value::as_str) {
+                Some("") => Refusal::EmptyIssuer { expected },
+                _ => Refusal::Issuer {
+                    found: self.shown("iss"),
+                    expected,
+                },
             });
         }
         let for_us = |aud: &Value| match aud {
-            Value::Array(all) => all.iter().any(|aud| is(aud, audience)),
-            one => is(one, audience),
+            Value::Array(all) => all.iter().any(|aud| is(aud, audiences)),
+            one => is(one, audiences),
         };
         if !self.0.get("aud").map_or(missing_is_fine, for_us) {
             return Err(Refusal::Audience {
                 found: self.shown("aud"),
-                expected: audience.into(),
+                expected: one_of(audiences),
             });
         }
         Ok(())
     }
 
-    /// The first of these that is there decides: a token whose `sub` is no user id is not saved by its
-    /// `id`. Never the email: whoever may send e-mail could then pick a user.
+    /// To be asked after `check_origin`, on which what `userId` means depends.
     pub fn user(&self) -> Result<AuthenticatedUser, Refusal> {
-        const PLACES: [&[&str]; 6] = [
-            &["sub"],
-            &["id"],
-            &["user_id"],
-            &["userId"],
-            &["user", "id"],
-            &["session", "userId"],
-        ];
-        let id = PLACES.iter().find_map(|path| self.at(path));
-        let id = match id {
-            Some(Value::String(text)) => UserId::parse(text),
+        let id = match self.user_id()? {
+            Value::String(text) => UserId::parse(text),
             // Whole ones: beyond 64 bits, two that differ would read the same.
-            Some(Value::Number(number)) if number.is_i64() || number.is_u64() => {
-                UserId::parse(&number.to_string())
-            }
+            Value::Number(number) if number.is_i64() || number.is_u64() => UserId::parse(&number.to_string()),
             _ => None,
         };
         Ok(AuthenticatedUser {
@@ -91,6 +107,28 @@ impl Claims {
                 issued_at: number(self.0.get("iat")),
             }),
         })
+    }
+
+    /// The first of these that is there decides: a token whose `sub` is no user id is not saved by its
+    /// `id`. Never the email: whoever may send e-mail could then pick a user. `userId` stands in the tokens
+    /// of e-mail links, too, which name neither an issuer nor an audience: without either it is skipped.
+    fn user_id(&self) -> Result<&Value, Refusal> {
+        const PLACES: [&[&str]; 6] = [
+            &["sub"],
+            &["id"],
+            &["user_id"],
+            USER_ID,
+            &["user", "id"],
+            &["session", "userId"],
+        ];
+        const USER_ID: &[&str] = &["userId"];
+        let names_origin = self.0.contains_key("iss") || self.0.contains_key("aud");
+        let mut places = PLACES.iter().filter(|place| names_origin || **place != USER_ID);
+        match places.find_map(|place| self.at(place)) {
+            Some(id) => Ok(id),
+            None if self.at(USER_ID).is_some() => Err(Refusal::EmailLink),
+            None => Err(Refusal::NoUser),
+        }
     }
 
     /// An optional claim: what a database cannot keep, or an index not hold, counts as not said.
@@ -111,10 +149,23 @@ impl Claims {
     fn shown(&self, claim: &str) -> String {
         match self.0.get(claim) {
             None => "missing".into(),
-            Some(Value::String(text)) => text.chars().take(MAX_SHOWN).collect(),
-            Some(other) => other.to_string().chars().take(MAX_SHOWN).collect(),
+            Some(value) => shown(value),
         }
     }
+}
+
+/// A stranger's value. It may hold control characters, which are escaped where it is printed (`{:?}`).
+pub(super) fn shown(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.chars().take(MAX_SHOWN).collect(),
+        other => other.to_string().chars().take(MAX_SHOWN).collect(),
+    }
+}
+
+/// `"a"`, or `"a" or "b"`.
+fn one_of(values: &[String]) -> String {
+    let quoted: Vec<_> = values.iter().map(|value| format!("{value:?}")).collect();
+    quoted.join(" or ")
 }
 
 fn number(value: Option<&Value>) -> Option<f64> {
@@ -159,14 +210,47 @@ mod tests {
     }
 
     #[test]
+    fn a_top_level_user_id_counts_beside_an_issuer_or_an_audience_alone() {
+        let id = |value| claims(value).user().map(|user| user.id().to_string());
+        assert_eq!(id(json!({"userId": "a", "iss": "us"})), Ok("a".into()));
+        assert_eq!(id(json!({"userId": "a", "aud": "us"})), Ok("a".into()));
+        assert_eq!(id(json!({"userId": "a"})), Err(Refusal::EmailLink));
+        assert_eq!(id(json!({"userId": "a", "sub": null})), Err(Refusal::EmailLink));
+        assert_eq!(id(json!({"userId": null})), Err(Refusal::NoUser));
+        // Skipped, so that what comes after it still counts.
+        assert_eq!(id(json!({"userId": "a", "user": {"id": "b"}})), Ok("b".into()));
+        assert_eq!(id(json!({"userId": "a", "sub": "b"})), Ok("b".into()));
+    }
+
+    #[test]
+    fn tokens_that_are_meant_for_something_else_are_told_by_their_claims() {
+        let kind = |value| claims(value).check_kind();
+        assert_eq!(kind(json!({"sub": "a"})), Ok(()));
+        for claim in ["updateTo", "requestType"] {
+            assert_eq!(kind(json!({"sub": "a", claim: null})), Err(Refusal::EmailLink));
+        }
+        assert_eq!(kind(json!({"sub": "a", "cnf": null})), Err(Refusal::KeyBound));
+        assert_eq!(
+            kind(json!({"email": "a@b.c", "userId": "a"})),
+            Err(Refusal::EmailLink)
+        );
+        assert_eq!(kind(json!({"email": "a@b.c"})), Ok(()), "which names no user");
+    }
+
+    #[test]
     fn an_audience_may_be_a_list_that_holds_ours() {
-        let check = |value, rule| claims(value).check_origin("us", "us", rule).is_ok();
+        let ours = ["us".to_string(), "ours".to_string()];
+        let check = |value, rule| claims(value).check_origin(&ours, &ours, rule).is_ok();
         assert!(check(json!({"iss": "us", "aud": ["x", "us"]}), Origin::Required));
+        assert!(check(json!({"iss": "ours", "aud": "us"}), Origin::Required));
         assert!(!check(json!({"iss": "us", "aud": []}), Origin::Required));
         assert!(!check(json!({"iss": "us"}), Origin::Required));
         assert!(check(json!({}), Origin::IfPresent));
         assert!(!check(json!({"aud": "them"}), Origin::IfPresent));
         assert!(!check(json!({"iss": "them"}), Origin::IfPresent));
         assert!(!check(json!({"iss": null}), Origin::IfPresent));
+        let empty = claims(json!({"iss": ""})).check_origin(&ours, &ours, Origin::IfPresent);
+        let expected = r#""us" or "ours""#.into();
+        assert_eq!(empty, Err(Refusal::EmptyIssuer { expected }));
     }
 }

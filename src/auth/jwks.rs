@@ -7,9 +7,9 @@
 use std::sync::{Arc, PoisonError, RwLock, RwLockWriteGuard};
 use std::time::{Duration, Instant};
 
-use jsonwebtoken::Algorithm;
 use ureq::tls::{Certificate, RootCerts, TlsConfig, TlsProvider};
 
+use super::algorithm::Algorithm;
 use super::key_set::{Key, KeySet};
 use crate::config::without_secrets;
 use crate::logging::RequestId;

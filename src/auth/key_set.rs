@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
-use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyAlgorithm, PublicKeyUse};
-use jsonwebtoken::{Algorithm, DecodingKey};
+use jsonwebtoken::DecodingKey;
+use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, PublicKeyUse};
 use serde::Deserialize;
 use serde_json::Value;
+
+use super::algorithm::{Algorithm, VerifyingKey};
 
 /// An issuer has a handful; what lists more is not looked at further.
 const MAX_KEYS: usize = 100;
@@ -17,7 +19,7 @@ pub(super) struct KeySet {
 
 pub(super) struct Key {
     pub id: Option<String>,
-    pub decoding: DecodingKey,
+    pub verifying: VerifyingKey,
     /// What its type allows, less what the issuer rules out.
     algorithms: &'static [Algorithm],
 }
@@ -49,36 +51,47 @@ impl KeySet {
 
 impl Key {
     fn parse(key: Value) -> Option<Self> {
+        // Read by itself, because jsonwebtoken does not know each of our algorithms. Older issuers do not
+        // say which one a key is for; then its type does.
+        let algorithm = match &key["alg"] {
+            Value::Null => None,
+            named => Some(Algorithm::named(named.as_str()?)?),
+        };
         let jwk: Jwk = serde_json::from_value(key).ok()?;
         if !matches!(jwk.common.public_key_use, None | Some(PublicKeyUse::Signature)) {
             return None;
         }
+        let by_type = algorithms_of(&jwk.algorithm)?;
+        let algorithms = match algorithm {
+            None => by_type,
+            Some(algorithm) => by_type.chunks(1).find(|one| *one == [algorithm])?,
+        };
         Some(Self {
-            algorithms: algorithms_of(&jwk)?,
-            decoding: DecodingKey::from_jwk(&jwk).ok()?,
+            algorithms,
+            verifying: verifying_key(&jwk)?,
             id: jwk.common.key_id,
         })
     }
 }
 
-/// Older issuers do not say which algorithm a key is for; then its type does. A symmetric key has no
-/// place in a public document and is never used.
-fn algorithms_of(jwk: &Jwk) -> Option<&'static [Algorithm]> {
-    let by_type: &'static [Algorithm] = match &jwk.algorithm {
-        AlgorithmParameters::OctetKeyPair(key) if key.curve == EllipticCurve::Ed25519 => &[Algorithm::EdDSA],
-        AlgorithmParameters::EllipticCurve(key) if key.curve == EllipticCurve::P256 => &[Algorithm::ES256],
-        AlgorithmParameters::RSA(_) => &[Algorithm::RS256, Algorithm::PS256],
+/// A symmetric key has no place in a public document and is never used.
+fn algorithms_of(key: &AlgorithmParameters) -> Option<&'static [Algorithm]> {
+    Some(match key {
+        AlgorithmParameters::OctetKeyPair(key) if key.curve == EllipticCurve::Ed25519 => &[Algorithm::EdDsa],
+        AlgorithmParameters::EllipticCurve(key) if key.curve == EllipticCurve::P256 => &[Algorithm::Es256],
+        AlgorithmParameters::EllipticCurve(key) if key.curve == EllipticCurve::P521 => &[Algorithm::Es512],
+        AlgorithmParameters::RSA(_) => &[Algorithm::Rs256, Algorithm::Ps256],
         _ => return None,
-    };
-    let said: &'static [Algorithm] = match jwk.common.key_algorithm {
-        None => return Some(by_type),
-        Some(KeyAlgorithm::EdDSA) => &[Algorithm::EdDSA],
-        Some(KeyAlgorithm::ES256) => &[Algorithm::ES256],
-        Some(KeyAlgorithm::RS256) => &[Algorithm::RS256],
-        Some(KeyAlgorithm::PS256) => &[Algorithm::PS256],
-        Some(_) => return None,
-    };
-    by_type.contains(&said[0]).then_some(said)
+    })
+}
+
+fn verifying_key(jwk: &Jwk) -> Option<VerifyingKey> {
+    match &jwk.algorithm {
+        AlgorithmParameters::EllipticCurve(key) if key.curve == EllipticCurve::P521 => {
+            VerifyingKey::p521(&key.x, &key.y)
+        }
+        _ => DecodingKey::from_jwk(jwk).ok().map(VerifyingKey::Jsonwebtoken),
+    }
 }
 
 #[cfg(test)]
@@ -100,25 +113,52 @@ mod tests {
     #[test]
     fn a_key_without_alg_is_for_what_its_type_says() {
         let keys = json!([{"kty": "OKP", "crv": "Ed25519", "x": X, "kid": "a"}]);
-        assert_eq!(suited(keys.clone(), Some("a"), Algorithm::EdDSA), 1);
-        assert_eq!(suited(keys.clone(), None, Algorithm::EdDSA), 1);
-        assert_eq!(suited(keys.clone(), Some("b"), Algorithm::EdDSA), 0);
-        assert_eq!(suited(keys, Some("a"), Algorithm::ES256), 0);
+        assert_eq!(suited(keys.clone(), Some("a"), Algorithm::EdDsa), 1);
+        assert_eq!(suited(keys.clone(), None, Algorithm::EdDsa), 1);
+        assert_eq!(suited(keys.clone(), Some("b"), Algorithm::EdDsa), 0);
+        assert_eq!(suited(keys, Some("a"), Algorithm::Es256), 0);
+    }
+
+    #[test]
+    fn a_key_may_name_its_algorithm_by_either_name() {
+        for name in ["EdDSA", "Ed25519"] {
+            let keys = json!([{"kty": "OKP", "crv": "Ed25519", "x": X, "kid": "a", "alg": name}]);
+            assert_eq!(suited(keys, Some("a"), Algorithm::EdDsa), 1, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_key_that_names_one_algorithm_is_not_for_the_other_of_its_type() {
+        let n = concat!(
+            "u1SU1LfVLPHCozMxH2Mo4lgOEePzNm0tRgeLezV6ffAt0gunVTLw7onLRnrq0_IzW7yWR7QkrmBL7jTKEn5u",
+            "-qKhbwKfBstIs-bMY2Zkp18gnTxKLxoS2tFczGkPLPgizskuemMghRniWaoLcyehkd3qqGElvW_VDL5AaWTg",
+            "0nLVkjRo9z-40RQzuVaE8AkAFmxZzow3x-VJYKdjykkJ0iT9wCS0DRTXu269V264Vf_3jvredZiKRkgwlL9x",
+            "NAwxXFg0x_XFw005UWVRIkdgcKWTjpBP2dPwVZ4WWC-9aGVd-Gyn1o0CLelf4rEjGoXbAAEgAqeGUxrcIlbj",
+            "Xfbcmw",
+        );
+        let key = |alg: Value| json!([{"kty": "RSA", "n": n, "e": "AQAB", "alg": alg}]);
+        assert_eq!(suited(key(json!("PS256")), None, Algorithm::Ps256), 1);
+        assert_eq!(suited(key(json!("PS256")), None, Algorithm::Rs256), 0);
+        assert_eq!(suited(key(Value::Null), None, Algorithm::Rs256), 1);
     }
 
     #[test]
     fn keys_of_unknown_kinds_are_left_out_and_spoil_nothing() {
         let keys = json!([
-            {"kty": "EC", "crv": "P-521", "alg": "ES512", "x": X, "y": X, "kid": "es512"},
+            {"kty": "EC", "crv": "P-521", "alg": "ES512", "x": X, "y": X, "kid": "not on the curve"},
+            {"kty": "EC", "crv": "P-384", "alg": "ES384", "x": X, "y": X, "kid": "es384"},
+            {"kty": "OKP", "crv": "Ed448", "alg": "Ed448", "x": X, "kid": "ed448"},
             {"kty": "AKP", "alg": "ML-DSA-44", "pub": X, "kid": "pq"},
             {"kty": "oct", "k": X, "alg": "HS256", "kid": "shared"},
             {"kty": "OKP", "crv": "Ed25519", "x": X, "kid": "enc", "use": "enc"},
             {"kty": "OKP", "crv": "Ed25519", "x": X, "kid": "lies", "alg": "RS256"},
+            {"kty": "OKP", "crv": "Ed25519", "x": X, "kid": "a number", "alg": 5},
             "nonsense",
             {"kty": "OKP", "crv": "Ed25519", "x": X, "kid": "good", "alg": "EdDSA"},
         ]);
-        assert_eq!(suited(keys.clone(), None, Algorithm::EdDSA), 1);
-        assert_eq!(suited(keys.clone(), None, Algorithm::RS256), 0);
-        assert_eq!(suited(keys, None, Algorithm::HS256), 0);
+        assert_eq!(suited(keys.clone(), None, Algorithm::EdDsa), 1);
+        for other in [Algorithm::Rs256, Algorithm::Es512, Algorithm::Hs256] {
+            assert_eq!(suited(keys.clone(), None, other), 0, "{other:?}");
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! Who is calling: from a token to a verified user, and nothing else. Knows nothing of requests, nor of
 //! tasks and their database.
 
+mod algorithm;
 mod claims;
 mod jwks;
 mod key_set;

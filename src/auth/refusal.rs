@@ -16,13 +16,32 @@ pub enum Refusal {
     Opaque,
     #[error("the token is malformed: {0}")]
     Malformed(&'static str),
-    #[error("the token is signed with {0:?}, which is not accepted (HS256, EdDSA, ES256, RS256, PS256 are)")]
+    #[error(
+        "the token is signed with {0:?}, which is not accepted (HS256, EdDSA, ES256, ES512, RS256, PS256 are)"
+    )]
     Algorithm(String),
     #[error("the token's header demands extensions (crit) that are not supported")]
     Critical,
     #[error(
+        "this is a token of another kind: its typ is {0:?}, and an API token's is JWT or missing (at+jwt is \
+         an OAuth access token, better-auth.session-cache+jwt the cookie cache): the frontend must send the \
+         JWT of GET /api/auth/token"
+    )]
+    TokenType(String),
+    #[error(
+        "this is the token of a Better Auth e-mail link, not an API token: the frontend must send the JWT \
+         of GET /api/auth/token, and one that signs tokens by itself must name the user in sub (userId \
+         counts only beside iss or aud)"
+    )]
+    EmailLink,
+    #[error(
+        "this is a token that is bound to its holder's key (cnf), such as an OAuth access token with DPoP, \
+         not an API token: the frontend must send the JWT of GET /api/auth/token"
+    )]
+    KeyBound,
+    #[error(
         "the signature does not match: the token was signed with another secret than this service's \
-         BETTER_AUTH_SECRET"
+         BETTER_AUTH_SECRET (or any of BETTER_AUTH_SECRETS)"
     )]
     WrongSecret,
     #[error("the signature does not match the key {0:?} of the key set")]
@@ -49,9 +68,14 @@ pub enum Refusal {
     Expired(u64),
     #[error("the token is not valid for another {0} s: the clock of this machine or of the issuer is off")]
     NotYet(u64),
-    #[error("the issuer is {found:?}, expected {expected:?} (JWT_ISSUER or BETTER_AUTH_URL)")]
+    #[error("the issuer is {found:?}, expected {expected} (JWT_ISSUER or BETTER_AUTH_URL)")]
     Issuer { found: String, expected: String },
-    #[error("the audience is {found:?}, expected {expected:?} (JWT_AUDIENCE or BETTER_AUTH_URL)")]
+    #[error(
+        "the issuer is empty, expected {expected}: the frontend made the token without knowing its own \
+         address; set baseURL in its betterAuth({{ … }}), or BETTER_AUTH_URL in its environment"
+    )]
+    EmptyIssuer { expected: String },
+    #[error("the audience is {found:?}, expected {expected} (JWT_AUDIENCE or BETTER_AUTH_URL)")]
     Audience { found: String, expected: String },
     #[error(
         "the token names no user (sub, id, user_id, userId, user.id or session.userId); an email alone \
@@ -75,6 +99,9 @@ impl Refusal {
             Self::Malformed(_) => "malformed",
             Self::Algorithm(_) => "algorithm",
             Self::Critical => "critical",
+            Self::TokenType(_) => "token_type",
+            Self::EmailLink => "email_link",
+            Self::KeyBound => "key_bound",
             Self::WrongSecret => "wrong_secret",
             Self::WrongKey(_) => "wrong_key",
             Self::UnknownKey { .. } => "unknown_key",
@@ -82,7 +109,7 @@ impl Refusal {
             Self::NoExpiry => "no_expiry",
             Self::Expired(_) => "expired",
             Self::NotYet(_) => "not_yet_valid",
-            Self::Issuer { .. } => "issuer",
+            Self::Issuer { .. } | Self::EmptyIssuer { .. } => "issuer",
             Self::Audience { .. } => "audience",
             Self::NoUser => "no_user",
             Self::UnknownUser => "unknown_user",

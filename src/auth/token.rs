@@ -6,11 +6,12 @@ use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::json;
 
 use super::verifier::now;
-use crate::config::Config;
+use crate::config::{Config, Secrets};
 use crate::domain::UserId;
 
 pub fn mint(
     config: &Config,
+    secrets: &Secrets,
     user: &UserId,
     email: Option<&str>,
     name: Option<&str>,
@@ -21,14 +22,14 @@ pub fn mint(
         "sub": user.as_str(),
         "iat": issued,
         "exp": issued.saturating_add(ttl.as_secs()),
-        "iss": config.issuer,
-        "aud": config.audience,
+        "iss": config.issuers.first(),
+        "aud": config.audiences.first(),
     });
     for (claim, value) in [("email", email), ("name", name)] {
         if let Some(value) = value {
             claims[claim] = value.into();
         }
     }
-    let key = EncodingKey::from_secret(config.secret.as_bytes());
+    let key = EncodingKey::from_secret(secrets.signing().as_bytes());
     jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &key)
 }

@@ -6,20 +6,20 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use jsonwebtoken::{Algorithm, DecodingKey};
 use quick_cache::sync::Cache;
 use serde_json::{Map, Value};
 
-use super::claims::{Claims, Origin};
+use super::algorithm::{Algorithm, VerifyingKey};
+use super::claims::{Claims, Origin, shown};
 use super::jwks::{Found, Jwks};
 use super::{AuthenticatedUser, Refusal};
-use crate::config::Config;
+use crate::config::{Config, Secrets};
 
 pub struct Verifier {
-    secret: DecodingKey,
+    secrets: Vec<VerifyingKey>,
     jwks: Arc<Jwks>,
-    issuer: String,
-    audience: String,
+    issuers: Vec<String>,
+    audiences: Vec<String>,
     /// Tokens that were verified before, by their SHA-256: no token is kept in memory.
     seen: Cache<[u8; 32], Verified>,
 }
@@ -49,12 +49,15 @@ struct Parts<'a> {
 }
 
 impl Verifier {
-    pub fn new(config: &Config) -> Self {
+    pub fn new(config: &Config, secrets: &Secrets) -> Self {
+        let secrets = secrets
+            .iter()
+            .map(|secret| VerifyingKey::secret(secret.as_bytes()));
         Self {
-            secret: DecodingKey::from_secret(config.secret.as_bytes()),
+            secrets: secrets.collect(),
             jwks: Jwks::new(config.jwks_url.clone()),
-            issuer: config.issuer.clone(),
-            audience: config.audience.clone(),
+            issuers: config.issuers.clone(),
+            audiences: config.audiences.clone(),
             seen: Cache::new(10_000),
         }
     }
@@ -83,63 +86,54 @@ impl Verifier {
         if parts.header.contains_key("crit") {
             return Err(Refusal::Critical);
         }
+        // Before the signature, so that whoever sends an e-mail's token reads that, and not that the secrets
+        // differ.
+        parts.check_kind()?;
         let algorithm = parts.algorithm()?;
         // The algorithm decides the class of the key; a public key is never taken for a shared secret.
-        let (generation, rule) = match algorithm.1 {
-            Algorithm::HS256 if !parts.signed_by(&self.secret, Algorithm::HS256) => {
+        let (generation, rule) = match algorithm {
+            Algorithm::Hs256 if !self.secrets.iter().any(|key| parts.signed_by(key, algorithm)) => {
                 return Err(Refusal::WrongSecret);
             }
-            Algorithm::HS256 => (None, Origin::IfPresent),
+            Algorithm::Hs256 => (None, Origin::IfPresent),
             _ => (Some(self.check_key(&parts, algorithm).await?), Origin::Required),
         };
         // Only now: the key may have been waited for.
         let valid_until = parts.claims.valid_until(now())?;
-        parts.claims.check_origin(&self.issuer, &self.audience, rule)?;
+        parts.claims.check_origin(&self.issuers, &self.audiences, rule)?;
         Ok(Verified {
             user: parts.claims.user()?,
-            algorithm: algorithm.0,
+            algorithm: algorithm.name(),
             valid_until,
             generation,
         })
     }
 
     /// The generation of the key set with which the signature was found to be right.
-    async fn check_key(&self, parts: &Parts<'_>, algorithm: Named) -> Result<u64, Refusal> {
-        let (name, algorithm) = algorithm;
+    async fn check_key(&self, parts: &Parts<'_>, algorithm: Algorithm) -> Result<u64, Refusal> {
         let kid = parts.header.get("kid").and_then(Value::as_str);
         // What is printed of a stranger's token is bounded.
         let shown = || kid.unwrap_or_default().chars().take(64).collect();
         match self.jwks.find(kid, algorithm).await {
             Found::Keys { keys, generation } => {
-                let matches = keys.iter().any(|key| parts.signed_by(&key.decoding, algorithm));
+                let matches = keys.iter().any(|key| parts.signed_by(&key.verifying, algorithm));
                 matches
                     .then_some(generation)
                     .ok_or_else(|| Refusal::WrongKey(shown()))
             }
             Found::Unknown => Err(Refusal::UnknownKey {
                 kid: shown(),
-                algorithm: name,
+                algorithm: algorithm.name(),
                 url: self.jwks.shown_url.clone(),
             }),
             Found::Nothing { problem } => Err(Refusal::NoKeys {
-                algorithm: name,
+                algorithm: algorithm.name(),
                 url: self.jwks.shown_url.clone(),
                 problem,
             }),
         }
     }
 }
-
-type Named = (&'static str, Algorithm);
-
-/// `none` is not among them, and neither is any that we cannot bind to one kind of key.
-const ACCEPTED: [Named; 5] = [
-    ("HS256", Algorithm::HS256),
-    ("EdDSA", Algorithm::EdDSA),
-    ("ES256", Algorithm::ES256),
-    ("RS256", Algorithm::RS256),
-    ("PS256", Algorithm::PS256),
-];
 
 impl<'a> Parts<'a> {
     fn of(token: &'a str) -> Result<Self, Refusal> {
@@ -156,14 +150,23 @@ impl<'a> Parts<'a> {
         })
     }
 
-    fn algorithm(&self) -> Result<Named, Refusal> {
-        let name = self.header.get("alg").and_then(Value::as_str).unwrap_or("none");
-        let accepted = ACCEPTED.into_iter().find(|(accepted, _)| *accepted == name);
-        accepted.ok_or_else(|| Refusal::Algorithm(name.chars().take(20).collect()))
+    /// Whether the token is one for an API, and not another of those that issuers sign.
+    fn check_kind(&self) -> Result<(), Refusal> {
+        match self.header.get("typ") {
+            None => {}
+            Some(Value::String(typ)) if typ.eq_ignore_ascii_case("JWT") => {}
+            Some(other) => return Err(Refusal::TokenType(shown(other))),
+        }
+        self.claims.check_kind()
     }
 
-    fn signed_by(&self, key: &DecodingKey, algorithm: Algorithm) -> bool {
-        jsonwebtoken::crypto::verify(self.signature, self.signed.as_bytes(), key, algorithm).unwrap_or(false)
+    fn algorithm(&self) -> Result<Algorithm, Refusal> {
+        let name = self.header.get("alg").and_then(Value::as_str).unwrap_or("none");
+        Algorithm::named(name).ok_or_else(|| Refusal::Algorithm(name.chars().take(20).collect()))
+    }
+
+    fn signed_by(&self, key: &VerifyingKey, algorithm: Algorithm) -> bool {
+        key.verifies(algorithm, self.signed.as_bytes(), self.signature)
     }
 }
 

@@ -80,6 +80,40 @@ impl DatabaseUrl {
         Ok(Self::Postgres(text.into()))
     }
 
+    pub fn has_password(&self) -> bool {
+        let Self::Postgres(text) = self else {
+            return false;
+        };
+        let (before_query, query) = text.split_once('?').unwrap_or((text, ""));
+        let mut parameters = form_urlencoded::parse(query.as_bytes());
+        let in_user =
+            Url::parse(before_query).is_ok_and(|url| url.password().is_some_and(|it| !it.is_empty()));
+        in_user || parameters.any(|(name, value)| name == "password" && !value.is_empty())
+    }
+
+    /// The same with this password, which is percent-encoded here, in place of the one in it.
+    #[must_use]
+    pub fn with_password(&self, password: &str) -> Self {
+        let Self::Postgres(text) = self else {
+            return self.clone();
+        };
+        let (before_query, query) = text.split_once('?').unwrap_or((text, ""));
+        let (scheme, rest) = before_query.split_once("://").unwrap_or_default();
+        let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+        let authority = match authority.rsplit_once('@') {
+            Some((user, hosts)) => format!("{}@{hosts}", user.split(':').next().unwrap_or_default()),
+            None => authority.into(),
+        };
+        // As a parameter, because a URL may name its user there, too. A `+` would be a plus to libpq.
+        let encoded: String = form_urlencoded::byte_serialize(password.as_bytes()).collect();
+        let encoded = format!("password={}", encoded.replace('+', "%20"));
+        let kept = query
+            .split('&')
+            .filter(|pair| !pair.is_empty() && !pair.starts_with("password="));
+        let query = kept.chain([encoded.as_str()]).collect::<Vec<_>>().join("&");
+        Self::Postgres(format!("{scheme}://{authority}{path}?{query}"))
+    }
+
     pub fn sqlite_file(&self) -> Option<&Path> {
         match self {
             Self::Sqlite(file) => Some(file),
@@ -210,6 +244,50 @@ mod tests {
             let shown = DatabaseUrl::parse(url).unwrap().to_string();
             assert!(!shown.contains("hunter2"), "{shown}");
             assert!(shown.contains("***"), "{shown}");
+        }
+    }
+
+    #[test]
+    fn a_password_of_its_own_takes_the_place_of_the_urls() {
+        for (url, expected) in [
+            (
+                "postgres://todo@db/todo",
+                "postgres://todo@db/todo?password=p%40+s",
+            ),
+            (
+                "postgres://todo:old@a:1,b:2/todo?sslmode=require",
+                "postgres://todo@a:1,b:2/todo?sslmode=require&password=p%40+s",
+            ),
+            (
+                "postgres://db?user=todo&password=old",
+                "postgres://db?user=todo&password=p%40+s",
+            ),
+            (
+                "postgresql:///todo?host=/run/postgresql",
+                "postgresql:///todo?host=/run/postgresql&password=p%40+s",
+            ),
+        ] {
+            let url = DatabaseUrl::parse(url).unwrap().with_password("p@ s");
+            let expected = expected.replace('+', "%20");
+            assert_eq!(url, DatabaseUrl::Postgres(expected.clone()));
+            assert_eq!(DatabaseUrl::parse(&expected), Ok(url.clone()));
+            assert!(url.has_password() && !url.to_string().contains("p%40"), "{url}");
+        }
+        let embedded = DatabaseUrl::parse("sqlite://todo.db").unwrap();
+        assert_eq!(embedded.with_password("p"), embedded);
+    }
+
+    #[test]
+    fn a_url_has_a_password_in_one_of_two_places() {
+        for (url, has) in [
+            ("postgres://todo:secret@db/todo", true),
+            ("postgres://todo:secret@a,b/todo?sslmode=require", true),
+            ("postgres://db/todo?password=secret", true),
+            ("postgres://todo@db/todo", false),
+            ("postgres://todo:@db/todo?password=", false),
+            ("sqlite://todo.db", false),
+        ] {
+            assert_eq!(DatabaseUrl::parse(url).unwrap().has_password(), has, "{url}");
         }
     }
 }

@@ -1,19 +1,15 @@
 //! Reading one variable: what is wrong with it is said in one line that names it.
 
 use std::ffi::OsString;
-use std::fs;
-use std::io::{self, Read as _, Write as _};
+use std::fs::File;
+use std::io::Read as _;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::ops::RangeInclusive;
-use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use url::Url;
 
-use super::{ConfigError, DatabaseUrl, Secret};
+use super::{ConfigError, DatabaseUrl, Secret, without_secrets};
 
 type Result<T> = std::result::Result<T, ConfigError>;
 
@@ -71,40 +67,49 @@ impl Environment<'_> {
         parse_http_url(text.as_deref().unwrap_or(default)).map_err(|problem| wrong(variable, problem))
     }
 
-    /// An issuer or an audience: compared letter by letter, so it may be any text but a wildcard.
-    pub fn identifier(&self, variable: &'static str, default: &str) -> Result<String> {
-        let text = self.get(variable)?.unwrap_or_else(|| default.into());
-        if text.contains('*') || text.trim() != text {
-            return Err(wrong(
-                variable,
-                "must be the exact value that tokens carry: no * and no spaces around it",
-            ));
+    /// Issuers or audiences: compared letter by letter, so each may be any text but a wildcard.
+    pub fn identifiers(&self, variable: &'static str, default: &str) -> Result<Vec<String>> {
+        let items = self.list(variable, default)?;
+        if items.iter().any(|item| item.contains('*')) {
+            let problem = "must be the exact values that tokens carry, comma separated: no *";
+            return Err(wrong(variable, problem));
         }
-        Ok(text)
+        Ok(items)
     }
 
     pub fn origins(&self, variable: &'static str, default: &str) -> Result<Vec<String>> {
+        let origin = |item: &String| {
+            if item.contains('*') {
+                return Err(wrong(
+                    variable,
+                    "must name each origin: * would let any page act for a signed-in user",
+                ));
+            }
+            let url = parse_http_url(item).map_err(|problem| wrong(variable, problem))?;
+            let bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none();
+            if !bare || !url.username().is_empty() || url.password().is_some() {
+                let item = without_secrets(item);
+                return Err(wrong(
+                    variable,
+                    format!("must be origins (scheme, host and port alone), not {item}"),
+                ));
+            }
+            Ok(origin_of(&url))
+        };
+        self.list(variable, default)?.iter().map(origin).collect()
+    }
+
+    /// Comma separated; an empty item is a mistake and not nothing.
+    fn list(&self, variable: &'static str, default: &str) -> Result<Vec<String>> {
         let text = self.get(variable)?.unwrap_or_else(|| default.into());
-        text.split(',')
-            .map(|item| {
-                let item = item.trim();
-                if item.contains('*') {
-                    return Err(wrong(
-                        variable,
-                        "must name each origin: * would let any page act for a signed-in user",
-                    ));
-                }
-                let url = parse_http_url(item).map_err(|problem| wrong(variable, problem))?;
-                let bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none();
-                if !bare || !url.username().is_empty() || url.password().is_some() {
-                    return Err(wrong(
-                        variable,
-                        format!("must be origins (scheme, host and port alone), not {item:?}"),
-                    ));
-                }
-                Ok(origin_of(&url))
-            })
-            .collect()
+        let items: Vec<String> = text.split(',').map(|item| item.trim().into()).collect();
+        match items.iter().any(String::is_empty) {
+            true => Err(wrong(
+                variable,
+                "has an empty item: write A,B without a comma at an end",
+            )),
+            false => Ok(items),
+        }
     }
 
     pub fn listen(
@@ -157,93 +162,86 @@ impl Environment<'_> {
         Ok(text)
     }
 
-    /// Empty is refused here and not read as unset: a production service that quietly falls back to a
-    /// file in its container loses everything at the next deployment.
-    pub fn database_url(&self, variable: &'static str, default: &str) -> Result<DatabaseUrl> {
-        let text = self.get_or_empty(variable)?;
-        DatabaseUrl::parse(text.as_deref().unwrap_or(default)).map_err(|problem| wrong(variable, problem))
-    }
-
-    pub fn secret(
+    /// A variable of its own that is empty is refused and not read as unset: a production service that
+    /// quietly falls back to a file in its container loses everything at the next deployment.
+    pub fn database_url(
         &self,
         variable: &'static str,
-        database: &DatabaseUrl,
-        missing: MissingSecret,
-    ) -> Result<(Secret, Option<PathBuf>)> {
-        let hint = "write the frontend's BETTER_AUTH_SECRET here (a new one: openssl rand -base64 32)";
-        match (self.get_or_empty(variable)?, database.sqlite_file()) {
-            (Some(text), _) if text.len() < Secret::MIN_BYTES => Err(wrong(
-                variable,
-                format!(
-                    "has {} bytes and needs at least {}: {hint}",
-                    text.len(),
-                    Secret::MIN_BYTES
-                ),
-            )),
-            (Some(text), _) => Ok((Secret(text), None)),
-            (None, None) => Err(wrong(variable, format!("is missing: {hint}"))),
-            (None, Some(file)) => {
-                let mut path = file.as_os_str().to_owned();
-                path.push(".secret");
-                let path = PathBuf::from(path);
-                if missing == MissingSecret::IsAnError && matches!(path.try_exists(), Ok(false)) {
-                    let problem = format!(
-                        "is not set, and there is no {}: run this where the service runs",
-                        path.display()
-                    );
-                    return Err(wrong(variable, problem));
-                }
-                let secret = kept_secret(&path).map_err(|error| {
-                    wrong(
-                        variable,
-                        format!("is not set, and {} cannot be used: {error}", path.display()),
-                    )
-                })?;
-                Ok((secret, Some(path)))
+        file: &'static str,
+        default: &str,
+    ) -> Result<DatabaseUrl> {
+        let given = match self.secret_text(variable, file)? {
+            None if self.get(file)?.is_none() => {
+                self.get_or_empty(variable)?.map(|text| Given { text, variable })
             }
+            given => given,
+        };
+        let (text, variable) = match &given {
+            Some(given) => (given.text.as_str(), given.variable),
+            None => (default, variable),
+        };
+        DatabaseUrl::parse(text).map_err(|problem| wrong(variable, problem))
+    }
+
+    /// `PGPASSWORD` is libpq's, and comes last like there.
+    pub fn database_password(&self, url: &DatabaseUrl) -> Result<Option<Secret>> {
+        let fallback = || match url.has_password() {
+            true => Ok(None),
+            false => self.given("PGPASSWORD"),
+        };
+        let given = match self.secret_text("DATABASE_PASSWORD", "DATABASE_PASSWORD_FILE")? {
+            None => fallback()?,
+            given => given,
+        };
+        match given {
+            Some(given) if given.text.contains('\0') => Err(wrong(given.variable, "has a NUL in it")),
+            given => Ok(given.map(|given| Secret::new(given.text))),
         }
+    }
+
+    /// A secret's text: the variable's own, or that of the file which the other variable names.
+    pub fn secret_text(&self, variable: &'static str, file: &'static str) -> Result<Option<Given>> {
+        let direct = self.given(variable)?;
+        let Some(path) = self.get(file)? else {
+            return Ok(direct);
+        };
+        if direct.is_some() {
+            return Err(wrong(
+                file,
+                format!("is set beside {variable}: set one of them alone"),
+            ));
+        }
+        // Without the path: whoever confuses the two variables has the secret there.
+        let text = read_text(&path).map_err(|problem| wrong(file, format!("the file {problem}")))?;
+        let given = Given { text, variable: file };
+        Ok(Some(given).filter(|given| !given.text.is_empty()))
+    }
+
+    fn given(&self, variable: &'static str) -> Result<Option<Given>> {
+        Ok(self.get(variable)?.map(|text| Given { text, variable }))
     }
 }
 
-/// What becomes of an embedded database's secret that is not there.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum MissingSecret {
-    IsMade,
-    IsAnError,
+/// A value, and the variable to name if it is wrong.
+pub(super) struct Given {
+    pub text: String,
+    pub variable: &'static str,
 }
 
-/// The secret beside the embedded database, made when it is missing. Written in full under another name
-/// and then linked: of two processes that start at once, one wins and both read the same.
-fn kept_secret(path: &Path) -> io::Result<Secret> {
-    if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder)?;
+/// A file's text without the newline at its end, which editors and `echo` put there.
+fn read_text(path: &str) -> std::result::Result<String, String> {
+    const MAX_BYTES: u64 = 64 * 1024;
+    let mut bytes = Vec::new();
+    File::open(path)
+        .and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut bytes))
+        .map_err(|error| format!("cannot be read: {error}"))?;
+    if bytes.len() as u64 > MAX_BYTES {
+        return Err(format!("is no secret's file: it has more than {MAX_BYTES} bytes"));
     }
-    if !path.exists() {
-        let mut bytes = [0; 32];
-        fs::File::open("/dev/urandom")?.read_exact(&mut bytes)?;
-        let mut draft = path.as_os_str().to_owned();
-        draft.push(format!(".{}", std::process::id()));
-        let mut file = fs::OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(&draft)?;
-        file.write_all(BASE64_URL_SAFE_NO_PAD.encode(bytes).as_bytes())?;
-        file.sync_all()?;
-        let linked = fs::hard_link(&draft, path);
-        fs::remove_file(&draft)?;
-        match linked {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
-            _ => {}
-        }
+    if bytes.last() == Some(&b'\n') {
+        bytes.pop();
     }
-    let text = fs::read_to_string(path)?;
-    let text = text.trim();
-    if text.len() < Secret::MIN_BYTES {
-        return Err(io::Error::other("it holds no secret; delete it to get a new one"));
-    }
-    Ok(Secret(text.into()))
+    String::from_utf8(bytes).map_err(|_| "is not valid UTF-8".into())
 }
 
 fn parse_http_url(text: &str) -> std::result::Result<Url, String> {
@@ -260,21 +258,6 @@ pub(super) fn origin_of(url: &Url) -> String {
     url.origin().ascii_serialization()
 }
 
-/// For the log: what stands before an `@` and behind a `?` may be secret.
-pub fn without_secrets(text: &str) -> String {
-    let Ok(mut url) = Url::parse(text) else {
-        return text.into();
-    };
-    if !url.username().is_empty() || url.password().is_some() {
-        let _ = url.set_password(None);
-        let _ = url.set_username("***");
-    }
-    if url.query().is_some() {
-        url.set_query(Some("***"));
-    }
-    url.into()
-}
-
 /// dotenvy's own message quotes the line, which may hold a secret.
 pub(super) fn dotenv_problem(error: &dotenvy::Error) -> String {
     match error {
@@ -289,7 +272,7 @@ pub(super) fn dotenv_problem(error: &dotenvy::Error) -> String {
     }
 }
 
-fn wrong(variable: &'static str, problem: impl Into<String>) -> ConfigError {
+pub(super) fn wrong(variable: &'static str, problem: impl Into<String>) -> ConfigError {
     ConfigError {
         variable,
         problem: problem.into(),

@@ -79,6 +79,43 @@ pub fn bad_tokens(app: &TestApp) -> Vec<Bad> {
             "an email-verification link",
             json!({ "sub": null, "email": "eve@example.com" }),
         ),
+        (
+            "an e-mail link with a user id, as of Better Auth 1.7.18",
+            json!({ "sub": null, "email": "eve@example.com", "userId": "eve" }),
+        ),
+        (
+            "a link to an address that nobody has verified",
+            json!({
+                "sub": null, "email": "eve@example.com", "updateTo": "mallory@example.com",
+                "requestType": "change-email-verification", "userId": "eve",
+            }),
+        ),
+        ("an updateTo", json!({ "updateTo": "mallory@example.com" })),
+        (
+            "a requestType",
+            json!({ "requestType": "change-email-confirmation" }),
+        ),
+        (
+            "an updateTo beside the right issuer",
+            json!({ "iss": frontend(), "aud": frontend(), "updateTo": "mallory@example.com" }),
+        ),
+        (
+            "a token bound to a key",
+            json!({ "cnf": { "jkt": "thumbprint" } }),
+        ),
+        (
+            "a userId alone that is a number",
+            json!({ "sub": null, "userId": 7 }),
+        ),
+        ("an empty issuer", json!({ "iss": "" })),
+        (
+            "an empty issuer beside a userId",
+            json!({ "sub": null, "userId": "eve", "iss": "" }),
+        ),
+        (
+            "a userId beside another audience",
+            json!({ "sub": null, "userId": "eve", "aud": "http://evil.example" }),
+        ),
         ("an empty user id", json!({ "sub": "" })),
         ("a blank user id", json!({ "sub": " \t " })),
         ("a user id of 256 characters", json!({ "sub": "a".repeat(256) })),
@@ -97,6 +134,33 @@ pub fn bad_tokens(app: &TestApp) -> Vec<Bad> {
         ("a blank user.id", json!({ "sub": null, "user": { "id": "  " } })),
     ] {
         table.push(Bad::bearer(why, hs256(&claims(app, changes), app.secret())));
+    }
+    table.extend(of_another_kind(app));
+    table
+}
+
+/// Right in all but what says that they are meant for something else.
+fn of_another_kind(app: &TestApp) -> Vec<Bad> {
+    let mut table = Vec::new();
+    for claim in ["updateTo", "requestType", "cnf", "iss", "aud"] {
+        let mut claims = claims(app, json!({}));
+        claims[claim] = Value::Null;
+        table.push(Bad::bearer("a claim that is null", hs256(&claims, app.secret())));
+    }
+    for typ in [
+        json!("at+jwt"),
+        json!("better-auth.session-cache+jwt"),
+        json!("dpop+jwt"),
+        json!("JWT "),
+        json!("application/jwt"),
+        json!(""),
+        json!(null),
+        json!(["JWT"]),
+        json!(5),
+    ] {
+        let header = json!({ "alg": "HS256", "typ": typ });
+        let token = mint(&header, &claims(app, json!({})), app.secret());
+        table.push(Bad::bearer("a typ that is not JWT", token));
     }
     table
 }
@@ -172,7 +236,7 @@ fn sign_text(app: &TestApp, payload: &str) -> String {
 /// Tokens that name an algorithm of the other key class. Which of the two refusals they get depends
 /// on whether an issuer's keys are at hand; that they get one does not.
 pub fn tokens_of_the_other_key_class(app: &TestApp) -> Vec<Bad> {
-    let algorithms = ["RS256", "PS256", "ES256", "EdDSA"];
+    let algorithms = ["RS256", "PS256", "ES256", "ES512", "EdDSA", "Ed25519"];
     let bearer = |algorithm| {
         let header = json!({ "alg": algorithm, "kid": "k" });
         Bad::bearer(algorithm, mint(&header, &claims(app, json!({})), app.secret()))

@@ -39,7 +39,21 @@ pub fn good_tokens(app: &TestApp) -> Vec<Good> {
         ("sub", claims(plain.clone()), a.clone()),
         ("id alone", claims(json!({ "id": id("b") })), id("b")),
         ("user_id alone", claims(json!({ "user_id": id("c") })), id("c")),
-        ("userId alone", claims(json!({ "userId": id("d") })), id("d")),
+        (
+            "userId alone, with the right issuer",
+            claims(json!({ "userId": id("d"), "iss": origin })),
+            id("d"),
+        ),
+        (
+            "userId alone, with the right audience",
+            claims(json!({ "userId": id("d"), "aud": [origin] })),
+            id("d"),
+        ),
+        (
+            "user.id beside a userId that does not count",
+            claims(json!({ "userId": "4", "user": { "id": id("l") } })),
+            id("l"),
+        ),
         (
             "user.id alone",
             claims(json!({ "user": { "id": id("e") } })),
@@ -70,7 +84,7 @@ pub fn good_tokens(app: &TestApp) -> Vec<Good> {
         ),
         (
             "userId before user.id",
-            claims(json!({ "user": { "id": "5" }, "userId": id("i") })),
+            claims(json!({ "user": { "id": "5" }, "userId": id("i"), "iss": origin })),
             id("i"),
         ),
         (
@@ -169,6 +183,7 @@ pub fn good_tokens(app: &TestApp) -> Vec<Good> {
 
     let good = claims(plain);
     let typed = mint(&json!({ "alg": "HS256", "typ": "JWT" }), &good, secret);
+    let typed_oddly = mint(&json!({ "alg": "HS256", "typ": "jWt" }), &good, secret);
     let with_kid = mint(&json!({ "alg": "HS256", "kid": "unknown" }), &good, secret);
     let spaced = sign(
         "{ \"alg\" : \"HS256\" }",
@@ -178,6 +193,7 @@ pub fn good_tokens(app: &TestApp) -> Vec<Good> {
     );
     for (why, authorization) in [
         ("a typ", format!("Bearer {typed}")),
+        ("a typ in any case", format!("Bearer {typed_oddly}")),
         ("a kid, which HS256 has no use for", format!("Bearer {with_kid}")),
         ("white space in the JSON", format!("Bearer {spaced}")),
         ("a scheme in lower case", format!("bearer {typed}")),

@@ -73,11 +73,32 @@ on_both_databases!(
         expired["exp"] = json!(now() - 3600);
         let mut nobody = ada.claims();
         nobody.as_object_mut().unwrap().remove("sub");
+        let link = json!({ "email": "a@b.c", "userId": ada.id, "iat": now(), "exp": now() + 60 });
+        let mut bound = ada.claims();
+        bound["cnf"] = json!({ "jkt": "thumbprint" });
+        let mut nowhere = ada.claims();
+        nowhere["iss"] = json!("");
         let other = "another secret that is long enough, but not the one";
         for (token, words) in [
             (hs256(&expired, app.secret()), &["expired"][..]),
             (hs256(&ada.claims(), other), &["signature", "BETTER_AUTH_SECRET"]),
             (hs256(&nobody, app.secret()), &["user id", "sub"]),
+            (
+                hs256(&link, app.secret()),
+                &["token of a Better Auth e-mail link"],
+            ),
+            // Whoever verifies with another secret than the frontend's is not told to share that one.
+            (hs256(&link, other), &["token of a Better Auth e-mail link"]),
+            (hs256(&bound, app.secret()), &["bound to its holder's key (cnf)"]),
+            (hs256(&nowhere, app.secret()), &["set baseURL"]),
+            (
+                mint(
+                    &json!({ "alg": "HS256", "typ": "at+jwt" }),
+                    &ada.claims(),
+                    app.secret(),
+                ),
+                &["its typ is \"at+jwt\""],
+            ),
             (
                 mint(&json!({ "alg": "none" }), &ada.claims(), app.secret()),
                 &["none"],

@@ -3,6 +3,7 @@
 mod bad_tokens;
 mod forged;
 mod good_tokens;
+mod key_sets;
 mod log;
 mod round_trips;
 mod tokens;

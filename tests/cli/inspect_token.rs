@@ -64,6 +64,11 @@ fn each_common_mistake_is_told_with_what_to_do() {
         hmac,
         b"any",
     );
+    let of_type = |typ: &str| {
+        let header = json!({"alg": "HS256", "typ": typ}).to_string();
+        sign(&header, &claims().to_string(), hmac, SECRET.as_bytes())
+    };
+    let link = json!({"email": "ada@example.com", "userId": "ada", "iat": now(), "exp": now() + 600});
     let verification = json!({"email": "ada@example.com", "iat": now(), "exp": now() + 600});
     for (token, words) in [
         (hs256(&claims(), &SECRET.replace('d', "e")), "BETTER_AUTH_SECRET"),
@@ -74,7 +79,22 @@ fn each_common_mistake_is_told_with_what_to_do() {
             "expected \"http://127.0.0.1:9\"",
         ),
         (with("aud", json!("elsewhere")), "expected \"http://127.0.0.1:9\""),
+        (with("iss", json!("")), "set baseURL"),
         (hs256(&verification, SECRET), "e-mail verification"),
+        (
+            hs256(&link, SECRET),
+            "this is the token of a Better Auth e-mail link, not an API token",
+        ),
+        (
+            with("updateTo", json!("eve@example.com")),
+            "this is the token of a Better Auth e-mail link, not an API token",
+        ),
+        (
+            with("cnf", json!({"jkt": "k"})),
+            "bound to its holder's key (cnf)",
+        ),
+        (of_type("at+jwt"), "OAuth access token"),
+        (of_type("better-auth.session-cache+jwt"), "cookie cache"),
         (eddsa, "no key set answers at http://127.0.0.1:9/api/auth/jwks"),
         (base64url(b"an opaque session token"), "session token"),
         (
@@ -92,6 +112,35 @@ fn each_common_mistake_is_told_with_what_to_do() {
         assert!(
             said.starts_with("refused: ") && said.contains(words),
             "{said:?} lacks {words:?}"
+        );
+    }
+}
+
+#[test]
+fn control_characters_in_a_token_do_not_reach_the_terminal() {
+    let attack = "\u{1b}]0;owned\u{7}\u{1b}[2J\r\naccepted: \u{9b}31m \u{202e}";
+    let of = |name: &str| {
+        let mut claims = claims();
+        claims[name] = json!(attack);
+        hs256(&claims, SECRET)
+    };
+    let odd_header = json!({"alg": attack, "typ": "JWT"}).to_string();
+    let odd_type = json!({"alg": "HS256", "typ": attack}).to_string();
+    let signed = |header: &str| {
+        let hmac = aws_lc_rs::hmac::HMAC_SHA256;
+        sign(header, &claims().to_string(), hmac, SECRET.as_bytes())
+    };
+    let tokens = ["sub", "email", "name", "iss", "aud"].map(of);
+    for token in tokens.into_iter().chain([signed(&odd_header), signed(&odd_type)]) {
+        let (_, said) = inspect(&token);
+        let raw = said
+            .chars()
+            .filter(|c| *c != '\n')
+            .find(|c| c.is_control() || *c == '\u{202e}');
+        assert_eq!(raw, None, "{said:?}");
+        assert!(
+            !said.lines().skip(1).any(|line| line.starts_with("accepted")),
+            "{said:?}"
         );
     }
 }

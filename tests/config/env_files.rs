@@ -8,9 +8,15 @@ use crate::support::app::SECRET;
 use crate::support::cli::run;
 
 /// Every variable that there is.
-const VARIABLES: [&str; 17] = [
+const VARIABLES: [&str; 23] = [
     "DATABASE_URL",
+    "DATABASE_URL_FILE",
+    "DATABASE_PASSWORD",
+    "DATABASE_PASSWORD_FILE",
     "BETTER_AUTH_SECRET",
+    "BETTER_AUTH_SECRET_FILE",
+    "BETTER_AUTH_SECRETS",
+    "BETTER_AUTH_SECRETS_FILE",
     "BETTER_AUTH_URL",
     "BETTER_AUTH_JWKS_URL",
     "JWT_ISSUER",

@@ -2,4 +2,7 @@
 
 mod effects;
 mod env_files;
+mod lists;
+mod secret_files;
+mod secrets;
 mod wrong_values;

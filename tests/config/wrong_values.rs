@@ -10,7 +10,7 @@ use crate::support::cli::{Outcome, run};
 use crate::support::database::DATABASE_PASSWORD;
 use crate::support::{Database, OwnDatabase, TestApp};
 
-const WRONG: [(&str, &str); 58] = [
+const WRONG: &[(&str, &str)] = &[
     ("DATABASE_URL", "postgres://todo:a blank@localhost/todo"),
     ("DATABASE_URL", "postgres://localhost/todo?connect_timeout=soon"),
     ("DATABASE_URL", "postgres://localhost/todo?port=99999"),
@@ -38,6 +38,29 @@ const WRONG: [(&str, &str); 58] = [
     ("DATABASE_URL", "sqlite://"),
     ("BETTER_AUTH_SECRET", "short-secret-of-31-bytes-123456"),
     ("BETTER_AUTH_SECRET", "s"),
+    ("BETTER_AUTH_SECRET", PLACEHOLDER),
+    ("BETTER_AUTH_SECRET", "better-auth-secret-12345678901234567890"),
+    // Good by itself, but not the one that is set beside it.
+    ("BETTER_AUTH_SECRETS", "1:a-secret-that-is-long-enough-for-it"),
+    ("BETTER_AUTH_SECRETS", "a-secret-that-is-long-enough-for-it"),
+    ("BETTER_AUTH_SECRETS", "v1:a-secret-that-is-long-enough-for-it"),
+    ("BETTER_AUTH_SECRETS", "1:short-secret-of-31-bytes-123456"),
+    ("BETTER_AUTH_SECRETS", "1:a-secret-that-is-long-enough-for-it,"),
+    ("BETTER_AUTH_SECRETS", ","),
+    ("BETTER_AUTH_SECRETS", " "),
+    (
+        "BETTER_AUTH_SECRETS",
+        "1:a-secret-that-is-long-enough-for-it,1:another-secret-that-is-long-enough",
+    ),
+    (
+        "BETTER_AUTH_SECRETS",
+        "2:what the frontend has, at least 32 bytes",
+    ),
+    ("BETTER_AUTH_SECRETS", "2:better-auth-secret-12345678901234567890"),
+    ("BETTER_AUTH_SECRET_FILE", "/dev/null"),
+    ("BETTER_AUTH_SECRETS_FILE", "/nonexistent/secrets"),
+    ("DATABASE_PASSWORD_FILE", "/"),
+    ("DATABASE_URL_FILE", "/dev/null"),
     ("BETTER_AUTH_URL", "localhost:3000"),
     ("BETTER_AUTH_URL", "not a url"),
     ("BETTER_AUTH_URL", "ftp://localhost"),
@@ -47,6 +70,24 @@ const WRONG: [(&str, &str); 58] = [
     ("BETTER_AUTH_JWKS_URL", "*"),
     ("JWT_ISSUER", "*"),
     ("JWT_AUDIENCE", "*"),
+    ("JWT_ISSUER", "https://one.example,*"),
+    ("JWT_ISSUER", "https://one.example,,https://two.example"),
+    ("JWT_ISSUER", " "),
+    ("JWT_AUDIENCE", "todo-api,"),
+    ("JWT_AUDIENCE", ", todo-api"),
+    ("CORS_ALLOWED_ORIGINS", "http://localhost:3000,"),
+    ("CORS_ALLOWED_ORIGINS", "https://ada:hunter2@todo.example"),
+    ("CORS_ALLOWED_ORIGINS", "https://ada:hunter2@todo.example:port"),
+    ("CORS_ALLOWED_ORIGINS", "https://todo.example/hunter2"),
+    (
+        "CORS_ALLOWED_ORIGINS",
+        "https://todo.example/?key=hunter2#hunter2",
+    ),
+    (
+        "BETTER_AUTH_JWKS_URL",
+        "https://ada:hunter2@keys.example:port/hunter2",
+    ),
+    ("BETTER_AUTH_URL", "ftp://ada:hunter2@keys.example/hunter2"),
     ("CORS_ALLOWED_ORIGINS", "*"),
     ("CORS_ALLOWED_ORIGINS", "http://localhost:3000, *"),
     ("CORS_ALLOWED_ORIGINS", "https://*.example"),
@@ -77,6 +118,9 @@ const WRONG: [(&str, &str); 58] = [
     ("RUST_LOG", "info,todo_backend=loud"),
 ];
 
+/// That of version 0.1.0's README, which many a deployment may have by now.
+const PLACEHOLDER: &str = "what the frontend has, at least 32 bytes";
+
 /// The start with these variables on top of a good configuration.
 fn start_with(database: &OwnDatabase, changes: &[(&str, &str)]) -> Outcome {
     let mut environment = vec![
@@ -103,15 +147,18 @@ pub fn assert_refused(variable: &str, value: &str, outcome: &Outcome) {
     assert!(lines[0].contains(variable), "{variable}={value}: {shown}");
     assert!(!shown.contains(SECRET), "{variable}={value}: {shown}");
     assert!(!shown.contains(DATABASE_PASSWORD), "{variable}={value}: {shown}");
-    if variable == "BETTER_AUTH_SECRET" && value.len() > 1 {
-        assert!(!shown.contains(value), "{shown}");
+    assert!(!shown.contains("hunter2"), "{variable}={value}: {shown}");
+    if variable.starts_with("BETTER_AUTH_SECRET") && !variable.ends_with("_FILE") {
+        for secret in value.split([',', ':']).filter(|part| part.len() > 1) {
+            assert!(!shown.contains(secret), "{shown}");
+        }
     }
 }
 
 on_both_databases!(
     fn every_wrong_value_stops_the_start_and_names_its_variable(db: Database) {
         let database = OwnDatabase::create(db);
-        for (variable, value) in WRONG {
+        for &(variable, value) in WRONG {
             let mut outcome = start_with(&database, &[(variable, value)]);
             assert_refused(variable, value, &outcome);
             // A second is plenty; on a machine as busy as this one it may take a second try.
@@ -129,7 +176,7 @@ on_both_databases!(
         let database = OwnDatabase::create(db);
         let folder = tempfile::tempdir().unwrap();
         let good = [("DATABASE_URL", &*database.url), ("BETTER_AUTH_SECRET", SECRET)];
-        for (variable, value) in WRONG {
+        for &(variable, value) in WRONG {
             let mut environment: Vec<_> = good.into_iter().filter(|(name, _)| *name != variable).collect();
             environment.push((variable, value));
             let outcome = run(folder.path(), &environment, &["check-config"]);

@@ -188,6 +188,29 @@ on_both_databases!(
         assert!(reasons >= 2, "{reasons}");
     }
 
+    fn tokens_of_another_kind_are_counted_under_names_of_their_own(db: Database) {
+        let measured = Measured::start(db, &[]);
+        let ada = measured.app.user("ada");
+        let with = |claim: &str| {
+            let mut claims = ada.claims();
+            claims[claim] = json!("something");
+            ada.signed(&claims)
+        };
+        let link = ada.signed(&json!({ "email": "a@b.c", "userId": "ada", "exp": ada.claims()["exp"] }));
+        let access = json!({ "alg": "HS256", "typ": "at+jwt" });
+        let access = ada.with_token(&mint(&access, &ada.claims(), measured.app.secret()));
+        for (caller, reason, times) in [
+            (link, "email_link", 1.0),
+            (with("requestType"), "email_link", 2.0),
+            (with("cnf"), "key_bound", 1.0),
+            (access, "token_type", 1.0),
+        ] {
+            caller.get("/api/tasks").assert_unauthorized();
+            let counted = measured.read().sum(REFUSED_TOKENS, &[("reason", reason)]);
+            assert_eq!(counted, times, "{reason}");
+        }
+    }
+
     fn fetches_of_the_key_set_are_counted(db: Database) {
         let issuer = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}/jwks", issuer.local_addr().unwrap());

@@ -1,5 +1,6 @@
 //! A PostgreSQL of one test's own, which may be killed. The one that all tests share never is.
 
+use std::fs;
 use std::net::TcpListener;
 use std::process::Command;
 use std::time::Duration;
@@ -39,6 +40,14 @@ impl OwnPostgres {
             server: None,
             folder,
         }
+    }
+
+    /// Before its start: this role has to prove its password, and all others still need none.
+    pub fn asks_for_the_password_of(&self, role: &str) {
+        let rules = self.folder.path().join("data/pg_hba.conf");
+        let others = fs::read_to_string(&rules).unwrap();
+        let rule = format!("host all {role} 127.0.0.1/32 scram-sha-256\n");
+        fs::write(rules, rule + &others).unwrap();
     }
 
     /// Starts it on the same port and data, and waits until it answers.

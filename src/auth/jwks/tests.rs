@@ -77,7 +77,7 @@ const LASTING: Timing = Timing {
 };
 
 async fn finds(jwks: &Arc<Jwks>, id: &str) -> bool {
-    matches!(jwks.find(Some(id), Algorithm::EdDSA).await, Found::Keys { .. })
+    matches!(jwks.find(Some(id), Algorithm::EdDsa).await, Found::Keys { .. })
 }
 
 #[actix_web::test]
@@ -197,7 +197,7 @@ async fn what_is_no_key_set_is_none_and_the_issuer_is_asked_again_after_a_pause(
             ..LASTING
         });
         for _ in 0..10 {
-            let found = jwks.find(Some("a"), Algorithm::EdDSA).await;
+            let found = jwks.find(Some("a"), Algorithm::EdDsa).await;
             assert!(matches!(found, Found::Nothing { .. }));
         }
         let asked = issuer.asked();

@@ -1,0 +1,132 @@
+//! The signature algorithms that are accepted, and the keys that verify them.
+
+use aws_lc_rs::signature::{ECDSA_P521_SHA512_FIXED, ParsedPublicKey};
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use jsonwebtoken::DecodingKey;
+
+/// `none` is not among them, and neither is any that we cannot bind to one kind of key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Algorithm {
+    Hs256,
+    EdDsa,
+    Es256,
+    Es512,
+    Rs256,
+    Ps256,
+}
+
+impl Algorithm {
+    /// By its name in a token's header or in a key.
+    pub fn named(name: &str) -> Option<Self> {
+        Some(match name {
+            "HS256" => Self::Hs256,
+            // RFC 9864 gives EdDSA on this curve a name of its own; the signatures are the same.
+            "EdDSA" | "Ed25519" => Self::EdDsa,
+            "ES256" => Self::Es256,
+            "ES512" => Self::Es512,
+            "RS256" => Self::Rs256,
+            "PS256" => Self::Ps256,
+            _ => return None,
+        })
+    }
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Hs256 => "HS256",
+            Self::EdDsa => "EdDSA",
+            Self::Es256 => "ES256",
+            Self::Es512 => "ES512",
+            Self::Rs256 => "RS256",
+            Self::Ps256 => "PS256",
+        }
+    }
+
+    fn of_jsonwebtoken(self) -> Option<jsonwebtoken::Algorithm> {
+        Some(match self {
+            Self::Hs256 => jsonwebtoken::Algorithm::HS256,
+            Self::EdDsa => jsonwebtoken::Algorithm::EdDSA,
+            Self::Es256 => jsonwebtoken::Algorithm::ES256,
+            Self::Rs256 => jsonwebtoken::Algorithm::RS256,
+            Self::Ps256 => jsonwebtoken::Algorithm::PS256,
+            Self::Es512 => return None,
+        })
+    }
+}
+
+/// A shared secret or a public key.
+pub(super) enum VerifyingKey {
+    Jsonwebtoken(DecodingKey),
+    /// jsonwebtoken does not know ES512, so the library underneath it is asked directly.
+    P521(ParsedPublicKey),
+}
+
+impl VerifyingKey {
+    pub fn secret(bytes: &[u8]) -> Self {
+        Self::Jsonwebtoken(DecodingKey::from_secret(bytes))
+    }
+
+    /// From a JWK's coordinates, which RFC 7518 wants in their full length.
+    pub fn p521(x: &str, y: &str) -> Option<Self> {
+        const COORDINATE_BYTES: usize = 66;
+        const UNCOMPRESSED: u8 = 4;
+        let coordinate = |text| {
+            let bytes = BASE64_URL_SAFE_NO_PAD.decode(text).ok()?;
+            (bytes.len() == COORDINATE_BYTES).then_some(bytes)
+        };
+        let point = [vec![UNCOMPRESSED], coordinate(x)?, coordinate(y)?].concat();
+        let key = ParsedPublicKey::new(&ECDSA_P521_SHA512_FIXED, point).ok()?;
+        Some(Self::P521(key))
+    }
+
+    /// Whether this key made the signature, which is base64 as it stands in the token.
+    pub fn verifies(&self, algorithm: Algorithm, message: &[u8], signature: &str) -> bool {
+        match (self, algorithm.of_jsonwebtoken()) {
+            (Self::Jsonwebtoken(key), Some(algorithm)) => {
+                jsonwebtoken::crypto::verify(signature, message, key, algorithm).unwrap_or(false)
+            }
+            (Self::P521(key), None) => BASE64_URL_SAFE_NO_PAD
+                .decode(signature)
+                .is_ok_and(|signature| key.verify_sig(message, &signature).is_ok()),
+            _ => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_lc_rs::rand::SystemRandom;
+    use aws_lc_rs::signature::{ECDSA_P521_SHA512_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _};
+
+    use super::*;
+
+    fn base64(bytes: &[u8]) -> String {
+        BASE64_URL_SAFE_NO_PAD.encode(bytes)
+    }
+
+    #[test]
+    fn ed25519_is_another_name_of_eddsa() {
+        assert_eq!(Algorithm::named("Ed25519"), Some(Algorithm::EdDsa));
+        assert_eq!(Algorithm::named("EdDSA"), Some(Algorithm::EdDsa));
+        for unknown in ["Ed448", "ES384", "ES521", "none", "hs256", ""] {
+            assert_eq!(Algorithm::named(unknown), None, "{unknown}");
+        }
+    }
+
+    #[test]
+    fn an_es512_signature_is_verified_by_its_key_alone() {
+        let pair = EcdsaKeyPair::generate(&ECDSA_P521_SHA512_FIXED_SIGNING).unwrap();
+        let (x, y) = pair.public_key().as_ref()[1..].split_at(66);
+        let key = VerifyingKey::p521(&base64(x), &base64(y)).unwrap();
+        let signature = pair.sign(&SystemRandom::new(), b"message").unwrap();
+        let signature = base64(signature.as_ref());
+        assert!(key.verifies(Algorithm::Es512, b"message", &signature));
+        assert!(!key.verifies(Algorithm::Es512, b"another", &signature));
+        assert!(!key.verifies(Algorithm::Es256, b"message", &signature));
+        assert!(!key.verifies(Algorithm::Es512, b"message", &signature[1..]));
+        assert!(!VerifyingKey::secret(x).verifies(Algorithm::Es512, b"message", &signature));
+        // Neither a point beside the curve nor a coordinate that was cut is a key.
+        assert!(VerifyingKey::p521(&base64(y), &base64(x)).is_none());
+        assert!(VerifyingKey::p521(&base64(&x[1..]), &base64(y)).is_none());
+    }
+}

@@ -1,0 +1,65 @@
+//! Configured URLs as they may be shown in a log.
+
+use url::Url;
+
+/// What may stand in the path of a key set's or a frontend's URL and is certainly no secret.
+const KNOWN_SEGMENTS: [&str; 6] = ["", "api", "auth", "jwks", "jwks.json", ".well-known"];
+
+/// A user, a password, a query, a fragment, and any part of a path may be a secret, for instance a gateway's
+/// access key. Only the parts of a path that everybody's URL has are shown.
+pub fn without_secrets(text: &str) -> String {
+    let Ok(mut url) = Url::parse(text) else {
+        return "(not a URL)".into();
+    };
+    if !url.username().is_empty() || url.password().is_some() {
+        let _ = url.set_password(None);
+        let _ = url.set_username("***");
+    }
+    let segments = url
+        .path()
+        .split('/')
+        .map(|segment| match KNOWN_SEGMENTS.contains(&segment) {
+            true => segment,
+            false => "***",
+        });
+    let path = segments.collect::<Vec<_>>().join("/");
+    url.set_path(&path);
+    if url.query().is_some() {
+        url.set_query(Some("***"));
+    }
+    if url.fragment().is_some() {
+        url.set_fragment(Some("***"));
+    }
+    url.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_secrets;
+
+    #[test]
+    fn whatever_may_be_a_secret_is_hidden() {
+        for (url, shown) in [
+            (
+                "https://todo.example/api/auth/jwks",
+                "https://todo.example/api/auth/jwks",
+            ),
+            (
+                "https://k.example:8443/.well-known/jwks.json",
+                "https://k.example:8443/.well-known/jwks.json",
+            ),
+            (
+                "https://hunter1:hunter2@k.example/jwks",
+                "https://***@k.example/jwks",
+            ),
+            ("https://:hunter2@k.example/jwks", "https://***@k.example/jwks"),
+            (
+                "https://k.example/hunter2/jwks?key=hunter3#hunter4",
+                "https://k.example/***/jwks?***#***",
+            ),
+            ("hunter2", "(not a URL)"),
+        ] {
+            assert_eq!(without_secrets(url), shown);
+        }
+    }
+}

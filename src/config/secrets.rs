@@ -1,0 +1,249 @@
+//! The secrets that HS256 tokens and page cursors are signed with: given, or made once beside the embedded
+//! database.
+
+use std::collections::HashSet;
+use std::fs;
+use std::io::{self, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use aws_lc_rs::rand;
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+
+use super::read::{Environment, wrong};
+use super::{ConfigError, DatabaseUrl};
+
+type Result<T> = std::result::Result<T, ConfigError>;
+
+const SECRET: &str = "BETTER_AUTH_SECRET";
+const HINT: &str = "a new one: openssl rand -base64 32; where the frontend's tokens are HS256, it must be \
+                    the frontend's own";
+
+/// The placeholder in the documents of version 0.1.0 and Better Auth's default. Everybody knows them, so
+/// everybody could sign tokens.
+const PUBLIC: [&str; 2] = [
+    "what the frontend has, at least 32 bytes",
+    "better-auth-secret-12345678901234567890",
+];
+
+/// Never shown.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    pub const MIN_BYTES: usize = 32;
+
+    pub(super) fn new(text: String) -> Self {
+        Self(text)
+    }
+
+    /// A secret that is fit to sign with.
+    fn for_signing(text: &str) -> std::result::Result<Self, String> {
+        if text.len() < Self::MIN_BYTES {
+            let (bytes, least) = (text.len(), Self::MIN_BYTES);
+            return Err(format!("has {bytes} bytes and needs at least {least} ({HINT})"));
+        }
+        if PUBLIC.contains(&text) {
+            return Err(format!(
+                "is an example that everybody knows, so that anybody could sign tokens with it ({HINT})"
+            ));
+        }
+        Ok(Self(text.into()))
+    }
+
+    pub fn as_bytes(&self) -> &[u8] {
+        self.0.as_bytes()
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("(hidden)")
+    }
+}
+
+/// One secret signs; what any of them signed is accepted, so that a secret can be replaced while tokens and
+/// cursors of the old one are in use.
+#[derive(Clone, Debug)]
+pub struct Secrets {
+    signing: Secret,
+    others: Vec<Secret>,
+}
+
+impl Secrets {
+    pub fn signing(&self) -> &Secret {
+        &self.signing
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &Secret> {
+        std::iter::once(&self.signing).chain(&self.others)
+    }
+
+    /// `2:new,1:old`, as Better Auth reads it.
+    fn parse(text: &str) -> std::result::Result<Self, String> {
+        let mut versions = HashSet::new();
+        let mut secrets = Vec::new();
+        for (index, entry) in text.split(',').enumerate() {
+            let position = index + 1;
+            let malformed = || format!("entry {position} is not VERSION:SECRET with digits for a version");
+            let (version, secret) = entry.split_once(':').ok_or_else(malformed)?;
+            let version = version.trim();
+            if version.is_empty() || !version.bytes().all(|byte| byte.is_ascii_digit()) {
+                return Err(malformed());
+            }
+            // Better Auth reads a number, so `01` is `1`.
+            if !versions.insert(version.trim_start_matches('0')) {
+                return Err(format!("entry {position} has the version of an earlier one"));
+            }
+            let secret = Secret::for_signing(secret.trim());
+            secrets.push(secret.map_err(|problem| format!("the secret of entry {position} {problem}"))?);
+        }
+        let mut secrets = secrets.into_iter();
+        let signing = secrets.next().ok_or("has no entry")?;
+        let others = secrets.collect();
+        Ok(Self { signing, others })
+    }
+}
+
+impl From<Secret> for Secrets {
+    fn from(signing: Secret) -> Self {
+        let others = Vec::new();
+        Self { signing, others }
+    }
+}
+
+/// Where the secrets come from. Reading the configuration makes none: that is left to the commands that
+/// need one.
+#[derive(Clone, Debug)]
+pub enum SecretSource {
+    Given(Secrets),
+    /// None is set; the embedded database has its own in this file.
+    BesideDatabase(PathBuf),
+    Missing,
+}
+
+impl SecretSource {
+    pub(super) fn read(env: &Environment<'_>, database: &DatabaseUrl) -> Result<Self> {
+        let single = env.secret_text(SECRET, "BETTER_AUTH_SECRET_FILE")?;
+        if let Some(list) = env.secret_text("BETTER_AUTH_SECRETS", "BETTER_AUTH_SECRETS_FILE")? {
+            let secrets = Secrets::parse(&list.text).map_err(|problem| wrong(list.variable, problem))?;
+            // Better Auth leaves the old secret there; another one is a mistake in one of the two.
+            if let Some(single) = single
+                && !secrets.iter().any(|secret| secret.as_str() == single.text)
+            {
+                let problem = "is not among BETTER_AUTH_SECRETS: add it there, or unset it";
+                return Err(wrong(single.variable, problem));
+            }
+            return Ok(Self::Given(secrets));
+        }
+        if let Some(single) = single {
+            let secret =
+                Secret::for_signing(&single.text).map_err(|problem| wrong(single.variable, problem))?;
+            return Ok(Self::Given(secret.into()));
+        }
+        Ok(match database.sqlite_file() {
+            None => Self::Missing,
+            Some(file) => {
+                let mut path = file.as_os_str().to_owned();
+                path.push(".secret");
+                Self::BesideDatabase(path.into())
+            }
+        })
+    }
+
+    /// Makes the embedded database's secret if it is not there.
+    pub fn secrets(&self) -> Result<Secrets> {
+        self.resolve(|path| {
+            if !path.try_exists()? {
+                make_secret(path)?;
+            }
+            read_secret(path)
+        })
+    }
+
+    /// For whoever wants to know what a service goes by: a secret that was just made says nothing.
+    pub fn existing_secrets(&self) -> Result<Secrets> {
+        self.resolve(|path| match path.try_exists()? {
+            true => read_secret(path),
+            false => Err(io::Error::other(
+                "it does not exist: run this where the service runs",
+            )),
+        })
+    }
+
+    /// Fails where `secrets` could only fail, and touches no file.
+    pub fn check(&self) -> Result<()> {
+        match self {
+            Self::Missing => Err(wrong(SECRET, format!("is missing ({HINT})"))),
+            _ => Ok(()),
+        }
+    }
+
+    fn resolve(&self, from_file: impl FnOnce(&Path) -> io::Result<Secret>) -> Result<Secrets> {
+        self.check()?;
+        match self {
+            Self::Given(secrets) => Ok(secrets.clone()),
+            Self::BesideDatabase(path) => from_file(path).map(Secrets::from).map_err(|error| {
+                let path = path.display();
+                wrong(SECRET, format!("is not set, and {path} cannot be used: {error}"))
+            }),
+            Self::Missing => Err(wrong(SECRET, "is missing")),
+        }
+    }
+
+    /// For `check-config`.
+    pub fn describe(&self) -> String {
+        match self {
+            Self::Given(secrets) => match secrets.iter().count() {
+                1 => "(hidden, set)".into(),
+                count => format!("(hidden, {count} of them)"),
+            },
+            Self::BesideDatabase(file) => format!("(hidden, from {})", file.display()),
+            Self::Missing => "(missing)".into(),
+        }
+    }
+}
+
+/// Written in full under another name and then linked: of two processes that start at once, one wins and
+/// both read the same. Neither step follows a link that somebody else put there.
+fn make_secret(path: &Path) -> io::Result<()> {
+    if let Some(folder) = path.parent() {
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    }
+    let mut draft = path.as_os_str().to_owned();
+    draft.push(format!(".{}", random_text(9)?));
+    let mut file = fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&draft)?;
+    let written = file
+        .write_all(random_text(Secret::MIN_BYTES)?.as_bytes())
+        .and_then(|()| file.sync_all())
+        .and_then(|()| fs::hard_link(&draft, path));
+    fs::remove_file(&draft)?;
+    match written {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        other => other,
+    }
+}
+
+fn random_text(bytes: usize) -> io::Result<String> {
+    let mut random = vec![0; bytes];
+    rand::fill(&mut random).map_err(|_| io::Error::other("there are no random numbers"))?;
+    Ok(BASE64_URL_SAFE_NO_PAD.encode(random))
+}
+
+fn read_secret(path: &Path) -> io::Result<Secret> {
+    let text = fs::read_to_string(path)?;
+    Secret::for_signing(text.trim())
+        .map_err(|_| io::Error::other("it holds no secret; delete it to get a new one"))
+}
+
+#[cfg(test)]
+mod tests;

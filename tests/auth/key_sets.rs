@@ -1,0 +1,184 @@
+//! Tokens under a key set: algorithms by each of their names, keys of unknown kinds beside good ones, and
+//! tokens that the issuer signed for something else.
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
+use std::thread;
+use std::time::Duration;
+
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::signature::{ECDSA_P521_SHA512_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _};
+use serde_json::{Value, json};
+
+use crate::support::deployment::frontend;
+use crate::support::token::{base64url, mint};
+use crate::support::{Actor, Database, TestApp, wait};
+
+struct Issuer {
+    url: String,
+    ed25519: Ed25519KeyPair,
+    p521: EcdsaKeyPair,
+}
+
+impl Issuer {
+    fn start() -> Self {
+        let ed25519 = Ed25519KeyPair::generate().unwrap();
+        let p521 = EcdsaKeyPair::generate(&ECDSA_P521_SHA512_FIXED_SIGNING).unwrap();
+        let x = base64url(ed25519.public_key().as_ref());
+        let (px, py) = p521.public_key().as_ref()[1..].split_at(66);
+        let (px, py) = (base64url(px), base64url(py));
+        let keys = json!({ "keys": [
+            "nonsense",
+            { "kty": "AKP", "alg": "ML-DSA-44", "kid": "post-quantum", "pub": x },
+            { "kty": "OKP", "crv": "Ed448", "alg": "Ed448", "kid": "ed448", "x": x },
+            { "kty": "EC", "crv": "P-521", "alg": "ES512", "kid": "not on its curve", "x": py, "y": px },
+            { "kty": "OKP", "crv": "Ed25519", "alg": "Ed25519", "kid": "rfc9864", "x": x },
+            { "kty": "OKP", "crv": "Ed25519", "alg": "EdDSA", "kid": "rfc8037", "x": x },
+            { "kty": "OKP", "crv": "Ed25519", "kid": "unnamed", "x": x },
+            { "kty": "EC", "crv": "P-521", "alg": "ES512", "kid": "p521", "x": px, "y": py },
+        ]});
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/jwks", listener.local_addr().unwrap());
+        // It ends with the test's process.
+        thread::spawn(move || {
+            let body = keys.to_string();
+            let length = body.len();
+            let answer =
+                format!("HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}");
+            for mut stream in listener.incoming().flatten() {
+                let _ = stream.read(&mut [0; 4096]);
+                let _ = stream.write_all(answer.as_bytes());
+            }
+        });
+        Self { url, ed25519, p521 }
+    }
+
+    fn service(&self, db: Database) -> TestApp {
+        TestApp::builder(db)
+            .env("BETTER_AUTH_JWKS_URL", &self.url)
+            .start()
+    }
+
+    fn token(&self, header: &Value, claims: &Value) -> String {
+        let message = format!(
+            "{}.{}",
+            base64url(header.to_string()),
+            base64url(claims.to_string())
+        );
+        let signature = match header["alg"] == "ES512" {
+            true => self.p521.sign(&SystemRandom::new(), message.as_bytes()).unwrap(),
+            false => self.ed25519.sign(message.as_bytes()),
+        };
+        format!("{message}.{}", base64url(signature.as_ref()))
+    }
+}
+
+/// What Better Auth's jwt plugin says.
+fn claims(user: &Actor) -> Value {
+    let mut claims = user.claims();
+    claims["iss"] = json!(frontend());
+    claims["aud"] = json!(frontend());
+    claims
+}
+
+on_both_databases!(
+    fn an_algorithm_goes_by_each_of_its_names_and_unknown_keys_spoil_nothing(db: Database) {
+        let issuer = Issuer::start();
+        let app = issuer.service(db);
+        let ada = app.user("ada");
+        for (algorithm, key, status) in [
+            ("EdDSA", "rfc8037", 200),
+            ("EdDSA", "rfc9864", 200),
+            ("EdDSA", "unnamed", 200),
+            ("Ed25519", "rfc8037", 200),
+            ("Ed25519", "rfc9864", 200),
+            ("Ed25519", "unnamed", 200),
+            ("ES512", "p521", 200),
+            // A key of one kind is never used for another algorithm.
+            ("ES512", "rfc8037", 401),
+            ("EdDSA", "p521", 401),
+            ("Ed448", "ed448", 401),
+            ("ES512", "not on its curve", 401),
+        ] {
+            let header = json!({ "alg": algorithm, "kid": key });
+            let answer = ada
+                .with_token(&issuer.token(&header, &claims(&ada)))
+                .get("/api/tasks");
+            assert_eq!(answer.status, status, "{header}: {answer}\n{}", app.log());
+        }
+        let mut changed = issuer.token(&json!({ "alg": "ES512", "kid": "p521" }), &claims(&ada));
+        let last = if changed.pop() == Some('A') { 'Q' } else { 'A' };
+        changed.push(last);
+        ada.with_token(&changed).get("/api/tasks").assert_unauthorized();
+    }
+
+    fn a_token_for_something_else_is_refused_whichever_key_signed_it(db: Database) {
+        let issuer = Issuer::start();
+        let app = issuer.service(db);
+        let ada = app.user("ada");
+        let with = |name: &str, value: Value| {
+            let mut claims = claims(&ada);
+            claims[name] = value;
+            claims
+        };
+        let header = |algorithm: &str, typ: &str| {
+            let key = if algorithm == "ES512" { "p521" } else { "unnamed" };
+            json!({ "alg": algorithm, "kid": key, "typ": typ })
+        };
+        for (typ, claims, status) in [
+            ("JWT", claims(&ada), 200),
+            ("jwt", claims(&ada), 200),
+            ("at+jwt", claims(&ada), 401),
+            ("better-auth.session-cache+jwt", claims(&ada), 401),
+            ("JWT", with("cnf", Value::Null), 401),
+            ("JWT", with("updateTo", Value::Null), 401),
+            (
+                "JWT",
+                with("requestType", json!("change-email-verification")),
+                401,
+            ),
+            // These tokens always name their issuer, so `userId` counts.
+            (
+                "JWT",
+                json!({
+                    "userId": ada.id, "iss": frontend(), "aud": frontend(), "exp": ada.claims()["exp"],
+                }),
+                200,
+            ),
+            (
+                "JWT",
+                json!({ "userId": ada.id, "exp": ada.claims()["exp"] }),
+                401,
+            ),
+        ] {
+            for algorithm in ["EdDSA", "ES512"] {
+                let token = issuer.token(&header(algorithm, typ), &claims);
+                let answer = ada.with_token(&token).get("/api/tasks");
+                assert_eq!(answer.status, status, "{algorithm} {typ} {claims}: {answer}");
+            }
+        }
+    }
+
+    fn a_secret_in_the_key_sets_url_is_in_no_line_of_the_log(db: Database) {
+        // Nobody answers at the first; the second one answers what is no key set.
+        let silent = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let talking = TestApp::builder(db).start();
+        for address in [silent.to_string(), talking.base_url().replace("http://", "")] {
+            let url = format!("http://hunter1:hunter2@{address}/hunter3/jwks?key=hunter4#hunter5");
+            let app = TestApp::builder(db)
+                .env("BETTER_AUTH_JWKS_URL", &url)
+                .env("RUST_LOG", "trace")
+                .start();
+            let ada = app.user("ada");
+            let header = json!({ "alg": "EdDSA", "kid": "k" });
+            let token = mint(&header, &claims(&ada), app.secret());
+            ada.with_token(&token).get("/api/tasks").assert_problem(503);
+            wait::until(Duration::from_secs(5), || {
+                app.log().contains("cannot be fetched").then_some(())
+            })
+            .expect("the log says why");
+            assert!(app.log().contains(&address), "and where: {}", app.log());
+            assert!(!app.log().contains("hunter"), "{}", app.log());
+        }
+    }
+);

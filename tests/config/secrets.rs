@@ -1,0 +1,133 @@
+//! `BETTER_AUTH_SECRETS`: a secret is replaced while tokens and cursors of the old one are in use.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use crate::support::app::Builder;
+use crate::support::cli::run;
+use crate::support::token::{hs256, now};
+use crate::support::{Actor, Database, OwnDatabase, TestApp};
+
+const OLD: &str = "the-old-secret-which-is-long-enough";
+const NEW: &str = "the-new-secret:which-is-long-enough";
+
+fn service(database: &Arc<OwnDatabase>, single: &str, list: &str) -> TestApp {
+    Builder::on(Arc::clone(database))
+        .env("BETTER_AUTH_SECRET", single)
+        .env("BETTER_AUTH_SECRETS", list)
+        .start()
+}
+
+fn ada(app: &TestApp, secret: &str) -> Actor {
+    let claims = json!({ "sub": "ada", "iat": now(), "exp": now() + 900 });
+    app.anonymous().with_token(&hs256(&claims, secret))
+}
+
+/// The path of the next page of two tasks, with a cursor in it.
+fn next_page(ada: &Actor) -> String {
+    let answer = ada.get("/api/tasks?limit=2&sort=title").expect(200);
+    let link = answer.header("link").expect("a next page");
+    let (path, _) = link.trim_start_matches('<').split_once('>').unwrap();
+    path.to_owned()
+}
+
+/// Who verifies with these is asked for the status of a token and a page of either secret.
+#[track_caller]
+fn assert_accepts(app: &TestApp, pages: &[(&str, &str)], secrets: &[&str]) {
+    for secret in [OLD, NEW] {
+        let status = ada(app, secret).get("/api/tasks").status;
+        let expected = if secrets.contains(&secret) { 200 } else { 401 };
+        assert_eq!(status, expected, "a token under {secret}");
+    }
+    let caller = ada(app, secrets[0]);
+    for (secret, page) in pages {
+        let answer = caller.get(page);
+        let expected = if secrets.contains(secret) { 200 } else { 400 };
+        assert_eq!(answer.status, expected, "a cursor under {secret}: {answer}");
+        if expected == 200 {
+            let titles: Vec<Value> = answer.json().as_array().unwrap().clone();
+            assert_eq!(titles[0]["title"], "task 2");
+        }
+    }
+}
+
+on_both_databases!(
+    fn a_secret_is_replaced_in_two_steps_without_signing_anybody_out(db: Database) {
+        let database = Arc::new(OwnDatabase::create(db));
+        let (both, reversed) = (format!("1:{OLD},2:{NEW}"), format!(" 2 : {NEW} , 1:{OLD}"));
+        // One process at a time, because the embedded database is for one.
+        let app = service(&database, OLD, "");
+        for number in 0..5 {
+            ada(&app, OLD).has_task(&format!("task {number}"));
+        }
+        let old_page = next_page(&ada(&app, OLD));
+        assert_accepts(&app, &[(OLD, old_page.as_str())], &[OLD]);
+        drop(app);
+
+        // Better Auth leaves the old secret in its own variable.
+        let app = service(&database, OLD, &both);
+        let page = next_page(&ada(&app, NEW));
+        assert_eq!(page, old_page, "the old secret still signs");
+        assert_accepts(&app, &[(OLD, old_page.as_str())], &[OLD, NEW]);
+        drop(app);
+
+        let app = service(&database, OLD, &reversed);
+        let new_page = next_page(&ada(&app, OLD));
+        assert_ne!(new_page, old_page, "the new secret signs");
+        let pages = [(OLD, old_page.as_str()), (NEW, new_page.as_str())];
+        assert_accepts(&app, &pages, &[NEW, OLD]);
+        drop(app);
+
+        let app = service(&database, "", &format!("2:{NEW}"));
+        assert_accepts(&app, &pages, &[NEW]);
+    }
+
+    fn a_printed_token_is_signed_with_the_first_secret(db: Database) {
+        let database = Arc::new(OwnDatabase::create(db));
+        let folder = tempfile::tempdir().unwrap();
+        let list = format!("2:{NEW},1:{OLD}");
+        let environment = [
+            ("DATABASE_URL", &*database.url),
+            ("BETTER_AUTH_SECRETS", list.as_str()),
+        ];
+        let printed = run(folder.path(), &environment, &["token", "ada"]).expect_success();
+        let app = service(&database, NEW, "");
+        app.anonymous()
+            .with_token(printed.stdout.trim())
+            .get("/api/tasks")
+            .expect(200);
+    }
+
+    fn commands_that_sign_nothing_need_no_secret(db: Database) {
+        let database = OwnDatabase::create(db);
+        let folder = tempfile::tempdir().unwrap();
+        let environment = [("DATABASE_URL", &*database.url), ("PORT", "9")];
+        run(folder.path(), &environment, &["migrate"]).expect_success();
+        assert_eq!(database.value("SELECT count(*) FROM tasks").as_deref(), Some("0"));
+        let unwell = run(folder.path(), &environment, &["healthcheck"]);
+        assert!(!unwell.stderr.contains("SECRET"), "{}", unwell.stderr);
+    }
+);
+
+with_a_process_of_its_own!(
+    fn commands_that_only_look_make_no_secret() {
+        let folder = tempfile::tempdir().unwrap();
+        let checked = run(folder.path(), &[], &["check-config"]).expect_success();
+        assert!(
+            checked.stdout.contains("data/todo.db.secret"),
+            "{}",
+            checked.stdout
+        );
+        run(folder.path(), &[("PORT", "9")], &["healthcheck"]);
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+        // But what would stop the start is found.
+        let environment = [("DATABASE_URL", "postgres://localhost/todo")];
+        let checked = run(folder.path(), &environment, &["check-config"]);
+        assert!(
+            !checked.success && checked.stderr.contains("BETTER_AUTH_SECRET"),
+            "{}",
+            checked.stderr
+        );
+    }
+);
