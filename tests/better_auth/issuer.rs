@@ -53,6 +53,22 @@ impl Issuer {
             .expect(204);
     }
 
+    /// The e-mails that it has sent, in the order of their sending.
+    pub fn mailbox(&self) -> Vec<Email> {
+        let answer = Actor::anonymous(Target::new(vec![self.control.clone()], String::new()))
+            .get("/mailbox")
+            .expect(200)
+            .json();
+        let text = |email: &Value, member: &str| email[member].as_str().unwrap().to_owned();
+        let email = |email| Email {
+            subject: text(email, "subject"),
+            to: text(email, "to"),
+            url: text(email, "url"),
+            token: text(email, "token"),
+        };
+        answer.as_array().unwrap().iter().map(email).collect()
+    }
+
     /// Somebody new; no two have the same address.
     pub fn sign_up(&self, name: &str) -> Session {
         let email = format!("{name}-{}@example.com", random::suffix()).to_lowercase();
@@ -83,6 +99,15 @@ impl Issuer {
 }
 
 pub const PASSWORD: &str = "correct horse battery staple";
+
+#[derive(Debug)]
+pub struct Email {
+    pub subject: String,
+    pub to: String,
+    pub url: String,
+    /// The one in the URL.
+    pub token: String,
+}
 
 /// The answer's cookies, as a browser would send them back.
 fn cookies(answer: &Response) -> String {
@@ -132,6 +157,17 @@ impl Session {
         ];
         self.caller
             .request("POST", path, &headers, body.to_string().as_bytes())
+    }
+
+    /// Follows a link of an e-mail, signed in as this person, and no redirect after it.
+    #[track_caller]
+    pub fn follows(&self, url: &str) {
+        let path = url.strip_prefix(&self.origin).expect("a link to the issuer");
+        let headers = [("cookie", self.cookies.as_str())];
+        let answer = self.caller.request("GET", path, &headers, b"");
+        assert!(matches!(answer.status, 200 | 302), "{url}: {answer}");
+        let target = answer.header("location").unwrap_or_default();
+        assert!(!target.contains("error"), "{url}: {target}");
     }
 
     #[track_caller]

@@ -2,7 +2,8 @@
 //!
 //! `tests/node/issuer.mjs` is the issuer; `Issuer` starts it, and `Session` is somebody signed in there.
 
-pub mod issuer;
+pub mod emails;
+mod issuer;
 pub mod node;
 
 mod outages;

@@ -8,7 +8,7 @@ use crate::support::{TestApp, wait};
 
 /// 401, and within moments a line of the log with all of these words.
 #[track_caller]
-fn assert_refused(app: &TestApp, session: &Session, token: &str, words: &[&str]) {
+pub fn assert_refused(app: &TestApp, session: &Session, token: &str, words: &[&str]) {
     let before = app.log().len();
     session.calls(app, token).get("/api/tasks").assert_unauthorized();
     let explained = wait::until(Duration::from_secs(5), || {
@@ -42,7 +42,7 @@ on_both_databases!(
         let issuer = Issuer::start(&["--session-cache", "jwks"]);
         let app = service_of(&issuer, db);
         let ada = issuer.sign_up("Ada");
-        let words = ["audience", "better-auth:session-cache", issuer.url.as_str()];
+        let words = ["another kind", "better-auth.session-cache+jwt", "/api/auth/token"];
         assert_refused(&app, &ada, ada.cookie("better-auth.session_data"), &words);
         assert_good(&app, &ada, &ada.token());
     }
@@ -68,10 +68,10 @@ on_both_databases!(
     }
 
     fn an_algorithm_that_is_not_spoken_is_refused_by_its_name(db: Database) {
-        let issuer = Issuer::start(&["--alg", "ES512"]);
+        let issuer = Issuer::start(&["--alg", "ES384"]);
         let app = service_of(&issuer, db);
         let ada = issuer.sign_up("Ada");
-        assert_refused(&app, &ada, &ada.token(), &["ES512"]);
+        assert_refused(&app, &ada, &ada.token(), &["ES384"]);
         assert_good(&app, &ada, &ada.bridge_token());
     }
 );

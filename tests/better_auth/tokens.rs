@@ -56,6 +56,10 @@ on_both_databases!(
         assert_algorithm_works(db, "ES256");
     }
 
+    fn an_es512_token_is_good(db: Database) {
+        assert_algorithm_works(db, "ES512");
+    }
+
     fn an_rs256_token_is_good(db: Database) {
         assert_algorithm_works(db, "RS256");
     }

@@ -11,7 +11,7 @@ import pg from "pg";
  * `state.expired` may change while it runs: what is issued from then on has expired already, as a token
  * that a browser tab kept overnight.
  */
-export async function issuer({ url, secret, alg, payload, sessionCache, database, trusted, state }) {
+export async function issuer({ url, secret, alg, payload, sessionCache, database, trusted, emails, state }) {
   const definePayload = ({ user }) => ({
     ...{ full: user, sub: {}, "id-email": { id: user.id, email: user.email } }[payload],
     ...(state.expired && { exp: Math.floor(Date.now() / 1000) - 60 }),
@@ -24,14 +24,29 @@ export async function issuer({ url, secret, alg, payload, sessionCache, database
     jwks.remoteUrl = `${url}/api/auth/jwks`;
     token.sign = (claims) => hs256(claims, secret, { typ: "JWT" });
   }
+  /** What a frontend would send is kept for the test to read. */
+  const mail =
+    (subject) =>
+    async ({ user, url, token }) =>
+      void state.mailbox.push({ subject, to: user.email, url, token });
   const options = {
     baseURL: url,
     secret,
     trustedOrigins: trusted,
-    emailAndPassword: { enabled: true },
+    emailAndPassword: { enabled: true, ...(emails && { sendResetPassword: mail("reset password") }) },
+    ...(emails && { emailVerification: { sendVerificationEmail: mail("verify address") } }),
     rateLimit: { enabled: false },
     telemetry: { enabled: false },
-    user: { deleteUser: { enabled: true }, ...(database && sharedUsers) },
+    user: {
+      deleteUser: {
+        enabled: true,
+        ...(emails && { sendDeleteAccountVerification: mail("delete account") }),
+      },
+      ...(emails && {
+        changeEmail: { enabled: true, sendChangeEmailConfirmation: mail("confirm new address") },
+      }),
+      ...(database && sharedUsers),
+    },
     plugins: [jwt({ jwks, jwt: token, sessionCookieCache: sessionCache === "jwks" }), bearer()],
     ...(sessionCache !== "off" && {
       session: { cookieCache: { enabled: true, strategy: "jwt", maxAge: 300 } },

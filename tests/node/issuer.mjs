@@ -15,11 +15,12 @@ const { values: options } = parseArgs({
   options: {
     host: { type: "string", default: "127.0.0.1" }, // the one in its URL; it listens on loopback only
     port: { type: "string", default: "0" },
-    alg: { type: "string", default: "EdDSA" }, // ES256, RS256, PS256, ES512, or HS256 by a signer
+    alg: { type: "string", default: "EdDSA" }, // ES256, ES384, ES512, RS256, PS256, or HS256 by a signer
     secret: { type: "string", default: process.env.BETTER_AUTH_SECRET },
     payload: { type: "string", default: "full" }, // sub, id-email
     "session-cache": { type: "string", default: "off" }, // secret or jwks: what signs the cookie
     database: { type: "string" }, // PostgreSQL, with the service's `users` table as its own
+    emails: { type: "boolean", default: false }, // sends them, and deletes no account without one
     trusted: { type: "string", multiple: true, default: [] }, // further origins that pages come from
     service: { type: "string", default: "http://127.0.0.1:8000" }, // whom the page calls
   },
@@ -35,7 +36,7 @@ const server = http.createServer((request, response) => {
 const port = await listen(server, Number(options.port));
 const url = `http://${options.host}:${port}`;
 const secret = options.secret ?? "a secret of the tests alone, of 32 bytes and more";
-const state = { expired: false, service: options.service };
+const state = { expired: false, service: options.service, mailbox: [] };
 const auth = await issuer({
   ...options,
   url,
@@ -63,12 +64,17 @@ const controls = {
   "/expired": () => void (state.expired = true),
   "/fresh": () => void (state.expired = false),
   "/service": (url) => void (state.service = url),
+  "/mailbox": () => state.mailbox,
 };
 
 const control = http.createServer(async (request, response) => {
   const [path, argument] = request.url.split("?");
   const act = controls[path];
-  await act?.(argument);
+  const answer = await act?.(argument);
+  if (answer !== undefined) {
+    response.writeHead(200, { "content-type": "application/json" });
+    return response.end(JSON.stringify(answer));
+  }
   response.writeHead(act ? 204 : 404).end();
 });
 

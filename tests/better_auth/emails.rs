@@ -1,0 +1,92 @@
+//! The links in Better Auth's e-mails carry tokens, some of them JWTs under the very secret that API tokens
+//! are signed with, and one goes to an address that nobody has verified. None of them opens the API.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::issuer::{Email, Issuer};
+use super::refused::assert_refused;
+use super::tokens::{assert_good, service_of};
+use crate::support::{CONTRACTS, random, wait};
+
+/// The newest e-mail, once there are that many.
+#[track_caller]
+fn newest(issuer: &Issuer, count: usize, subject: &str) -> Email {
+    let arrived = || {
+        let mut emails = issuer.mailbox();
+        (emails.len() == count).then(|| emails.pop().unwrap())
+    };
+    let email = wait::until(Duration::from_secs(5), arrived);
+    let email = email.unwrap_or_else(|| panic!("{count} e-mails: {:?}", issuer.mailbox()));
+    assert_eq!(email.subject, subject, "{email:?}");
+    assert!(email.url.contains(&email.token), "{email:?}");
+    email
+}
+
+/// Has the issuer send every kind of e-mail that it can send with a link in it.
+fn all_emails(issuer: &Issuer) -> Vec<Email> {
+    let ada = issuer.sign_up("Ada");
+    let asks = |path: &str, body: Value| drop(ada.post(&format!("/api/auth/{path}"), body).expect(200));
+    let address = || format!("stranger-{}@example.com", random::suffix()).to_lowercase();
+
+    // Of an address that is not verified: one step, and the link goes to the new address.
+    let stranger = address();
+    asks("change-email", json!({ "newEmail": stranger }));
+    assert_eq!(newest(issuer, 1, "verify address").to, stranger);
+
+    asks("send-verification-email", json!({ "email": ada.email }));
+    let verification = newest(issuer, 2, "verify address");
+    assert_eq!(verification.to, ada.email);
+    ada.follows(&verification.url);
+
+    // Of one that is: a link to the old address, and when that is followed one to the new.
+    let stranger = address();
+    asks("change-email", json!({ "newEmail": stranger }));
+    let confirmation = newest(issuer, 3, "confirm new address");
+    assert_eq!(confirmation.to, ada.email);
+    ada.follows(&confirmation.url);
+    let second_step = newest(issuer, 4, "verify address");
+    assert_eq!(second_step.to, stranger);
+
+    asks("request-password-reset", json!({ "email": ada.email }));
+    newest(issuer, 5, "reset password");
+    asks("delete-user", json!({}));
+    newest(issuer, 6, "delete account");
+
+    // And what is sent once the new address is the user's.
+    ada.follows(&second_step.url);
+    asks("request-password-reset", json!({ "email": stranger }));
+    newest(issuer, 7, "reset password");
+    asks("change-email", json!({ "newEmail": address() }));
+    newest(issuer, 8, "confirm new address");
+    issuer.mailbox()
+}
+
+on_both_databases!(
+    fn no_token_of_an_e_mail_opens_the_api(db: Database) {
+        let issuer = Issuer::start(&["--emails"]);
+        let app = service_of(&issuer, db);
+        let emails = all_emails(&issuer);
+        // The reader of the mailbox, signed in or not, is whoever holds the token.
+        let reader = issuer.sign_up("Reader");
+        let mut jwts = 0;
+        for email in &emails {
+            let is_jwt = email.token.split('.').count() == 3;
+            jwts += usize::from(is_jwt);
+            let words = match is_jwt {
+                true => &["Better Auth e-mail link", "not an API token"][..],
+                false => &["opaque"],
+            };
+            assert_refused(&app, &reader, &email.token, words);
+            let caller = reader.calls(&app, &email.token);
+            for contract in CONTRACTS {
+                caller.get(&contract.tasks(&caller)).assert_unauthorized();
+                let task = json!({ "title": "not theirs" });
+                caller.post(&contract.tasks(&caller), task).assert_unauthorized();
+            }
+        }
+        assert_eq!((emails.len(), jwts), (8, 5), "{emails:?}");
+        assert_good(&app, &reader, &reader.token());
+    }
+);
