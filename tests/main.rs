@@ -14,6 +14,7 @@ mod collation;
 mod conditional;
 mod config;
 mod cors;
+mod deploy;
 mod deployments;
 mod docs;
 mod durability;

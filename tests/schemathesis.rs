@@ -1,17 +1,15 @@
 //! schemathesis: requests made out of the service's own document, good and bad ones, and everything that
 //! it can say of the answers. How it is set up, and what is excepted, stands in `schemathesis/`.
 
-use std::fs::{self, File};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
 use crate::openapi::operations;
-use crate::support::process::Process;
-use crate::support::{TestApp, cli, token};
+use crate::support::process::run;
+use crate::support::{TestApp, cli, python};
 
 const HERE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/schemathesis");
-const INSTALL_WITHIN: Duration = Duration::from_secs(300);
 /// It takes a minute when it has two processors for itself.
 const RUN_WITHIN: Duration = Duration::from_secs(420);
 
@@ -52,62 +50,14 @@ on_both_databases!(
     }
 );
 
+fn environment() -> PathBuf {
+    python::programs(&format!("{HERE}/requirements.txt"))
+}
+
 /// By the rules of OpenAPI 3.1 itself.
 #[test]
 fn the_document_is_openapi() {
     let document = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/openapi.json");
     let mut validator = Command::new(environment().join("openapi-spec-validator"));
     run(validator.arg(document), Duration::from_secs(60));
-}
-
-/// The programs of a virtual environment with what `requirements.txt` says, made where it is missing.
-fn environment() -> PathBuf {
-    let requirements = format!("{HERE}/requirements.txt");
-    let fingerprint = token::fingerprint(&fs::read_to_string(&requirements).unwrap());
-    let parent = Path::new(env!("CARGO_TARGET_TMPDIR")).join("schemathesis");
-    fs::create_dir_all(&parent).unwrap();
-    // One test makes it, in whatever process, and the others wait. Let go of when the file is closed.
-    let lock = File::create(parent.join("lock")).unwrap();
-    lock.lock().unwrap();
-    let home = parent.join(fingerprint.trim_start_matches('-'));
-    let ready = home.join("ready");
-    let programs = home.join("bin");
-    if !ready.exists() {
-        let mut probe = Command::new("python3");
-        let there = probe.args(["-c", "import venv, ensurepip"]).status();
-        assert!(
-            there.is_ok_and(|status| status.success()),
-            "Python cannot make a virtual environment; apt-get install python3-venv"
-        );
-        let mut python = Command::new("python3");
-        run(python.args(["-m", "venv", "--clear"]).arg(&home), INSTALL_WITHIN);
-        let mut pip = Command::new(programs.join("python"));
-        pip.args([
-            "-m",
-            "pip",
-            "install",
-            "--quiet",
-            "--disable-pip-version-check",
-            "-r",
-            &requirements,
-        ]);
-        run(&mut pip, INSTALL_WITHIN);
-        File::create(ready).unwrap();
-    }
-    programs
-}
-
-/// What a program wrote, once it has ended well.
-#[track_caller]
-fn run(command: &mut Command, limit: Duration) -> String {
-    let line = format!("{command:?}");
-    let mut process = Process::spawn(command);
-    let status = process.wait(limit);
-    let said = process.said();
-    let said = format!("{}{}", said.stdout, said.stderr);
-    match status {
-        Some(status) if status.success() => said,
-        Some(status) => panic!("{line}: {status}\n{said}"),
-        None => panic!("{line} does not end within {limit:?}\n{said}"),
-    }
 }

@@ -167,7 +167,7 @@ on_both_databases!(
         }
     }
 
-    fn what_is_missing_or_anothers_is_404_whatever_the_tag(app: TestApp) {
+    fn what_is_missing_or_of_another_user_is_404_whatever_the_tag(app: TestApp) {
         let ada = app.user("ada");
         let bob = app.user("bob");
         let foreign = id(&bob.has_task("Bob's"));

@@ -17,6 +17,7 @@ pub mod own_postgres;
 pub mod pgbouncer;
 pub mod problem;
 pub mod process;
+pub mod python;
 pub mod random;
 pub mod raw;
 pub mod response;

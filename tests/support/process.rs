@@ -82,6 +82,21 @@ impl Process {
     }
 }
 
+/// What a program wrote, once it has ended well.
+#[track_caller]
+pub fn run(command: &mut Command, limit: Duration) -> String {
+    let line = format!("{command:?}");
+    let mut process = Process::spawn(command);
+    let status = process.wait(limit);
+    let said = process.said();
+    let said = format!("{}{}", said.stdout, said.stderr);
+    match status {
+        Some(status) if status.success() => said,
+        Some(status) => panic!("{line}: {status}\n{said}"),
+        None => panic!("{line} does not end within {limit:?}\n{said}"),
+    }
+}
+
 /// Spawns from a thread that lives as long as the test process: what is told to end with its parent
 /// ends with the *thread* that made it, and some tests start services from threads of their own.
 fn spawn_for_good(command: Command) -> Child {

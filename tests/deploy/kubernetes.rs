@@ -1,0 +1,230 @@
+//! `deploy/kubernetes`: Kubernetes accepts it, and the service is where the manifests say it is.
+
+use std::fs;
+use std::net::TcpListener;
+use std::process::Command;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::{ROOT, checkers};
+use crate::support::actor::Target;
+use crate::support::app::{SECRET, launch};
+use crate::support::process::run;
+use crate::support::{Actor, Database, OwnDatabase, wait};
+
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// The oldest version that people still run, one in between, and the newest.
+const VERSIONS: [&str; 3] = ["1.27", "1.32", "1.37"];
+
+const TO_JSON: &str =
+    "import json, sys, yaml; print(json.dumps(list(yaml.safe_load_all(open(sys.argv[1])))))";
+
+/// What `kubectl apply --kustomize` would send, as YAML in a file and as objects.
+struct Rendered {
+    file: tempfile::NamedTempFile,
+    objects: Vec<Value>,
+}
+
+impl Rendered {
+    fn new() -> Self {
+        let yaml = run(
+            Command::new("kubectl")
+                .args(["kustomize", "deploy/kubernetes"])
+                .current_dir(ROOT),
+            LIMIT,
+        );
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::write(&file, yaml).unwrap();
+        let mut python = Command::new(checkers().join("python"));
+        let json = run(python.args(["-c", TO_JSON]).arg(file.path()), LIMIT);
+        let objects = serde_json::from_str(&json).unwrap();
+        Self { file, objects }
+    }
+
+    fn the(&self, kind: &str) -> &Value {
+        let mut found = self.objects.iter().filter(|object| object["kind"] == kind);
+        let one = found.next().unwrap_or_else(|| panic!("no {kind}"));
+        assert!(found.next().is_none(), "more than one {kind}");
+        one
+    }
+
+    fn pod(&self) -> &Value {
+        &self.the("Deployment")["spec"]["template"]
+    }
+
+    fn container(&self) -> &Value {
+        &self.pod()["spec"]["containers"][0]
+    }
+
+    /// The container's port of this name.
+    fn port(&self, name: &Value) -> u64 {
+        let ports = self.container()["ports"].as_array().unwrap();
+        let port = ports.iter().find(|port| &port["name"] == name);
+        port.unwrap_or_else(|| panic!("the container has no port {name}"))["containerPort"]
+            .as_u64()
+            .unwrap()
+    }
+
+    /// The container's environment, as Kubernetes puts it together.
+    fn environment(&self) -> Vec<(String, String)> {
+        let container = self.container();
+        let settings = self.the("ConfigMap");
+        assert_eq!(
+            container["envFrom"][0]["configMapRef"]["name"],
+            settings["metadata"]["name"]
+        );
+        let text = |value: &Value| value.as_str().expect("a text").to_owned();
+        let shared = settings["data"].as_object().unwrap().iter();
+        let own = container["env"].as_array().unwrap().iter();
+        shared
+            .map(|(name, value)| (name.clone(), text(value)))
+            .chain(own.map(|variable| (text(&variable["name"]), text(&variable["value"]))))
+            .collect()
+    }
+}
+
+fn set(environment: &mut [(String, String)], name: &str, value: &str) -> String {
+    let found = environment.iter_mut().find(|(other, _)| other == name);
+    let (_, old) = found.unwrap_or_else(|| panic!("{name} is not set"));
+    std::mem::replace(old, value.to_owned())
+}
+
+#[test]
+fn kubernetes_knows_every_field_of_every_manifest() {
+    let rendered = Rendered::new();
+    for version in VERSIONS {
+        let mut validate = Command::new(checkers().join("kubernetes-validate"));
+        validate
+            .args(["--strict", "-k", version])
+            .arg(rendered.file.path());
+        let said = run(&mut validate, LIMIT);
+        let passed = said.matches(" passed for resource ").count();
+        assert_eq!(passed, rendered.objects.len(), "{said}");
+    }
+}
+
+with_a_process_of_its_own! {
+    /// The environment and the mounted Secret of the pod, but for the addresses: a test listens on free ports.
+    fn a_pod_answers_its_probes_and_has_its_metrics_where_the_manifests_say() {
+        let rendered = Rendered::new();
+        let container = rendered.container();
+        let mut environment = rendered.environment();
+        let free = TcpListener::bind("127.0.0.2:0").unwrap().local_addr().unwrap().to_string();
+        assert_eq!(set(&mut environment, "HOST", "127.0.0.1"), "0.0.0.0");
+        let http = set(&mut environment, "PORT", "0");
+        let metrics = set(&mut environment, "METRICS_ADDR", &free);
+
+        // The README of the folder makes the Secret from files with these names.
+        let database = OwnDatabase::create(Database::Postgres);
+        let folder = tempfile::tempdir().unwrap();
+        for (key, value) in [("database-url", &*database.url), ("better-auth-secret", SECRET)] {
+            fs::write(folder.path().join(key), format!("{value}\n")).unwrap();
+        }
+        let mounted = container["volumeMounts"][0]["mountPath"].as_str().unwrap();
+        let volume = &rendered.pod()["spec"]["volumes"][0];
+        assert_eq!(container["volumeMounts"][0]["name"], volume["name"]);
+        assert_eq!(volume["secret"]["secretName"], "todo-backend");
+        for (_, value) in &mut environment {
+            if let Some(file) = value.strip_prefix(mounted) {
+                *value = format!("{}{file}", folder.path().display());
+            }
+        }
+
+        let elsewhere = tempfile::tempdir().unwrap();
+        let (_process, base_url) = launch(elsewhere.path(), &environment);
+        // With the secret and on the database that the files name.
+        let ada = Actor::user(Target::new(vec![base_url.clone()], SECRET.to_owned()), "ada");
+        ada.has_task("Buy milk");
+        assert_eq!(database.value("SELECT title FROM tasks").as_deref(), Some("Buy milk"));
+        let anyone = Actor::anonymous(Target::new(vec![base_url], String::new()));
+        for probe in ["livenessProbe", "readinessProbe"] {
+            let ask = &container[probe]["httpGet"];
+            assert_eq!(rendered.port(&ask["port"]).to_string(), http, "{probe}");
+            anyone.get(ask["path"].as_str().unwrap()).expect(200);
+        }
+        let annotations = &rendered.pod()["metadata"]["annotations"];
+        let scraped = annotations["prometheus.io/port"].as_str().unwrap();
+        assert_eq!(metrics, format!("0.0.0.0:{scraped}"));
+        assert_eq!(rendered.port(&"metrics".into()).to_string(), scraped);
+        let scraper = Actor::anonymous(Target::new(vec![format!("http://{free}")], String::new()));
+        wait::until(Duration::from_secs(5), || scraper.try_get("/metrics")).expect("metrics").expect(200);
+    }
+}
+
+#[test]
+fn every_object_means_the_pods_and_ports_that_there_are() {
+    let rendered = Rendered::new();
+    let labels = rendered.pod()["metadata"]["labels"].as_object().unwrap();
+    let selectors = [
+        &rendered.the("Deployment")["spec"]["selector"]["matchLabels"],
+        &rendered.the("Service")["spec"]["selector"],
+        &rendered.the("PodDisruptionBudget")["spec"]["selector"]["matchLabels"],
+        &rendered.the("NetworkPolicy")["spec"]["podSelector"]["matchLabels"],
+        &rendered.pod()["spec"]["topologySpreadConstraints"][0]["labelSelector"]["matchLabels"],
+    ];
+    for selector in selectors {
+        let selector = selector.as_object().unwrap();
+        assert!(!selector.is_empty());
+        for (name, value) in selector {
+            assert_eq!(labels.get(name), Some(value), "{name}");
+        }
+    }
+    assert_eq!(
+        rendered.port(&rendered.the("Service")["spec"]["ports"][0]["targetPort"]),
+        8000
+    );
+    let policy = &rendered.the("NetworkPolicy")["spec"];
+    let open = |direction: &str| -> Vec<(String, String)> {
+        let rules = policy[direction].as_array().unwrap().iter();
+        rules
+            .flat_map(|rule| rule["ports"].as_array().unwrap())
+            .map(|port| {
+                (
+                    port["protocol"].as_str().unwrap().to_owned(),
+                    port["port"].to_string(),
+                )
+            })
+            .collect()
+    };
+    let mut ways_in = open("ingress").into_iter();
+    for name in ["http", "metrics"] {
+        rendered.port(&name.into());
+        assert_eq!(ways_in.next(), Some(("TCP".into(), format!("{name:?}"))));
+    }
+    assert_eq!(ways_in.next(), None);
+    let ways_out = open("egress");
+    for (protocol, port) in [("UDP", "53"), ("TCP", "53"), ("TCP", "5432"), ("TCP", "443")] {
+        assert!(
+            ways_out.contains(&(protocol.into(), port.into())),
+            "{protocol} {port}"
+        );
+    }
+}
+
+/// A namespace that enforces the strictest of the Pod Security Standards admits the pod.
+#[test]
+fn a_pod_is_within_the_restricted_pod_security_standard() {
+    let rendered = Rendered::new();
+    let (pod, container) = (&rendered.pod()["spec"], rendered.container());
+    let of_pod = &pod["securityContext"];
+    assert_eq!(of_pod["runAsNonRoot"], true);
+    assert_ne!(of_pod["runAsUser"], 0);
+    assert_eq!(of_pod["seccompProfile"]["type"], "RuntimeDefault");
+    let own = &container["securityContext"];
+    assert_eq!(own["allowPrivilegeEscalation"], false);
+    assert_eq!(own["capabilities"]["drop"], serde_json::json!(["ALL"]));
+    assert!(own["capabilities"]["add"].is_null());
+    assert!(own["privileged"].is_null());
+    for name in ["hostNetwork", "hostPID", "hostIPC"] {
+        assert!(pod[name].is_null(), "{name}");
+    }
+    for volume in pod["volumes"].as_array().unwrap() {
+        assert!(volume["secret"].is_object(), "{volume}");
+    }
+    // And by the image's own user, who is the only one that the image was made for.
+    let dockerfile = fs::read_to_string(format!("{ROOT}/Dockerfile")).unwrap();
+    let user = format!("\nUSER {}:{}\n", of_pod["runAsUser"], of_pod["runAsGroup"]);
+    assert!(dockerfile.contains(&user), "{user}");
+}

@@ -1,0 +1,110 @@
+//! `.github/` and the scripts that it runs.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::process::Command;
+use std::time::Duration;
+
+use super::{ROOT, checkers};
+use crate::support::process::{Process, run};
+
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// By the schemas that GitHub's files have to follow.
+#[test]
+fn github_knows_every_key_of_its_files() {
+    for (schema, files) in [
+        (
+            "vendor.github-workflows",
+            &[".github/workflows/ci.yml", ".github/workflows/release.yml"][..],
+        ),
+        ("vendor.dependabot", &[".github/dependabot.yml"]),
+        (
+            "vendor.github-issue-forms",
+            &[
+                ".github/ISSUE_TEMPLATE/bug.yml",
+                ".github/ISSUE_TEMPLATE/feature.yml",
+            ],
+        ),
+        (
+            "vendor.github-issue-config",
+            &[".github/ISSUE_TEMPLATE/config.yml"],
+        ),
+    ] {
+        let mut check = Command::new(checkers().join("check-jsonschema"));
+        check.args(["--builtin-schema", schema]).args(files);
+        run(check.current_dir(ROOT), LIMIT);
+    }
+}
+
+/// Script injection, credentials that lie about, permissions that are wider than a job needs.
+#[test]
+fn the_workflows_are_safe_from_what_others_send() {
+    let mut zizmor = Command::new(checkers().join("zizmor"));
+    zizmor.args([
+        "--offline",
+        "--no-progress",
+        "--config",
+        ".github/zizmor.yml",
+        ".github",
+    ]);
+    let said = run(zizmor.current_dir(ROOT), LIMIT);
+    assert!(said.contains("No findings to report"), "{said}");
+}
+
+#[test]
+fn a_release_has_notes_only_once_the_changelog_has_its_date() {
+    let notes = |version: &str| {
+        let mut notes = Process::spawn(Command::new(format!("{ROOT}/scripts/release-notes")).arg(version));
+        let succeeded = notes.wait(LIMIT).unwrap().success();
+        (succeeded, notes.said().stdout)
+    };
+    let (succeeded, said) = notes("0.1.0");
+    assert!(succeeded && said.contains("The first version."), "{said}");
+    assert!(!said.contains("## "), "{said}");
+    for version in ["0.0.9", "0.1", "unreleased"] {
+        assert!(!notes(version).0, "{version}");
+    }
+}
+
+#[test]
+fn a_release_archive_has_the_program_its_units_and_completions() {
+    let folder = tempfile::tempdir().unwrap();
+    // The program itself is large before a release build strips it.
+    let program = folder.path().join("program");
+    let script = format!(
+        "#!/bin/sh\nexec '{}' \"$@\"\n",
+        env!("CARGO_BIN_EXE_todo-backend")
+    );
+    fs::write(&program, script).unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    let mut package = Command::new(format!("{ROOT}/scripts/package"));
+    let said = run(package.arg(&program).arg("todo-backend-test"), LIMIT);
+    let archive = format!("{ROOT}/{}", said.trim());
+    run(
+        Command::new("tar")
+            .args(["-xzf", &archive])
+            .current_dir(folder.path()),
+        LIMIT,
+    );
+    let unpacked = folder.path().join("todo-backend-test");
+    for file in [
+        "README.md",
+        "CHANGELOG.md",
+        "LICENSE",
+        ".env.example",
+        "systemd/todo-backend.service",
+        "systemd/todo-backend.socket",
+        "completions/todo-backend.bash",
+        "completions/_todo-backend",
+        "completions/todo-backend.fish",
+    ] {
+        let size = fs::metadata(unpacked.join(file)).map(|metadata| metadata.len());
+        assert!(size.is_ok_and(|size| size > 0), "{file}");
+    }
+    let said = run(
+        Command::new(unpacked.join("todo-backend")).arg("--version"),
+        LIMIT,
+    );
+    assert!(said.contains(env!("CARGO_PKG_VERSION")), "{said}");
+}
