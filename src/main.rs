@@ -9,7 +9,8 @@ use std::time::Duration;
 use actix_web::dev::ServerHandle;
 use actix_web::rt::signal::unix::{Signal, SignalKind, signal};
 use actix_web::rt::time::sleep;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
+use clap_complete::Shell;
 use todo_backend::api::openapi;
 use todo_backend::config::{Config, LogFormat, SecretSource};
 use todo_backend::domain::UserId;
@@ -53,6 +54,8 @@ enum Command {
     Healthcheck,
     /// Print the OpenAPI document
     Openapi,
+    /// Print the script that completes this command line in a shell
+    Completions { shell: Shell },
 }
 
 fn main() -> ExitCode {
@@ -77,10 +80,17 @@ fn run(command: Option<Command>) -> Outcome<ExitCode> {
         std::io::stdout().write_all(openapi::text().as_bytes())?;
         return Ok(ExitCode::SUCCESS);
     }
+    if let Some(Command::Completions { shell }) = command {
+        // Not straight to the output, because `generate` panics when nobody reads that any more.
+        let mut script = Vec::new();
+        clap_complete::generate(shell, &mut Cli::command(), env!("CARGO_PKG_NAME"), &mut script);
+        std::io::stdout().write_all(&script)?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let config = Config::load()?;
     match command {
         None => serve(&config)?,
-        Some(Command::Openapi) => {}
+        Some(Command::Openapi | Command::Completions { .. }) => {}
         Some(Command::Token {
             user,
             email,
@@ -206,6 +216,10 @@ fn greet(config: &Config, address: SocketAddr) {
 }
 
 /// How this program was called, to be called again: through cargo, or by its path.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "tells what to type next; it is no setting"
+)]
 fn own_name() -> String {
     match std::env::var_os("CARGO") {
         Some(_) => "cargo run -q --".into(),

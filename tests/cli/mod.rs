@@ -1,6 +1,7 @@
 //! The command line.
 
 mod commands;
+mod completions;
 mod first_start;
 mod inspect_token;
 mod stop;
