@@ -1,5 +1,10 @@
 //! The configuration: read once, from here alone. Every field states its variable and its default.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the environment is read here and nowhere else"
+)]
+
 mod database_url;
 mod read;
 mod redact;

@@ -3,8 +3,12 @@
 //! A call goes `app` → `routes` → `api` → `auth` and `store` → `domain`; nothing points back.
 //! `docs/ARCHITECTURE.md` follows one through.
 
-#![forbid(unsafe_code)]
-#![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used))]
+#![cfg_attr(not(test), warn(unused_crate_dependencies))]
+
+// Linked by other crates, and named only so that they are built along with the service.
+use {libsqlite3_sys as _, openssl_sys as _, pq_sys as _};
+// The command line's, which is another crate.
+use {clap as _, clap_complete as _};
 
 pub mod api;
 pub mod app;

@@ -1,4 +1,5 @@
-//! The shape of the source stays what `docs/ARCHITECTURE.md` says it is.
+//! The shape of the source stays what `docs/ARCHITECTURE.md` says it is, as far as neither the compiler (privacy)
+//! nor clippy (`clippy.toml`) sees to that.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -81,29 +82,6 @@ fn each_part_knows_only_what_it_may() {
 }
 
 #[test]
-fn the_schema_is_named_in_the_store_alone() {
-    for (path, source) in sources() {
-        if !path.starts_with("store/") {
-            assert!(
-                !code(&source).contains("schema::tasks"),
-                "src/{path} names the schema"
-            );
-        }
-    }
-}
-
-#[test]
-fn only_the_configuration_reads_the_environment() {
-    for (path, source) in sources() {
-        // `main` asks by which name it was called, to print what to type next.
-        if !path.starts_with("config") && path != "main.rs" {
-            let code = code(&source);
-            assert!(!code.contains("env::var"), "src/{path} reads the environment");
-        }
-    }
-}
-
-#[test]
 fn every_file_is_short_and_says_first_what_it_is_for() {
     for (path, source) in sources() {
         assert!(
@@ -112,19 +90,5 @@ fn every_file_is_short_and_says_first_what_it_is_for() {
         );
         let lines = source.lines().count();
         assert!(lines <= 300, "src/{path} has {lines} lines");
-    }
-}
-
-#[test]
-fn no_handler_is_longer_than_fifteen_lines() {
-    let source = fs::read_to_string(format!("{ROOT}/src/api/tasks.rs")).unwrap();
-    let handlers: Vec<&str> = source.split("\npub async fn ").skip(1).collect();
-    assert_eq!(handlers.len(), 6);
-    for handler in handlers {
-        let (name, _) = handler.split_once('(').unwrap();
-        let (_, rest) = handler.split_once(" {\n").unwrap();
-        let (body, _) = rest.split_once("\n}").unwrap();
-        let lines = body.lines().count();
-        assert!(lines < 15, "{name} has {lines} lines");
     }
 }

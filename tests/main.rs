@@ -2,6 +2,13 @@
 //!
 //! The tree mirrors the URLs. `support` has the harness; every case says in its name what holds.
 
+#![allow(
+    clippy::disallowed_methods,
+    clippy::expect_used,
+    clippy::unwrap_used,
+    reason = "a test that cannot go on panics, and the harness is told by variables where to go"
+)]
+
 #[macro_use]
 mod support;
 

@@ -1,5 +1,7 @@
 //! The handlers: take what was parsed, call the store, answer. The same for both contracts.
 
+#![deny(clippy::too_many_lines)]
+
 use actix_web::http::Method;
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, LINK, LOCATION};
 use actix_web::web::Bytes;
