@@ -18,6 +18,7 @@ pub fn routes(config: &mut ServiceConfig) {
     let item = "GET, HEAD, PUT, DELETE";
 
     config
+        .service(at("/", probe).route(get().to(docs::home)))
         .service(at("/livez", probe).route(get().to(health::livez)))
         .service(at("/readyz", probe).route(get().to(health::readyz)))
         .service(at("/openapi.json", probe).route(get().to(docs::document)))

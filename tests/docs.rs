@@ -48,6 +48,17 @@ on_both_databases!(
         nobody.request("HEAD", "/docs", &[], b"").expect(200);
     }
 
+    fn whoever_opens_the_services_address_is_led_there(app: TestApp) {
+        for method in ["GET", "HEAD"] {
+            let answer = app.anonymous().request(method, "/", &[], b"").expect(303);
+            assert_eq!(answer.header("location"), Some("/docs"));
+            assert!(answer.header("x-request-id").is_some(), "{answer}");
+        }
+        let answer = app.anonymous().request("POST", "/", &[], b"");
+        answer.assert_problem(405);
+        assert_eq!(answer.list_header("allow"), ["GET", "HEAD"]);
+    }
+
     fn there_is_nothing_else_below_it(app: TestApp) {
         for path in [
             "/docs/",

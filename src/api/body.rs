@@ -8,13 +8,15 @@ use actix_web::mime::Mime;
 use actix_web::{FromRequest, HttpRequest};
 use futures_util::StreamExt as _;
 use futures_util::future::LocalBoxFuture;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use super::contract::Contract;
 use super::error::ApiError;
-use crate::domain::{Description, Invalid, NewTask, Patch, TaskChanges, Timestamp, Title};
+use crate::domain::{
+    Description, ErrorCode, Invalid, NewTask, Patch, TaskChanges, Timestamp, Title, ValidationError,
+};
 use tokio::time::timeout;
 
 pub const MAX_BYTES: usize = 64 * 1024;
@@ -128,43 +130,58 @@ fn present<'de, D: Deserializer<'de>>(from: D) -> Result<Option<&'de RawValue>, 
 }
 
 fn parse(bytes: &[u8]) -> Result<Fields<'_>, Invalid> {
-    let wrong = |message: String| Invalid::one("body", message);
-    let text = std::str::from_utf8(bytes).map_err(|_| wrong("must be UTF-8".into()))?;
+    let wrong = |code: ErrorCode, message: &str| Invalid::one("body", code.with(message));
+    let text = std::str::from_utf8(bytes).map_err(|_| wrong(ErrorCode::Json, "must be UTF-8"))?;
     if !text.trim_start().starts_with('{') {
-        return Err(wrong("must be a JSON object".into()));
+        let json = serde_json::from_str::<IgnoredAny>(text).is_ok();
+        let code = if json { ErrorCode::Type } else { ErrorCode::Json };
+        return Err(wrong(code, "must be a JSON object"));
     }
-    serde_json::from_str(text).map_err(|error| wrong(format!("must be valid JSON: {error}")))
+    serde_json::from_str(text).map_err(|error| {
+        // The members are not looked into here, so all that is wrong with valid JSON is one that comes twice.
+        let code = if error.is_data() {
+            ErrorCode::Repeated
+        } else {
+            ErrorCode::Json
+        };
+        wrong(code, &format!("must be valid JSON: {error}"))
+    })
 }
 
 /// One field's value: null, or what it is read as.
-fn value<T: DeserializeOwned>(raw: &RawValue, expected: &str) -> Result<Option<T>, String> {
+fn value<T: DeserializeOwned>(raw: &RawValue, expected: &str) -> Result<Option<T>, ValidationError> {
     // Of an option, serde makes None out of null by itself.
     serde_json::from_str(raw.get()).map_err(|error| {
         if error.is_syntax() && raw.get().starts_with('"') {
-            "holds an escape that is no Unicode character".into()
+            ErrorCode::Json.with("holds an escape that is no Unicode character")
         } else {
-            format!("must be {expected}")
+            ErrorCode::Type.with(format!("must be {expected}"))
         }
     })
 }
 
-fn title(raw: &RawValue) -> Result<Title, String> {
-    Title::parse(value(raw, "a string")?.ok_or("must not be null")?)
+fn not_null() -> ValidationError {
+    ErrorCode::Null.with("must not be null")
 }
 
-fn completed(raw: &RawValue) -> Result<bool, String> {
-    value(raw, "true or false")?.ok_or_else(|| "must not be null".into())
+fn title(raw: &RawValue) -> Result<Title, ValidationError> {
+    Title::parse(value(raw, "a string")?.ok_or_else(not_null)?)
 }
 
-fn description(raw: &RawValue) -> Result<Option<Description>, String> {
+fn completed(raw: &RawValue) -> Result<bool, ValidationError> {
+    value(raw, "true or false")?.ok_or_else(not_null)
+}
+
+fn description(raw: &RawValue) -> Result<Option<Description>, ValidationError> {
     value(raw, "a string or null")?
         .map(Description::parse)
         .transpose()
 }
 
-fn due_date(raw: &RawValue) -> Result<Option<Timestamp>, String> {
+fn due_date(raw: &RawValue) -> Result<Option<Timestamp>, ValidationError> {
     let expected = "an RFC 3339 date-time such as 2026-01-02T03:04:05Z, a date such as 2026-01-02, or null";
-    let moment = |text: String| Timestamp::parse(&text).ok_or_else(|| format!("must be {expected}"));
+    let wrong = || ErrorCode::Format.with(format!("must be {expected}"));
+    let moment = |text: String| Timestamp::parse(&text).ok_or_else(wrong);
     value(raw, expected)?.map(moment).transpose()
 }
 
@@ -179,7 +196,10 @@ fn patch<T>(value: Option<Option<T>>) -> Patch<T> {
 impl FromBody for NewTask {
     fn from_fields(fields: &Fields<'_>) -> Result<Self, Invalid> {
         let mut invalid = Invalid::default();
-        let title = fields.title.ok_or_else(|| "is required".into()).and_then(title);
+        let title = fields
+            .title
+            .ok_or_else(|| ErrorCode::Required.with("is required"))
+            .and_then(title);
         let title = invalid.check("title", title);
         let description = invalid.optional("description", fields.description.map(description));
         let completed = invalid.optional("completed", fields.completed.map(completed));

@@ -6,7 +6,7 @@
 use std::sync::LazyLock;
 
 use actix_web::http::header::{
-    CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, REFERRER_POLICY,
+    CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, LOCATION, REFERRER_POLICY,
     X_CONTENT_TYPE_OPTIONS,
 };
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -32,6 +32,13 @@ const CSS: &str = "text/css; charset=utf-8";
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; \
                       img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; \
                       frame-ancestors 'none'";
+
+/// For people who open the service's address in a browser.
+pub async fn home() -> HttpResponse {
+    HttpResponse::SeeOther()
+        .insert_header((LOCATION, "/docs"))
+        .finish()
+}
 
 pub async fn document(request: HttpRequest) -> HttpResponse {
     static DOCUMENT: LazyLock<Embedded> =

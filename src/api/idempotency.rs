@@ -9,7 +9,7 @@ use futures_util::future::LocalBoxFuture;
 use super::body::Body;
 use super::contract::Contract;
 use super::error::ApiError;
-use crate::domain::{Invalid, NewTask};
+use crate::domain::{ErrorCode, Invalid, NewTask, ValidationError};
 use crate::store::IdempotencyKey;
 
 pub const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -54,21 +54,23 @@ impl FromRequest for Creation {
     }
 }
 
-fn parse(request: &HttpRequest) -> Result<Option<String>, String> {
+fn parse(request: &HttpRequest) -> Result<Option<String>, ValidationError> {
     let mut headers = request.headers().get_all(IDEMPOTENCY_KEY);
     let Some(header) = headers.next() else {
         return Ok(None);
     };
     if headers.next().is_some() {
-        return Err("must be given once".into());
+        return Err(ErrorCode::Repeated.with("must be given once"));
     }
+    let wrong =
+        |code: ErrorCode| code.with(format!("must have 1 to {MAX_LENGTH} printable ASCII characters"));
     // Printable ASCII, which is what `to_str` takes, less the tab.
-    let key = header.to_str().ok().filter(|key| {
-        let printable = key.bytes().all(|b| (b' '..=b'~').contains(&b));
-        printable && (1..=MAX_LENGTH).contains(&key.len())
-    });
-    key.map(|key| Some(key.into()))
-        .ok_or_else(|| format!("must have 1 to {MAX_LENGTH} printable ASCII characters"))
+    let printable = |key: &&str| !key.is_empty() && key.bytes().all(|b| (b' '..=b'~').contains(&b));
+    let key = header.to_str().ok().filter(printable);
+    match key.ok_or_else(|| wrong(ErrorCode::Format))? {
+        key if key.len() > MAX_LENGTH => Err(wrong(ErrorCode::TooLong)),
+        key => Ok(Some(key.into())),
+    }
 }
 
 /// Of what was asked for, and not of the bytes that asked: a client that writes its JSON anew for each

@@ -11,7 +11,7 @@ use url::form_urlencoded;
 use super::contract::{Contract, caller};
 use super::error::ApiError;
 use super::paging::CursorSigner;
-use crate::domain::{Invalid, Listing, Page, Position, Sort, Status};
+use crate::domain::{ErrorCode, Invalid, Listing, Page, Position, Sort, Status, ValidationError};
 
 /// A list's query, valid.
 pub struct ListQuery(pub Listing);
@@ -62,10 +62,10 @@ fn extract(request: &HttpRequest) -> Result<Listing, ApiError> {
 fn parse(query: &str, open: impl FnOnce(&Listing, &str) -> Option<Position>) -> Result<Listing, Invalid> {
     let mut invalid = Invalid::default();
     let status = parameter(query, "status", |text| {
-        Status::parse(text).ok_or_else(|| format!("must be one of {}", Status::NAMES))
+        Status::parse(text).ok_or_else(|| one_of(Status::NAMES))
     });
     let sort = parameter(query, "sort", |text| {
-        Sort::parse(text).ok_or_else(|| format!("must be one of {}", Sort::NAMES))
+        Sort::parse(text).ok_or_else(|| one_of(Sort::NAMES))
     });
     let limit = invalid.optional("limit", parameter(query, "limit", limit));
     let mut listing = Listing {
@@ -75,10 +75,10 @@ fn parse(query: &str, open: impl FnOnce(&Listing, &str) -> Option<Position>) -> 
     };
     let after = parameter(query, "cursor", |cursor| {
         if listing.page.is_none() {
-            return Err("must come with a valid limit".to_owned());
+            return Err(ErrorCode::Cursor.with("must come with a valid limit"));
         }
-        open(&listing, cursor)
-            .ok_or_else(|| "must be one that came in a Link header for the same list".into())
+        let foreign = || ErrorCode::Cursor.with("must be one that came in a Link header for the same list");
+        open(&listing, cursor).ok_or_else(foreign)
     });
     let after = invalid.optional("cursor", after);
     if let Some(page) = &mut listing.page {
@@ -87,27 +87,35 @@ fn parse(query: &str, open: impl FnOnce(&Listing, &str) -> Option<Position>) -> 
     invalid.or(listing)
 }
 
-fn limit(text: &str) -> Result<u16, String> {
-    let digits = text.bytes().all(|b| b.is_ascii_digit());
+fn one_of(names: &str) -> ValidationError {
+    ErrorCode::Enum.with(format!("must be one of {names}"))
+}
+
+fn limit(text: &str) -> Result<u16, ValidationError> {
+    let wrong = |code: ErrorCode| code.with(format!("must be a whole number from 1 to {}", Page::MAX_LIMIT));
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
+        return Err(wrong(ErrorCode::Type));
+    }
     text.parse()
         .ok()
-        .filter(|limit| digits && (1..=Page::MAX_LIMIT).contains(limit))
-        .ok_or_else(|| format!("must be a whole number from 1 to {}", Page::MAX_LIMIT))
+        .filter(|limit| (1..=Page::MAX_LIMIT).contains(limit))
+        .ok_or_else(|| wrong(ErrorCode::Range))
 }
 
 /// A parameter, if it is there. Given twice it means nothing: which of the two counts is anybody's guess.
 fn parameter<T>(
     query: &str,
     name: &str,
-    read: impl FnOnce(&str) -> Result<T, String>,
-) -> Option<Result<T, String>> {
+    read: impl FnOnce(&str) -> Result<T, ValidationError>,
+) -> Option<Result<T, ValidationError>> {
     let mut values = form_urlencoded::parse(query.as_bytes())
         .filter(|(key, _)| key == name)
         .map(|(_, value): (_, Cow<'_, str>)| value);
     let first = values.next()?;
     Some(match values.next() {
         None => read(&first),
-        Some(_) => Err("must be given once".into()),
+        Some(_) => Err(ErrorCode::Repeated.with("must be given once")),
     })
 }
 

@@ -9,7 +9,7 @@ mod text;
 mod timestamp;
 
 pub use ids::{TaskId, UserId};
-pub use invalid::{FieldError, Invalid};
+pub use invalid::{ErrorCode, FieldError, Invalid, ValidationError};
 pub use listing::{Listing, Page, Position, Sort, Status};
 pub use task::{NewTask, Patch, Task, TaskChanges};
 pub use text::{Description, Title};

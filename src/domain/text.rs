@@ -5,6 +5,8 @@ use std::sync::LazyLock;
 use icu_collator::options::CollatorOptions;
 use icu_collator::{Collator, CollatorBorrowed, CollatorPreferences};
 
+use super::{ErrorCode, ValidationError};
+
 /// 1 to 200 characters, not blank, without NUL; kept exactly as it was sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Title(String);
@@ -17,9 +19,9 @@ impl Title {
     /// differ only beyond it, the older stands first.
     const MAX_KEY_BYTES: usize = 1_536;
 
-    pub fn parse(text: String) -> Result<Self, String> {
+    pub fn parse(text: String) -> Result<Self, ValidationError> {
         if text.trim().is_empty() {
-            return Err("must not be blank".into());
+            return Err(ErrorCode::Blank.with("must not be blank"));
         }
         within(text, Self::MAX_CHARS).map(Self)
     }
@@ -54,7 +56,7 @@ pub struct Description(String);
 impl Description {
     pub const MAX_CHARS: usize = 1_000;
 
-    pub fn parse(text: String) -> Result<Self, String> {
+    pub fn parse(text: String) -> Result<Self, ValidationError> {
         within(text, Self::MAX_CHARS).map(Self)
     }
 
@@ -63,14 +65,14 @@ impl Description {
     }
 }
 
-fn within(text: String, max: usize) -> Result<String, String> {
+fn within(text: String, max: usize) -> Result<String, ValidationError> {
     if text.contains('\0') {
         // PostgreSQL cannot store one.
-        return Err("must not contain a NUL character".into());
+        return Err(ErrorCode::Nul.with("must not contain a NUL character"));
     }
     // Counting characters only matters where the bytes alone do not settle it.
     if text.len() > max && text.chars().count() > max {
-        return Err(format!("must have at most {max} characters"));
+        return Err(ErrorCode::TooLong.with(format!("must have at most {max} characters")));
     }
     Ok(text)
 }

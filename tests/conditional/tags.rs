@@ -2,9 +2,12 @@
 
 use std::collections::BTreeSet;
 
+use aws_lc_rs::digest;
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use serde_json::json;
 
-use super::{tag, tag_of};
+use super::{get_unless, tag, tag_of, write_if};
 use crate::support::task::id;
 use crate::support::{CONTRACTS, Contract};
 
@@ -23,6 +26,47 @@ on_both_databases!(
             assert_eq!(tag(&toggled), tag_of(&ada, &item));
             let head = ada.request("HEAD", &item, &[], b"").expect(200);
             assert_eq!(tag(&head), tag_of(&ada, &item));
+        }
+    }
+
+    fn a_tasks_version_is_the_number_in_its_tag(app: TestApp) {
+        let ada = app.user("ada");
+        for contract in CONTRACTS {
+            let task = id(&ada.has_task("t"));
+            let item = contract.task(&ada, task);
+            for version in 1..4 {
+                let read = ada.get(&item).expect(200);
+                assert_eq!(read.json()["version"], version);
+                assert_eq!(tag(&read), format!("\"{version}\""));
+                let list = ada.get(&contract.tasks(&ada)).expect(200).json();
+                let listed = list.as_array().unwrap().iter().find(|listed| id(listed) == task);
+                // What is in a list is enough to write safely.
+                let tag = format!("\"{}\"", listed.unwrap()["version"]);
+                write_if(&ada, "PUT", &item, &tag, r#"{"title": "u"}"#).expect(200);
+                write_if(&ada, "PUT", &item, &tag, r#"{"title": "v"}"#).assert_problem(412);
+            }
+        }
+    }
+
+    /// What 0.1.0 made of a list's ids and versions: its clients must not go on showing tasks without one.
+    fn no_list_has_the_tag_that_it_had_while_tasks_had_no_version(app: TestApp) {
+        let ada = app.user("ada");
+        let task = ada.has_task("t");
+        for ids_and_versions in [vec![id(&task), 1], vec![]] {
+            let bytes: Vec<u8> = ids_and_versions
+                .iter()
+                .flat_map(|n: &i64| n.to_le_bytes())
+                .collect();
+            let digest = digest::digest(&digest::SHA256, &bytes);
+            let old = format!("\"{}\"", BASE64_URL_SAFE_NO_PAD.encode(&digest.as_ref()[..16]));
+            let path = if ids_and_versions.is_empty() {
+                "/api/tasks?status=completed"
+            } else {
+                "/api/tasks"
+            };
+            let answer = get_unless(&ada, path, &old).expect(200);
+            let now = tag(&answer);
+            get_unless(&ada, path, &now).expect(304);
         }
     }
 

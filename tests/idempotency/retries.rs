@@ -9,7 +9,7 @@ use serde_json::json;
 use super::{assert_same, number_of_tasks, post, post_bytes};
 use crate::support::app::Builder;
 use crate::support::task::{assert_is_task, id};
-use crate::support::{CONTRACTS, Contract, OwnDatabase, Response, TestApp};
+use crate::support::{CONTRACTS, Contract, Database, OwnDatabase, Response, TestApp};
 
 fn whole_task() -> serde_json::Value {
     json!({
@@ -58,6 +58,29 @@ on_both_databases!(
             assert_eq!(number_of_tasks(&ada), 0);
             ada.get(&item).assert_problem(404);
         }
+    }
+
+    /// Version 0.1.0 wrote tasks without their version, and a retry may come after the update to this one.
+    fn an_answer_that_an_older_version_stored_is_given_as_it_is(app: AppWithDatabase) {
+        let ada = app.user("ada");
+        let path = Contract::A.tasks(&ada);
+        let first = post(&ada, &path, "key", &whole_task()).expect(201);
+        let text = first.text();
+        let (start, _) = text.split_once(",\"version\"").expect("a version at the end");
+        let old = format!("{start}}}");
+        let hex: String = old.bytes().map(|byte| format!("{byte:02x}")).collect();
+        let bytes = match app.database().kind {
+            Database::Sqlite => format!("x'{hex}'"),
+            Database::Postgres => format!("decode('{hex}', 'hex')"),
+        };
+        let owner = &ada.id;
+        app.execute(&format!(
+            "UPDATE idempotency_keys SET answer = {bytes} WHERE user_id = '{owner}'"
+        ));
+        let again = post(&ada, &path, "key", &whole_task()).expect(201);
+        assert_eq!(again.text(), old);
+        assert_eq!(again.header("location"), first.header("location"));
+        assert_eq!(number_of_tasks(&ada), 1);
     }
 
     fn the_same_payload_may_be_written_differently(app: TestApp) {

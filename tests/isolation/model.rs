@@ -160,11 +160,14 @@ pub fn merge(task: &mut Value, body: &Value) {
     }
 }
 
-/// The answer must be what the model has, but for when it changed, which only the service knows.
+/// The answer must be what the model has, but for when and how often it changed, which only the service knows.
 #[track_caller]
 pub fn take_over(task: &mut Value, answer: &Value) {
     assert_is_task(answer);
     assert!(answer["updated_at"].as_str() >= task["updated_at"].as_str());
-    task["updated_at"] = answer["updated_at"].clone();
+    assert!(answer["version"].as_i64() >= task["version"].as_i64());
+    for field in ["updated_at", "version"] {
+        task[field] = answer[field].clone();
+    }
     assert_eq!(answer, task);
 }

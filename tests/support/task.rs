@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 
-const MEMBERS: [&str; 8] = [
+const MEMBERS: [&str; 9] = [
     "completed",
     "created_at",
     "description",
@@ -12,6 +12,7 @@ const MEMBERS: [&str; 8] = [
     "title",
     "updated_at",
     "user_id",
+    "version",
 ];
 
 /// Exactly the promised members, of the promised types.
@@ -35,6 +36,10 @@ pub fn assert_is_task(task: &Value) {
         "{task}"
     );
     assert!(task["completed"].is_boolean(), "{task}");
+    assert!(
+        task["version"].as_i64().is_some_and(|version| version >= 1),
+        "{task}"
+    );
     assert!(task["due_date"].is_null() || time(&task["due_date"]) > DateTime::<Utc>::MIN_UTC);
     assert!(time(&task["created_at"]) <= time(&task["updated_at"]), "{task}");
 }

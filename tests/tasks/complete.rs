@@ -31,6 +31,7 @@ on_both_databases!(
                 assert!(time(&toggled["updated_at"]) >= time(&expected["updated_at"]));
                 expected["completed"] = json!(completed);
                 expected["updated_at"] = toggled["updated_at"].clone();
+                expected["version"] = json!(expected["version"].as_i64().unwrap() + 1);
                 assert_eq!(toggled, expected);
                 let read = ada.get(&contract.task(&ada, id(&task))).expect(200);
                 assert_eq!(read.json(), expected);

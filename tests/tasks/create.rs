@@ -208,12 +208,14 @@ on_both_databases!(
                 "user_id": eve.id,
                 "created_at": "2001-01-01T00:00:00Z",
                 "updated_at": "2001-01-01T00:00:00Z",
+                "version": 7,
                 "colour": "red",
                 "nested": { "title": null, "list": [1, { "a": "b" }] },
             });
             let task = ada.post(&contract.tasks(&ada), body).expect(201).json();
             assert_is_task(&task);
             assert_ne!(task["id"], 77_777);
+            assert_eq!(task["version"], 1);
             assert_eq!(task["user_id"], *ada.id);
             assert!(*task["created_at"].as_str().unwrap() > *"2020");
 

@@ -41,6 +41,7 @@ on_both_databases!(
                 );
                 expected[field] = shown;
                 expected["updated_at"] = answer["updated_at"].clone();
+                expected["version"] = json!(expected["version"].as_i64().unwrap() + 1);
                 assert_eq!(answer, expected);
                 assert_eq!(ada.get(&path).expect(200).json(), expected);
             }
@@ -69,7 +70,8 @@ on_both_databases!(
             let path = contract.task(&ada, id(&task));
             assert_eq!(ada.put(&path, json!({})).expect(200).json(), task);
             // Nor does one that holds nothing that a client may set.
-            let nothing = json!({ "id": 9, "user_id": "x", "updated_at": null, "colour": "red" });
+            let nothing =
+                json!({ "id": 9, "user_id": "x", "updated_at": null, "version": 9, "colour": "red" });
             assert_eq!(ada.put(&path, nothing).expect(200).json(), task);
             assert_eq!(ada.get(&path).expect(200).json(), task);
         }

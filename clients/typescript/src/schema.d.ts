@@ -286,6 +286,11 @@ export interface components {
                 field: string;
                 /** @description What it must be; reads on from the field's name. */
                 message: string;
+                /**
+                 * @description The kind of mistake, for programs.
+                 * @enum {string}
+                 */
+                code: "json" | "required" | "null" | "type" | "blank" | "too_long" | "nul" | "format" | "range" | "enum" | "repeated" | "cursor";
             }[];
             /** @description The same as in the header X-Request-Id; the service's log has it too. */
             request_id: string;
@@ -319,6 +324,8 @@ export interface components {
              */
             updated_at: string;
             user_id: components["schemas"]["UserId"];
+            /** @description Grows with every change; the number in the task's `ETag`. Send it back as `If-Match: "1"` to write only if nobody was faster. */
+            version: number;
         };
         /** @description What is absent stays as it is; `null` clears `description` and `due_date`. */
         TaskChanges: {
@@ -327,10 +334,7 @@ export interface components {
             due_date?: components["schemas"]["DueDate"];
             title?: components["schemas"]["Title"];
         };
-        /**
-         * Format: int64
-         * @description Exact in JavaScript too.
-         */
+        /** @description Exact in JavaScript too. */
         TaskId: number;
         Tasks: components["schemas"]["Task"][];
         /** @description Not blank, and without NUL. Comes back exactly as it was sent. */

@@ -10,7 +10,7 @@ use crate::api::contract::{Contract, NO_SUCH_ROUTE, NO_SUCH_TASK};
 use crate::api::error::ApiError;
 use crate::api::problem::Problem;
 use crate::auth::Refusal;
-use crate::domain::Invalid;
+use crate::domain::{ErrorCode, Invalid};
 
 /// A problem that an operation may be answered with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,8 +88,8 @@ impl Failure {
     fn problem(self) -> Problem {
         match self {
             Self::BadInput(contract) => {
-                let mut invalid = Invalid::one("title", "must not be blank");
-                invalid.add("completed", "must be true or false");
+                let mut invalid = Invalid::one("title", ErrorCode::Blank.with("must not be blank"));
+                invalid.add("completed", ErrorCode::Type.with("must be true or false"));
                 ApiError::BadInput(contract, invalid).problem()
             }
             Self::BodyCutOff => ApiError::BodyCutOff.problem(),
@@ -216,7 +216,7 @@ pub fn file(description: &str, media_types: &[&str], schema: &Value) -> Value {
 }
 
 /// `X-Request-Id` and these.
-fn references(names: &[&str]) -> Value {
+pub fn references(names: &[&str]) -> Value {
     let names = ["X-Request-Id"].into_iter().chain(names.iter().copied());
     names
         .map(|name| (name.to_owned(), component("headers", name)))
@@ -243,7 +243,7 @@ pub fn headers() -> Value {
         ),
         "Location": header(
             true,
-            "The new task's address.",
+            "The address of the new task, or of the page.",
             json!({ "type": "string", "format": "uri-reference" }),
             "/api/tasks/1",
         ),

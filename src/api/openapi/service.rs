@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::component;
 use super::parameters::parameter;
-use super::responses::{Failure, file, of_failures, with_body};
+use super::responses::{Failure, file, of_failures, references, with_body};
 use crate::api::docs;
 
 pub const TAG: &str = "Service";
@@ -14,6 +14,14 @@ pub fn paths() -> Map<String, Value> {
     let not_modified = component("responses", "NotModified");
     let health = |status: &str| with_body("Yes.", &[], "Health", &json!({ "status": status }));
     let mut paths = Map::new();
+    let to_docs = json!({
+        "description": "To the page for people.",
+        "headers": references(&["Location"]),
+    });
+    paths.insert(
+        "/".into(),
+        open("home", "Where to begin", &[], json!({ "303": to_docs })),
+    );
     paths.insert(
         "/livez".into(),
         open(

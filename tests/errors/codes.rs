@@ -1,0 +1,108 @@
+//! The `code` of each wrong field: what a frontend translates.
+
+use serde_json::{Value, json};
+
+use crate::support::{CONTRACTS, Response};
+
+/// The codes of an answer, by field.
+#[track_caller]
+fn codes(answer: &Response) -> Value {
+    let problem = answer.json();
+    let errors = problem["errors"]
+        .as_array()
+        .unwrap_or_else(|| panic!("no errors: {answer}"));
+    let pair = |error: &Value| (error["field"].as_str().unwrap().to_owned(), error["code"].clone());
+    errors.iter().map(pair).collect::<serde_json::Map<_, _>>().into()
+}
+
+on_both_databases!(
+    fn every_mistake_in_a_body_has_a_code(app: TestApp) {
+        let ada = app.user("ada");
+        for contract in CONTRACTS {
+            for (body, expected) in [
+                ("", json!({ "body": "json" })),
+                ("{", json!({ "body": "json" })),
+                (r#"{"title": tru}"#, json!({ "body": "json" })),
+                ("nonsense", json!({ "body": "json" })),
+                ("[]", json!({ "body": "type" })),
+                (r#""title""#, json!({ "body": "type" })),
+                (r#"{"title": "a", "title": "b"}"#, json!({ "body": "repeated" })),
+                ("{}", json!({ "title": "required" })),
+                (
+                    r#"{"title": null, "completed": null}"#,
+                    json!({ "title": "null", "completed": "null" }),
+                ),
+                (
+                    r#"{"title": 1, "description": [], "completed": "yes", "due_date": 5}"#,
+                    json!({ "title": "type", "description": "type", "completed": "type", "due_date": "type" }),
+                ),
+                (r#"{"title": " \n"}"#, json!({ "title": "blank" })),
+                (r#"{"title": "\ud800"}"#, json!({ "title": "json" })),
+                (
+                    r#"{"title": "a\u0000", "description": "\u0000"}"#,
+                    json!({ "title": "nul", "description": "nul" }),
+                ),
+                (
+                    r#"{"title": "t", "due_date": "tomorrow"}"#,
+                    json!({ "due_date": "format" }),
+                ),
+            ] {
+                let headers = [("content-type", "application/json")];
+                let answer = ada.request("POST", &contract.tasks(&ada), &headers, body.as_bytes());
+                answer.assert_bad_input(contract);
+                assert_eq!(codes(&answer), expected, "{body}");
+            }
+            let long = json!({ "title": "x".repeat(201), "description": "x".repeat(1_001) });
+            let answer = ada.post(&contract.tasks(&ada), long);
+            answer.assert_bad_input(contract);
+            assert_eq!(
+                codes(&answer),
+                json!({ "title": "too_long", "description": "too_long" })
+            );
+        }
+    }
+
+    fn every_mistake_in_a_query_has_a_code(app: TestApp) {
+        let ada = app.user("ada");
+        for contract in CONTRACTS {
+            for (query, expected) in [
+                ("status=done&sort=id", json!({ "status": "enum", "sort": "enum" })),
+                ("limit=0", json!({ "limit": "range" })),
+                ("limit=1001", json!({ "limit": "range" })),
+                ("limit=-1", json!({ "limit": "range" })),
+                ("limit=99999999999999999999999", json!({ "limit": "range" })),
+                ("limit=ten", json!({ "limit": "type" })),
+                ("limit=", json!({ "limit": "type" })),
+                ("limit=-", json!({ "limit": "type" })),
+                ("limit=1.5", json!({ "limit": "type" })),
+                ("limit=1&limit=2", json!({ "limit": "repeated" })),
+                ("status=all&status=all", json!({ "status": "repeated" })),
+                ("limit=2&cursor=nonsense", json!({ "cursor": "cursor" })),
+                ("cursor=nonsense", json!({ "cursor": "cursor" })),
+            ] {
+                let answer = ada.get(&format!("{}?{query}", contract.tasks(&ada)));
+                answer.assert_bad_input(contract);
+                assert_eq!(codes(&answer), expected, "{query}");
+            }
+        }
+    }
+
+    fn every_mistake_in_an_idempotency_key_has_a_code(app: TestApp) {
+        let ada = app.user("ada");
+        let long = "k".repeat(256);
+        for contract in CONTRACTS {
+            let json = ("content-type", "application/json");
+            let key = "idempotency-key";
+            for (headers, expected) in [
+                (vec![json, (key, "a\tb")], "format"),
+                (vec![json, (key, "")], "format"),
+                (vec![json, (key, &*long)], "too_long"),
+                (vec![json, (key, "a"), (key, "a")], "repeated"),
+            ] {
+                let answer = ada.request("POST", &contract.tasks(&ada), &headers, br#"{"title": "t"}"#);
+                answer.assert_bad_input(contract);
+                assert_eq!(codes(&answer), json!({ "Idempotency-Key": expected }));
+            }
+        }
+    }
+);
