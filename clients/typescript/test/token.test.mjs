@@ -1,0 +1,39 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+import { cachedToken } from "todo-backend-client";
+
+const jwt = (seconds, name = "t") => {
+  const claims = Buffer.from(JSON.stringify({ exp: Date.now() / 1000 + seconds, name: `ÿþ${name}` }));
+  return `e30.${claims.toString("base64url")}.c2ln`;
+};
+
+test("a token is kept until shortly before its end, or until it is refused", async () => {
+  const given = [jwt(20, "ends soon"), jwt(900, "first"), jwt(900, "second")];
+  let fetched = 0;
+  const token = cachedToken(async () => given[fetched++]);
+  assert.equal(await token(), given[0]);
+  assert.equal(await token(), given[1]);
+  assert.equal(await token(), given[1]);
+  assert.equal(await token(given[0]), given[1], "an older one was refused");
+  assert.equal(await token(given[1]), given[2]);
+  assert.equal(fetched, 3);
+});
+
+test("calls that wait have one fetch, and a failed one is not kept", async () => {
+  let fetched = 0;
+  const token = cachedToken(async () => {
+    fetched += 1;
+    if (fetched === 1) throw new Error("offline");
+    return jwt(900);
+  });
+  const first = await Promise.allSettled([token(), token(), token()]);
+  assert.deepEqual([first.map(({ status }) => status), fetched], [["rejected", "rejected", "rejected"], 1]);
+  await Promise.all([token(), token()]);
+  assert.equal(fetched, 2);
+});
+
+test("what is no JWT is the service's to judge", async () => {
+  const token = cachedToken(async () => "opaque");
+  assert.equal(await token(), "opaque");
+  assert.equal(token(), "opaque");
+});
