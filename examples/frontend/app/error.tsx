@@ -1,0 +1,23 @@
+"use client";
+import { useRouter } from "next/navigation";
+import { startTransition, useEffect, useRef } from "react";
+
+/** What could not be rendered on the server: mostly that the service or the database cannot be reached. */
+export default function ErrorPage({ error, reset }: { error: Error & { digest?: string }; reset: () => void }) {
+  const router = useRouter();
+  const heading = useRef<HTMLHeadingElement>(null);
+  useEffect(() => heading.current?.focus(), []);
+  const again = () => startTransition(() => (router.refresh(), reset()));
+  return (
+    <main className="card narrow">
+      <h1 ref={heading} tabIndex={-1}>
+        Your tasks cannot be reached
+      </h1>
+      <p>The service does not answer right now. Nothing is lost; try again in a moment.</p>
+      <button className="primary" onClick={again}>
+        Try again
+      </button>
+      {error.digest && <p className="hint">When you report this, quote {error.digest}.</p>}
+    </main>
+  );
+}

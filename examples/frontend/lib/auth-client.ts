@@ -1,0 +1,15 @@
+"use client";
+import { jwtClient } from "better-auth/client/plugins";
+import { createAuthClient } from "better-auth/react";
+
+export const authClient = createAuthClient({ plugins: [jwtClient()] });
+
+/** The session is over, in this tab or in another one. */
+export class SignedOut extends Error {}
+
+/** A token for the service, of whoever is signed in in this browser. */
+export async function fetchToken(): Promise<string> {
+  const { data, error } = await authClient.token();
+  if (data) return data.token;
+  throw error.status === 401 ? new SignedOut() : new Error(error.message ?? "There is no answer.");
+}
