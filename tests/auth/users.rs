@@ -462,8 +462,8 @@ fn assert_every_call_is_unauthorized(user: &Actor, task: i64) {
 }
 
 fn migrate_as_version_0_1_0_did(database: &OwnDatabase) {
-    let folder = |name| format!("{}/migrations/{name}", env!("CARGO_MANIFEST_DIR"));
-    let migrations = |name| FileBasedMigrations::from_path(folder(name)).unwrap();
+    let folder = |name: &str| format!("{}/migrations/{name}", env!("CARGO_MANIFEST_DIR"));
+    let migrations = |name: &str| FileBasedMigrations::from_path(folder(name)).unwrap();
     let applied = match database.connect() {
         Connection::Sqlite(mut conn) => conn.run_next_migration(migrations("sqlite")).unwrap().to_string(),
         Connection::Postgres(_) => connect_for_migrations(&database.url)

@@ -105,6 +105,9 @@ fn a_statement_that_a_cluster_would_refuse_is_told_from_one_that_it_takes() {
         "DELETE FROM idempotency_keys WHERE user_id = $1 AND created_at < $2",
         "INSERT INTO tasks (title, user_id) VALUES (coalesce($1, ''), $2)",
         "INSERT INTO users (id, name) VALUES ($1, $2) ON CONFLICT (id) DO UPDATE SET name = excluded.name",
+        "INSERT INTO users (id, name) VALUES ($1, $2) ON CONFLICT (id) DO UPDATE SET name = excluded.name \
+         WHERE coalesce(users.claims_issued_at, 0) <= excluded.claims_issued_at",
+        "SELECT EXISTS (SELECT 1 FROM pg_attribute WHERE attrelid = 'users'::regclass)",
         "INSERT INTO idempotency_keys (user_id, key) VALUES ($1, $2) ON CONFLICT (user_id, key) DO NOTHING",
     ] {
         assert_eq!(users_of(statement).err(), None, "{statement}");
@@ -152,6 +155,10 @@ fn a_statement_that_a_cluster_would_refuse_is_told_from_one_that_it_takes() {
             "not understood",
         ),
         ("UPDATE tasks SET completed = $1 WHERE id = $2", "whoever's"),
+        (
+            "UPDATE users SET email = $1 WHERE email = $2 AND id != $3",
+            "whoever's",
+        ),
         (
             "UPDATE tasks SET updated_at = clock_timestamp() WHERE user_id = $1",
             "clock_timestamp",
