@@ -29,11 +29,32 @@ pub struct ConfigError {
     pub problem: String,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PreparedStatements {
-    Auto,
-    On,
-    Off,
+/// What libpq would read from the environment, and the service does not.
+const IGNORED_OF_LIBPQ: [&str; 17] = [
+    "PGAPPNAME",
+    "PGCHANNELBINDING",
+    "PGCONNECT_TIMEOUT",
+    "PGDATABASE",
+    "PGGSSENCMODE",
+    "PGHOST",
+    "PGHOSTADDR",
+    "PGOPTIONS",
+    "PGPASSFILE",
+    "PGPORT",
+    "PGREQUIREAUTH",
+    "PGSERVICE",
+    "PGSSLCERT",
+    "PGSSLKEY",
+    "PGSSLNEGOTIATION",
+    "PGTARGETSESSIONATTRS",
+    "PGUSER",
+];
+
+/// What libpq's variables say of a connection where its URL does not.
+#[derive(Clone, Debug, Default)]
+pub struct LibpqDefaults {
+    pub ssl_mode: Option<String>,
+    pub ssl_root_cert: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,7 +65,7 @@ pub enum LogFormat {
 
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// `DATABASE_URL` or `DATABASE_URL_FILE`, default `sqlite://data/todo.db`; with `database_password` in it
+    /// `DATABASE_URL` or `DATABASE_URL_FILE`, default `sqlite://data/todo.db`
     pub database_url: DatabaseUrl,
     /// `DATABASE_PASSWORD` or `DATABASE_PASSWORD_FILE`, which replaces the one in the URL; where there is
     /// none, `PGPASSWORD`
@@ -55,8 +76,10 @@ pub struct Config {
     pub acquire_timeout: Duration,
     /// `DATABASE_STATEMENT_TIMEOUT_MS`, default 5000
     pub statement_timeout: Duration,
-    /// `DATABASE_PREPARED_STATEMENTS`, default `auto`
-    pub prepared_statements: PreparedStatements,
+    /// `PGSSLMODE` and `PGSSLROOTCERT`, for what `DATABASE_URL` does not say
+    pub libpq_defaults: LibpqDefaults,
+    /// Which other variables of libpq's are set: nothing reads them
+    pub ignored_variables: Vec<&'static str>,
 
     /// `BETTER_AUTH_SECRETS` or `BETTER_AUTH_SECRET`, each also with `_FILE`; with the embedded database a
     /// random one is made where both are missing. Only what signs and verifies asks for it.
@@ -102,24 +125,20 @@ impl Config {
         let frontend = env.url("BETTER_AUTH_URL", "http://localhost:3000")?;
         let origin = origin_of(&frontend);
         let database_url = env.database_url("DATABASE_URL", "DATABASE_URL_FILE", "sqlite://data/todo.db")?;
-        let database_password = env.database_password(&database_url)?;
-        let database_url = match &database_password {
-            Some(password) => database_url.with_password(password.as_str()),
-            None => database_url,
-        };
+        env.refuse_unprepared("DATABASE_PREPARED_STATEMENTS")?;
         Ok(Self {
             pool_size: env.number("DATABASE_POOL_SIZE", 8, 1..=1_000)?,
             acquire_timeout: env.millis("DATABASE_ACQUIRE_TIMEOUT_MS", 2_000)?,
             statement_timeout: env.millis("DATABASE_STATEMENT_TIMEOUT_MS", 5_000)?,
-            prepared_statements: env.choice(
-                "DATABASE_PREPARED_STATEMENTS",
-                PreparedStatements::Auto,
-                &[
-                    ("auto", PreparedStatements::Auto),
-                    ("on", PreparedStatements::On),
-                    ("off", PreparedStatements::Off),
-                ],
-            )?,
+            libpq_defaults: LibpqDefaults {
+                ssl_mode: env.get("PGSSLMODE")?,
+                ssl_root_cert: env.get("PGSSLROOTCERT")?,
+            },
+            ignored_variables: match database_url.sqlite_file() {
+                None => env.those_set(&IGNORED_OF_LIBPQ)?,
+                Some(_) => Vec::new(),
+            },
+            database_password: env.database_password(&database_url)?,
             jwks_url: env
                 .url("BETTER_AUTH_JWKS_URL", &default_jwks_url(&frontend))?
                 .into(),
@@ -138,7 +157,6 @@ impl Config {
             log_filter: env.log_filter("RUST_LOG", "info")?,
             secret_source: SecretSource::read(&env, &database_url)?,
             database_url,
-            database_password,
         })
     }
 
@@ -160,10 +178,6 @@ impl Config {
             (
                 "DATABASE_STATEMENT_TIMEOUT_MS",
                 self.statement_timeout.as_millis().to_string(),
-            ),
-            (
-                "DATABASE_PREPARED_STATEMENTS",
-                format!("{:?}", self.prepared_statements).to_lowercase(),
             ),
             ("BETTER_AUTH_SECRET", self.secret_source.describe()),
             ("BETTER_AUTH_URL", without_secrets(&self.frontend_url)),

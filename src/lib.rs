@@ -6,7 +6,7 @@
 #![cfg_attr(not(test), warn(unused_crate_dependencies))]
 
 // Linked by other crates, and named only so that they are built along with the service.
-use {libsqlite3_sys as _, openssl_sys as _, pq_sys as _};
+use libsqlite3_sys as _;
 // The command line's, which is another crate.
 use {clap as _, clap_complete as _};
 
@@ -14,7 +14,7 @@ pub mod api;
 pub mod app;
 pub mod auth;
 pub mod config;
-mod db;
+pub mod db;
 pub mod domain;
 pub mod logging;
 pub mod metrics;

@@ -13,8 +13,8 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 use clap_complete::Shell;
 use todo_backend::api::openapi;
 use todo_backend::config::{Config, LogFormat, SecretSource};
+use todo_backend::db::{self, Database};
 use todo_backend::domain::UserId;
-use todo_backend::store::Database;
 use todo_backend::{app, auth, logging};
 
 /// The build says which commit it is of, through its environment (see the Dockerfile).
@@ -88,6 +88,7 @@ fn run(command: Option<Command>) -> Outcome<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let config = Config::load()?;
+    db::check(&config).map_err(|problem| format!("DATABASE_URL: {problem}"))?;
     match command {
         None => serve(&config)?,
         Some(Command::Openapi | Command::Completions { .. }) => {}
@@ -154,6 +155,9 @@ fn printable(claim: Option<&str>) -> String {
 
 fn serve(config: &Config) -> Outcome {
     logging::start(config)?;
+    for variable in &config.ignored_variables {
+        log::warn!("{variable} is set, and nothing reads it: write it into DATABASE_URL");
+    }
     actix_web::rt::System::new().block_on(async {
         // Before anything that takes time: until then, the first process of a container hears no signal.
         let signals = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);

@@ -18,7 +18,7 @@ pub(super) struct Environment<'a>(pub &'a dyn Fn(&str) -> Option<OsString>);
 
 impl Environment<'_> {
     /// None where the variable is unset, or empty: composed deployments pass `NAME=` for "not set".
-    fn get(&self, variable: &'static str) -> Result<Option<String>> {
+    pub fn get(&self, variable: &'static str) -> Result<Option<String>> {
         Ok(self.get_or_empty(variable)?.filter(|value| !value.is_empty()))
     }
 
@@ -184,6 +184,30 @@ impl Environment<'_> {
     }
 
     /// `PGPASSWORD` is libpq's, and comes last like there.
+    /// Those of the variables that are set.
+    pub fn those_set(&self, variables: &[&'static str]) -> Result<Vec<&'static str>> {
+        let mut set = Vec::new();
+        for variable in variables {
+            if self.get(variable)?.is_some() {
+                set.push(*variable);
+            }
+        }
+        Ok(set)
+    }
+
+    /// A setting of 0.1.0. Whoever turned prepared statements off has a pooler that cannot carry them.
+    pub fn refuse_unprepared(&self, variable: &'static str) -> Result<()> {
+        match self.get(variable)?.as_deref() {
+            None | Some("auto" | "on") => Ok(()),
+            Some(_) => Err(wrong(
+                variable,
+                "is not supported any more: statements are always prepared. Remove it; a transaction pooler must \
+                 support protocol-level prepared statements (PgBouncer from 1.21 on, with \
+                 max_prepared_statements set)",
+            )),
+        }
+    }
+
     pub fn database_password(&self, url: &DatabaseUrl) -> Result<Option<Secret>> {
         let fallback = || match url.has_password() {
             true => Ok(None),

@@ -13,9 +13,9 @@ use super::connection::{Access, Connection};
 use super::error::StoreError;
 use super::long_lists::LongLists;
 use super::migrations;
-use super::postgres::{ConnectOptions, Connector, Defaults, Postgres, PostgresWorker};
+use super::postgres::{ConnectOptions, Connector, Postgres, PostgresWorker};
 use super::sqlite::Sqlite;
-use crate::config::{Config, DatabaseUrl};
+use crate::config::{Config, DatabaseUrl, Secret};
 use crate::domain::UserId;
 use crate::metrics::{METRICS, PoolState};
 
@@ -196,8 +196,18 @@ impl Database {
     }
 }
 
+/// Whether connections can be tried as the configuration says: what is wrong with it is found at start, and not
+/// by each attempt to connect.
+pub fn check(config: &Config) -> Result<(), String> {
+    match &config.database_url {
+        DatabaseUrl::Postgres(url) => postgres_connector(url, config).map(drop),
+        DatabaseUrl::Sqlite(_) => Ok(()),
+    }
+}
+
 fn postgres_connector(url: &str, config: &Config) -> Result<Connector, String> {
-    let options = ConnectOptions::parse(url, None, &Defaults::default())?;
+    let password = config.database_password.as_ref().map(Secret::as_str);
+    let options = ConnectOptions::parse(url, password, &config.libpq_defaults)?;
     Connector::new(&options, config.acquire_timeout, config.statement_timeout)
 }
 

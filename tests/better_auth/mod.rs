@@ -3,7 +3,7 @@
 //! `tests/node/issuer.mjs` is the issuer; `Issuer` starts it, and `Session` is somebody signed in there.
 
 pub mod emails;
-mod issuer;
+pub mod issuer;
 pub mod node;
 
 mod outages;

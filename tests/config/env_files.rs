@@ -8,7 +8,7 @@ use crate::support::app::SECRET;
 use crate::support::cli::run;
 
 /// Every variable that there is.
-const VARIABLES: [&str; 23] = [
+const VARIABLES: [&str; 22] = [
     "DATABASE_URL",
     "DATABASE_URL_FILE",
     "DATABASE_PASSWORD",
@@ -27,7 +27,6 @@ const VARIABLES: [&str; 23] = [
     "DATABASE_POOL_SIZE",
     "DATABASE_ACQUIRE_TIMEOUT_MS",
     "DATABASE_STATEMENT_TIMEOUT_MS",
-    "DATABASE_PREPARED_STATEMENTS",
     "RATE_LIMIT_PER_MINUTE",
     "METRICS_ADDR",
     "LOG_FORMAT",

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::support::app::Builder;
 use crate::support::cli::run;
 use crate::support::token::{hs256, now};
-use crate::support::{Actor, Database, OwnDatabase, TestApp};
+use crate::support::{Actor, OwnDatabase, TestApp};
 
 const OLD: &str = "the-old-secret-which-is-long-enough";
 const NEW: &str = "the-new-secret:which-is-long-enough";

@@ -75,7 +75,8 @@ impl Actor {
             "sub": self.id,
             "email": self.email,
             "name": self.name,
-            "iat": now(),
+            // Some time ago, so that there can be later ones.
+            "iat": now() - 1_000,
             "exp": now() + 900,
         })
     }

@@ -20,7 +20,7 @@ use tokio::time::{sleep, timeout};
 pub use self::connect::Connector;
 pub use self::connection::PgConnection;
 use self::pool::{Claim, Lease, Process, WorkerPool};
-pub use self::url::{ConnectOptions, Defaults};
+pub use self::url::ConnectOptions;
 use super::error::{is_kind, lost_connection};
 use super::{Access, Connection, StoreError};
 use crate::domain::UserId;

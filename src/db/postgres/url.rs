@@ -17,6 +17,8 @@ use tokio_postgres::config::{
 };
 use url::form_urlencoded;
 
+use crate::config::LibpqDefaults;
+
 /// libpq's `sslmode`, less `allow`: a connection that tries plain text first protects nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SslMode {
@@ -55,18 +57,9 @@ pub struct ConnectOptions {
     pub tls: TlsOptions,
 }
 
-/// What libpq takes from the environment where the URL does not say it.
-#[derive(Clone, Debug, Default)]
-pub struct Defaults {
-    /// `PGSSLMODE`
-    pub ssl_mode: Option<String>,
-    /// `PGSSLROOTCERT`
-    pub ssl_root_cert: Option<String>,
-}
-
 impl ConnectOptions {
     /// `password`, if there is one, takes the place of the URL's.
-    pub fn parse(url: &str, password: Option<&str>, defaults: &Defaults) -> Result<Self, String> {
+    pub fn parse(url: &str, password: Option<&str>, defaults: &LibpqDefaults) -> Result<Self, String> {
         let mut parameters = Parameters::default();
         let (authority, tail) = split(url);
         parameters.authority(authority)?;
@@ -225,7 +218,7 @@ impl Parameters {
         Ok(())
     }
 
-    fn finish(mut self, defaults: &Defaults) -> Result<ConnectOptions, String> {
+    fn finish(mut self, defaults: &LibpqDefaults) -> Result<ConnectOptions, String> {
         if self.hosts.is_empty() && self.config.get_hostaddrs().is_empty() {
             return Err("names no host".into());
         }
@@ -251,7 +244,7 @@ impl Parameters {
         })
     }
 
-    fn tls_options(&self, defaults: &Defaults) -> Result<TlsOptions, String> {
+    fn tls_options(&self, defaults: &LibpqDefaults) -> Result<TlsOptions, String> {
         let mode = self.ssl_mode.as_deref().or(defaults.ssl_mode.as_deref());
         let roots = self
             .ssl_root_cert

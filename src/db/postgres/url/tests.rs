@@ -1,7 +1,7 @@
 use super::*;
 
 fn parse(url: &str) -> Result<ConnectOptions, String> {
-    ConnectOptions::parse(url, None, &Defaults::default())
+    ConnectOptions::parse(url, None, &LibpqDefaults::default())
 }
 
 fn config(url: &str) -> Config {
@@ -23,7 +23,7 @@ fn user_password_hosts_and_database_are_read() {
 
 #[test]
 fn a_password_from_elsewhere_takes_the_place_of_the_urls() {
-    let options = ConnectOptions::parse("postgres://u:old@h/d", Some("n e:w/@"), &Defaults::default());
+    let options = ConnectOptions::parse("postgres://u:old@h/d", Some("n e:w/@"), &LibpqDefaults::default());
     assert_eq!(options.unwrap().config.get_password(), Some(&b"n e:w/@"[..]));
 }
 
@@ -83,7 +83,7 @@ fn sslmode_means_what_it_means_to_libpq() {
 
 #[test]
 fn the_environment_fills_in_what_the_url_does_not_say() {
-    let defaults = Defaults {
+    let defaults = LibpqDefaults {
         ssl_mode: Some("verify-ca".into()),
         ssl_root_cert: Some("/ca.crt".into()),
     };
