@@ -51,7 +51,7 @@ pub fn start_with(
     let shared = web::Data::from(Arc::clone(&database));
     let workers = database.http_workers();
     let verifier = web::Data::new(Verifier::new(config, &secrets));
-    let cursors = web::Data::new(CursorSigner::new(&secrets));
+    let cursors = web::Data::new(CursorSigner::new(&secrets, &config.database_url));
     let limits = web::Data::new(RateLimits::new(config.rate_limit_per_minute));
     let origins = web::Data::new(Origins(config.allowed_origins.clone()));
     let app = move || {

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::{SORTS, cursor_of, next};
-use crate::support::{Actor, CONTRACTS, Contract};
+use crate::support::{Actor, CONTRACTS, Contract, Database, TestApp};
 
 /// Nine tasks, so that every filter has more than one page of two.
 fn prepare(user: &Actor) {
@@ -153,6 +153,32 @@ on_both_databases!(
         for contract in CONTRACTS {
             let answer = ada.get(&format!("{}?cursor=x&limit=5&sort=y", contract.tasks(&ada)));
             answer.assert_bad_fields(contract, &["cursor", "sort"]);
+        }
+    }
+
+    fn a_cursor_of_the_other_database_is_refused(db: Database) {
+        let other = match db {
+            Database::Sqlite => Database::Postgres,
+            Database::Postgres => Database::Sqlite,
+        };
+        let (here, there) = (TestApp::builder(db).start(), TestApp::builder(other).start());
+        let user = here.user("ada");
+        let twin = user.at(there.target());
+        prepare(&user);
+        prepare(&twin);
+        for contract in CONTRACTS {
+            for sort in SORTS {
+                let query = format!("sort={sort}");
+                let first = twin
+                    .get(&format!("{}?{query}&limit=2", contract.tasks(&twin)))
+                    .expect(200);
+                let mut link = next(&first);
+                // Every page: the keys of some due dates are empty.
+                while let Some(page) = link {
+                    assert_refused(&user, contract, &query, &cursor_of(&page));
+                    link = next(&twin.get(&page).expect(200));
+                }
+            }
         }
     }
 );
