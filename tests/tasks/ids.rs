@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::json;
 
 use crate::support::task::id;
-use crate::support::{Actor, CONTRACTS, Response};
+use crate::support::{Actor, CONTRACTS, Database, Response, TestApp};
 
 /// What stands where an id should: beside these, the test takes a foreign and a deleted one.
 const WRONG: [&str; 16] = [
@@ -78,5 +78,36 @@ on_both_databases!(
             };
             assert_eq!(names(&foreign.to_string()), names("9007199254740000"));
         }
+    }
+
+    fn no_id_is_given_out_that_javascript_cannot_represent(db: Database) {
+        const LAST: i64 = (1 << 53) - 1;
+        let app = TestApp::builder(db).start();
+        let ada = app.user("ada");
+        ada.has_task("the first");
+        app.execute(&match db {
+            Database::Postgres => format!("ALTER TABLE tasks ALTER COLUMN id RESTART WITH {LAST}"),
+            Database::Sqlite => format!("UPDATE sqlite_sequence SET seq = {LAST} - 1 WHERE name = 'tasks'"),
+        });
+        let answer = ada.post("/api/tasks", json!({ "title": "the last" })).expect(201);
+        assert_eq!(id(&answer.json()), LAST);
+        ada.get(answer.header("location").unwrap()).expect(200);
+
+        let headers = [("content-type", "application/json"), ("idempotency-key", "k")];
+        for headers in [&headers[..1], &headers] {
+            for contract in CONTRACTS {
+                let tasks = contract.tasks(&ada);
+                let answer = ada.request("POST", &tasks, headers, br#"{"title":"one too many"}"#);
+                answer.assert_unavailable();
+                assert_eq!(answer.header("location"), None);
+            }
+        }
+        assert_eq!(app.value("SELECT count(*) FROM tasks").as_deref(), Some("2"));
+        assert_eq!(
+            app.value("SELECT count(*) FROM idempotency_keys").as_deref(),
+            Some("0")
+        );
+        let log = app.log();
+        assert!(log.contains("the largest that JavaScript can represent"), "{log}");
     }
 );

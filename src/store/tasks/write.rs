@@ -1,5 +1,9 @@
 //! Everything that changes a task, each in one statement.
 
+use diesel::dsl::sql;
+use diesel::result::{DatabaseErrorKind, Error as DieselError};
+use diesel::sql_types::BigInt;
+
 use super::{OwnedTasks, Row, columns, find, owned};
 use crate::db::timestamp::At;
 use crate::db::{Access, Connection, Prepared, StoreError, on_both};
@@ -163,6 +167,11 @@ impl OwnedTasks {
     }
 }
 
+/// The id of a new task. One beyond `TaskId::MAX` makes the statement fail, so that no task is kept that no
+/// client could reach. A CHECK constraint would do as well, but SQLite cannot add one to a table.
+const REPRESENTABLE_ID: &str =
+    "abs(CASE WHEN id > 9007199254740991 THEN -9223372036854775807 - 1 ELSE id END)";
+
 pub(in crate::store) async fn insert(
     conn: &mut Connection<'_>,
     owner: &UserId,
@@ -189,13 +198,40 @@ pub(in crate::store) async fn insert(
     // `get_result` would stop at the row. SQLite commits when it is asked for the next one, and a commit
     // that fails for a full disk would go unheard: a task acknowledged, and not there.
     let mut rows: Vec<Row> = on_both!(conn, |c| {
-        diesel::insert_into(tasks::table)
-            .values(row)
-            .returning(columns())
-            .get_results(c)
-    })?;
+        let insert = diesel::insert_into(tasks::table).values(row).returning((
+            sql::<BigInt>(REPRESENTABLE_ID),
+            tasks::title,
+            tasks::description,
+            tasks::completed,
+            tasks::due_date,
+            tasks::created_at,
+            tasks::updated_at,
+            tasks::version,
+        ));
+        Prepared(insert).get_results(c)
+    })
+    .map_err(explain_id_overflow)?;
     let row = rows.pop().ok_or(diesel::result::Error::NotFound)?;
     Ok(row.into())
+}
+
+/// Both databases reject the smallest integer as an argument of `abs`: PostgreSQL as a `bigint out of range`,
+/// SQLite as an `integer overflow`.
+fn explain_id_overflow(error: DieselError) -> DieselError {
+    match &error {
+        DieselError::DatabaseError(DatabaseErrorKind::Unknown, found)
+            if found.message().contains("out of range") || found.message() == "integer overflow" =>
+        {
+            let problem = format!(
+                "the next task id is beyond {}, the largest that JavaScript can represent: set the sequence of \
+                 tasks.id back ({})",
+                TaskId::MAX,
+                found.message()
+            );
+            DieselError::DatabaseError(DatabaseErrorKind::Unknown, Box::new(problem))
+        }
+        _ => error,
+    }
 }
 
 async fn unchanged(
