@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use actix_web::dev::Payload;
-use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
+use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING, UPGRADE};
 use actix_web::mime::Mime;
 use actix_web::{FromRequest, HttpRequest};
 use futures_util::StreamExt as _;
@@ -45,8 +45,7 @@ impl<T: FromBody> FromRequest for Body<T> {
         let request = request.clone();
         let payload = payload.take();
         Box::pin(async move {
-            let declared = declared_length(&request);
-            let bytes = read(declared, payload).await?;
+            let bytes = read(&request, payload).await?;
             if bytes.is_empty()
                 && let Some(value) = T::from_nothing()
             {
@@ -65,18 +64,30 @@ fn declared_length(request: &HttpRequest) -> Option<usize> {
     length.to_str().ok()?.parse().ok()
 }
 
-async fn read(declared: Option<usize>, mut payload: Payload) -> Result<Vec<u8>, ApiError> {
+async fn read(request: &HttpRequest, mut payload: Payload) -> Result<Vec<u8>, ApiError> {
+    let declared = declared_length(request);
     if declared.is_some_and(|length| length > MAX_BYTES) {
         return Err(ApiError::TooLarge);
     }
+    // The parser takes everything that follows `Upgrade: websocket` for the body, up to the end of the
+    // connection. This service ignores that header, so the body is as long as it says, or empty.
+    let headers = request.headers();
+    let ends_by_itself = !headers.contains_key(UPGRADE) || headers.contains_key(TRANSFER_ENCODING);
+    let end = match ends_by_itself {
+        true => usize::MAX,
+        false => declared.unwrap_or(0),
+    };
     let mut bytes = Vec::with_capacity(declared.unwrap_or(0).min(4_096));
     let whole = async {
-        while let Some(chunk) = payload.next().await {
+        while bytes.len() < end
+            && let Some(chunk) = payload.next().await
+        {
             let chunk = chunk.map_err(|_| ApiError::BodyCutOff)?;
+            let chunk = &chunk[..chunk.len().min(end - bytes.len())];
             if bytes.len() + chunk.len() > MAX_BYTES {
                 return Err(ApiError::TooLarge);
             }
-            bytes.extend_from_slice(&chunk);
+            bytes.extend_from_slice(chunk);
         }
         Ok(bytes)
     };

@@ -1,5 +1,6 @@
-//! What holds for answers of every kind: HEAD, request ids, the probes.
+//! What holds for answers of every kind: HEAD, request ids, the probes, `Upgrade`.
 
 mod head;
 mod health;
 mod request_ids;
+mod upgrade;
