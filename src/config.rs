@@ -6,6 +6,7 @@
 )]
 
 mod database_url;
+mod private_folder;
 mod read;
 mod redact;
 mod secrets;
@@ -16,6 +17,7 @@ use std::path::Path;
 use std::time::Duration;
 
 pub use database_url::{DatabaseUrl, may_hold_a_secret};
+pub use private_folder::create_private_folder;
 use read::{Environment, origin_of};
 pub use redact::without_secrets;
 pub use secrets::{Secret, SecretSource, Secrets};

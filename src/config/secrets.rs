@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 use std::fs;
 use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use aws_lc_rs::rand;
@@ -12,7 +12,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 
 use super::read::{Environment, wrong};
-use super::{ConfigError, DatabaseUrl};
+use super::{ConfigError, DatabaseUrl, create_private_folder};
 
 type Result<T> = std::result::Result<T, ConfigError>;
 
@@ -212,9 +212,7 @@ impl SecretSource {
 /// Written in full under another name and then linked: of two processes that start at once, one wins and
 /// both read the same. Neither step follows a link that somebody else put there.
 fn make_secret(path: &Path) -> io::Result<()> {
-    if let Some(folder) = path.parent() {
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-    }
+    create_private_folder(path)?;
     let mut draft = path.as_os_str().to_owned();
     draft.push(format!(".{}", random_text(9)?));
     let mut file = fs::OpenOptions::new()

@@ -77,7 +77,7 @@ impl Database {
         let (backend, http_workers) = match &config.database_url {
             DatabaseUrl::Sqlite(file) => {
                 let sqlite = Sqlite::open(
-                    file.clone(),
+                    file,
                     size,
                     config.acquire_timeout,
                     config.statement_timeout,
@@ -216,6 +216,9 @@ impl DatabaseWorker {
     pub async fn ready(&self) -> Result<(), StoreError> {
         let database = &self.database;
         database.check_migrated().await?;
+        if let Connections::Sqlite(sqlite) = &self.connections {
+            sqlite.check_file()?;
+        }
         let failing = database.failing.load(Ordering::Relaxed);
         if !failing && database.ms_since(&database.last_call) >= PROBE_WITHIN_MS {
             return Ok(());

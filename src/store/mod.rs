@@ -6,6 +6,7 @@ mod idempotency;
 mod owner;
 mod prelude;
 mod schema;
+mod sqlite_file;
 mod tasks;
 mod users;
 

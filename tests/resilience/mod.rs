@@ -11,4 +11,5 @@ mod slow_clients;
 mod stopping;
 mod stuck;
 mod two_processes;
+mod vanished_file;
 mod watch;

@@ -1,13 +1,13 @@
 //! How connections to the embedded database are made, for r2d2 to call.
 
-use std::fs;
-use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use diesel::connection::{Connection as _, SimpleConnection as _};
 use diesel::sqlite::SqliteConnection;
 use diesel::{ConnectionError, result::Error as DieselError};
 
+use super::file::DatabaseFile;
 use crate::db::error::describe;
 
 pub struct SqliteHandle {
@@ -34,12 +34,12 @@ impl From<DieselError> for OpenError {
 
 #[derive(Debug)]
 pub struct Manager {
-    file: PathBuf,
+    file: Arc<DatabaseFile>,
     busy_timeout: Duration,
 }
 
 impl Manager {
-    pub fn new(file: PathBuf, statement_timeout: Duration) -> Self {
+    pub fn new(file: Arc<DatabaseFile>, statement_timeout: Duration) -> Self {
         Self {
             file,
             // So much less than what a client waits that it is told the cause.
@@ -53,11 +53,10 @@ impl r2d2::ManageConnection for Manager {
     type Error = OpenError;
 
     fn connect(&self) -> Result<SqliteHandle, OpenError> {
-        if let Some(folder) = self.file.parent() {
-            fs::create_dir_all(folder)
-                .map_err(|error| OpenError(format!("{} cannot be created: {error}", folder.display())))?;
-        }
-        let mut inner = SqliteConnection::establish(&self.file.to_string_lossy())?;
+        self.file
+            .prepare()
+            .map_err(|error| OpenError(format!("{}: {error}", self.file.path().display())))?;
+        let mut inner = SqliteConnection::establish(&self.file.path().to_string_lossy())?;
         // FULL: what is committed is on the disk before the client is told so.
         inner.batch_execute(&format!(
             "PRAGMA busy_timeout = {};
@@ -101,7 +100,8 @@ mod tests {
     #[test]
     fn commits_reach_the_disk_and_foreign_keys_are_checked() {
         let folder = tempfile::tempdir().unwrap();
-        let manager = Manager::new(folder.path().join("todo.db"), Duration::from_secs(1));
+        let file = Arc::new(DatabaseFile::new(&folder.path().join("todo.db")));
+        let manager = Manager::new(file, Duration::from_secs(1));
         let mut made = manager.connect().unwrap();
         for (pragma, expected) in [("synchronous", 2), ("foreign_keys", 1)] {
             let query = sql::<Integer>(&format!("SELECT {pragma} FROM pragma_{pragma}"));

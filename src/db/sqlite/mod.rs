@@ -4,10 +4,11 @@
 //! Measured against `spawn_blocking` with a connection taken inside, and against diesel-async's wrapper for
 //! blocking connections, this takes half of the processor time per call.
 
+mod file;
 mod manager;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::thread;
@@ -20,6 +21,7 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 pub use self::manager::SqliteHandle;
+use self::file::DatabaseFile;
 use self::manager::{LogAtDebug, Manager};
 use super::error::describe;
 use super::{Access, Connection, StoreError};
@@ -36,6 +38,7 @@ type Job = Box<dyn FnOnce(&Pool, &Runtime) + Send>;
 pub struct Sqlite(Arc<Inner>);
 
 struct Inner {
+    file: Arc<DatabaseFile>,
     pool: Pool,
     reads: Sender<Job>,
     writes: Sender<Job>,
@@ -60,11 +63,12 @@ impl Ticket {
 
 impl Sqlite {
     pub fn open(
-        file: PathBuf,
+        file: &Path,
         connections: u32,
         acquire_timeout: Duration,
         statement_timeout: Duration,
     ) -> Self {
+        let file = Arc::new(DatabaseFile::new(file));
         let pool = r2d2::Pool::builder()
             .max_size(connections)
             .min_idle(Some(0))
@@ -72,7 +76,7 @@ impl Sqlite {
             .max_lifetime(None)
             .connection_timeout(acquire_timeout)
             .error_handler(Box::new(LogAtDebug))
-            .build_unchecked(Manager::new(file, statement_timeout));
+            .build_unchecked(Manager::new(Arc::clone(&file), statement_timeout));
         let lane = |name: &str, threads: u32| {
             let (sender, receiver) = bounded(connections as usize * QUEUED_PER_CONNECTION);
             for _ in 0..threads {
@@ -83,12 +87,18 @@ impl Sqlite {
         // One writer: others would fail where they can wait in line.
         let (reads, writes) = (lane("db-read", connections - 1), lane("db-write", 1));
         Self(Arc::new(Inner {
+            file,
             pool,
             reads,
             writes,
             acquire_timeout,
             statement_timeout,
         }))
+    }
+
+    /// Whether the file is still the one that was opened: SQLite would not notice.
+    pub fn check_file(&self) -> Result<(), StoreError> {
+        self.0.file.check().map_err(StoreError::Unavailable)
     }
 
     /// A connection of the caller's own, on the caller's thread.
@@ -119,6 +129,16 @@ impl Sqlite {
         // Somewhat sooner than the client is given up on, so that it is told the cause.
         let deadline = Instant::now() + inner.acquire_timeout * 9 / 10;
         let request = RequestId::current();
+        let written = match access {
+            Access::Read | Access::LongList => None,
+            Access::Write | Access::Transaction => Some(Arc::clone(&inner.file)),
+        };
+        let work = async move |connection: &mut Connection<'_>| {
+            if let Some(file) = &written {
+                file.check_for_query()?;
+            }
+            work(connection).await
+        };
         let job: Job = Box::new({
             let ticket = Arc::clone(&ticket);
             move |pool, runtime| {

@@ -1,0 +1,125 @@
+//! The embedded database's files: only their owner may read them, and a write goes to the file that stands
+//! under its name and to no other.
+
+use std::fs::{self, File, Metadata, OpenOptions, Permissions};
+use std::io;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use diesel::QueryResult;
+use diesel::result::{DatabaseErrorKind, Error as DieselError};
+
+use crate::config::create_private_folder;
+
+/// Read and write for the owner, nothing for anybody else.
+const PRIVATE: u32 = 0o600;
+
+#[derive(Debug)]
+pub struct DatabaseFile {
+    path: PathBuf,
+    /// The file that this process opened first.
+    opened: OnceLock<FileId>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct FileId {
+    device: u64,
+    inode: u64,
+}
+
+impl From<Metadata> for FileId {
+    fn from(metadata: Metadata) -> Self {
+        Self {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+        }
+    }
+}
+
+impl DatabaseFile {
+    pub fn new(path: &Path) -> Self {
+        Self {
+            path: path.to_owned(),
+            opened: OnceLock::new(),
+        }
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Must be called before each connection. The first time it creates the file where it is missing;
+    /// later a missing file is an error, because an empty one in its place would hide the loss.
+    pub fn prepare(&self) -> io::Result<()> {
+        if self.opened.get().is_some() {
+            return self.check().map_err(io::Error::other);
+        }
+        create_private_folder(&self.path)
+            .map_err(|error| io::Error::other(format!("the folder cannot be created: {error}")))?;
+        let file = self.open_or_create()?;
+        // SQLite gives the files beside the database the mode that the database has.
+        for suffix in ["", "-wal", "-shm"] {
+            let mut path = self.path.clone().into_os_string();
+            path.push(suffix);
+            tighten(Path::new(&path));
+        }
+        let _ = self.opened.set(file.metadata()?.into());
+        Ok(())
+    }
+
+    fn open_or_create(&self) -> io::Result<File> {
+        let existed = self.path.exists();
+        let mut options = OpenOptions::new();
+        let file = options.write(true).create(true).truncate(false).mode(PRIVATE);
+        let file = file.open(&self.path)?;
+        if !existed {
+            // A umask may have taken rights away from the owner as well.
+            file.set_permissions(Permissions::from_mode(PRIVATE))?;
+        }
+        Ok(file)
+    }
+
+    /// Whether the file that this process opened still stands under its name. SQLite would not notice: it
+    /// goes on writing into a file that was deleted, and the tasks would be gone with the process.
+    pub fn check(&self) -> Result<(), String> {
+        let found = fs::metadata(&self.path).map(FileId::from);
+        match (self.opened.get(), found) {
+            (Some(opened), Ok(found)) if *opened == found => Ok(()),
+            (None, _) => Ok(()),
+            _ => Err(format!(
+                "{} was deleted or replaced while the service was running; restore the file and restart the \
+                 service",
+                self.path.display()
+            )),
+        }
+    }
+
+    /// The same, as a query's error.
+    pub fn check_for_query(&self) -> QueryResult<()> {
+        self.check()
+            .map_err(|problem| DieselError::DatabaseError(DatabaseErrorKind::Unknown, Box::new(problem)))
+    }
+}
+
+/// Takes away the rights of everybody but the owner. A failure does not keep the service from starting: on
+/// some file systems modes mean nothing.
+fn tighten(path: &Path) {
+    let Ok(metadata) = fs::metadata(path) else {
+        return;
+    };
+    let mode = metadata.permissions().mode() & 0o777;
+    if mode & !PRIVATE == 0 {
+        return;
+    }
+    match fs::set_permissions(path, Permissions::from_mode(PRIVATE)) {
+        Ok(()) => log::info!(
+            "permissions of {} changed from {mode:o} to {PRIVATE:o}",
+            path.display()
+        ),
+        Err(error) => log::warn!(
+            "permissions of {} stay {mode:o}, other users of this machine may read it: {error}",
+            path.display()
+        ),
+    }
+}

@@ -1,0 +1,66 @@
+//! The embedded database's file is deleted or replaced while the service runs.
+
+use std::fs;
+use std::path::PathBuf;
+
+use serde_json::json;
+
+use crate::support::task::id;
+use crate::support::{Actor, Database, TestApp};
+
+fn file(app: &TestApp) -> PathBuf {
+    app.url.strip_prefix("sqlite://").unwrap().into()
+}
+
+/// A write that was acknowledged would be lost with the process.
+#[track_caller]
+fn assert_writes_are_refused(app: &TestApp, ada: &Actor, task: i64) {
+    let path = format!("/api/tasks/{task}");
+    app.anonymous().get("/readyz").assert_unavailable();
+    ada.post("/api/tasks", json!({ "title": "lost" }))
+        .assert_unavailable();
+    let key = [("idempotency-key", "k"), ("content-type", "application/json")];
+    ada.request("POST", "/api/tasks", &key, br#"{"title":"lost"}"#)
+        .assert_unavailable();
+    ada.put(&path, json!({ "title": "lost" })).assert_unavailable();
+    ada.patch(&format!("{path}/complete")).assert_unavailable();
+    ada.delete(&path).assert_unavailable();
+    app.user("new")
+        .post("/api/tasks", json!({ "title": "lost" }))
+        .assert_unavailable();
+    app.anonymous().get("/livez").expect(200);
+    let log = app.log();
+    assert!(
+        log.contains("was deleted or replaced while the service was running"),
+        "{log}"
+    );
+}
+
+with_a_process_of_its_own!(
+    fn a_database_file_that_was_deleted_takes_no_writes() {
+        let app = TestApp::builder(Database::Sqlite).start();
+        let ada = app.user("ada");
+        let task = id(&ada.has_task("Buy milk"));
+        fs::remove_file(file(&app)).unwrap();
+        assert_writes_are_refused(&app, &ada, task);
+        assert!(
+            !file(&app).exists(),
+            "an empty one in its place would hide the loss"
+        );
+    }
+
+    fn a_database_file_that_was_replaced_takes_no_writes_until_it_is_back() {
+        let app = TestApp::builder(Database::Sqlite).start();
+        let ada = app.user("ada");
+        let task = id(&ada.has_task("Buy milk"));
+        let (here, aside) = (file(&app), file(&app).with_extension("aside"));
+        fs::rename(&here, &aside).unwrap();
+        fs::copy(&aside, &here).unwrap();
+        assert_writes_are_refused(&app, &ada, task);
+
+        fs::rename(&aside, &here).unwrap();
+        app.anonymous().get("/readyz").expect(200);
+        ada.has_task("Buy bread");
+        assert_eq!(ada.titles("/api/tasks?sort=title"), ["Buy bread", "Buy milk"]);
+    }
+);
