@@ -14,18 +14,23 @@ use actix_web::middleware::from_fn;
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{App, HttpServer};
 
-use crate::api::envelope::{Origins, X_REQUEST_ID, catch_panic, envelope, uncounted, unreadable};
+use crate::api::envelope::{
+    Origins, TRACEPARENT, TRACESTATE, X_REQUEST_ID, catch_panic, envelope, request_timeout, uncounted,
+};
 use crate::api::idempotency::IDEMPOTENCY_KEY;
 use crate::api::paging::CursorSigner;
 use crate::api::rate_limit::RateLimits;
 use crate::auth::Verifier;
 use crate::config::Config;
+use crate::connection_limit::ConnectionLimit;
 use crate::routes::{metrics_routes, routes};
 use crate::server;
 use crate::store::{Database, KnownUsers, Store};
 
 pub struct Service {
     pub address: SocketAddr,
+    /// systemd keeps the socket open while this process stops and the next one starts.
+    pub socket_inherited: bool,
     pub server: Server,
 }
 
@@ -40,16 +45,15 @@ pub fn start_with(
     extra: impl Fn(&mut ServiceConfig) + Clone + Send + 'static,
 ) -> io::Result<Service> {
     let secrets = config.secret_source.secrets().map_err(io::Error::other)?;
-    let listener = server::bind(config.listen).map_err(|error| {
-        io::Error::other(format!("HOST, PORT: cannot listen on {}: {error}", config.listen))
-    })?;
-    let address = listener.local_addr()?;
+    let listener = server::listener(config.listen)?;
+    let address = listener.socket.local_addr()?;
     let database =
         Database::open(config).map_err(|problem| io::Error::other(format!("DATABASE_URL: {problem}")))?;
+    let workers = database.http_workers();
+    let limit = ConnectionLimit::from_open_files(workers, config.pool_size);
     make_tables(&database, config)?;
     let known_users = Arc::new(KnownUsers::default());
     let shared = web::Data::from(Arc::clone(&database));
-    let workers = database.http_workers();
     let verifier = web::Data::new(Verifier::new(config, &secrets));
     let cursors = web::Data::new(CursorSigner::new(&secrets, &config.database_url));
     let limits = web::Data::new(RateLimits::new(config.rate_limit_per_minute));
@@ -71,8 +75,12 @@ pub fn start_with(
     if let Some(address) = config.metrics_addr {
         actix_web::rt::spawn(metrics_listener(address, shared)?);
     }
-    let server = server::listen(listener, workers, unreadable, app)?;
-    Ok(Service { address, server })
+    let server = server::listen(listener.socket, workers, limit, request_timeout, app)?;
+    Ok(Service {
+        address,
+        socket_inherited: listener.inherited,
+        server,
+    })
 }
 
 /// The embedded database is there or the start fails. A server may come later than we do; until it
@@ -87,6 +95,9 @@ fn make_tables(database: &Arc<Database>, config: &Config) -> io::Result<()> {
     Ok(())
 }
 
+/// So few that they fit into the open files that are reserved for other things than clients.
+const MAX_METRICS_CONNECTIONS: usize = 16;
+
 /// On a listener of its own, so that what is open to the world does not show it.
 fn metrics_listener(address: SocketAddr, database: web::Data<Database>) -> io::Result<Server> {
     let app = move || {
@@ -95,7 +106,11 @@ fn metrics_listener(address: SocketAddr, database: web::Data<Database>) -> io::R
             .configure(metrics_routes)
             .wrap(from_fn(uncounted))
     };
-    let server = HttpServer::new(app).workers(1).disable_signals().bind(address);
+    let server = HttpServer::new(app)
+        .workers(1)
+        .max_connections(MAX_METRICS_CONNECTIONS)
+        .disable_signals()
+        .bind(address);
     let server = server.map_err(|error| io::Error::other(format!("METRICS_ADDR: {error}")))?;
     log::info!("metrics on http://{address}/metrics");
     Ok(server.run())
@@ -118,6 +133,8 @@ fn cors(origins: &[String]) -> Cors {
             IF_NONE_MATCH,
             IDEMPOTENCY_KEY,
             X_REQUEST_ID,
+            TRACEPARENT,
+            TRACESTATE,
         ])
         .expose_headers([ETAG, LINK, LOCATION, X_REQUEST_ID, RETRY_AFTER])
         .max_age(3_600);

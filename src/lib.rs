@@ -14,6 +14,8 @@ pub mod api;
 pub mod app;
 pub mod auth;
 pub mod config;
+mod connection_limit;
+mod connections;
 pub mod db;
 pub mod domain;
 pub mod logging;

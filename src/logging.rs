@@ -1,53 +1,23 @@
 //! The log: one line for one event, each with the id of the request that it belongs to.
 
+mod context;
 mod outlet;
 
 use std::io::{self, Write};
-use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::rt::task::JoinHandle;
 use env_logger::Target;
 use env_logger::fmt::Formatter;
 use log::kv::{Error, Key, Value, VisitSource, VisitValue};
 use log::{LevelFilter, Record};
 use serde::ser::{SerializeMap, Serializer as _};
 
+pub use self::context::{RequestContext, TraceId};
 use self::outlet::Outlet;
 pub use self::outlet::flush;
 use crate::config::{Config, LogFormat};
 use crate::domain::Timestamp;
 use crate::metrics::METRICS;
-
-/// The id of the request that is being worked on, wherever that work is done.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RequestId(pub Arc<str>);
-
-tokio::task_local! {
-    static CURRENT: RequestId;
-}
-
-impl RequestId {
-    pub async fn scope<F: Future>(self, work: F) -> F::Output {
-        CURRENT.scope(self, work).await
-    }
-
-    pub fn sync_scope<T>(self, work: impl FnOnce() -> T) -> T {
-        CURRENT.sync_scope(self, work)
-    }
-
-    /// Work that goes on beside its request, and still belongs to it.
-    pub fn spawn<F: Future<Output: 'static> + 'static>(work: F) -> JoinHandle<F::Output> {
-        match Self::current() {
-            Some(id) => actix_web::rt::spawn(id.scope(work)),
-            None => actix_web::rt::spawn(work),
-        }
-    }
-
-    pub fn current() -> Option<Self> {
-        CURRENT.try_with(Self::clone).ok()
-    }
-}
 
 /// One answered request.
 pub struct Answered<'a> {
@@ -110,10 +80,14 @@ fn write_text(out: &mut Formatter, record: &Record<'_>) -> io::Result<()> {
         record.level(),
         record.target()
     )?;
-    if let Some(RequestId(id)) = RequestId::current() {
-        write!(out, " [{id}]")?;
+    let context = RequestContext::current();
+    if let Some(RequestContext { request_id, .. }) = &context {
+        write!(out, " [{request_id}]")?;
     }
     write!(out, " {}", record.args())?;
+    if let Some(trace_id) = context.and_then(|context| context.trace_id) {
+        write!(out, " trace_id={trace_id}")?;
+    }
     // Of an access line, the message has the first three.
     let skip = if record.target() == "access" { 3 } else { 0 };
     let mut pairs = TextPairs { out, skip };
@@ -147,8 +121,11 @@ fn write_json(out: &mut Formatter, record: &Record<'_>) -> io::Result<()> {
     line.serialize_entry("time", &Timestamp::now())?;
     line.serialize_entry("level", record.level().as_str())?;
     line.serialize_entry("target", record.target())?;
-    if let Some(RequestId(id)) = RequestId::current() {
-        line.serialize_entry("request_id", &*id)?;
+    if let Some(RequestContext { request_id, trace_id }) = RequestContext::current() {
+        line.serialize_entry("request_id", &*request_id)?;
+        if let Some(trace_id) = trace_id {
+            line.serialize_entry("trace_id", &trace_id)?;
+        }
     }
     line.serialize_entry("message", record.args())?;
     record

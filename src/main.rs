@@ -1,7 +1,7 @@
 //! The command line.
 
-use std::io::{Read as _, Write as _};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
+use std::io::{self, ErrorKind, Read as _, Write as _};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpStream};
 use std::process::ExitCode;
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -11,7 +11,10 @@ use actix_web::rt::signal::unix::{Signal, SignalKind, signal};
 use actix_web::rt::time::sleep;
 use clap::{CommandFactory as _, Parser, Subcommand};
 use clap_complete::Shell;
+use futures_util::future::select_all;
+use sd_notify::NotifyState;
 use todo_backend::api::openapi;
+use todo_backend::app::Service;
 use todo_backend::config::{Config, LogFormat, SecretSource};
 use todo_backend::db::{self, Database};
 use todo_backend::domain::UserId;
@@ -61,10 +64,11 @@ enum Command {
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let outcome = run(cli.command).unwrap_or_else(|error| {
-        // Where there is a log by now, its reader is the one to be told.
-        match log::log_enabled!(log::Level::Error) {
-            true => log::error!("{error}"),
-            false => eprintln!("todo-backend: {error}"),
+        if log::log_enabled!(log::Level::Error) {
+            log::error!("{error}");
+        } else {
+            // `eprintln!` would panic where nobody reads.
+            let _ = writeln!(io::stderr(), "todo-backend: {error}");
         }
         ExitCode::FAILURE
     });
@@ -75,23 +79,22 @@ fn main() -> ExitCode {
 type Outcome<T = ()> = Result<T, Box<dyn std::error::Error>>;
 
 fn run(command: Option<Command>) -> Outcome<ExitCode> {
-    if let Some(Command::Openapi) = command {
-        // Needs no configuration: whoever builds a client has none.
-        std::io::stdout().write_all(openapi::text().as_bytes())?;
-        return Ok(ExitCode::SUCCESS);
-    }
-    if let Some(Command::Completions { shell }) = command {
-        // Not straight to the output, because `generate` panics when nobody reads that any more.
-        let mut script = Vec::new();
-        clap_complete::generate(shell, &mut Cli::command(), env!("CARGO_PKG_NAME"), &mut script);
-        std::io::stdout().write_all(&script)?;
-        return Ok(ExitCode::SUCCESS);
+    // Neither needs a configuration: whoever builds a client or packs a release has none.
+    match command {
+        Some(Command::Openapi) => return print(openapi::text()),
+        Some(Command::Completions { shell }) => {
+            // Not straight to the output, because `generate` panics when nobody reads that any more.
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), env!("CARGO_PKG_NAME"), &mut script);
+            return print(&String::from_utf8_lossy(&script));
+        }
+        _ => {}
     }
     let config = Config::load()?;
     db::check(&config).map_err(|problem| format!("DATABASE_URL: {problem}"))?;
     match command {
-        None => serve(&config)?,
-        Some(Command::Openapi | Command::Completions { .. }) => {}
+        None => serve(&config),
+        Some(Command::Openapi | Command::Completions { .. }) => Ok(ExitCode::SUCCESS),
         Some(Command::Token {
             user,
             email,
@@ -101,32 +104,38 @@ fn run(command: Option<Command>) -> Outcome<ExitCode> {
             let user = UserId::parse(&user).ok_or("a user id has 1 to 255 characters and is not blank")?;
             let ttl = Duration::from_secs(ttl);
             let secrets = config.secret_source.secrets()?;
-            println!(
-                "{}",
-                auth::mint(&config, &secrets, &user, email.as_deref(), name.as_deref(), ttl)?
-            );
+            let token = auth::mint(&config, &secrets, &user, email.as_deref(), name.as_deref(), ttl)?;
+            print(&format!("{token}\n"))
         }
-        Some(Command::InspectToken) => return inspect_token(&config),
+        Some(Command::InspectToken) => inspect_token(&config),
         Some(Command::Migrate) => {
             logging::start(&config)?;
             let database = Database::open(&config).map_err(|problem| format!("DATABASE_URL: {problem}"))?;
             let outcome = database.migrate();
             outcome.map_err(|error| format!("DATABASE_URL: {error}"))?;
-            println!("the tables of {} are up to date", config.database_url);
+            print(&format!("the tables of {} are up to date\n", config.database_url))
         }
         Some(Command::CheckConfig) => {
             config.secret_source.check()?;
-            print!("{}", config.describe());
+            print(&config.describe())
         }
-        Some(Command::Healthcheck) => healthcheck(&config)?,
+        Some(Command::Healthcheck) => healthcheck(&config),
     }
-    Ok(ExitCode::SUCCESS)
+}
+
+/// `print!` would panic when the reader goes away early, as in `todo-backend openapi | head`.
+fn print(text: &str) -> Outcome<ExitCode> {
+    let mut stdout = io::stdout();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(ExitCode::SUCCESS),
+    }
 }
 
 fn inspect_token(config: &Config) -> Outcome<ExitCode> {
     let secrets = config.secret_source.existing_secrets()?;
     let mut token = String::new();
-    std::io::stdin().read_to_string(&mut token)?;
+    io::stdin().read_to_string(&mut token)?;
     // What people paste is often the whole header.
     let token = token.trim();
     let token = token.strip_prefix("Authorization:").unwrap_or(token).trim();
@@ -135,17 +144,19 @@ fn inspect_token(config: &Config) -> Outcome<ExitCode> {
     let verified = match actix_web::rt::System::new().block_on(verifier.verify(token)) {
         Ok(verified) => verified,
         Err(refusal) => {
-            println!("refused: {refusal}");
+            print(&format!("refused: {refusal}\n"))?;
             return Ok(ExitCode::FAILURE);
         }
     };
     let user = &verified.user;
-    println!("accepted: signed with {}", verified.algorithm);
-    println!("  user   {:?}", user.id().as_str());
-    println!("  email  {}", printable(user.email()));
-    println!("  name   {}", printable(user.name()));
-    println!("  valid  for another {} s", verified.remaining_seconds());
-    Ok(ExitCode::SUCCESS)
+    let lines = [
+        format!("accepted: signed with {}", verified.algorithm),
+        format!("  user   {:?}", user.id().as_str()),
+        format!("  email  {}", printable(user.email())),
+        format!("  name   {}", printable(user.name())),
+        format!("  valid  for another {} s\n", verified.remaining_seconds()),
+    ];
+    print(&lines.join("\n"))
 }
 
 /// A claim is a stranger's text, and control characters in it would be commands to the terminal.
@@ -153,51 +164,94 @@ fn printable(claim: Option<&str>) -> String {
     claim.map_or_else(|| "(none)".into(), |text| format!("{text:?}"))
 }
 
-fn serve(config: &Config) -> Outcome {
+fn serve(config: &Config) -> Outcome<ExitCode> {
     logging::start(config)?;
     for variable in &config.ignored_variables {
         log::warn!("{variable} is set, and nothing reads it: write it into DATABASE_URL");
     }
     actix_web::rt::System::new().block_on(async {
         // Before anything that takes time: until then, the first process of a container hears no signal.
-        let signals = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+        let signals = StopSignals::listen()?;
         let service = app::start(config)?;
-        greet(config, service.address);
-        actix_web::rt::spawn(stop_on_signal(signals, service.server.handle()));
+        greet(config, &service);
+        notify_systemd(NotifyState::Ready);
+        let handle = service.server.handle();
+        actix_web::rt::spawn(stop_on_signal(signals, handle, service.socket_inherited));
         service.server.await?;
         log::info!("stopped");
-        Ok(())
+        Ok(ExitCode::SUCCESS)
     })
 }
 
-/// For how long after a signal connections are accepted: one that had come and waited for its turn would be
-/// closed without an answer.
-const LAST_TO_COME: Duration = Duration::from_millis(200);
+/// Does nothing where no service manager asked for it (`NOTIFY_SOCKET`).
+fn notify_systemd(state: NotifyState<'_>) {
+    if let Err(error) = sd_notify::notify(&[state]) {
+        log::warn!("the service manager cannot be notified (NOTIFY_SOCKET): {error}");
+    }
+}
 
-/// The first signal lets running requests end; a second one ends the process at once.
-async fn stop_on_signal((mut terminate, mut interrupt): (Signal, Signal), server: ServerHandle) {
-    let mut next = async || {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
+struct StopSignals(Vec<Signal>);
+
+impl StopSignals {
+    fn listen() -> io::Result<Self> {
+        let mut kinds = vec![SignalKind::terminate(), SignalKind::interrupt()];
+        if !hangup_is_ignored() {
+            kinds.push(SignalKind::hangup());
         }
-    };
-    next().await;
-    log::info!("stopping: running requests may end");
+        kinds.into_iter().map(signal).collect::<io::Result<_>>().map(Self)
+    }
+
+    async fn next(&mut self) {
+        let signals = self.0.iter_mut().map(|signal| Box::pin(signal.recv()));
+        select_all(signals).await;
+    }
+}
+
+/// `nohup` starts a program with SIGHUP ignored, so that it goes on after its terminal is gone. Linux says so
+/// in a mask, the signal's bit being the lowest.
+fn hangup_is_ignored() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    mask.is_some_and(|mask| mask & 1 == 1)
+}
+
+/// For how long after a signal connections are still accepted: closing the listening socket resets those that
+/// wait in its queue.
+const ACCEPT_BEFORE_STOP: Duration = Duration::from_millis(200);
+
+/// For how long connections that were accepted before the signal may send their first request, where the
+/// next process takes over the listening socket: new ones wait in its queue meanwhile.
+const SERVE_ACCEPTED: Duration = Duration::from_millis(500);
+
+/// The first signal lets requests in flight finish; a second one ends the process at once.
+async fn stop_on_signal(mut signals: StopSignals, server: ServerHandle, socket_inherited: bool) {
+    signals.next().await;
+    log::info!("stopping: requests in flight may finish");
+    notify_systemd(NotifyState::Stopping);
     actix_web::rt::spawn(async move {
-        sleep(LAST_TO_COME).await;
+        if socket_inherited {
+            server.pause().await;
+            sleep(SERVE_ACCEPTED).await;
+        } else {
+            sleep(ACCEPT_BEFORE_STOP).await;
+        }
         server.stop(true).await;
     });
-    next().await;
+    signals.next().await;
     log::warn!("stopping at once");
     logging::flush();
     std::process::exit(1);
 }
 
 /// For a person who has just started it. A machine that reads the log as JSON gets one line of that.
-fn greet(config: &Config, address: SocketAddr) {
-    let url = format!("http://{address}");
-    log::info!("listening on {url}, data in {}", config.database_url);
+fn greet(config: &Config, service: &Service) {
+    let url = format!("http://{}", service.address);
+    let origin = match service.socket_inherited {
+        true => " (socket passed by systemd)",
+        false => "",
+    };
+    log::info!("listening on {url}{origin}, data in {}", config.database_url);
     if config.log_format == LogFormat::Json {
         return;
     }
@@ -216,7 +270,7 @@ fn greet(config: &Config, address: SocketAddr) {
         "          curl -H \"Authorization: Bearer $TOKEN\" {url}/api/tasks"
     ));
     // Nobody may be listening there, and `println!` would end the service for that.
-    let _ = writeln!(std::io::stdout(), "{}", lines.join("\n"));
+    let _ = writeln!(io::stdout(), "{}", lines.join("\n"));
 }
 
 /// How this program was called, to be called again: through cargo, or by its path.
@@ -231,7 +285,7 @@ fn own_name() -> String {
     }
 }
 
-fn healthcheck(config: &Config) -> Outcome {
+fn healthcheck(config: &Config) -> Outcome<ExitCode> {
     const PATIENCE: Duration = Duration::from_secs(3);
     let mut address = config.listen;
     if address.ip().is_unspecified() {
@@ -252,6 +306,5 @@ fn healthcheck(config: &Config) -> Outcome {
     if status.split(' ').nth(1) != Some("200") {
         return Err(format!("not ready: {status}").into());
     }
-    println!("ready");
-    Ok(())
+    print("ready\n")
 }

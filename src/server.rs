@@ -1,4 +1,5 @@
-//! The HTTP server: connections, their timeouts, and how they end. Knows nothing of what is served.
+//! The HTTP server: where it listens, its connections' timeouts, and how they end. It knows nothing of what
+//! is served.
 
 use std::fmt::Debug;
 use std::io;
@@ -14,49 +15,89 @@ use actix_web::body::MessageBody;
 use actix_web::dev::{AppConfig, Server};
 use actix_web::rt::net::{TcpSocket, TcpStream};
 use actix_web::rt::time::sleep;
+use listenfd::ListenFd;
+use rustix::net::sockopt::socket_acceptconn;
 
-use crate::wire::{Unreadable, Wire};
+use crate::connection_limit::ConnectionLimit;
+use crate::connections::Connections;
+use crate::wire::{ClientConnection, LINGER_TIMEOUT, TimeoutResponse};
 
-/// How many connections may wait to be taken: the standard library's 128 are too few for clients who all come
-/// back at once, and those who find no room wait for seconds.
+/// How many connections may wait to be accepted. The standard library's 128 are too few for clients that all
+/// reconnect at once: those that find no room wait for seconds.
 const BACKLOG: u32 = 2_048;
 
-/// How long running requests may take after a stop.
-const SHUTDOWN_SECONDS: u64 = 8;
+/// How long requests in flight may take after a stop.
+const SHUTDOWN_TIMEOUT_SECONDS: u64 = 8;
 
-/// How long after a stop connections at rest are closed. What had come by then must be seen
-/// first: woken by the signal alone, a connection does not know what lies in its socket; woken by the
-/// clock, it does, for then the runtime has asked the system about all sockets.
-const LAST_LOOK: Duration = Duration::from_millis(20);
+/// How long after a stop idle connections are closed. A request that has arrived by then must be seen first:
+/// a connection that is woken by the signal does not know what lies in its socket, but one that is woken by
+/// the timer does, because by then the runtime has asked the system about all sockets.
+const IDLE_CLOSE_DELAY: Duration = Duration::from_millis(20);
 
-/// How long a connection may rest between two requests: longer than common load balancers keep theirs,
+/// How long a connection may be idle between two requests: longer than common load balancers keep theirs,
 /// so that it is they who close one, and no request meets a closing connection.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 
-/// How long an answer to a body that was not read to its end is waited for to be read, before the
-/// connection is closed: closing it at once would take the answer from the client.
-const LINGER: Duration = Duration::from_secs(1);
+/// Where connections come from.
+pub struct Listener {
+    pub socket: TcpListener,
+    /// systemd passed it, and keeps it open over a restart.
+    pub inherited: bool,
+}
 
-/// How long a client may take to send a request's headers.
-const HEADERS_WITHIN: Duration = Duration::from_secs(10);
+/// The socket that systemd passed, or else a new one at this address. Must be called inside the runtime.
+pub fn listener(address: SocketAddr) -> io::Result<Listener> {
+    let inherited = inherited_socket().map_err(|error| io::Error::other(format!("LISTEN_FDS: {error}")))?;
+    if let Some(socket) = inherited {
+        return Ok(Listener {
+            socket,
+            inherited: true,
+        });
+    }
+    let socket = bind(address)
+        .map_err(|error| io::Error::other(format!("HOST, PORT: cannot listen on {address}: {error}")))?;
+    Ok(Listener {
+        socket,
+        inherited: false,
+    })
+}
 
-/// Ready to listen, from inside the runtime.
-pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+/// Reads `LISTEN_PID` and `LISTEN_FDS` as `sd_listen_fds` does. `listenfd` alone would do without
+/// `LISTEN_PID`, and take sockets that were passed to another process.
+fn inherited_socket() -> io::Result<Option<TcpListener>> {
+    const EXPECTED: &str = "systemd must pass exactly one listening TCP socket";
+    match sd_notify::listen_fds()?.len() {
+        0 => return Ok(None),
+        1 => {}
+        count => return Err(io::Error::other(format!("{EXPECTED}, not {count} sockets"))),
+    }
+    let socket = ListenFd::from_env().take_tcp_listener(0);
+    let socket = socket.map_err(|error| io::Error::other(format!("{EXPECTED}: {error}")))?;
+    match &socket {
+        Some(socket) if !socket_acceptconn(socket)? => Err(io::Error::other(format!(
+            "{EXPECTED}, not a connection (Accept=no)"
+        ))),
+        _ => Ok(socket),
+    }
+}
+
+fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = match address {
         SocketAddr::V4(_) => TcpSocket::new_v4()?,
         SocketAddr::V6(_) => TcpSocket::new_v6()?,
     };
-    // What an earlier process left behind of its connections is in nobody's way.
+    // Connections of an earlier process that are still being closed must not keep the port.
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
     socket.listen(BACKLOG)?.into_std()
 }
 
-/// What `HttpServer` does, with our own connections: it takes TCP's alone.
+/// Does what `HttpServer` does, which accepts no other type of connection than its own.
 pub fn listen<F, A, S, B>(
-    listener: TcpListener,
+    socket: TcpListener,
     workers: usize,
-    unreadable: Unreadable,
+    limit: ConnectionLimit,
+    timeout_response: TimeoutResponse,
     app: F,
 ) -> io::Result<Server>
 where
@@ -69,7 +110,9 @@ where
     <S::Service as Service<Request>>::Future: 'static,
     B: MessageBody + 'static,
 {
-    let builder = Server::build().workers(workers);
+    let builder = Server::build()
+        .workers(workers)
+        .max_concurrent_connections(limit.accept_below);
     let stopping = builder.graceful_shutdown_signal();
     let factory = move || {
         let stopping = stopping.clone();
@@ -79,28 +122,32 @@ where
                 let stopping = stopping.clone();
                 async move {
                     stopping.notified().await;
-                    // Boxed, for each connection at rest would keep room for it.
-                    Box::pin(sleep(LAST_LOOK)).await;
+                    // Boxed, because every idle connection would reserve room for it.
+                    Box::pin(sleep(IDLE_CLOSE_DELAY)).await;
                 }
             })
             .keep_alive(KEEP_ALIVE)
-            .client_request_timeout(HEADERS_WITHIN)
-            .client_disconnect_timeout(LINGER)
-            .on_connect_ext(|wire: &Wire, extensions| {
-                extensions.insert(wire.answering());
+            // Off: `ClientConnection` has its own, for every request and with a body.
+            .client_request_timeout(Duration::ZERO)
+            .client_disconnect_timeout(LINGER_TIMEOUT)
+            .on_connect_ext(|connection: &ClientConnection, extensions| {
+                extensions.insert(connection.in_flight_requests());
             })
             .finish(map_config(app, |()| AppConfig::default()));
-        let connection = fn_service(move |stream: TcpStream| async move {
+        // This closure runs once per worker thread.
+        let connections = Connections::new(limit.evict_above);
+        let service = fn_service(move |stream: TcpStream| {
             let peer = stream.peer_addr().ok();
-            Ok((Wire::new(stream, unreadable), Protocol::Http1, peer))
+            let connection = ClientConnection::new(stream, &connections, timeout_response);
+            async move { Ok((connection, Protocol::Http1, peer)) }
         })
         .and_then(http);
-        // The server's task would have room for a connection's state twice; boxed, it has a pointer.
-        boxed::factory(connection)
+        // Boxed, because the server's task would otherwise reserve room for a connection's state twice.
+        boxed::factory(service)
     };
     Ok(builder
         .disable_signals()
-        .shutdown_timeout(SHUTDOWN_SECONDS)
-        .listen("http", listener, factory)?
+        .shutdown_timeout(SHUTDOWN_TIMEOUT_SECONDS)
+        .listen("http", socket, factory)?
         .run())
 }

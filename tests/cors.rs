@@ -133,7 +133,8 @@ on_both_databases!(
                         "",
                         "authorization",
                         "authorization,content-type",
-                        "authorization, content-type, if-match, if-none-match, idempotency-key, x-request-id",
+                        "authorization, content-type, if-match, if-none-match, idempotency-key, x-request-id, \
+                         traceparent, tracestate",
                     ] {
                         let answer = preflight(&app, &path, FRONTEND.as_str(), method, headers);
                         assert!(matches!(answer.status, 200 | 204), "{method} {headers}: {answer}");

@@ -2,13 +2,13 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use actix_web::body::{BoxBody, EitherBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{
-    ACCESS_CONTROL_ALLOW_ORIGIN, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, ORIGIN, RETRY_AFTER,
-    TRANSFER_ENCODING, VARY,
+    ACCESS_CONTROL_ALLOW_ORIGIN, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, HttpDate, ORIGIN,
+    RETRY_AFTER, TRANSFER_ENCODING, VARY,
 };
 use actix_web::http::{ConnectionType, Method, StatusCode};
 use actix_web::middleware::Next;
@@ -19,10 +19,13 @@ use futures_util::FutureExt as _;
 use super::error::ApiError;
 use super::problem::Problem;
 use crate::auth::AuthenticatedUser;
-use crate::logging::{Answered, RequestId};
-use crate::wire::Answering;
+use crate::logging::{Answered, RequestContext, TraceId};
+use crate::wire::InFlightRequests;
 
 pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// The two headers of the W3C recommendation "Trace Context". The second is allowed and not read.
+pub const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+pub const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 /// How long a client should leave a busy service alone, in seconds.
 const SOON: HeaderValue = HeaderValue::from_static("1");
 const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
@@ -36,8 +39,13 @@ pub async fn envelope(
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<EitherBody<impl MessageBody, BoxBody>>, Error> {
     let started = Instant::now();
-    let _begun = request.request().conn_data::<Answering>().map(Answering::begin);
+    let in_flight = request.request().conn_data::<InFlightRequests>();
+    let _in_flight = in_flight.map(InFlightRequests::begin);
     let id = request_id(&request);
+    let context = RequestContext {
+        request_id: Arc::clone(&id),
+        trace_id: trace_id(request.headers()),
+    };
     let method = request.method().clone();
     let work = async {
         match next.call(request).await {
@@ -66,7 +74,7 @@ pub async fn envelope(
             }
         }
     };
-    id.clone().scope(work).await
+    context.scope(work).await
 }
 
 /// The same around the metrics, whose readers are not to be counted in them.
@@ -78,7 +86,7 @@ pub async fn uncounted(
     Ok(finish(next.call(request).await?, &id))
 }
 
-fn finish<B>(response: ServiceResponse<B>, id: &RequestId) -> ServiceResponse<EitherBody<B, BoxBody>> {
+fn finish<B>(response: ServiceResponse<B>, id: &str) -> ServiceResponse<EitherBody<B, BoxBody>> {
     let status = response.status();
     let mut response = if status.is_client_error() || status.is_server_error() {
         let (request, mut response) = response.into_parts();
@@ -86,8 +94,8 @@ fn finish<B>(response: ServiceResponse<B>, id: &RequestId) -> ServiceResponse<Ei
         // client likes. One with a length it leaves by itself.
         if request.headers().contains_key(TRANSFER_ENCODING) {
             response.head_mut().set_connection_type(ConnectionType::Close);
-            if let Some(answering) = request.conn_data::<Answering>() {
-                answering.end_with_this();
+            if let Some(in_flight) = request.conn_data::<InFlightRequests>() {
+                in_flight.close_after_response();
             }
         }
         let mut response = problem(response.drop_body(), id);
@@ -119,8 +127,8 @@ fn show_refused_preflight(request: &HttpRequest, headers: &mut HeaderMap) {
     }
 }
 
-fn add_id(headers: &mut HeaderMap, id: &RequestId) {
-    if let Ok(value) = HeaderValue::from_str(&id.0) {
+fn add_id(headers: &mut HeaderMap, id: &str) {
+    if let Ok(value) = HeaderValue::from_str(id) {
         headers.insert(X_REQUEST_ID, value);
     }
 }
@@ -137,7 +145,7 @@ pub async fn catch_panic(
 }
 
 /// Gives an error its body: from what our code said of it, or else from its status.
-fn problem(mut response: HttpResponse<()>, id: &RequestId) -> HttpResponse<BoxBody> {
+fn problem(mut response: HttpResponse<()>, id: &str) -> HttpResponse<BoxBody> {
     let status = response.status();
     let said = response.extensions_mut().remove::<Problem>();
     let problem = said.unwrap_or_else(|| match response.error().and_then(|error| error.as_error()) {
@@ -157,12 +165,12 @@ fn problem(mut response: HttpResponse<()>, id: &RequestId) -> HttpResponse<BoxBo
     if status == StatusCode::SERVICE_UNAVAILABLE {
         headers.insert(RETRY_AFTER, SOON);
     }
-    let body = problem.body(&id.0);
+    let body = problem.body(id);
     response.set_body(BoxBody::new(body))
 }
 
 /// The client's own id, if it can do no harm in a log or a header, or else a new one.
-fn request_id(request: &ServiceRequest) -> RequestId {
+fn request_id(request: &ServiceRequest) -> Arc<str> {
     let harmless = |text: &&str| {
         (1..=128).contains(&text.len())
             && text
@@ -174,23 +182,41 @@ fn request_id(request: &ServiceRequest) -> RequestId {
         .get(X_REQUEST_ID)
         .and_then(|value| value.to_str().ok());
     match theirs.filter(harmless) {
-        Some(id) => RequestId(id.into()),
+        Some(id) => id.into(),
         None => new_request_id(),
     }
 }
 
-/// The id and the body of the answer to a request that the parser could not read: all that our envelope
-/// gives to others, for what never came as far as the envelope.
-pub fn unreadable(status: StatusCode) -> (RequestId, String) {
-    let id = new_request_id();
-    let body = Problem::of_status(status).body(&id.0);
-    id.clone()
-        .sync_scope(|| log::info!("{}: the request could not be read", status.as_u16()));
-    (id, body)
+/// Of a header that is there more than once, no value counts.
+fn trace_id(headers: &HeaderMap) -> Option<TraceId> {
+    let mut values = headers.get_all(TRACEPARENT);
+    match (values.next(), values.next()) {
+        (Some(value), None) => TraceId::from_traceparent(value.as_bytes()),
+        _ => None,
+    }
 }
 
-fn new_request_id() -> RequestId {
-    RequestId(Arc::from(format!("{:032x}", fastrand::u128(..))))
+/// The whole response to a request whose headers did not arrive in time. There is no request yet, so
+/// nothing of this module's middleware has run for it.
+pub fn request_timeout() -> Vec<u8> {
+    let id = new_request_id();
+    let context = RequestContext {
+        request_id: Arc::clone(&id),
+        trace_id: None,
+    };
+    context.sync_scope(|| log::info!("408: a request's headers did not arrive in time"));
+    let body = Problem::of_status(StatusCode::REQUEST_TIMEOUT).body(&id);
+    let head = format!(
+        "HTTP/1.1 408 Request Timeout\r\ncontent-length: {}\r\nconnection: close\r\n\
+         content-type: application/problem+json\r\nx-request-id: {id}\r\ndate: {}\r\n\r\n",
+        body.len(),
+        HttpDate::from(SystemTime::now()),
+    );
+    [head.as_bytes(), body.as_bytes()].concat()
+}
+
+fn new_request_id() -> Arc<str> {
+    Arc::from(format!("{:032x}", fastrand::u128(..)))
 }
 
 fn note(response: &ServiceResponse<impl MessageBody>, started: Instant) {

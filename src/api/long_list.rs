@@ -13,7 +13,7 @@ use super::chunks::next_chunk;
 use super::error::ApiError;
 use super::view::{ListTag, write_elements};
 use crate::domain::{Listing, Task, UserId};
-use crate::logging::RequestId;
+use crate::logging::RequestContext;
 use crate::store::{OwnedTasks, Portion, StoreError};
 
 /// How long an answer may take in all. The database keeps a snapshot meanwhile, and can clean up nothing that
@@ -40,7 +40,7 @@ pub struct LongListBody {
 pub async fn begin(tasks: OwnedTasks, listing: Listing) -> Result<LongList, ApiError> {
     let owner = tasks.owner().clone();
     let (sender, mut portions) = mpsc::channel(1);
-    let reading = RequestId::spawn(async move { tasks.read_long_list(listing, sender).await });
+    let reading = RequestContext::spawn(async move { tasks.read_long_list(listing, sender).await });
     let mut tag = ListTag::default();
     let first = loop {
         match portions.recv().await {

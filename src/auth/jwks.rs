@@ -12,7 +12,7 @@ use ureq::tls::{Certificate, RootCerts, TlsConfig, TlsProvider};
 use super::algorithm::Algorithm;
 use super::key_set::{Key, KeySet};
 use crate::config::without_secrets;
-use crate::logging::RequestId;
+use crate::logging::RequestContext;
 use crate::metrics::METRICS;
 use crate::tls_roots;
 
@@ -129,7 +129,7 @@ impl Jwks {
             // The keys at hand serve while newer ones are fetched, unless they are old.
             Found::Keys { .. } if state.is_usable(self.timing) => {
                 if self.fetching.try_lock().is_ok() {
-                    RequestId::spawn(Arc::clone(self).refresh(state.attempted, false));
+                    RequestContext::spawn(Arc::clone(self).refresh(state.attempted, false));
                 }
                 return found;
             }
@@ -138,7 +138,7 @@ impl Jwks {
         }
         // In a task of its own, because a fetch that began has to be kept whoever asked for it.
         let missed = matches!(found, Found::Unknown);
-        let _ = RequestId::spawn(Arc::clone(self).refresh(state.attempted, missed)).await;
+        let _ = RequestContext::spawn(Arc::clone(self).refresh(state.attempted, missed)).await;
         let found = self.read().keys_for(id, algorithm);
         if matches!(found, Found::Unknown) {
             self.write().missed = Some(Instant::now());

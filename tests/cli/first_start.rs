@@ -31,13 +31,17 @@ with_a_process_of_its_own!(
             .unwrap()
             .flatten()
             .collect();
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(&folder.path().join("data")), 0o700);
+        for file in &files {
+            assert_eq!(mode(&file.path()), 0o600, "{file:?}");
+        }
         let secrets: Vec<_> = files
             .iter()
             .filter(|file| !DATABASE.contains(&&*file.file_name().to_string_lossy()))
             .collect();
         assert_eq!(secrets.len(), 1, "{files:?}");
         let secret = secrets[0];
-        assert_eq!(secret.metadata().unwrap().permissions().mode() & 0o777, 0o600);
         let secret = fs::read_to_string(secret.path()).unwrap();
         assert!(secret.trim().len() >= 32);
 

@@ -2,7 +2,9 @@
 
 mod commands;
 mod completions;
+mod files;
 mod first_start;
 mod inspect_token;
 mod stop;
+mod systemd;
 mod tokens;

@@ -1,4 +1,4 @@
-//! SIGTERM: what an orchestrator sends before it loses patience.
+//! SIGTERM, which an orchestrator sends before it loses patience, and SIGHUP, which a lost terminal sends.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -18,6 +18,33 @@ on_both_databases!(
             "{:?}",
             started.elapsed()
         );
+    }
+
+    fn a_sighup_ends_it_as_well(db: Database) {
+        let mut app = TestApp::builder(db).start();
+        let ada = app.user("ada");
+        ada.has_task("before");
+        let status = thread::scope(|scope| {
+            let held = app.lock();
+            let call = scope.spawn(|| ada.post("/api/tasks", json!({ "title": "in flight" })));
+            thread::sleep(Duration::from_millis(300));
+            app.signal("-HUP");
+            thread::sleep(Duration::from_millis(300));
+            drop(held);
+            call.join().unwrap().expect(201);
+            app.process().wait(Duration::from_secs(10))
+        });
+        assert!(status.expect("it ends in time").success());
+    }
+
+    fn a_sighup_that_nohup_ignores_is_ignored(db: Database) {
+        let app = TestApp::builder(db)
+            .through(&["env", "--ignore-signal=HUP"])
+            .start();
+        app.signal("-HUP");
+        thread::sleep(Duration::from_millis(1_000));
+        app.user("ada").has_task("Buy milk");
+        assert!(!app.log().contains("stopping"), "{}", app.log());
     }
 
     fn nobody_has_to_take_what_it_says_on_stdout(db: Database) {

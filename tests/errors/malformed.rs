@@ -6,7 +6,7 @@ use crate::support::raw::{self, Connection};
 use crate::support::wait;
 
 on_both_databases!(
-    fn what_is_no_http_gets_a_problem_too(app: TestApp) {
+    fn what_the_parser_cannot_read_is_a_bare_400_and_ends_the_connection(app: TestApp) {
         let token = app.user("ada").token.unwrap();
         for (what, request) in [
             (
@@ -41,12 +41,22 @@ on_both_databases!(
             ),
         ] {
             let request = request.replace("Host: x", &format!("Authorization: Bearer {token}\r\nHost: x"));
-            let answer = Connection::open(&app).send(request).read();
+            let mut connection = Connection::open(&app);
+            let answer = connection.send(request).read();
             let answer = answer.unwrap_or_else(|| panic!("{what}: no answer"));
             assert_eq!(answer.status, 400, "{what}: {answer}");
-            answer.assert_problem(400);
+            assert_eq!(answer.body, b"", "{what}");
+            assert!(connection.read().is_none(), "{what}");
         }
         app.anonymous().get("/livez").expect(200);
+    }
+
+    fn headers_that_are_too_long_are_a_bare_431(app: TestApp) {
+        let long = format!("X-Long: {}", "a".repeat(200_000));
+        let request = raw::request(&app, "GET /livez", "", &[&long], b"");
+        let answer = Connection::open(&app).send(request).read().expect("an answer");
+        assert_eq!(answer.status, 431, "{answer}");
+        assert_eq!(answer.body, b"");
     }
 
     fn a_header_that_is_not_ascii_is_no_failure(app: TestApp) {

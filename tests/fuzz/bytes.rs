@@ -26,7 +26,9 @@ on_both_databases!(
             for status in said.split("HTTP/1.1 ").skip(1) {
                 assert!(!status.starts_with('5'), "{said}");
                 let problem = status.contains("content-type: application/problem+json");
-                assert!(!status.starts_with('4') || problem, "{said}");
+                // What the HTTP parser cannot read, it answers by itself: with a status and no body.
+                let bare = status.starts_with("400") && status.contains("\r\ncontent-length: 0\r\n");
+                assert!(!status.starts_with('4') || problem || bare, "{said}");
             }
         });
         app.anonymous().get("/livez").expect(200);

@@ -113,7 +113,9 @@ impl<'a> Session<'a> {
 #[track_caller]
 pub fn assert_decent(answer: &Response) {
     assert!(answer.status < 500, "{answer}");
-    if answer.status >= 400 {
+    // What the HTTP parser cannot read, it answers by itself: with a status and nothing else.
+    let bare = matches!(answer.status, 400 | 431) && answer.header("x-request-id").is_none();
+    if answer.status >= 400 && !(bare && answer.body.is_empty()) {
         answer.assert_problem(answer.status);
     }
 }

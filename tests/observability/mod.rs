@@ -8,6 +8,7 @@ mod outage;
 mod proxy;
 mod readiness;
 mod request_ids;
+mod trace_ids;
 mod unread;
 
 use std::time::Duration;

@@ -1,5 +1,6 @@
 //! It stays up and loses nothing: tests that break things, each within seconds.
 
+mod connection_limit;
 mod killed_database;
 mod killed_service;
 mod late_database;

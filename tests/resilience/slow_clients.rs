@@ -96,8 +96,16 @@ fn slow_senders(app: &TestApp, token: &str) {
     thread::scope(|scope| {
         scope.spawn(|| assert_told(&trickle("headers", stream(app), headers.as_bytes()), 408));
         scope.spawn(|| assert_told(&trickle("half a header", stream(app), b"GET"), 408));
-        scope.spawn(|| trickle("a second request's headers", kept(app), headers.as_bytes()));
-        scope.spawn(|| trickle("half of a second request's headers", kept(app), b"GET"));
+        scope.spawn(|| {
+            let said = trickle("a second request's headers", kept(app), headers.as_bytes());
+            assert_told(&said, 408);
+        });
+        scope.spawn(|| {
+            assert_told(
+                &trickle("half of a second request's headers", kept(app), b"GET"),
+                408,
+            );
+        });
         for (coding, slow, half) in [(LENGTH, &long, "{"), (CHUNKED, &chunks, "5\r\n{")] {
             scope.spawn(move || {
                 let stream = body(token, coding, "");

@@ -76,7 +76,9 @@ fn description() -> String {
          to change, `errors` names every wrong field of a bad input, and `request_id` is what to quote in \
          a report. An unknown address is 404; a method that an address does not have is 405, with `Allow`. \
          Under `/api/` both are told only to those who come with a valid token; all others get 401. What \
-         cannot be read as HTTP is 400, and what does not come in time is 408, wherever it is sent to.\n\
+         does not come in time is 408, wherever it is sent to. Only bytes that cannot be read as HTTP at all \
+         are answered with a bare status (400, or 431 for headers that are too long), without a body or an \
+         `X-Request-Id`, and the connection ends.\n\
          \n\
          **Sorting.** `sort` is one of {sorts}. `created` is newest first, `title` is alphabetical order as \
          people read it (Apple, banana, cherry, éclair, Zebra), `due_date` is soonest first with the tasks \

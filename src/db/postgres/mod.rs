@@ -24,7 +24,7 @@ pub use self::url::ConnectOptions;
 use super::error::{is_kind, lost_connection};
 use super::{Access, Connection, StoreError};
 use crate::domain::UserId;
-use crate::logging::RequestId;
+use crate::logging::RequestContext;
 use crate::metrics::PoolState;
 
 /// A call is tried on so many connections at most: after a restart of the server, several may be dead.
@@ -188,7 +188,7 @@ impl<T> Drop for Detached<T> {
         if let Some(work) = self.0.take()
             && !std::thread::panicking()
         {
-            RequestId::spawn(async move {
+            RequestContext::spawn(async move {
                 let _ = work.await;
             });
         }

@@ -25,7 +25,7 @@ use self::file::DatabaseFile;
 use self::manager::{LogAtDebug, Manager};
 use super::error::describe;
 use super::{Access, Connection, StoreError};
-use crate::logging::RequestId;
+use crate::logging::RequestContext;
 use crate::metrics::{METRICS, PoolState};
 
 /// How many jobs may wait for each connection before others are refused at once.
@@ -128,7 +128,7 @@ impl Sqlite {
         let ticket = Arc::new(Ticket(AtomicU8::new(Ticket::WAITING)));
         // Somewhat sooner than the client is given up on, so that it is told the cause.
         let deadline = Instant::now() + inner.acquire_timeout * 9 / 10;
-        let request = RequestId::current();
+        let request = RequestContext::current();
         let written = match access {
             Access::Read | Access::LongList => None,
             Access::Write | Access::Transaction => Some(Arc::clone(&inner.file)),

@@ -1,0 +1,138 @@
+//! Which request the current work belongs to, so that every log line it causes carries the request's ids.
+
+use std::fmt;
+use std::sync::Arc;
+
+use actix_web::rt::task::JoinHandle;
+use serde::{Serialize, Serializer};
+
+/// The ids of the request that is being handled. Cloning is cheap: work that moves to another thread
+/// takes a copy along.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RequestContext {
+    pub request_id: Arc<str>,
+    /// From the request's `traceparent` header, if it has a valid one.
+    pub trace_id: Option<TraceId>,
+}
+
+tokio::task_local! {
+    static CURRENT: RequestContext;
+}
+
+impl RequestContext {
+    pub async fn scope<F: Future>(self, work: F) -> F::Output {
+        CURRENT.scope(self, work).await
+    }
+
+    pub fn sync_scope<T>(self, work: impl FnOnce() -> T) -> T {
+        CURRENT.sync_scope(self, work)
+    }
+
+    /// Spawns work that outlives the request and still logs under its ids.
+    pub fn spawn<F: Future<Output = ()> + 'static>(work: F) -> JoinHandle<()> {
+        match Self::current() {
+            Some(context) => actix_web::rt::spawn(context.scope(work)),
+            None => actix_web::rt::spawn(work),
+        }
+    }
+
+    pub fn current() -> Option<Self> {
+        CURRENT.try_with(Self::clone).ok()
+    }
+}
+
+/// The trace id of a W3C `traceparent` header. It is a number and not a string, so that it needs no
+/// allocation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TraceId(u128);
+
+impl TraceId {
+    /// Reads `version-traceid-parentid-flags` as the W3C recommendation "Trace Context" defines it. A
+    /// later version than 00 may append fields; those are ignored.
+    pub fn from_traceparent(header: &[u8]) -> Option<Self> {
+        const LENGTH: usize = 55;
+        let (known, appended) = header.split_at_checked(LENGTH)?;
+        let dashes = [2, 35, 52].iter().all(|&at| known[at] == b'-');
+        let version = hex(&known[..2])?;
+        let trace_id = hex(&known[3..35])?;
+        let parent_id = hex(&known[36..52])?;
+        hex(&known[53..])?;
+        let well_ended = appended.is_empty() || (version > 0 && appended[0] == b'-');
+        let valid = dashes && well_ended && version != 0xff && trace_id != 0 && parent_id != 0;
+        valid.then_some(Self(trace_id))
+    }
+}
+
+/// The recommendation allows lower-case digits only, and at most 32 of them stand together.
+fn hex(digits: &[u8]) -> Option<u128> {
+    digits.iter().try_fold(0, |number, digit| {
+        let digit = match digit {
+            b'0'..=b'9' => digit - b'0',
+            b'a'..=b'f' => digit - b'a' + 10,
+            _ => return None,
+        };
+        Some(number << 4 | u128::from(digit))
+    })
+}
+
+impl fmt::Display for TraceId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", self.0)
+    }
+}
+
+impl Serialize for TraceId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
+
+    #[test]
+    fn a_valid_traceparent_has_a_trace_id() {
+        for header in [
+            format!("00-{TRACE}-b7ad6b7169203331-01"),
+            format!("00-{TRACE}-b7ad6b7169203331-ff"),
+            format!("cc-{TRACE}-b7ad6b7169203331-01"),
+            format!("cc-{TRACE}-b7ad6b7169203331-01-what-the-future-will-be-like"),
+        ] {
+            let trace_id = TraceId::from_traceparent(header.as_bytes());
+            assert_eq!(
+                trace_id.map(|id| id.to_string()).as_deref(),
+                Some(TRACE),
+                "{header}"
+            );
+        }
+        let small = TraceId::from_traceparent(b"00-00000000000000000000000000000001-0000000000000001-00");
+        assert_eq!(small.unwrap().to_string(), "00000000000000000000000000000001");
+    }
+
+    #[test]
+    fn a_malformed_traceparent_has_none() {
+        for header in [
+            String::new(),
+            "00".into(),
+            format!("00-{TRACE}-b7ad6b7169203331"),
+            format!("00-{TRACE}-b7ad6b7169203331-1"),
+            format!("00-{TRACE}-b7ad6b7169203331-01-"),
+            format!("00-{TRACE}-b7ad6b7169203331-01-more"),
+            format!("cc-{TRACE}-b7ad6b7169203331-01more"),
+            format!("ff-{TRACE}-b7ad6b7169203331-01"),
+            format!("0g-{TRACE}-b7ad6b7169203331-01"),
+            format!("00-{}-b7ad6b7169203331-01", TRACE.to_uppercase()),
+            format!("00-{}-b7ad6b7169203331-01", "0".repeat(32)),
+            format!("00-{TRACE}-{}-01", "0".repeat(16)),
+            format!("00_{TRACE}_b7ad6b7169203331_01"),
+            format!("00-{TRACE}-b7ad6b716920333x-01"),
+            format!("00-{TRACE}-b7ad6b7169203331-0x"),
+            format!(" 00-{TRACE}-b7ad6b7169203331-01"),
+        ] {
+            assert_eq!(TraceId::from_traceparent(header.as_bytes()), None, "{header:?}");
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! What it creates on the disk, who may read that, and which commands create nothing.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::support::app::SECRET;
+use crate::support::cli::{command_through, run};
+use crate::support::process::Process;
+use crate::support::{Database, TestApp};
+
+fn mode(path: &Path) -> u32 {
+    let metadata = fs::metadata(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    metadata.permissions().mode() & 0o777
+}
+
+fn database_files(database: &Path) -> [PathBuf; 3] {
+    ["", "-wal", "-shm"].map(|suffix| format!("{}{suffix}", database.display()).into())
+}
+
+with_a_process_of_its_own!(
+    fn nobody_else_may_read_the_database_whatever_the_umask() {
+        for umask in ["000", "022", "077", "377"] {
+            let script = format!("umask {umask}; exec \"$@\"");
+            let data = tempfile::tempdir().unwrap();
+            // SQLite's own files come later than the database, so something has to be written.
+            let app = TestApp::builder(Database::Sqlite)
+                .through(&["sh", "-c", &script, "sh"])
+                .env(
+                    "DATABASE_URL",
+                    &format!("sqlite://{}/todo.db", data.path().display()),
+                )
+                .start();
+            app.user("ada").has_task("Buy milk");
+            for file in database_files(&data.path().join("todo.db")) {
+                assert_eq!(mode(&file), 0o600, "{} with umask {umask}", file.display());
+            }
+        }
+    }
+
+    fn a_folder_that_it_creates_is_for_its_owner_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}/some/deep/todo.db", folder.path().display());
+        let app = TestApp::builder(Database::Sqlite)
+            .env("DATABASE_URL", &url)
+            .start();
+        app.user("ada").has_task("Buy milk");
+        for created in ["some", "some/deep"] {
+            assert_eq!(mode(&folder.path().join(created)), 0o700, "{created}");
+        }
+    }
+
+    fn files_of_an_earlier_version_are_made_private_and_their_folder_is_left_alone() {
+        let data = tempfile::tempdir().unwrap();
+        fs::set_permissions(data.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        let database = data.path().join("todo.db");
+        let mut app = TestApp::builder(Database::Sqlite)
+            .env("DATABASE_URL", &format!("sqlite://{}", database.display()))
+            .start();
+        app.user("ada").has_task("Buy milk");
+        // Killed, it leaves SQLite's own files behind.
+        app.kill();
+        for file in database_files(&database) {
+            fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
+        }
+        app.restart();
+        for file in database_files(&database) {
+            assert_eq!(mode(&file), 0o600, "{}", file.display());
+        }
+        assert_eq!(mode(data.path()), 0o755);
+        let line = format!("permissions of {} changed from 644 to 600", database.display());
+        assert!(app.log().contains(&line), "{}", app.log());
+        assert_eq!(app.user("ada").titles("/api/tasks"), ["Buy milk"]);
+    }
+
+    fn commands_that_serve_nothing_create_nothing() {
+        for (command, succeeds) in [
+            ("check-config", true),
+            ("openapi", true),
+            ("healthcheck", false),
+            ("inspect-token", false),
+        ] {
+            let folder = tempfile::tempdir().unwrap();
+            // Nobody listens at this port.
+            let outcome = run(folder.path(), &[("PORT", "9")], &[command]);
+            assert_eq!(outcome.success, succeeds, "{command}: {}", outcome.everything());
+            let created: Vec<_> = fs::read_dir(folder.path()).unwrap().flatten().collect();
+            assert!(created.is_empty(), "{command} created {created:?}");
+        }
+    }
+
+    fn check_config_says_whether_there_is_a_secret_yet() {
+        let folder = tempfile::tempdir().unwrap();
+        let before = run(folder.path(), &[], &["check-config"]).expect_success();
+        assert!(
+            before.stdout.contains(
+                "BETTER_AUTH_SECRET=(none yet; the service will create one in data/todo.db.secret)"
+            ),
+            "{}",
+            before.stdout
+        );
+        run(folder.path(), &[], &["token", "alice"]).expect_success();
+        let after = run(folder.path(), &[], &["check-config"]).expect_success();
+        assert!(
+            after
+                .stdout
+                .contains("BETTER_AUTH_SECRET=(hidden, from data/todo.db.secret)"),
+            "{}",
+            after.stdout
+        );
+    }
+
+    fn a_reader_that_goes_away_early_is_no_failure() {
+        for arguments in [&["token", "alice"][..], &["openapi"], &["check-config"]] {
+            let folder = tempfile::tempdir().unwrap();
+            // By the time it writes, `true` has ended.
+            let script = "{ sleep 0.3; \"$@\"; echo \"status $?\" >&2; } | true";
+            let through = ["sh", "-c", script, "sh"].map(str::to_owned);
+            let mut command = command_through(&through, folder.path());
+            command.env("BETTER_AUTH_SECRET", SECRET).args(arguments);
+            let process = Process::spawn(command);
+            let ended = || process.said().stderr.contains("status").then_some(());
+            crate::support::wait::until(Duration::from_secs(10), ended).expect("it ends");
+            assert_eq!(process.said().stderr, "status 0\n", "{arguments:?}");
+        }
+    }
+);

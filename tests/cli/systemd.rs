@@ -1,0 +1,197 @@
+//! A listening socket that systemd passes, and what systemd is told.
+
+use std::fs::{self, File};
+use std::net::{TcpListener, UdpSocket};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixDatagram;
+use std::path::Path;
+use std::process::{Child, ExitStatus};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use crate::support::actor::Target;
+use crate::support::app::SECRET;
+use crate::support::cli::command_through;
+use crate::support::over::Over;
+use crate::support::process::Process;
+use crate::support::raw::Connection;
+use crate::support::{Actor, wait};
+
+/// As systemd does it: the socket is file 3 (and 4), and the process's own id is in `LISTEN_PID`.
+const ONE_SOCKET: &str = "exec 3<&0 </dev/null; export LISTEN_FDS=1 LISTEN_PID=$$; exec \"$@\"";
+const TWO_SOCKETS: &str = "exec 3<&0 4<&0 </dev/null; export LISTEN_FDS=2 LISTEN_PID=$$; exec \"$@\"";
+const OF_ANOTHER_PROCESS: &str = "exec 3<&0 </dev/null; export LISTEN_FDS=1 LISTEN_PID=1; exec \"$@\"";
+
+/// The service on an embedded database in this folder. What it says on stderr goes to a file there.
+fn start(folder: &Path, script: &str, socket: OwnedFd) -> Child {
+    let through = ["sh", "-c", script, "sh"].map(str::to_owned);
+    let mut command = command_through(&through, folder);
+    let log = File::options().create(true).append(true).open(log_file(folder));
+    command
+        .env("BETTER_AUTH_SECRET", SECRET)
+        .env("PORT", "0")
+        .env("NOTIFY_SOCKET", folder.join("notify"))
+        .stdin(socket)
+        .stdout(std::process::Stdio::null())
+        .stderr(log.unwrap());
+    command.spawn().unwrap()
+}
+
+fn log_file(folder: &Path) -> std::path::PathBuf {
+    folder.join("log")
+}
+
+fn log(folder: &Path) -> String {
+    fs::read_to_string(log_file(folder)).unwrap_or_default()
+}
+
+/// What systemd would listen to.
+fn notifications(folder: &Path) -> UnixDatagram {
+    let socket = UnixDatagram::bind(folder.join("notify")).unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    socket
+}
+
+fn next(notifications: &UnixDatagram) -> String {
+    let mut message = [0; 256];
+    let length = notifications.recv(&mut message).expect("a notification");
+    String::from_utf8_lossy(&message[..length]).trim().to_owned()
+}
+
+fn stop(mut child: Child) -> ExitStatus {
+    let id = child.id().to_string();
+    let status = std::process::Command::new("kill").args(["-TERM", &id]).status();
+    assert!(status.unwrap().success());
+    ended(&mut child)
+}
+
+fn ended(child: &mut Child) -> ExitStatus {
+    let ended = wait::until(Duration::from_secs(15), || child.try_wait().unwrap());
+    ended.unwrap_or_else(|| {
+        let _ = child.kill();
+        panic!("it does not end")
+    })
+}
+
+fn fd(socket: impl Into<OwnedFd>) -> OwnedFd {
+    socket.into()
+}
+
+fn folder() -> TempDir {
+    tempfile::tempdir().unwrap()
+}
+
+with_a_process_of_its_own!(
+    fn ten_restarts_behind_one_passed_socket_fail_no_request() {
+        const RESTARTS: usize = 10;
+        let folder = folder();
+        let notifications = notifications(folder.path());
+        let socket = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = socket.local_addr().unwrap().to_string();
+        let base_url = format!("http://{address}");
+        let ada = Actor::user(Target::new(vec![base_url], SECRET.to_owned()), "ada");
+        let token = ada.token.clone().unwrap();
+        let request =
+            format!("GET /api/tasks HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {token}\r\n\r\n");
+        let start = || {
+            let child = start(folder.path(), ONE_SOCKET, fd(socket.try_clone().unwrap()));
+            assert_eq!(next(&notifications), "READY=1", "{}", log(folder.path()));
+            child
+        };
+        let mut child = start();
+        ada.has_task("Buy milk");
+        let (over, answered) = (Over::default(), AtomicUsize::new(0));
+        thread::scope(|scope| {
+            let clients: Vec<_> = (0..8)
+                .map(|_| {
+                    scope.spawn(|| {
+                        while !over.yet() {
+                            let answer = Connection::to(&address).send(&request).read();
+                            let answer = answer.expect("a connection that ends without an answer");
+                            assert_eq!(answer.status, 200, "{answer}");
+                            assert!(answer.text().contains("Buy milk"));
+                            answered.fetch_add(1, Ordering::Relaxed);
+                        }
+                    })
+                })
+                .collect();
+            let guard = over.guard();
+            for _ in 0..RESTARTS {
+                let before = answered.load(Ordering::Relaxed);
+                let served = || (answered.load(Ordering::Relaxed) > before + 50).then_some(());
+                let served = wait::until(Duration::from_secs(20), served);
+                if served.is_none() || clients.iter().any(|client| client.is_finished()) {
+                    break;
+                }
+                let id = child.id().to_string();
+                let status = std::process::Command::new("kill").args(["-TERM", &id]).status();
+                assert!(status.unwrap().success());
+                assert_eq!(next(&notifications), "STOPPING=1");
+                assert!(ended(&mut child).success());
+                child = start();
+            }
+            drop(guard);
+            let failed = clients.into_iter().filter_map(|client| client.join().err());
+            assert_eq!(failed.count(), 0, "{}", log(folder.path()));
+        });
+        assert!(stop(child).success());
+        let log = log(folder.path());
+        assert_eq!(log.matches("(socket passed by systemd)").count(), RESTARTS + 1);
+    }
+
+    fn what_is_not_one_listening_tcp_socket_stops_the_start() {
+        let listener = || fd(TcpListener::bind("127.0.0.1:0").unwrap());
+        let connected = || {
+            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            fd(std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap())
+        };
+        for (what, script, socket) in [
+            ("two sockets", TWO_SOCKETS, listener()),
+            ("UDP", ONE_SOCKET, fd(UdpSocket::bind("127.0.0.1:0").unwrap())),
+            ("a connection", ONE_SOCKET, connected()),
+            ("no socket", ONE_SOCKET, fd(File::open("/dev/null").unwrap())),
+        ] {
+            let folder = folder();
+            let status = ended(&mut start(folder.path(), script, socket));
+            assert!(!status.success(), "{what}");
+            let log = log(folder.path());
+            let lines: Vec<_> = log.lines().filter(|line| line.contains("LISTEN_FDS: ")).collect();
+            assert_eq!(lines.len(), 1, "{what}: {log}");
+            assert!(!log.contains("panicked"), "{what}: {log}");
+        }
+    }
+
+    fn a_socket_for_another_process_is_not_taken() {
+        let folder = folder();
+        let notifications = notifications(folder.path());
+        let socket = TcpListener::bind("127.0.0.1:0").unwrap();
+        let passed = socket.local_addr().unwrap().to_string();
+        let child = start(folder.path(), OF_ANOTHER_PROCESS, fd(socket));
+        assert_eq!(next(&notifications), "READY=1");
+        let said = || {
+            log(folder.path())
+                .contains("listening on http://127.0.0.1:")
+                .then_some(())
+        };
+        wait::until(Duration::from_secs(5), said).expect("a line in the log");
+        let log = log(folder.path());
+        assert!(!log.contains(&passed), "{log}");
+        assert!(stop(child).success());
+    }
+
+    fn a_service_manager_that_is_gone_is_no_failure() {
+        let folder = folder();
+        let mut command = command_through(&[], folder.path());
+        command
+            .env("BETTER_AUTH_SECRET", SECRET)
+            .env("PORT", "0")
+            .env("NOTIFY_SOCKET", folder.path().join("nobody"));
+        let mut process = Process::spawn(command);
+        let warned = || process.said().stderr.contains("NOTIFY_SOCKET").then_some(());
+        wait::until(Duration::from_secs(20), warned).expect("a line in the log");
+        assert!(process.ended().is_none());
+    }
+);
