@@ -150,10 +150,10 @@ on_both_databases!(
                 request.extend(key);
                 request.extend(b"\r\n\r\n{\"title\": \"t\"}");
                 let answer = Connection::open(&app).send(request).read().expect("an answer");
-                // Control characters in a header are no HTTP: that is said before any contract is known.
+                // Control characters in a header are no HTTP: the parser refuses them with a bare 400.
                 let no_http = key.iter().any(|byte| byte.is_ascii_control());
                 if no_http && answer.status == 400 {
-                    answer.assert_problem(400);
+                    assert_eq!(answer.body, b"", "{answer}");
                 } else {
                     answer.assert_bad_fields(contract, &["Idempotency-Key"]);
                 }
