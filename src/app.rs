@@ -25,6 +25,7 @@ use crate::config::Config;
 use crate::connection_limit::ConnectionLimit;
 use crate::routes::{metrics_routes, routes};
 use crate::server;
+pub use crate::server::stop;
 use crate::store::{Database, KnownUsers, Store};
 
 pub struct Service {

@@ -3,6 +3,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 
@@ -11,6 +12,14 @@ use slab::Slab;
 
 /// How often the log says that the limit is reached.
 const LOG_INTERVAL: Duration = Duration::from_secs(60);
+
+/// Over all worker threads.
+static AWAITING_FIRST_REQUEST: AtomicUsize = AtomicUsize::new(0);
+
+/// How many open connections have not had a request yet.
+pub fn awaiting_first_request() -> usize {
+    AWAITING_FIRST_REQUEST.load(Ordering::Relaxed)
+}
 
 /// The open connections of one worker thread.
 #[derive(Clone)]
@@ -29,6 +38,7 @@ struct Worker {
 #[derive(Default)]
 pub struct Activity {
     in_flight: Cell<usize>,
+    had_request: Cell<bool>,
     closes_after_response: Cell<bool>,
     /// A part of a response has not reached the socket yet.
     writing: Cell<bool>,
@@ -59,6 +69,7 @@ impl Connections {
     pub fn register(&self) -> Registration {
         let activity = Rc::new(Activity::default());
         activity.recently_used.set(true);
+        AWAITING_FIRST_REQUEST.fetch_add(1, Ordering::Relaxed);
         let worker = Rc::clone(&self.0);
         let key = worker.open.borrow_mut().insert(Rc::clone(&activity));
         if worker.open.borrow().len() - worker.evicted.get() > worker.limit {
@@ -111,6 +122,9 @@ impl Activity {
     pub fn request_began(&self) {
         self.in_flight.set(self.in_flight.get() + 1);
         self.recently_used.set(true);
+        if !self.had_request.replace(true) {
+            AWAITING_FIRST_REQUEST.fetch_sub(1, Ordering::Relaxed);
+        }
     }
 
     pub fn request_ended(&self) {
@@ -165,6 +179,9 @@ impl Activity {
 impl Drop for Registration {
     fn drop(&mut self) {
         self.worker.open.borrow_mut().remove(self.key);
+        if !self.activity.had_request.get() {
+            AWAITING_FIRST_REQUEST.fetch_sub(1, Ordering::Relaxed);
+        }
         if self.activity.is_evicted() {
             self.worker.evicted.set(self.worker.evicted.get() - 1);
         }

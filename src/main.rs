@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
 use actix_web::rt::signal::unix::{Signal, SignalKind, signal};
-use actix_web::rt::time::sleep;
 use clap::{CommandFactory as _, Parser, Subcommand};
 use clap_complete::Shell;
 use futures_util::future::select_all;
@@ -216,28 +215,12 @@ fn hangup_is_ignored() -> bool {
     mask.is_some_and(|mask| mask & 1 == 1)
 }
 
-/// For how long after a signal connections are still accepted: closing the listening socket resets those that
-/// wait in its queue.
-const ACCEPT_BEFORE_STOP: Duration = Duration::from_millis(200);
-
-/// For how long connections that were accepted before the signal may send their first request, where the
-/// next process takes over the listening socket: new ones wait in its queue meanwhile.
-const SERVE_ACCEPTED: Duration = Duration::from_millis(500);
-
 /// The first signal lets requests in flight finish; a second one ends the process at once.
 async fn stop_on_signal(mut signals: StopSignals, server: ServerHandle, socket_inherited: bool) {
     signals.next().await;
     log::info!("stopping: requests in flight may finish");
     notify_systemd(NotifyState::Stopping);
-    actix_web::rt::spawn(async move {
-        if socket_inherited {
-            server.pause().await;
-            sleep(SERVE_ACCEPTED).await;
-        } else {
-            sleep(ACCEPT_BEFORE_STOP).await;
-        }
-        server.stop(true).await;
-    });
+    actix_web::rt::spawn(app::stop(server, socket_inherited));
     signals.next().await;
     log::warn!("stopping at once");
     logging::flush();

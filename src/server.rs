@@ -4,7 +4,7 @@
 use std::fmt::Debug;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actix_http::{HttpService, Protocol, Request, Response};
 use actix_service::{
@@ -12,19 +12,28 @@ use actix_service::{
 };
 use actix_web::Error;
 use actix_web::body::MessageBody;
-use actix_web::dev::{AppConfig, Server};
+use actix_web::dev::{AppConfig, Server, ServerHandle};
 use actix_web::rt::net::{TcpSocket, TcpStream};
 use actix_web::rt::time::sleep;
 use listenfd::ListenFd;
 use rustix::net::sockopt::socket_acceptconn;
 
 use crate::connection_limit::ConnectionLimit;
-use crate::connections::Connections;
+use crate::connections::{Connections, awaiting_first_request};
 use crate::wire::{ClientConnection, LINGER_TIMEOUT, TimeoutResponse};
 
 /// How many connections may wait to be accepted. The standard library's 128 are too few for clients that all
 /// reconnect at once: those that find no room wait for seconds.
 const BACKLOG: u32 = 2_048;
+
+/// For how long after a signal connections are still accepted: closing the listening socket resets those that
+/// wait in its queue.
+const ACCEPT_BEFORE_STOP: Duration = Duration::from_millis(200);
+
+/// For how long connections that were accepted may send their first request, where the next process takes over
+/// the listening socket: at least, for those that no worker thread has seen yet, and at most.
+const FIRST_REQUEST_MIN: Duration = Duration::from_millis(200);
+const FIRST_REQUEST_MAX: Duration = Duration::from_secs(2);
 
 /// How long requests in flight may take after a stop.
 const SHUTDOWN_TIMEOUT_SECONDS: u64 = 8;
@@ -90,6 +99,23 @@ fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
     socket.listen(BACKLOG)?.into_std()
+}
+
+/// Lets requests in flight finish, and ends the server.
+pub async fn stop(server: ServerHandle, socket_inherited: bool) {
+    if socket_inherited {
+        // New connections wait in the socket's queue for the next process. Those that were accepted must
+        // not be closed before their first request: their clients would have to try again.
+        server.pause().await;
+        let started = Instant::now();
+        sleep(FIRST_REQUEST_MIN).await;
+        while awaiting_first_request() > 0 && started.elapsed() < FIRST_REQUEST_MAX {
+            sleep(IDLE_CLOSE_DELAY).await;
+        }
+    } else {
+        sleep(ACCEPT_BEFORE_STOP).await;
+    }
+    server.stop(true).await;
 }
 
 /// Does what `HttpServer` does, which accepts no other type of connection than its own.

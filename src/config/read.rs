@@ -183,7 +183,6 @@ impl Environment<'_> {
         DatabaseUrl::parse(text).map_err(|problem| wrong(variable, problem))
     }
 
-    /// `PGPASSWORD` is libpq's, and comes last like there.
     /// Those of the variables that are set.
     pub fn those_set(&self, variables: &[&'static str]) -> Result<Vec<&'static str>> {
         let mut set = Vec::new();
@@ -208,6 +207,7 @@ impl Environment<'_> {
         }
     }
 
+    /// `PGPASSWORD` is libpq's, and comes last like there.
     pub fn database_password(&self, url: &DatabaseUrl) -> Result<Option<Secret>> {
         let fallback = || match url.has_password() {
             true => Ok(None),

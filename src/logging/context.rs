@@ -29,7 +29,7 @@ impl RequestContext {
     }
 
     /// Spawns work that outlives the request and still logs under its ids.
-    pub fn spawn<F: Future<Output = ()> + 'static>(work: F) -> JoinHandle<()> {
+    pub fn spawn<F: Future<Output: 'static> + 'static>(work: F) -> JoinHandle<F::Output> {
         match Self::current() {
             Some(context) => actix_web::rt::spawn(context.scope(work)),
             None => actix_web::rt::spawn(work),
