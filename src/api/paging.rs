@@ -239,7 +239,11 @@ mod tests {
                 of_postgres,
                 "{sort:?}"
             );
-            assert_eq!(sqlite.verify(&ada, &here, &cursor).is_some(), of_sqlite, "{sort:?}");
+            assert_eq!(
+                sqlite.verify(&ada, &here, &cursor).is_some(),
+                of_sqlite,
+                "{sort:?}"
+            );
         }
     }
 }

@@ -76,12 +76,7 @@ impl Database {
         let size = config.pool_size.max(2);
         let (backend, http_workers) = match &config.database_url {
             DatabaseUrl::Sqlite(file) => {
-                let sqlite = Sqlite::open(
-                    file,
-                    size,
-                    config.acquire_timeout,
-                    config.statement_timeout,
-                );
+                let sqlite = Sqlite::open(file, size, config.acquire_timeout, config.statement_timeout);
                 (Backend::Sqlite(sqlite), cores)
             }
             DatabaseUrl::Postgres(url) => {

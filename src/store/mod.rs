@@ -6,7 +6,6 @@ mod idempotency;
 mod owner;
 mod prelude;
 mod schema;
-mod sqlite_file;
 mod tasks;
 mod users;
 

@@ -20,8 +20,8 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-pub use self::manager::SqliteHandle;
 use self::file::DatabaseFile;
+pub use self::manager::SqliteHandle;
 use self::manager::{LogAtDebug, Manager};
 use super::error::describe;
 use super::{Access, Connection, StoreError};
