@@ -12,6 +12,7 @@ export default {
   outputFileTracingRoot: import.meta.dirname,
   outputFileTracingExcludes: { "/*": ["./data/**"] }, // the embedded database and its secret
   turbopack: { root: import.meta.dirname },
+  experimental: { turbopackFileSystemCacheForBuild: false }, // each build starts anew, and saves the time to keep one
   poweredByHeader: false,
   headers: async () => [{ source: "/:path*", headers }],
 } satisfies NextConfig;

@@ -4,11 +4,9 @@
 
 use actix_web::http::Method;
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, LINK, LOCATION};
-use actix_web::web::Bytes;
 use actix_web::{HttpRequest, HttpResponse};
 
 use super::body::{Body, Completion};
-use super::chunks::Chunks;
 use super::conditional::{FIRST_VERSION, tag, unchanged};
 use super::contract::{NO_SUCH_TASK, TaskIdInPath};
 use super::error::ApiError;
@@ -16,7 +14,7 @@ use super::idempotency::Creation;
 use super::listing::ListQuery;
 use super::long_list;
 use super::view::{ListTag, json_list, json_of};
-use crate::domain::{Task, TaskChanges};
+use crate::domain::{Task, TaskChanges, TaskId};
 use crate::store::{Condition, Created, Listed, OwnedTasks, Written};
 
 /// For the client's own cache alone, and to be asked about each time.
@@ -26,21 +24,16 @@ type Answer = Result<HttpResponse, ApiError>;
 
 pub async fn list(tasks: OwnedTasks, listing: ListQuery, request: HttpRequest) -> Answer {
     let (list, next) = match tasks.list(listing.0.clone()).await? {
-        Listed::Short { tasks: list, next } => (list, next),
+        Listed::Short { tasks, next } => (tasks, next),
         Listed::Long => return long_list(tasks, listing, request).await,
     };
-    let mut tag = ListTag::default();
-    tag.add(list.iter().map(|task| (task.id, task.version)));
-    let tag = tag.finish();
+    let tag = ListTag::of(&list);
     let mut answer = match unchanged(request.headers(), &tag) {
         true => not_modified(tag),
-        false => {
-            json(HttpResponse::Ok(), tag).body(Chunks::from(Bytes::from(json_list(tasks.owner(), &list))))
-        }
+        false => json(HttpResponse::Ok(), tag).body(json_list(tasks.owner(), &list)),
     };
     if let Some(next) = next {
-        let link = listing.link_to(&next, &request)?;
-        answer.headers_mut().insert(LINK, link);
+        answer.headers_mut().insert(LINK, listing.link_to(&next, &request)?);
     }
     Ok(answer)
 }
@@ -62,10 +55,7 @@ pub async fn create(tasks: OwnedTasks, new: Creation, request: HttpRequest) -> A
             let task = tasks.create(new.task).await?;
             (task.id, json_of(tasks.owner(), &task))
         }
-        Some(key) => match tasks.create_once(new.task, key, json_of).await? {
-            Created::Answer { id, body } => (id, body),
-            Created::OtherPayload => return Err(ApiError::KeyReused),
-        },
+        Some(key) => created_once(tasks.create_once(new.task, key, json_of).await?)?,
     };
     let location = format!("{}/{id}", request.uri().path());
     Ok(json(HttpResponse::Created(), tag(FIRST_VERSION))
@@ -106,6 +96,13 @@ pub async fn complete(
 pub async fn delete(tasks: OwnedTasks, id: TaskIdInPath, condition: Condition) -> Answer {
     done(tasks.delete(id.get()?, condition).await?)?;
     Ok(HttpResponse::NoContent().finish())
+}
+
+fn created_once(created: Created) -> Result<(TaskId, Vec<u8>), ApiError> {
+    match created {
+        Created::Answer { id, body } => Ok((id, body)),
+        Created::OtherPayload => Err(ApiError::KeyReused),
+    }
 }
 
 fn done<T>(written: Written<T>) -> Result<T, ApiError> {

@@ -46,7 +46,7 @@ impl Issuer {
         Self::start(&["--database", &database.url])
     }
 
-    /// `rotate`, `down`, `up`, `expired`, `fresh`, `service?<url>`.
+    /// `rotate`, `down`, `up`.
     pub fn is_told(&self, what: &str) {
         Actor::anonymous(Target::new(vec![self.control.clone()], String::new()))
             .request("POST", &format!("/{what}"), &[], b"")

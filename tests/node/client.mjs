@@ -1,20 +1,12 @@
-// The typed client against a running service: `client.mjs <service> <user id> <good token> <expired token>`.
+// The typed client against a running service:
+// `client.mjs <client's index.js> <service> <user id> <good token> <expired token>`.
 // Ends with 0 and a line when all of it holds.
 
 import assert from "node:assert/strict";
-import { rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { pathToFileURL } from "node:url";
-import { clientModule } from "./page.mjs";
 
-const [baseUrl, userId, good, expired] = process.argv.slice(2);
-
-// Outside this folder, so that a copy which is left behind is in nobody's way; what it imports is here.
-const file = join(tmpdir(), `todo-client-${process.pid}.mjs`);
-const here = JSON.stringify(import.meta.resolve("openapi-fetch"));
-await writeFile(file, (await clientModule()).replace('"openapi-fetch"', here));
-const { TodoError, cachedToken, createTodoClient } = await import(pathToFileURL(file)).finally(() => rm(file));
+const [client, baseUrl, userId, good, expired] = process.argv.slice(2);
+const { NetworkError, TodoError, cachedToken, createTodoClient, dayOf, dueOn } = await import(pathToFileURL(client));
 
 const fails = async (call) => {
   const error = await call.then(() => assert.fail("a TodoError is expected"), (error) => error);
@@ -24,12 +16,17 @@ const fails = async (call) => {
 
 async function allCallsWork(todo) {
   assert.deepEqual(await todo.list(), []);
-  const milk = await todo.create({ title: "Milk", description: "2 l", due_date: "2026-01-02" });
+  const milk = await todo.create({ title: "Milk", description: "2 l", due_date: dueOn("2026-01-02") });
   assert.equal(milk.user_id, userId);
   assert.equal(milk.due_date, "2026-01-02T00:00:00.000000Z");
+  assert.equal(dayOf(milk), "2026-01-02");
   assert.deepEqual(await todo.get(milk.id), milk);
   const renamed = await todo.update(milk.id, { title: "Oat milk", description: null });
   assert.deepEqual([renamed.title, renamed.description, renamed.due_date], ["Oat milk", null, milk.due_date]);
+  const late = await fails(todo.update(milk.id, { title: "Soy milk" }, { ifMatch: milk.version }));
+  assert.equal(late.status, 412);
+  const version = renamed.version;
+  assert.equal((await todo.update(milk.id, { title: "Oat milk" }, { ifMatch: version })).version, version + 1);
   assert.equal((await todo.complete(milk.id)).completed, true);
   assert.equal((await todo.complete(milk.id)).completed, false);
   assert.equal((await todo.complete(milk.id, true)).completed, true);
@@ -42,6 +39,12 @@ async function allCallsWork(todo) {
   const pages = [];
   for await (const page of todo.pages({ sort: "title", limit: 2 })) pages.push(page.map(({ title }) => title));
   assert.deepEqual(pages, [["Apples", "Bread"], ["Oat milk"]]);
+  const first = await todo.page({ sort: "title", limit: 2 });
+  const second = await todo.page({ sort: "title", limit: 2, cursor: first.next });
+  assert.deepEqual([first.tasks.length, second.tasks.length, second.next], [2, 1, undefined]);
+  const { headers } = await todo.api("GET", todo.path, { query: { limit: 1 } });
+  const again = await todo.api("GET", todo.path, { query: { limit: 1 }, headers: { "If-None-Match": headers.get("ETag") } });
+  assert.equal(again.status, 304);
   for (const { id } of await todo.list()) await todo.remove(id);
   const gone = await fails(todo.get(milk.id));
   assert.equal(gone.status, 404);
@@ -58,6 +61,7 @@ for (const [status, contract] of [[400, {}], [422, { userId }]]) {
   const todo = createTodoClient({ baseUrl, token: () => good, ...contract });
   const bad = await fails(todo.create({ title: " ", due_date: "tomorrow" }));
   assert.equal(bad.status, status);
+  assert.deepEqual(bad.codes, { title: "blank", due_date: "format" });
   assert.deepEqual(Object.keys(bad.errors).sort(), ["due_date", "title"]);
 }
 const other = createTodoClient({ baseUrl, token: () => good, userId: "some/body else" });
@@ -102,11 +106,11 @@ await late.list();
 await late.list();
 assert.equal(fetched, 4, "the expired one was replaced, the good one kept");
 
-// What does not come from the service is an error like any other; what does not come at all is fetch's.
+// What does not come from the service is an error like any other; what does not come at all is one of its own.
 const answers = (response) => createTodoClient({ baseUrl, token: () => good, fetch: async () => response });
 const proxy = await fails(answers(new Response("<h1>Bad Gateway</h1>", { status: 502 })).list());
 assert.deepEqual([proxy.status, proxy.errors], [502, {}]);
 const nowhere = createTodoClient({ baseUrl: "http://127.0.0.1:1", token: () => good });
-await assert.rejects(nowhere.list(), TypeError);
+await assert.rejects(nowhere.list(), NetworkError);
 
 console.log("all of it holds");

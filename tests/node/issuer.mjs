@@ -1,14 +1,13 @@
 // A small real issuer: Better Auth behind a plain HTTP server.
 //
 // Prints one line of JSON when it serves: its URL, and the one by which a test tells it to rotate its
-// key, to go down, to come back. Run by hand with `--port 3000`, it is the frontend that the service
-// expects by default, with the example page at `/`.
+// key, to go down, to come back. Run by hand with `--port 3000`, it is the issuer that the service expects by
+// default.
 
 import http from "node:http";
 import { parseArgs } from "node:util";
 import { toNodeHandler, fromNodeHeaders } from "better-auth/node";
 import { bridge, issuer, rotate } from "./auth.mjs";
-import { page } from "./page.mjs";
 import "./starter.mjs";
 
 const { values: options } = parseArgs({
@@ -22,7 +21,6 @@ const { values: options } = parseArgs({
     database: { type: "string" }, // PostgreSQL, with the service's `users` table as its own
     emails: { type: "boolean", default: false }, // sends them, and deletes no account without one
     trusted: { type: "string", multiple: true, default: [] }, // further origins that pages come from
-    service: { type: "string", default: "http://127.0.0.1:8000" }, // whom the page calls
   },
 });
 
@@ -36,13 +34,12 @@ const server = http.createServer((request, response) => {
 const port = await listen(server, Number(options.port));
 const url = `http://${options.host}:${port}`;
 const secret = options.secret ?? "a secret of the tests alone, of 32 bytes and more";
-const state = { expired: false, service: options.service, mailbox: [] };
+const state = { mailbox: [] };
 const auth = await issuer({
   ...options,
   url,
   secret,
   sessionCache: options["session-cache"],
-  state,
 });
 const handler = toNodeHandler(auth);
 
@@ -54,23 +51,19 @@ async function answer(request, response) {
     response.writeHead(token ? 200 : 401, { "content-type": "application/json" });
     return response.end(JSON.stringify({ token }));
   }
-  return page(pathname, response, state.service);
+  response.writeHead(404).end();
 }
 
 const controls = {
   "/rotate": () => rotate(auth),
   "/down": stop,
   "/up": () => listen(server, port),
-  "/expired": () => void (state.expired = true),
-  "/fresh": () => void (state.expired = false),
-  "/service": (url) => void (state.service = url),
   "/mailbox": () => state.mailbox,
 };
 
 const control = http.createServer(async (request, response) => {
-  const [path, argument] = request.url.split("?");
-  const act = controls[path];
-  const answer = await act?.(argument);
+  const act = controls[request.url];
+  const answer = await act?.();
   if (answer !== undefined) {
     response.writeHead(200, { "content-type": "application/json" });
     return response.end(JSON.stringify(answer));

@@ -2,7 +2,7 @@
 /** TanStack Query over the client: lists, pages, and writes that show at once and are taken back when refused. */
 import { useInfiniteQuery, useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import type { InfiniteData, QueryClient, QueryKey } from "@tanstack/react-query";
-import { createContext, createElement, useContext } from "react";
+import { createContext, createElement, useContext, useState } from "react";
 import type { ReactNode } from "react";
 import { NetworkError, TodoError } from "./errors.js";
 import type { ListQuery, NewTask, Page, PageQuery, Task, TaskChanges, TodoClient } from "./index.js";
@@ -47,16 +47,18 @@ export function useTasks(query: ListQuery = {}) {
   });
 }
 
-/** The list page by page, for "load more". `initialPage` is one that the server fetched already. */
+/** The list page by page, for "load more". `initialPage` is one that the server fetched for this page. */
 export function useTaskPages(query: PageQuery, { initialPage }: { initialPage?: Page | undefined } = {}) {
   const todo = useTodoClient();
+  // As old as the page: shown again much later, it is asked for anew.
+  const [initialDataUpdatedAt] = useState(Date.now);
   return useInfiniteQuery({
     queryKey: keys.pages(todo, query),
     queryFn: ({ pageParam, signal }) =>
       todo.page(pageParam === undefined ? query : { ...query, cursor: pageParam }, { signal }),
     initialPageParam: undefined as string | undefined,
     getNextPageParam: (last: Page) => last.next,
-    ...(initialPage && { initialData: { pages: [initialPage], pageParams: [undefined] } }),
+    ...(initialPage && { initialData: { pages: [initialPage], pageParams: [undefined] }, initialDataUpdatedAt }),
     retry,
     retryDelay,
   });

@@ -2,9 +2,11 @@
 import { useRef } from "react";
 import { dueOn, newIdempotencyKey } from "todo-backend-client";
 import { useCreateTask } from "todo-backend-client/react";
+import { useHydrated } from "@/lib/hydrated";
 
 export function AddTask() {
   const create = useCreateTask();
+  const hydrated = useHydrated();
   const form = useRef<HTMLFormElement>(null);
   // The same until it has worked: pressed again after a lost answer, it still makes one task.
   const sent = useRef({ text: "", idempotencyKey: "" });
@@ -28,7 +30,7 @@ export function AddTask() {
     <form ref={form} className="add" onSubmit={(event) => (event.preventDefault(), submit(new FormData(event.currentTarget)))}>
       <input name="title" aria-label="New task" placeholder="What is there to do?" autoComplete="off" required />
       <input name="due_date" aria-label="Due" type="date" />
-      <button className="primary" disabled={create.isPending}>
+      <button className="primary" disabled={create.isPending || !hydrated}>
         Add
       </button>
     </form>

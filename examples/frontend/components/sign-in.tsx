@@ -1,11 +1,13 @@
 "use client";
 import { useState } from "react";
 import { authClient } from "@/lib/auth-client";
+import { useHydrated } from "@/lib/hydrated";
 
 export function SignIn() {
   const [isNew, setIsNew] = useState(false);
   const [error, setError] = useState("");
   const [busy, setBusy] = useState(false);
+  const hydrated = useHydrated();
 
   async function submit(form: FormData) {
     const text = (name: string) => String(form.get(name) ?? "");
@@ -48,7 +50,7 @@ export function SignIn() {
           />
         </label>
         <p role="alert">{error}</p>
-        <button className="primary" disabled={busy}>
+        <button className="primary" disabled={busy || !hydrated}>
           {isNew ? "Sign up" : "Sign in"}
         </button>
       </form>

@@ -6,6 +6,7 @@ import { cachedToken, createTodoClient, TodoError } from "todo-backend-client";
 import type { Page, PageQuery } from "todo-backend-client";
 import { TodoProvider, useTaskPages } from "todo-backend-client/react";
 import { fetchToken, SignedOut } from "@/lib/auth-client";
+import { useHydrated } from "@/lib/hydrated";
 import { queryOf, SORTS, STATUSES } from "@/lib/query";
 import { AddTask } from "./add-task";
 import { Header } from "./header";
@@ -70,6 +71,7 @@ function Stranger() {
 
 function TaskList({ initial }: Pick<Props, "initial">) {
   const address = useSearchParams();
+  const hydrated = useHydrated();
   const query = queryOf((name) => address.get(name));
   const first = query.status === initial.query.status && query.sort === initial.query.sort;
   const pages = useTaskPages(query, first ? { initialPage: initial.page } : {});
@@ -81,7 +83,7 @@ function TaskList({ initial }: Pick<Props, "initial">) {
   }
 
   return (
-    <section aria-label="Tasks" aria-busy={pages.isFetching}>
+    <section aria-label="Tasks" aria-busy={pages.isFetching || !hydrated} inert={!hydrated}>
       <div className="toolbar">
         <fieldset>
           <legend className="unseen">Show</legend>

@@ -1,0 +1,109 @@
+//! `clients/typescript`: its types are those of the service's own document, and it does what it says.
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::workspace::{CLIENT, client, node, npm, output_of, root};
+use crate::support::cli;
+use crate::support::token::now;
+
+const LIMIT: Duration = Duration::from_secs(100);
+
+#[test]
+fn the_types_are_those_of_the_services_own_document() {
+    let folder = tempfile::tempdir().unwrap();
+    let document = cli::run(folder.path(), &[], &["openapi"]).expect_success().stdout;
+    let file = folder.path().join("openapi.json");
+    fs::write(&file, document).unwrap();
+    let mut generate = node();
+    generate
+        .args([
+            "node_modules/openapi-typescript/bin/cli.js",
+            "--default-non-nullable=false",
+        ])
+        .arg(&file)
+        .current_dir(client());
+    let generated = output_of(&mut generate, LIMIT);
+    let committed = fs::read_to_string(root().join(CLIENT).join("src/schema.d.ts")).unwrap();
+    if generated.trim() != committed.trim() {
+        let fresh = Path::new(env!("CARGO_TARGET_TMPDIR")).join("schema.d.ts");
+        fs::write(&fresh, generated).unwrap();
+        panic!(
+            "clients/typescript/src/schema.d.ts is not what the document says any more. Run \
+             `npm ci && npm run generate` in clients/typescript, or copy {}.",
+            fresh.display()
+        );
+    }
+}
+
+#[test]
+fn the_compiler_takes_what_a_frontend_writes_and_no_mistakes() {
+    // With the settings of the client itself, which are strict.
+    let mut compile = node();
+    compile
+        .args(["node_modules/typescript/bin/tsc", "--project", "test"])
+        .current_dir(client());
+    output_of(&mut compile, LIMIT);
+}
+
+#[test]
+fn its_own_tests_hold() {
+    let folder = client().join("test");
+    let tests = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let tests: Vec<_> = tests
+        .filter(|path| path.to_string_lossy().ends_with(".test.mjs"))
+        .collect();
+    assert!(tests.len() >= 3, "{tests:?}");
+    let said = output_of(node().arg("--test").args(tests).current_dir(client()), LIMIT);
+    assert!(said.contains("fail 0"), "{said}");
+}
+
+/// What people get who install it: all that its `exports` name, and nothing that is for its makers alone.
+#[test]
+fn its_package_has_what_it_exports_and_no_more() {
+    let mut pack = npm(&client(), &["pack", "--dry-run", "--json", "--ignore-scripts"]);
+    let said: Value = serde_json::from_str(&output_of(&mut pack, LIMIT)).unwrap();
+    let files = said[0]["files"].as_array().expect("one package").iter();
+    let mut files: Vec<String> = files
+        .map(|file| file["path"].as_str().unwrap().to_owned())
+        .collect();
+    files.sort();
+    let mut expected = vec!["README.md".to_owned(), "package.json".to_owned()];
+    for module in ["days", "errors", "index", "react", "token"] {
+        expected.extend(
+            ["dist/NAME.d.ts", "dist/NAME.js", "src/NAME.ts"].map(|file| file.replace("NAME", module)),
+        );
+    }
+    expected.extend(["dist/schema.d.ts".to_owned(), "src/schema.d.ts".to_owned()]);
+    expected.sort();
+    assert_eq!(files, expected);
+
+    let text = fs::read_to_string(client().join("package.json")).unwrap();
+    let package: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(package.get("dependencies"), None, "it needs nothing at run time");
+    for export in package["exports"].as_object().unwrap().values() {
+        for file in export.as_object().unwrap().values() {
+            let file = file.as_str().unwrap().trim_start_matches("./");
+            assert!(files.iter().any(|packed| packed == file), "{file}");
+        }
+    }
+}
+
+on_both_databases!(
+    fn the_client_does_all_calls_and_renews_its_token(app: TestApp) {
+        let ada = app.user("ada");
+        let mut claims = ada.claims();
+        claims["exp"] = json!(now() - 60);
+        let expired = ada.signed(&claims).token.unwrap();
+        let good = ada.token.as_deref().unwrap();
+        let mut script = node();
+        script
+            .arg(root().join("tests/node/client.mjs"))
+            .arg(client().join("dist/index.js"))
+            .args([app.base_url(), &ada.id, good, &expired]);
+        output_of(&mut script, LIMIT);
+    }
+);

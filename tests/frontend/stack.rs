@@ -1,0 +1,146 @@
+//! The frontend and the service, each as a process, and one scenario played in Chromium.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+use std::{env, fs};
+
+use tempfile::TempDir;
+
+use super::workspace::{frontend, node};
+use crate::better_auth::node as tests_node;
+use crate::support::actor::Target;
+use crate::support::own_postgres::free_port;
+use crate::support::process::Process;
+use crate::support::{Actor, Database, OwnDatabase, TestApp, wait};
+
+/// Generous: other tests keep the processors busy.
+const START: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_secs(180);
+
+pub struct Stack {
+    pub app: TestApp,
+    frontend: Process,
+    url: String,
+    /// Where Better Auth keeps its accounts, as the README has it: a file, or a database of its own.
+    _accounts: (TempDir, Option<OwnDatabase>),
+}
+
+impl Stack {
+    pub fn start(kind: Database) -> Self {
+        // Links to the files of the one build, because each frontend keeps its data beside its own. On the same
+        // file system, which the system's folder for temporary files need not be.
+        let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+        let home = folder.path().join("frontend");
+        let copied = Command::new("cp").arg("-rl").arg(frontend()).arg(&home).status();
+        assert!(copied.is_ok_and(|status| status.success()), "a copy of the build");
+
+        // By name: what developers type, and another host than the service's.
+        let (own, services) = (free_port(), free_port());
+        let url = format!("http://localhost:{own}");
+        let app = TestApp::builder(kind)
+            .env("PORT", &services.to_string())
+            .env("BETTER_AUTH_URL", &url)
+            .start();
+
+        let accounts = (kind == Database::Postgres).then(|| OwnDatabase::create(kind));
+        let mut command = node();
+        command
+            .arg("server.js")
+            .current_dir(&home)
+            .env("NODE_ENV", "production")
+            .env("HOSTNAME", "127.0.0.1")
+            .env("PORT", own.to_string())
+            .env("BETTER_AUTH_URL", &url)
+            .env("TODO_URL", app.base_url());
+        if let Some(database) = &accounts {
+            command.env("DATABASE_URL", &database.url);
+            command.env(
+                "BETTER_AUTH_SECRET",
+                "the frontend's own, which the service does not know",
+            );
+        }
+        let process = Process::spawn(command);
+        let probe = Actor::anonymous(Target::new(vec![url.clone()], String::new()));
+        let serves = || {
+            probe
+                .try_get("/api/auth/ok")
+                .filter(|answer| answer.status == 200)
+        };
+        if wait::until(START, serves).is_none() {
+            let said = process.said();
+            panic!(
+                "the frontend does not answer at {url}\n{}{}",
+                said.stdout, said.stderr
+            );
+        }
+        Self {
+            app,
+            frontend: process,
+            url,
+            _accounts: (folder, accounts),
+        }
+    }
+
+    /// Plays a scenario of `tests/node/scenarios.mjs`, which may ask for the service to be stopped and started.
+    #[track_caller]
+    pub fn plays(&mut self, scenario: &str, arguments: &[&str]) {
+        let pictures = Path::new(env!("CARGO_TARGET_TMPDIR")).join("pictures");
+        fs::create_dir_all(&pictures).unwrap();
+        let home = tempfile::tempdir().unwrap();
+        let mut command = tests_node::script("frontend.mjs");
+        command
+            .env("CHROMIUM", chromium())
+            .env("HOME", home.path())
+            .args([scenario, &self.url, self.app.base_url()])
+            .arg(&pictures)
+            .args(arguments);
+        let mut browser = tests_node::spawn(command);
+        let mut done = 0;
+        let ended = wait::until(LIMIT, || {
+            let said = browser.said().stdout;
+            let asked: Vec<&str> = said.lines().filter(|line| line.starts_with("please ")).collect();
+            for wish in &asked[done..] {
+                self.does(wish);
+            }
+            done = asked.len();
+            browser.ended()
+        });
+        let said = browser.said();
+        assert!(
+            ended.is_some_and(|status| status.success()),
+            "{scenario} in the browser ({ended:?}):\n{}{}pictures are in {}\nthe frontend said:\n{}{}",
+            said.stdout,
+            said.stderr,
+            pictures.display(),
+            self.frontend.said().stdout,
+            self.frontend.said().stderr,
+        );
+        print!("{}", said.stdout);
+    }
+
+    fn does(&mut self, wish: &str) {
+        match wish {
+            "please stop the service" => assert!(self.app.stop(), "it ends well"),
+            "please start the service" => self.app.restart(),
+            other => panic!("an unknown wish: {other}"),
+        }
+    }
+}
+
+/// `CHROMIUM`, or the one that the distribution installs.
+fn chromium() -> PathBuf {
+    let named = env::var_os("CHROMIUM").map(PathBuf::from);
+    let usual = [
+        "/usr/bin/chromium",
+        "/usr/bin/chromium-browser",
+        "/usr/bin/google-chrome",
+    ];
+    let mut candidates = named.into_iter().chain(usual.map(PathBuf::from));
+    candidates.find(|path| path.is_file()).unwrap_or_else(|| {
+        panic!(
+            "These tests need Chromium, and there is none on this machine. Install it with \
+             `apt-get install chromium`, or set CHROMIUM to its path."
+        )
+    })
+}
