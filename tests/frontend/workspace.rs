@@ -32,31 +32,39 @@ pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// The client's folder in the copy, with its packages and its `dist`.
+/// The client's folder in a copy, with its packages and its `dist`.
 pub fn client() -> PathBuf {
     static READY: OnceLock<Result<PathBuf, String>> = OnceLock::new();
-    ready(&READY, || {
-        made(CLIENT, &[CLIENT, DOCUMENT], |copy| {
+    let copy = ready(&READY, || {
+        made("client", &[CLIENT, DOCUMENT], |copy| {
             // It builds as well: by `prepare`, as for anybody who installs it from a checkout.
-            succeeds(&mut npm(copy, &INSTALL), INSTALLATION)
+            succeeds(&mut npm(&copy.join(CLIENT), &INSTALL), INSTALLATION)
         })
-    })
+    });
+    copy.join(CLIENT)
 }
 
 /// The frontend as `next build` makes it for a container: a folder in which `node server.js` runs.
 pub fn frontend() -> PathBuf {
     static READY: OnceLock<Result<PathBuf, String>> = OnceLock::new();
-    client();
+    let client = client();
     let copy = ready(&READY, || {
-        made(FRONTEND, &[CLIENT, FRONTEND], |copy| {
-            succeeds(&mut npm(copy, &INSTALL), INSTALLATION)?;
-            succeeds(&mut npm(copy, &["run", "build"]), BUILD)?;
+        made("frontend", &[CLIENT, FRONTEND], |copy| {
+            // A client of its own, which is built while tests use the other; its packages are there already.
+            let packages = copy.join(CLIENT).join("node_modules");
+            let mut linking = Command::new("cp");
+            linking.arg("-rl").arg(client.join("node_modules")).arg(&packages);
+            succeeds(&mut linking, Duration::from_secs(60))?;
+
+            let folder = copy.join(FRONTEND);
+            succeeds(&mut npm(&folder, &INSTALL), INSTALLATION)?;
+            succeeds(&mut npm(&folder, &["run", "build"]), BUILD)?;
             let mut copying = Command::new("cp");
             copying.args(["-r", ".next/static", ".next/standalone/.next/"]);
-            succeeds(copying.current_dir(copy), Duration::from_secs(60))
+            succeeds(copying.current_dir(&folder), Duration::from_secs(60))
         })
     });
-    copy.join(".next/standalone")
+    copy.join(FRONTEND).join(".next/standalone")
 }
 
 /// Node, with nothing of the tests' own environment.
@@ -102,14 +110,13 @@ fn ready(
     made.clone().unwrap_or_else(|reason| panic!("{reason}"))
 }
 
-/// A copy of `folder` in which `make` has been run since the last change of any of the `sources`.
+/// A copy of the sources in which `make` has been run since the last change of any of them.
 fn made(
-    folder: &str,
+    name: &str,
     sources: &[&str],
     make: impl FnOnce(&Path) -> Result<(), String>,
 ) -> Result<PathBuf, String> {
-    let copies = Path::new(env!("CARGO_TARGET_TMPDIR")).join("frontend");
-    let copy = copies.join(folder);
+    let copy = Path::new(env!("CARGO_TARGET_TMPDIR")).join("node").join(name);
     let attempt = || -> io::Result<Result<(), String>> {
         fs::create_dir_all(&copy)?;
         // Test processes may run side by side: one makes it, the others wait.
@@ -121,13 +128,12 @@ fn made(
             return Ok(Ok(()));
         }
         let _ = fs::remove_file(&marker);
-        for source in sources
-            .iter()
-            .filter(|source| **source != FRONTEND || folder == FRONTEND)
-        {
+        for source in sources {
+            // A file that is no more must not stay.
+            let _ = fs::remove_dir_all(copy.join(source));
             for file in files_of(source)? {
-                let to = copies.join(&file);
-                fs::create_dir_all(to.parent().unwrap_or(&copies))?;
+                let to = copy.join(&file);
+                fs::create_dir_all(to.parent().unwrap_or(&copy))?;
                 fs::copy(root().join(&file), to)?;
             }
         }
