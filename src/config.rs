@@ -121,7 +121,7 @@ impl Config {
         }
     }
 
-    /// From variables that are looked up by this, wherever they are.
+    /// The same from variables that `lookup` finds, for whoever embeds the service.
     pub fn from_variables(lookup: &dyn Fn(&str) -> Option<OsString>) -> Result<Self, ConfigError> {
         let env = Environment(lookup);
         let frontend = env.url("BETTER_AUTH_URL", "http://localhost:3000")?;
