@@ -2,7 +2,7 @@
 //!
 //! `tests/node/issuer.mjs` is the issuer; `Issuer` starts it, and `Session` is somebody signed in there.
 
-pub mod emails;
+mod emails;
 pub mod issuer;
 pub mod node;
 
