@@ -27,15 +27,20 @@ pub async fn list(tasks: OwnedTasks, listing: ListQuery, request: HttpRequest) -
         Listed::Short { tasks, next } => (tasks, next),
         Listed::Long => return long_list(tasks, listing, request).await,
     };
-    let tag = ListTag::of(&list);
-    let mut answer = match unchanged(request.headers(), &tag) {
-        true => not_modified(tag),
-        false => json(HttpResponse::Ok(), tag).body(json_list(tasks.owner(), &list)),
-    };
-    if let Some(next) = next {
-        answer.headers_mut().insert(LINK, listing.link_to(&next, &request)?);
+    let link = next.map(|next| listing.link_to(&next, &request)).transpose()?;
+    let mut answer = short_list(&tasks, &list, &request);
+    if let Some(link) = link {
+        answer.headers_mut().insert(LINK, link);
     }
     Ok(answer)
+}
+
+fn short_list(tasks: &OwnedTasks, list: &[Task], request: &HttpRequest) -> HttpResponse {
+    let tag = ListTag::of(list);
+    match unchanged(request.headers(), &tag) {
+        true => not_modified(tag),
+        false => json(HttpResponse::Ok(), tag).body(json_list(tasks.owner(), list)),
+    }
 }
 
 async fn long_list(tasks: OwnedTasks, listing: ListQuery, request: HttpRequest) -> Answer {

@@ -41,7 +41,7 @@ pub const DATABASE_PASSWORD: &str = "pa55word-of-the-database";
 
 pub enum Connection {
     Sqlite(SqliteConnection),
-    Postgres(postgres::Client),
+    Postgres(Box<postgres::Client>),
 }
 
 impl OwnDatabase {
@@ -127,7 +127,7 @@ impl OwnDatabase {
         match &self.place {
             Place::Postgres(_) | Place::OwnServer(_) | Place::Deployment => {
                 let connection = cluster::connect_to(&self.back_door());
-                Connection::Postgres(connection.expect("the test's PostgreSQL answers"))
+                Connection::Postgres(Box::new(connection.expect("the test's PostgreSQL answers")))
             }
             Place::Sqlite(folder) => {
                 let path = folder.path().join("todo.db");
