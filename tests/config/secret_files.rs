@@ -48,8 +48,9 @@ on_both_databases!(
             ),
             (
                 "BETTER_AUTH_SECRETS_FILE",
-                format!("2:{other},1:{SECRET}\n"),
-                other.to_owned(),
+                "2:a-new-secret-that-is-long-enough-here,1:an-old-secret-that-is-long-enough-here\n"
+                    .to_owned(),
+                "an-old-secret-that-is-long-enough-here".to_owned(),
             ),
         ] {
             let app = Builder::on(Arc::clone(&database))

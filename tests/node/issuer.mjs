@@ -57,7 +57,7 @@ async function answer(request, response) {
 const controls = {
   "/rotate": () => rotate(auth),
   "/down": stop,
-  "/up": () => listen(server, port),
+  "/up": async () => void (await listen(server, port)),
   "/mailbox": () => state.mailbox,
 };
 
