@@ -7,9 +7,15 @@ import { bearer, jwt } from "better-auth/plugins";
 import { SignJWT } from "jose";
 import pg from "pg";
 
+/**
+ * `state.expired` may change while it runs: what is issued from then on has expired already, as a token
+ * that a browser tab kept overnight.
+ */
 export async function issuer({ url, secret, alg, payload, sessionCache, database, trusted, emails, state }) {
-  const definePayload = ({ user }) =>
-    ({ full: user, sub: {}, "id-email": { id: user.id, email: user.email } })[payload];
+  const definePayload = ({ user }) => ({
+    ...{ full: user, sub: {}, "id-email": { id: user.id, email: user.email } }[payload],
+    ...(state.expired && { exp: Math.floor(Date.now() / 1000) - 60 }),
+  });
   const jwks = { keyPairConfig: { alg } };
   const token = { definePayload };
   if (alg === "HS256") {

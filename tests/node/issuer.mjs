@@ -34,12 +34,13 @@ const server = http.createServer((request, response) => {
 const port = await listen(server, Number(options.port));
 const url = `http://${options.host}:${port}`;
 const secret = options.secret ?? "a secret of the tests alone, of 32 bytes and more";
-const state = { mailbox: [] };
+const state = { expired: false, mailbox: [] };
 const auth = await issuer({
   ...options,
   url,
   secret,
   sessionCache: options["session-cache"],
+  state,
 });
 const handler = toNodeHandler(auth);
 
@@ -58,6 +59,8 @@ const controls = {
   "/rotate": () => rotate(auth),
   "/down": stop,
   "/up": async () => void (await listen(server, port)),
+  "/expired": () => void (state.expired = true),
+  "/fresh": () => void (state.expired = false),
   "/mailbox": () => state.mailbox,
 };
 
