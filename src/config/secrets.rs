@@ -203,7 +203,10 @@ impl SecretSource {
                 1 => "(hidden, set)".into(),
                 count => format!("(hidden, {count} of them)"),
             },
-            Self::BesideDatabase(file) => format!("(hidden, from {})", file.display()),
+            Self::BesideDatabase(file) if file.exists() => format!("(hidden, from {})", file.display()),
+            Self::BesideDatabase(file) => {
+                format!("(none yet; the service will create one in {})", file.display())
+            }
             Self::Missing => "(missing)".into(),
         }
     }

@@ -88,7 +88,6 @@ with_a_process_of_its_own!(
             "\nDATABASE_POOL_SIZE=8\n",
             "\nDATABASE_ACQUIRE_TIMEOUT_MS=2000\n",
             "\nDATABASE_STATEMENT_TIMEOUT_MS=5000\n",
-            "auto",
             "text",
             "info",
         ] {
