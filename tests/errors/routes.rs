@@ -7,7 +7,6 @@ on_both_databases!(
         let ada = app.user("ada");
         for path in [
             "/nowhere",
-            "/",
             "/ap",
             "/apis/tasks",
             "/tasks",

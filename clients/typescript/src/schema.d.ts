@@ -4,6 +4,24 @@
  */
 
 export interface paths {
+    "/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Where to begin */
+        get: operations["home"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        /** Where to begin: the headers alone */
+        head: operations["homeHead"];
+        patch?: never;
+        trace?: never;
+    };
     "/api/tasks": {
         parameters: {
             query?: never;
@@ -282,15 +300,15 @@ export interface components {
             detail: string;
             /** @description Of bad input: every wrong field. */
             errors?: {
-                /** @description A member of the body, a parameter, or `body` for the whole of it. */
-                field: string;
-                /** @description What it must be; reads on from the field's name. */
-                message: string;
                 /**
                  * @description The kind of mistake, for programs.
                  * @enum {string}
                  */
                 code: "json" | "required" | "null" | "type" | "blank" | "too_long" | "nul" | "format" | "range" | "enum" | "repeated" | "cursor";
+                /** @description A member of the body, a parameter, or `body` for the whole of it. */
+                field: string;
+                /** @description What it must be; reads on from the field's name. */
+                message: string;
             }[];
             /** @description The same as in the header X-Request-Id; the service's log has it too. */
             request_id: string;
@@ -498,7 +516,8 @@ export interface components {
                  *       "id": 1,
                  *       "title": "Buy milk",
                  *       "updated_at": "2026-01-02T03:04:05.678901Z",
-                 *       "user_id": "ada"
+                 *       "user_id": "ada",
+                 *       "version": 1
                  *     }
                  */
                 "application/json": components["schemas"]["Task"];
@@ -534,7 +553,8 @@ export interface components {
                  *         "id": 1,
                  *         "title": "Buy milk",
                  *         "updated_at": "2026-01-02T03:04:05.678901Z",
-                 *         "user_id": "ada"
+                 *         "user_id": "ada",
+                 *         "version": 1
                  *       }
                  *     ]
                  */
@@ -666,7 +686,7 @@ export interface components {
          */
         Link: string;
         /**
-         * @description The new task's address.
+         * @description The address of the new task, or of the page.
          * @example /api/tasks/1
          */
         Location: string;
@@ -690,6 +710,52 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
+    home: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A name for this request, which comes back in the answer and stands in the log. Up to 128 letters, digits and characters of `-_.:/+=@~`; anything else is replaced. */
+                "X-Request-Id"?: components["parameters"]["XRequestId"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description To the page for people. */
+            303: {
+                headers: {
+                    Location: components["headers"]["Location"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    homeHead: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A name for this request, which comes back in the answer and stands in the log. Up to 128 letters, digits and characters of `-_.:/+=@~`; anything else is replaced. */
+                "X-Request-Id"?: components["parameters"]["XRequestId"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description To the page for people. */
+            303: {
+                headers: {
+                    Location: components["headers"]["Location"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
     listTasks: {
         parameters: {
             query?: {
@@ -767,7 +833,8 @@ export interface operations {
                      *       "id": 1,
                      *       "title": "Buy milk",
                      *       "updated_at": "2026-01-02T03:04:05.678901Z",
-                     *       "user_id": "ada"
+                     *       "user_id": "ada",
+                     *       "version": 1
                      *     }
                      */
                     "application/json": components["schemas"]["Task"];
@@ -1240,7 +1307,8 @@ export interface operations {
                      *       "id": 1,
                      *       "title": "Buy milk",
                      *       "updated_at": "2026-01-02T03:04:05.678901Z",
-                     *       "user_id": "ada"
+                     *       "user_id": "ada",
+                     *       "version": 1
                      *     }
                      */
                     "application/json": components["schemas"]["Task"];
