@@ -32,7 +32,7 @@ impl Stack {
         // file system, which the system's folder for temporary files need not be.
         let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
         let home = folder.path().join("frontend");
-        let copied = Command::new("cp").arg("-rl").arg(frontend()).arg(&home).status();
+        let copied = Command::new("cp").arg("-al").arg(frontend()).arg(&home).status();
         assert!(copied.is_ok_and(|status| status.success()), "a copy of the build");
 
         // By name: what developers type, and another host than the service's.

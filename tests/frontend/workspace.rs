@@ -53,7 +53,7 @@ pub fn frontend() -> PathBuf {
             // A client of its own, which is built while tests use the other; its packages are there already.
             let packages = copy.join(CLIENT).join("node_modules");
             let mut linking = Command::new("cp");
-            linking.arg("-rl").arg(client.join("node_modules")).arg(&packages);
+            linking.arg("-al").arg(client.join("node_modules")).arg(&packages);
             succeeds(&mut linking, Duration::from_secs(60))?;
 
             let folder = copy.join(FRONTEND);
