@@ -137,7 +137,7 @@ impl Config {
                 ssl_root_cert: env.get("PGSSLROOTCERT")?,
             },
             ignored_variables: match database_url.sqlite_file() {
-                None => env.those_set(&IGNORED_OF_LIBPQ)?,
+                None => env.those_set(&IGNORED_OF_LIBPQ),
                 Some(_) => Vec::new(),
             },
             database_password: env.database_password(&database_url)?,

@@ -20,6 +20,7 @@ pub mod db;
 pub mod domain;
 pub mod logging;
 pub mod metrics;
+mod quota;
 pub mod routes;
 mod server;
 pub mod store;

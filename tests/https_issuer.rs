@@ -55,6 +55,8 @@ impl Issuer {
                 "/CN=localhost",
             ])
             .args(["-addext", "subjectAltName=DNS:localhost"])
+            // rustls takes no authority's certificate for a server's.
+            .args(["-addext", "basicConstraints=critical,CA:FALSE"])
             .current_dir(&folder)
             .output()
             .expect("openssl is missing: apt-get install openssl");

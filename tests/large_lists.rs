@@ -13,7 +13,11 @@ use crate::support::task::assert_is_task;
 use crate::support::{Actor, CONTRACTS, Contract, Database, Response, TestApp, raw, wait};
 
 const TASKS: usize = 100_000;
-const AT_ONCE: usize = 10;
+const AT_ONCE: usize = 4;
+
+/// What may come on top of the service's memory while it writes long lists, in KiB: it has some portions of each
+/// in memory, and never a whole one.
+const MAY_GROW: u64 = 96 * 1024;
 
 /// An unoptimized build on a busy machine takes its time; an idle one needs a tenth of that.
 const PATIENCE: Duration = Duration::from_secs(150);
@@ -21,7 +25,7 @@ const PATIENCE: Duration = Duration::from_secs(150);
 fn start(database: Database) -> TestApp {
     // What is measured is memory, and not time.
     TestApp::builder(database)
-        .env("DATABASE_ACQUIRE_TIMEOUT_MS", "150000")
+        .env("DATABASE_ACQUIRE_TIMEOUT_MS", "5000")
         .env("DATABASE_STATEMENT_TIMEOUT_MS", "150000")
         .start()
 }
@@ -51,14 +55,6 @@ fn resident(app: &TestApp) -> u64 {
     figure.expect("VmRSS").parse().unwrap()
 }
 
-/// The length of a whole list, which says it before it comes.
-#[track_caller]
-fn length(answer: &Response) -> usize {
-    let length = answer.header("content-length").expect("a Content-Length");
-    assert_eq!(length.parse(), Ok(answer.body.len()));
-    answer.body.len()
-}
-
 /// Asks, and leaves the answer unread. Unlike our client, it waits for as long as the service may take.
 fn ask(app: &TestApp, user: &Actor, path: &str) -> TcpStream {
     let mut stream = TcpStream::connect(app.base_url().trim_start_matches("http://")).unwrap();
@@ -69,17 +65,21 @@ fn ask(app: &TestApp, user: &Actor, path: &str) -> TcpStream {
     stream
 }
 
-/// Reads an answer to its end and keeps nothing of it: the length of its body.
-fn read_through(app: &TestApp, user: &Actor, path: &str) -> usize {
+/// Reads an answer to its end and keeps nothing of it: how many bytes came, or none if the call was refused, as it
+/// is while the user has as many long lists under way as a user may have.
+fn read_through(app: &TestApp, user: &Actor, path: &str) -> Option<usize> {
     let mut stream = BufReader::new(ask(app, user, path));
     let mut line = String::new();
     stream.read_line(&mut line).unwrap();
+    if line == "HTTP/1.1 503 Service Unavailable\r\n" {
+        return None;
+    }
     assert_eq!(line, "HTTP/1.1 200 OK\r\n");
     while line != "\r\n" {
         line.clear();
         stream.read_line(&mut line).unwrap();
     }
-    io::copy(&mut stream, &mut io::sink()).unwrap() as usize
+    Some(io::copy(&mut stream, &mut io::sink()).unwrap() as usize)
 }
 
 #[track_caller]
@@ -105,12 +105,15 @@ on_both_databases!(
         let list = ada.get(&Contract::A.tasks(&ada)).expect(200);
         assert_eq!(list.header("link"), None);
         assert_whole(&list);
-        let one = length(&list);
+        let one = list.body.len();
         let tag = list.header("etag").expect("an ETag");
         let known = [("if-none-match", tag)];
         let again = ada.request("GET", &Contract::B.tasks(&ada), &known, b"");
         assert_eq!((again.status, again.body.len()), (304, 0));
-        let after_one = resident(&app);
+        let head = ada
+            .request("HEAD", &Contract::A.tasks(&ada), &[], b"")
+            .expect(200);
+        assert_eq!((head.header("etag"), head.body.len()), (Some(tag), 0));
 
         let mut peak = 0;
         thread::scope(|scope| {
@@ -118,7 +121,11 @@ on_both_databases!(
             let calls: Vec<_> = (0..AT_ONCE)
                 .map(|number| {
                     let path = CONTRACTS[number % 2].tasks(ada);
-                    scope.spawn(move || assert_eq!(read_through(app, ada, &path), one))
+                    scope.spawn(move || {
+                        let read = || read_through(app, ada, &path);
+                        // What makes chunks of it comes on top.
+                        assert!(wait::until(PATIENCE, read).expect("an answer") > one);
+                    })
                 })
                 .collect();
             wait::until(PATIENCE, || {
@@ -127,27 +134,12 @@ on_both_databases!(
             })
             .expect("an end");
         });
-        let at_the_end = resident(&app);
-        // Generous, for allocators keep some of what they had; ten lists that stay are more.
-        let bound = before + 7 * kib(one);
-        let mut afterwards = at_the_end;
-        wait::until(Duration::from_secs(5), || {
-            ada.get("/api/tasks?limit=1").expect(200);
-            afterwards = resident(&app);
-            (afterwards <= bound).then_some(())
-        });
         println!(
-            "{:?}: a list of {} KiB; resident KiB: {before} before, {after_one} after one, {peak} at most, \
-             {at_the_end} after {AT_ONCE} at once, {afterwards} a moment later",
+            "{:?}: a list of {} KiB; resident KiB: {before} before, {peak} at most",
             app.kind,
-            kib(one)
+            one / 1024
         );
-        assert!(afterwards <= bound, "{afterwards} KiB, {before} KiB before");
-        // What the database's library has of a list and what is made of it, but neither of them twice.
-        assert!(
-            peak <= before + 3 * AT_ONCE as u64 * kib(one),
-            "{peak} KiB, {before} KiB before"
-        );
+        assert!(peak <= before + MAY_GROW, "{peak} KiB, {before} KiB before");
     }
 );
 
@@ -157,12 +149,12 @@ fn insert_long_ones(app: &TestApp, owner: &Actor) {
     app.execute(&match app.kind {
         Database::Postgres => format!(
             "INSERT INTO tasks (user_id, title, description, completed) \
-             SELECT '{owner}', 't', repeat(chr(1), 10000), false FROM generate_series(1, 800)"
+             SELECT '{owner}', 't', repeat(chr(1), 1000), false FROM generate_series(1, 8000)"
         ),
         Database::Sqlite => format!(
-            "WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 800) \
+            "WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 8000) \
              INSERT INTO tasks (user_id, title, description, completed) \
-             SELECT '{owner}', 't', replace(hex(zeroblob(5000)), '0', char(1)), false FROM numbers"
+             SELECT '{owner}', 't', replace(hex(zeroblob(500)), '0', char(1)), false FROM numbers"
         ),
     });
 }
@@ -202,12 +194,10 @@ on_both_databases!(
                 "HTTP/1.1 503" => break stream,
                 other => panic!("{other}"),
             }
-            assert!(unread.len() < 9, "all of them are taken on");
+            assert!(unread.len() < 5, "all of them are taken on");
         };
-        // Five of 48 MB are within 256 MB, and what has been sent counts no more.
-        assert!(unread.len() >= 5, "{}", unread.len());
         let grown = resident(&app) - before;
-        assert!(grown < 400 * 1024, "{grown} KiB");
+        assert!(grown < 2 * MAY_GROW, "{grown} KiB");
         // Whoever asks for less is served: others, and pages.
         assert_eq!(ada.get("/api/tasks").expect(200).json(), json!([task]));
         assert_eq!(
@@ -237,7 +227,3 @@ on_both_databases!(
         wait::until(Duration::from_secs(15), served).expect("room again");
     }
 );
-
-fn kib(bytes: usize) -> u64 {
-    bytes as u64 / 1024
-}

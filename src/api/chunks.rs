@@ -4,16 +4,42 @@
 use std::convert::Infallible;
 use std::mem;
 use std::pin::Pin;
+use std::sync::{Arc, LazyLock};
 use std::task::{Context, Poll};
 
 use actix_web::body::{BodySize, MessageBody};
 use actix_web::web::Bytes;
 
+use super::error::ApiError;
+use crate::domain::UserId;
+use crate::quota::{Quota, Share};
+
 const CHUNK_BYTES: usize = 32 * 1024;
+
+/// Smaller bodies are not counted: what a client costs otherwise is more.
+const COUNTED_BYTES: usize = 64 * 1024;
+
+/// What may wait for clients to read it: a user's, and all users' together.
+static UNREAD: LazyLock<Arc<Quota>> = LazyLock::new(|| Quota::new(64 * 1024 * 1024, 256 * 1024 * 1024));
 
 pub struct Chunks {
     left: Bytes,
     length: u64,
+    _unread: Option<Share>,
+}
+
+impl Chunks {
+    /// Clients that ask for much and read nothing must not take the service's memory.
+    pub fn for_user(owner: &UserId, bytes: Vec<u8>) -> Result<Self, ApiError> {
+        let unread = match bytes.len() {
+            0..COUNTED_BYTES => None,
+            length => Some(UNREAD.take(owner, length).ok_or(ApiError::NoRoom)?),
+        };
+        Ok(Self {
+            _unread: unread,
+            ..Self::from(Bytes::from(bytes))
+        })
+    }
 }
 
 impl From<Bytes> for Chunks {
@@ -21,6 +47,7 @@ impl From<Bytes> for Chunks {
         Self {
             length: bytes.len() as u64,
             left: bytes,
+            _unread: None,
         }
     }
 }
@@ -47,6 +74,17 @@ impl MessageBody for Chunks {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_user_who_reads_nothing_gets_no_more_and_others_do() {
+        let user = |name| UserId::parse(name).unwrap();
+        let eve: Vec<_> = (0..100)
+            .map_while(|_| Chunks::for_user(&user("eve"), vec![b'a'; 1024 * 1024]).ok())
+            .collect();
+        assert_eq!(eve.len(), 64);
+        assert!(Chunks::for_user(&user("eve"), vec![b'a'; 1024]).is_ok());
+        assert!(Chunks::for_user(&user("ada"), vec![b'a'; 1024 * 1024]).is_ok());
+    }
 
     #[test]
     fn the_server_gets_no_more_than_a_chunk_at_a_time() {

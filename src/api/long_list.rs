@@ -14,6 +14,7 @@ use super::error::ApiError;
 use super::view::{ListTag, write_elements};
 use crate::domain::{Listing, Task, UserId};
 use crate::logging::RequestContext;
+use crate::quota::Share;
 use crate::store::{OwnedTasks, Portion, StoreError};
 
 /// How long an answer may take in all. The database keeps a snapshot meanwhile, and can clean up nothing that
@@ -34,10 +35,12 @@ pub struct LongListBody {
     is_first: bool,
     is_complete: bool,
     deadline: Instant,
+    _permit: Share,
 }
 
 /// Begins to read: the tag is known when this returns.
 pub async fn begin(tasks: OwnedTasks, listing: Listing) -> Result<LongList, ApiError> {
+    let permit = tasks.long_list_permit().await?;
     let owner = tasks.owner().clone();
     let (sender, mut portions) = mpsc::channel(1);
     let reading = RequestContext::spawn(async move { tasks.read_long_list(listing, sender).await });
@@ -60,6 +63,7 @@ pub async fn begin(tasks: OwnedTasks, listing: Listing) -> Result<LongList, ApiE
         is_first: true,
         is_complete: false,
         deadline: Instant::now() + LONGEST_ANSWER,
+        _permit: permit,
     };
     body.write(&first);
     Ok(LongList {

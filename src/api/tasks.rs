@@ -28,19 +28,19 @@ pub async fn list(tasks: OwnedTasks, listing: ListQuery, request: HttpRequest) -
         Listed::Long => return long_list(tasks, listing, request).await,
     };
     let link = next.map(|next| listing.link_to(&next, &request)).transpose()?;
-    let mut answer = short_list(&tasks, &list, &request);
+    let mut answer = short_list(&tasks, &list, &request)?;
     if let Some(link) = link {
         answer.headers_mut().insert(LINK, link);
     }
     Ok(answer)
 }
 
-fn short_list(tasks: &OwnedTasks, list: &[Task], request: &HttpRequest) -> HttpResponse {
+fn short_list(tasks: &OwnedTasks, list: &[Task], request: &HttpRequest) -> Answer {
     let tag = ListTag::of(list);
-    match unchanged(request.headers(), &tag) {
+    Ok(match unchanged(request.headers(), &tag) {
         true => not_modified(tag),
-        false => json(HttpResponse::Ok(), tag).body(json_list(tasks.owner(), list)),
-    }
+        false => json(HttpResponse::Ok(), tag).body(json_list(tasks.owner(), list)?),
+    })
 }
 
 async fn long_list(tasks: OwnedTasks, listing: ListQuery, request: HttpRequest) -> Answer {

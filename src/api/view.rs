@@ -1,12 +1,12 @@
 //! How tasks are written: JSON, straight from what the database gave.
 
-use actix_web::web::Bytes;
 use aws_lc_rs::digest;
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use serde::Serialize;
 
 use super::chunks::Chunks;
+use super::error::ApiError;
 use crate::domain::{Task, TaskId, Timestamp, UserId};
 
 /// By hand and not derived: serde's way through a struct, field by field, takes more than twice the
@@ -65,12 +65,12 @@ pub fn json_of(owner: &UserId, task: &Task) -> Vec<u8> {
     out
 }
 
-pub fn json_list(owner: &UserId, tasks: &[Task]) -> Chunks {
+pub fn json_list(owner: &UserId, tasks: &[Task]) -> Result<Chunks, ApiError> {
     let mut out = Vec::with_capacity(2 + tasks.len() * 384);
     out.push(b'[');
     write_elements(&mut out, owner, tasks, true);
     out.push(b']');
-    Chunks::from(Bytes::from(out))
+    Chunks::for_user(owner, out)
 }
 
 /// The elements of an array, with a comma before each but the array's first.

@@ -184,14 +184,9 @@ impl Environment<'_> {
     }
 
     /// Those of the variables that are set.
-    pub fn those_set(&self, variables: &[&'static str]) -> Result<Vec<&'static str>> {
-        let mut set = Vec::new();
-        for variable in variables {
-            if self.get(variable)?.is_some() {
-                set.push(*variable);
-            }
-        }
-        Ok(set)
+    pub fn those_set(&self, variables: &[&'static str]) -> Vec<&'static str> {
+        let is_set = |variable: &&&'static str| (self.0)(variable).is_some();
+        variables.iter().filter(is_set).copied().collect()
     }
 
     /// A setting of 0.1.0. Whoever turned prepared statements off has a pooler that cannot carry them.

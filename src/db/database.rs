@@ -11,13 +11,13 @@ use tokio::time::timeout;
 
 use super::connection::{Access, Connection};
 use super::error::StoreError;
-use super::long_lists::LongLists;
 use super::migrations;
 use super::postgres::{ConnectOptions, Connector, Postgres, PostgresWorker};
 use super::sqlite::Sqlite;
 use crate::config::{Config, DatabaseUrl, Secret};
 use crate::domain::UserId;
 use crate::metrics::{METRICS, PoolState};
+use crate::quota::{Quota, Share};
 
 /// How many milliseconds after the last call readiness is still asked of the database. Later it comes from
 /// memory: a probe must not keep an idle serverless database awake.
@@ -33,7 +33,7 @@ const FIRST_CONNECTION_TIMEOUT: Duration = Duration::from_secs(2);
 pub struct Database {
     backend: Backend,
     /// The embedded database's connections are shared by all workers, and so is this.
-    long_lists: Arc<LongLists>,
+    long_lists: Arc<Quota>,
     http_workers: usize,
     acquire_timeout: Duration,
     migrated: AtomicBool,
@@ -60,7 +60,7 @@ enum Backend {
 pub struct DatabaseWorker {
     database: Arc<Database>,
     connections: Connections,
-    long_lists: Arc<LongLists>,
+    long_lists: Arc<Quota>,
 }
 
 #[derive(Clone)]
@@ -94,7 +94,7 @@ impl Database {
         };
         Ok(Arc::new(Self {
             backend,
-            long_lists: LongLists::new(size as usize),
+            long_lists: Quota::of_connections(size as usize),
             http_workers,
             acquire_timeout: config.acquire_timeout,
             migrated: AtomicBool::new(false),
@@ -116,7 +116,7 @@ impl Database {
     pub fn worker(self: &Arc<Self>) -> DatabaseWorker {
         let (connections, long_lists) = match &self.backend {
             Backend::Postgres(postgres) => {
-                let long_lists = LongLists::new(postgres.connections_per_worker());
+                let long_lists = Quota::of_connections(postgres.connections_per_worker());
                 (Connections::Postgres(postgres.worker()), long_lists)
             }
             Backend::Sqlite(sqlite) => (Connections::Sqlite(sqlite.clone()), Arc::clone(&self.long_lists)),
@@ -246,6 +246,13 @@ impl DatabaseWorker {
         outcome
     }
 
+    /// What a long list needs before it is read, and has to keep until its client has it all.
+    pub async fn long_list_permit(&self, user: &UserId) -> Result<Share, StoreError> {
+        let patience = self.database.acquire_timeout;
+        let permit = self.long_lists.take_within(patience, user, 1).await;
+        permit.ok_or(StoreError::TooManyLongLists)
+    }
+
     /// Runs queries on a connection, as `access` says. `user` is whose call it is: where calls have to wait,
     /// no user can take the places of all others.
     pub async fn run<T: Send + 'static>(
@@ -257,10 +264,6 @@ impl DatabaseWorker {
         let database = &self.database;
         let unavailable = || METRICS.turned_away("unavailable");
         database.check_migrated().await.inspect_err(|_| unavailable())?;
-        let _permit = match access {
-            Access::LongList => Some(self.long_lists.permit(user).ok_or(StoreError::TooManyLongLists)?),
-            _ => None,
-        };
         let outcome = self.submit(access, Some(user), work).await;
         match &outcome {
             Ok(_) if database.failing.load(Ordering::Relaxed) => {

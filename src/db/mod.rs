@@ -3,7 +3,6 @@
 mod connection;
 mod database;
 pub mod error;
-mod long_lists;
 mod migrations;
 mod postgres;
 mod prepared;

@@ -10,6 +10,7 @@ use crate::auth::{AuthenticatedUser, Refusal};
 use crate::db::{Access, Connection, DatabaseWorker, StoreError};
 use crate::domain::UserId;
 use crate::metrics::METRICS;
+use crate::quota::Share;
 
 /// What one HTTP worker needs to serve any user.
 pub struct Store {
@@ -40,6 +41,10 @@ impl Owner {
 
     pub fn id(&self) -> &UserId {
         self.user.id()
+    }
+
+    pub(super) async fn long_list_permit(&self) -> Result<Share, StoreError> {
+        self.store.database.long_list_permit(self.id()).await
     }
 
     /// Runs the queries of a call. They are repeated if they miss the user's row, which only an insert does: it

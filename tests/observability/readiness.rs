@@ -148,7 +148,7 @@ with_a_process_of_its_own!(
 
     fn a_service_with_more_calls_than_it_can_serve_stays_ready() {
         let app = TestApp::builder(Database::Postgres)
-            .env("DATABASE_POOL_SIZE", "1")
+            .env("DATABASE_POOL_SIZE", "2")
             .env("DATABASE_ACQUIRE_TIMEOUT_MS", "200")
             .start();
         let ada = app.user("ada");
@@ -172,7 +172,7 @@ with_a_process_of_its_own!(
                 })
                 .collect();
             let guard = over.guard();
-            thread::sleep(Duration::from_millis(300));
+            thread::sleep(Duration::from_millis(1_500));
             for _ in 0..10 {
                 app.anonymous().get("/readyz").expect(200);
             }

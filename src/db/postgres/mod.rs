@@ -3,6 +3,7 @@
 mod connect;
 mod connection;
 mod pool;
+mod process;
 mod tls;
 mod url;
 
@@ -19,7 +20,8 @@ use tokio::time::{sleep, timeout};
 
 pub use self::connect::Connector;
 pub use self::connection::PgConnection;
-use self::pool::{Claim, Lease, Process, WorkerPool};
+use self::pool::{Claim, Lease, WorkerPool};
+use self::process::Process;
 pub use self::url::ConnectOptions;
 use super::error::{is_kind, lost_connection};
 use super::{Access, Connection, StoreError};

@@ -3,111 +3,28 @@
 //! Each worker has its own, so that no lock is taken and no thread is woken between a request and its
 //! statement. What belongs to the whole process is in [`Process`].
 
+mod choice;
+mod upkeep;
+
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::sync::atomic::Ordering;
+use std::time::Instant;
 
-use actix_web::rt;
 use tokio::sync::oneshot;
-use tokio::time::{sleep, timeout_at};
+use tokio::time::timeout_at;
 
-use super::connect::Connector;
-use super::connection::{PgConnection, Role};
+use self::choice::Entry;
+use super::connection::PgConnection;
+use super::process::Process;
 use crate::db::{Access, StoreError};
 use crate::domain::UserId;
 use crate::metrics::METRICS;
 
-/// How many writes may be pipelined on a connection to a distant server when all connections are busy. Eight
-/// triple the throughput where a round trip takes 2 ms. On the same machine they gain nothing, and one at a time
-/// has an advantage: a statement that waits for a lock delays no other, and what was refused for taking too long
-/// cannot take place later.
-const WRITE_PIPELINE_DEPTH: usize = 8;
-
-/// A server to which a round trip takes longer is distant.
-const DISTANT: Duration = Duration::from_micros(500);
-
 /// How many calls may wait or be under way for each connection before others are refused at once.
 const CALLS_PER_CONNECTION: usize = 64;
-
-/// Idle connections are closed after this long, so that a serverless database can suspend.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(45);
-const MAX_LIFETIME: Duration = Duration::from_secs(30 * 60);
-
-/// How much longer than the server a connection's oldest statement may take: the server's own timeout is to
-/// come first where the server keeps it.
-const STATEMENT_GRACE: Duration = Duration::from_secs(1);
-
-const MIN_BACKOFF: Duration = Duration::from_millis(50);
-const MAX_BACKOFF: Duration = Duration::from_secs(1);
-
-/// What the HTTP workers of a process share.
-pub struct Process {
-    pub connector: Connector,
-    pub acquire_timeout: Duration,
-    pub statement_timeout: Duration,
-    /// How many connections each worker may have; at least two.
-    pub connections_per_worker: usize,
-    pub open: AtomicU32,
-    pub in_use: AtomicU32,
-    pub waiting: AtomicUsize,
-    /// How many connections turned out to be dead.
-    losses: AtomicU64,
-    /// The database could not be reached when last tried, though it could before.
-    outage: AtomicBool,
-    reached: AtomicBool,
-}
-
-impl Process {
-    pub fn new(
-        connector: Connector,
-        acquire_timeout: Duration,
-        statement_timeout: Duration,
-        connections_per_worker: usize,
-    ) -> Self {
-        Self {
-            connector,
-            acquire_timeout,
-            statement_timeout,
-            connections_per_worker,
-            open: AtomicU32::new(0),
-            in_use: AtomicU32::new(0),
-            waiting: AtomicUsize::new(0),
-            losses: AtomicU64::new(0),
-            outage: AtomicBool::new(false),
-            reached: AtomicBool::new(false),
-        }
-    }
-
-    pub fn losses(&self) -> u64 {
-        self.losses.load(Ordering::Relaxed)
-    }
-
-    pub fn note_loss(&self) {
-        self.losses.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// An outage is one line at its beginning, which says why, and one at its end; attempts are many.
-    pub fn note_attempt(&self, outcome: Result<(), &str>) {
-        match outcome {
-            Ok(()) => {
-                self.reached.store(true, Ordering::Relaxed);
-                if self.outage.swap(false, Ordering::Relaxed) {
-                    log::info!("the database can be reached again");
-                }
-            }
-            // That the first attempt fails is logged by whoever starts the service.
-            Err(error) if self.reached.load(Ordering::Relaxed) => {
-                if !self.outage.swap(true, Ordering::Relaxed) {
-                    log::warn!("the database cannot be reached: {error}");
-                }
-            }
-            Err(_) => {}
-        }
-    }
-}
 
 /// How a call wants to use a connection.
 #[derive(Clone, Debug)]
@@ -115,36 +32,6 @@ pub struct Claim {
     pub access: Access,
     /// Whose call it is; the service itself only reads.
     pub user: Option<UserId>,
-}
-
-/// A connection, the calls on it, and whose they are.
-struct Entry {
-    connection: Rc<PgConnection>,
-    /// One user for each call that is not a read.
-    users: Vec<Option<UserId>>,
-    reads: usize,
-    /// Nobody else may use it.
-    exclusive: bool,
-}
-
-impl Entry {
-    fn calls(&self) -> usize {
-        self.users.len() + self.reads
-    }
-
-    /// Whether one more call may be pipelined.
-    fn has_room(&self) -> bool {
-        let depth = match self.connection.round_trip > DISTANT {
-            true => WRITE_PIPELINE_DEPTH,
-            false => 1,
-        };
-        self.calls() < depth
-    }
-
-    fn is_usable(&self) -> bool {
-        let expired = self.connection.opened.elapsed() > MAX_LIFETIME;
-        !self.exclusive && !expired && !self.connection.is_closed() && !self.connection.is_stalled()
-    }
 }
 
 struct Waiter {
@@ -278,63 +165,6 @@ impl WorkerPool {
         })
     }
 
-    /// The connection for reads, whatever is on it; another one while that one is not there or stalls.
-    fn choose_for_read(self: &Rc<Self>, entries: &[Entry]) -> Option<usize> {
-        let most = self.process.connections_per_worker * CALLS_PER_CONNECTION;
-        let reader = entries
-            .iter()
-            .position(|entry| entry.connection.role == Role::Reads);
-        match reader {
-            Some(at) if entries[at].is_usable() && entries[at].reads < most => return Some(at),
-            Some(_) => {}
-            None => self.open_another(entries, Role::Reads),
-        }
-        let others = entries.iter().enumerate().filter(|(_, entry)| {
-            entry.connection.role == Role::Work && entry.is_usable() && entry.has_room()
-        });
-        let least = others.min_by_key(|(_, entry)| entry.calls()).map(|(at, _)| at);
-        if least.is_none() {
-            self.open_another(entries, Role::Work);
-        }
-        least
-    }
-
-    /// An idle connection, or else the least busy one. The writes of one user share a connection (a quarter
-    /// of them where there are many): where they wait for a row that somebody has locked, nobody else does.
-    fn choose_for_write(self: &Rc<Self>, entries: &[Entry], user: &Option<UserId>) -> Option<usize> {
-        let own = |entry: &Entry| entry.users.contains(user);
-        let taken = entries.iter().filter(|entry| own(entry)).count();
-        let may_spread = taken < self.quarter();
-        let candidates = entries.iter().enumerate().filter(|(_, entry)| {
-            entry.connection.role == Role::Work
-                && entry.is_usable()
-                && entry.has_room()
-                && (may_spread || own(entry))
-        });
-        let least = candidates.min_by_key(|(_, entry)| entry.calls());
-        if may_spread && least.is_none_or(|(_, entry)| entry.calls() > 0) {
-            self.open_another(entries, Role::Work);
-        }
-        least.map(|(at, _)| at)
-    }
-
-    fn choose_exclusive(self: &Rc<Self>, entries: &[Entry], user: &Option<UserId>) -> Option<usize> {
-        if entries.iter().filter(|entry| entry.users.contains(user)).count() >= self.quarter() {
-            return None;
-        }
-        let idle = entries
-            .iter()
-            .position(|entry| entry.connection.role == Role::Work && entry.is_usable() && entry.calls() == 0);
-        if idle.is_none() {
-            self.open_another(entries, Role::Work);
-        }
-        idle
-    }
-
-    fn quarter(&self) -> usize {
-        (self.process.connections_per_worker / 4).max(1)
-    }
-
     fn release(self: &Rc<Self>, connection: &Rc<PgConnection>, claim: &Claim) {
         {
             let mut entries = self.entries.borrow_mut();
@@ -354,8 +184,7 @@ impl WorkerPool {
             if entry.calls() == 0 {
                 self.process.in_use.fetch_sub(1, Ordering::Relaxed);
                 entry.exclusive = false;
-                let expired = entry.connection.opened.elapsed() > MAX_LIFETIME;
-                if expired || connection.is_closed() {
+                if entry.is_expired() || connection.is_closed() {
                     self.forget(&mut entries, at);
                 }
             }
@@ -395,113 +224,5 @@ impl WorkerPool {
     fn forget(&self, entries: &mut Vec<Entry>, at: usize) {
         entries.swap_remove(at);
         self.process.open.fetch_sub(1, Ordering::Relaxed);
-    }
-
-    /// Opens a connection in the background, if there may be one more of its role.
-    fn open_another(self: &Rc<Self>, entries: &[Entry], role: Role) {
-        let most = match role {
-            Role::Reads => 1,
-            Role::Work => self.process.connections_per_worker - 1,
-        };
-        let opening = &self.opening[role as usize];
-        let there = entries
-            .iter()
-            .filter(|entry| entry.connection.role == role)
-            .count();
-        if there + opening.get() >= most {
-            return;
-        }
-        opening.set(opening.get() + 1);
-        let pool = Rc::clone(self);
-        rt::spawn(async move {
-            let opened = pool.open(role).await;
-            let opening = &pool.opening[role as usize];
-            opening.set(opening.get() - 1);
-            if let Some(connection) = opened {
-                pool.process.open.fetch_add(1, Ordering::Relaxed);
-                pool.entries.borrow_mut().push(Entry {
-                    connection: Rc::new(connection),
-                    users: Vec::new(),
-                    reads: 0,
-                    exclusive: false,
-                });
-                pool.start_sweeping();
-            }
-            pool.serve_waiters();
-        });
-    }
-
-    /// Tries until it succeeds, or until nobody waits for a connection any more.
-    async fn open(&self, role: Role) -> Option<PgConnection> {
-        let mut backoff = MIN_BACKOFF;
-        loop {
-            let losses = self.process.losses();
-            match self.process.connector.connect(role, losses).await {
-                Ok(connection) => {
-                    self.process.note_attempt(Ok(()));
-                    self.last_error.take();
-                    return Some(connection);
-                }
-                Err(error) => {
-                    self.process.note_attempt(Err(&error.0));
-                    *self.last_error.borrow_mut() = Some(error.0);
-                }
-            }
-            sleep(backoff).await;
-            backoff = (backoff * 2).min(MAX_BACKOFF);
-            if self
-                .waiters
-                .borrow()
-                .iter()
-                .all(|waiter| waiter.granted.is_closed())
-            {
-                return None;
-            }
-        }
-    }
-
-    /// Looks after the connections as long as there are any.
-    fn start_sweeping(self: &Rc<Self>) {
-        if self.sweeping.replace(true) {
-            return;
-        }
-        let pool = Rc::clone(self);
-        let interval =
-            (self.process.statement_timeout / 4).clamp(Duration::from_millis(20), Duration::from_millis(250));
-        rt::spawn(async move {
-            loop {
-                sleep(interval).await;
-                pool.sweep();
-                if pool.entries.borrow().is_empty() {
-                    pool.sweeping.set(false);
-                    return;
-                }
-            }
-        });
-    }
-
-    fn sweep(self: &Rc<Self>) {
-        let mut limit = self.process.statement_timeout;
-        if self.process.connector.server_keeps_timeouts() {
-            limit += STATEMENT_GRACE;
-        }
-        {
-            let mut entries = self.entries.borrow_mut();
-            for at in (0..entries.len()).rev() {
-                let entry = &entries[at];
-                if !entry.connection.is_closed() && entry.connection.waiting_for() > limit {
-                    log::warn!("a statement was not answered in time; its connection is closed");
-                    self.process.note_loss();
-                    entry.connection.close();
-                }
-                let is_idle = entry.calls() == 0 && entry.connection.is_idle();
-                let is_over = entry.connection.is_closed() || entry.connection.idle_for() > IDLE_TIMEOUT;
-                if is_idle && is_over {
-                    self.forget(&mut entries, at);
-                }
-            }
-        }
-        // A stalled connection that answers again, or one that went, may make room.
-        self.serve_waiters();
     }
 }

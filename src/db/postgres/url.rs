@@ -6,49 +6,21 @@
 //! parameters are read here. One that is not supported stops the start by its name: a parameter that is
 //! silently ignored, `sslmode` above all, is worse than none.
 
-use std::path::PathBuf;
-use std::str::FromStr;
+mod tls;
+mod values;
+
 use std::time::Duration;
 
 use percent_encoding::percent_decode_str;
 use tokio_postgres::Config;
 use tokio_postgres::config::{
-    ChannelBinding, Host, LoadBalanceHosts, SslMode as Negotiation, SslNegotiation, TargetSessionAttrs,
+    ChannelBinding, Host, LoadBalanceHosts, SslMode as Negotiation, SslNegotiation,
 };
 use url::form_urlencoded;
 
+pub use self::tls::{RootCertificates, SslMode, TlsOptions};
+use self::values::{choice, number, port_of, printable, session_attributes, wrong_value};
 use crate::config::LibpqDefaults;
-
-/// libpq's `sslmode`, less `allow`: a connection that tries plain text first protects nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SslMode {
-    Disable,
-    Prefer,
-    Require,
-    VerifyCa,
-    VerifyFull,
-}
-
-/// libpq's `sslrootcert`: whose certificates are trusted.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum RootCertificates {
-    System,
-    File(PathBuf),
-}
-
-/// A client certificate and its private key, each a PEM file.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ClientCertificate {
-    pub certificate: PathBuf,
-    pub key: PathBuf,
-}
-
-#[derive(Clone, Debug)]
-pub struct TlsOptions {
-    pub mode: SslMode,
-    pub roots: Option<RootCertificates>,
-    pub client: Option<ClientCertificate>,
-}
 
 /// How to reach the server, read from a URL once and used for every connection.
 #[derive(Clone, Debug)]
@@ -244,120 +216,9 @@ impl Parameters {
         })
     }
 
-    fn tls_options(&self, defaults: &LibpqDefaults) -> Result<TlsOptions, String> {
-        let mode = self.ssl_mode.as_deref().or(defaults.ssl_mode.as_deref());
-        let roots = self
-            .ssl_root_cert
-            .as_deref()
-            .or(defaults.ssl_root_cert.as_deref());
-        let roots = roots.filter(|roots| !roots.is_empty()).map(|roots| match roots {
-            "system" => RootCertificates::System,
-            file => RootCertificates::File(file.into()),
-        });
-        let mode = match mode {
-            // As in libpq, where trusting public authorities and not comparing names would let anybody in.
-            None if roots == Some(RootCertificates::System) => SslMode::VerifyFull,
-            None => SslMode::Prefer,
-            Some("allow") => {
-                return Err(
-                    "has sslmode=allow, which protects nothing: use disable, prefer or require".into(),
-                );
-            }
-            Some(mode) => choice(
-                "sslmode",
-                mode,
-                &[
-                    ("disable", SslMode::Disable),
-                    ("prefer", SslMode::Prefer),
-                    ("require", SslMode::Require),
-                    ("verify-ca", SslMode::VerifyCa),
-                    ("verify-full", SslMode::VerifyFull),
-                ],
-            )?,
-        };
-        if roots == Some(RootCertificates::System) && mode != SslMode::VerifyFull {
-            return Err("has sslrootcert=system, which needs sslmode=verify-full".into());
-        }
-        if mode == SslMode::VerifyCa && roots.is_none() {
-            return Err("has sslmode=verify-ca, which needs sslrootcert".into());
-        }
-        let client = match (&self.ssl_cert, &self.ssl_key) {
-            (None, None) => None,
-            (Some(certificate), Some(key)) => Some(ClientCertificate {
-                certificate: certificate.into(),
-                key: key.into(),
-            }),
-            _ => return Err("must have both sslcert and sslkey, or neither".into()),
-        };
-        Ok(TlsOptions {
-            // libpq ignores sslmode where a Unix socket leads to the server; tokio-postgres would fail.
-            mode: if self.only_unix_sockets() {
-                SslMode::Disable
-            } else {
-                mode
-            },
-            roots,
-            client,
-        })
-    }
-
     fn only_unix_sockets(&self) -> bool {
         let hosts = self.config.get_hosts();
         !hosts.is_empty() && hosts.iter().all(|host| matches!(host, Host::Unix(_)))
-    }
-}
-
-fn port_of(text: &str) -> Result<u16, String> {
-    match text {
-        "" => Ok(5432),
-        text => number("port", text).and_then(|port: u16| match port {
-            0 => Err(wrong_value("port")),
-            port => Ok(port),
-        }),
-    }
-}
-
-/// The service writes, so that it has no use for a standby; and `primary` differs from `read-write` only
-/// where an administrator made a primary's transactions read-only, which is of no use to it either.
-fn session_attributes(value: &str) -> Result<TargetSessionAttrs, String> {
-    choice(
-        "target_session_attrs",
-        value,
-        &[
-            ("any", TargetSessionAttrs::Any),
-            ("read-write", TargetSessionAttrs::ReadWrite),
-            ("primary", TargetSessionAttrs::ReadWrite),
-            ("read-only", TargetSessionAttrs::ReadOnly),
-        ],
-    )
-}
-
-fn number<T: FromStr>(name: &str, value: &str) -> Result<T, String> {
-    value.parse().map_err(|_| wrong_value(name))
-}
-
-fn choice<T: Copy>(name: &str, value: &str, choices: &[(&str, T)]) -> Result<T, String> {
-    let found = choices.iter().find(|(choice, _)| *choice == value);
-    found.map(|(_, choice)| *choice).ok_or_else(|| {
-        let names: Vec<_> = choices.iter().map(|(choice, _)| *choice).collect();
-        format!(
-            "has a wrong value for {name}: it must be one of {}",
-            names.join(", ")
-        )
-    })
-}
-
-fn wrong_value(name: &str) -> String {
-    format!("has a wrong value for {name}")
-}
-
-/// A name that is none is the rest of an unescaped value, perhaps of the password.
-fn printable(name: &str) -> &str {
-    let is_name = name.len() <= 40 && name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
-    if is_name {
-        name
-    } else {
-        "(no name; percent-encode special characters)"
     }
 }
 

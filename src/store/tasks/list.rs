@@ -10,12 +10,13 @@ use super::{OwnedTasks, Row, columns, owned};
 use crate::db::timestamp::{Moment, Stored};
 use crate::db::{Access, Connection, Prepared, StoreError, on_both};
 use crate::domain::{Listing, Page, Position, Sort, Task, TaskId, UserId};
+use crate::quota::Share;
 use crate::store::prelude::*;
 use crate::store::schema::tasks;
 
 /// How many tasks a list without `limit` may have to be read over a connection that others share. A longer one
 /// gets a connection of its own, or it would stand in front of their calls.
-const SHORT_LIST: u16 = 256;
+const SHORT_LIST: u16 = 500;
 
 /// How many tasks of a long list are in memory at a time.
 const LONG_LIST_PORTION: u16 = 500;
@@ -65,6 +66,11 @@ impl OwnedTasks {
             tasks: page.tasks,
             next: page.next,
         })
+    }
+
+    /// To be had before a long list is read, and kept until the client has it all.
+    pub async fn long_list_permit(&self) -> Result<Share, StoreError> {
+        self.owner.long_list_permit().await
     }
 
     /// Reads all of a list in one snapshot, as fast as `portions` are taken and as far as they are.

@@ -1,3 +1,5 @@
+use tokio_postgres::config::TargetSessionAttrs;
+
 use super::*;
 
 fn parse(url: &str) -> Result<ConnectOptions, String> {

@@ -1,0 +1,59 @@
+//! Values of a URL's parameters.
+
+use std::str::FromStr;
+
+use tokio_postgres::config::TargetSessionAttrs;
+
+pub fn port_of(text: &str) -> Result<u16, String> {
+    match text {
+        "" => Ok(5432),
+        text => number("port", text).and_then(|port: u16| match port {
+            0 => Err(wrong_value("port")),
+            port => Ok(port),
+        }),
+    }
+}
+
+/// The service writes, so that it has no use for a standby; and `primary` differs from `read-write` only
+/// where an administrator made a primary's transactions read-only, which is of no use to it either.
+pub fn session_attributes(value: &str) -> Result<TargetSessionAttrs, String> {
+    choice(
+        "target_session_attrs",
+        value,
+        &[
+            ("any", TargetSessionAttrs::Any),
+            ("read-write", TargetSessionAttrs::ReadWrite),
+            ("primary", TargetSessionAttrs::ReadWrite),
+            ("read-only", TargetSessionAttrs::ReadOnly),
+        ],
+    )
+}
+
+pub fn number<T: FromStr>(name: &str, value: &str) -> Result<T, String> {
+    value.parse().map_err(|_| wrong_value(name))
+}
+
+pub fn choice<T: Copy>(name: &str, value: &str, choices: &[(&str, T)]) -> Result<T, String> {
+    let found = choices.iter().find(|(choice, _)| *choice == value);
+    found.map(|(_, choice)| *choice).ok_or_else(|| {
+        let names: Vec<_> = choices.iter().map(|(choice, _)| *choice).collect();
+        format!(
+            "has a wrong value for {name}: it must be one of {}",
+            names.join(", ")
+        )
+    })
+}
+
+pub fn wrong_value(name: &str) -> String {
+    format!("has a wrong value for {name}")
+}
+
+/// A name that is none is the rest of an unescaped value, perhaps of the password.
+pub fn printable(name: &str) -> &str {
+    let is_name = name.len() <= 40 && name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
+    if is_name {
+        name
+    } else {
+        "(no name; percent-encode special characters)"
+    }
+}

@@ -1,0 +1,138 @@
+//! A quantity of which every user, and all users together, may have so much at a time.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::timeout;
+
+use crate::domain::UserId;
+
+pub struct Quota {
+    per_user: usize,
+    total: usize,
+    used: Mutex<HashMap<UserId, usize>>,
+    returned: Notify,
+}
+
+/// A part of a quota, which goes back when this is dropped.
+pub struct Share {
+    quota: Arc<Quota>,
+    user: UserId,
+    amount: usize,
+}
+
+impl Quota {
+    pub fn new(per_user: usize, total: usize) -> Arc<Self> {
+        Arc::new(Self {
+            per_user,
+            total,
+            used: Mutex::default(),
+            returned: Notify::new(),
+        })
+    }
+
+    /// For connections that are held for long: a user has at most a quarter of them, all users together have half.
+    pub fn of_connections(count: usize) -> Arc<Self> {
+        Self::new((count / 4).max(1), (count / 2).max(1))
+    }
+
+    pub fn take(self: &Arc<Self>, user: &UserId, amount: usize) -> Option<Share> {
+        let mut used = self.used();
+        let total: usize = used.values().sum();
+        let own = used.get(user).copied().unwrap_or_default();
+        if total + amount > self.total || own + amount > self.per_user {
+            return None;
+        }
+        used.insert(user.clone(), own + amount);
+        Some(Share {
+            quota: Arc::clone(self),
+            user: user.clone(),
+            amount,
+        })
+    }
+
+    /// The same, for whoever can wait until others have returned their parts.
+    pub async fn take_within(
+        self: &Arc<Self>,
+        patience: Duration,
+        user: &UserId,
+        amount: usize,
+    ) -> Option<Share> {
+        let taken = async {
+            loop {
+                let returned = self.returned.notified();
+                if let Some(share) = self.take(user, amount) {
+                    return share;
+                }
+                returned.await;
+            }
+        };
+        timeout(patience, taken).await.ok()
+    }
+
+    fn used(&self) -> MutexGuard<'_, HashMap<UserId, usize>> {
+        self.used.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        let mut used = self.quota.used();
+        if let Some(own) = used.get_mut(&self.user) {
+            *own -= self.amount;
+            if *own == 0 {
+                used.remove(&self.user);
+            }
+        }
+        drop(used);
+        self.quota.returned.notify_waiters();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn user(name: &str) -> UserId {
+        UserId::parse(name).unwrap()
+    }
+
+    #[test]
+    fn neither_a_user_nor_all_together_have_more_than_they_may() {
+        let quota = Quota::new(2, 4);
+        let eve: Vec<_> = (0..3).filter_map(|_| quota.take(&user("eve"), 1)).collect();
+        assert_eq!(eve.len(), 2);
+        assert!(quota.take(&user("ada"), 3).is_none());
+        let others: Vec<_> = ["ada", "bob", "cid"]
+            .iter()
+            .filter_map(|name| quota.take(&user(name), 1))
+            .collect();
+        assert_eq!(others.len(), 2);
+        drop(eve);
+        assert!(quota.take(&user("cid"), 2).is_some());
+        drop(others);
+        assert!(quota.used().is_empty());
+    }
+
+    #[actix_web::test]
+    async fn whoever_waits_gets_what_others_return() {
+        let quota = Quota::new(1, 1);
+        let first = quota.take(&user("ada"), 1).unwrap();
+        let soon = Duration::from_millis(20);
+        assert!(quota.take_within(soon, &user("bob"), 1).await.is_none());
+        let waiting = actix_web::rt::spawn({
+            let quota = Arc::clone(&quota);
+            async move {
+                quota
+                    .take_within(Duration::from_secs(10), &user("bob"), 1)
+                    .await
+                    .is_some()
+            }
+        });
+        actix_web::rt::time::sleep(soon).await;
+        drop(first);
+        assert!(waiting.await.unwrap());
+    }
+}
