@@ -1,12 +1,11 @@
 # The service alone, in an image of its own: see docs/DEPLOYMENT.md.
 #
-#   docker build --build-arg VERSION=0.1.0 --build-arg COMMIT="$(git rev-parse HEAD)" -t todo-backend .
+#   docker build --build-arg VERSION=0.2.0 --build-arg COMMIT="$(git rev-parse HEAD)" -t todo-backend .
 
 FROM rust:1.95-slim-bookworm AS build
-# The C compiler is in the base image already. OpenSSL is configured by a Perl script that needs more of
-# Perl than perl-base has, and built with make.
+# The C compiler is in the base image already.
 RUN apt-get update \
- && apt-get install -y --no-install-recommends ca-certificates make perl \
+ && apt-get install -y --no-install-recommends ca-certificates \
  && rm -rf /var/lib/apt/lists/*
 WORKDIR /build
 
@@ -36,7 +35,7 @@ COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/
 COPY --from=build /build/target/release/todo-backend /usr/local/bin/
 
 # HOST: a container's own loopback is reached by nobody else.
-# SSL_CERT_FILE: the OpenSSL that is built in looks below /usr/local/ssl, where nothing is.
+# SSL_CERT_FILE: where the system's root certificates are.
 # SQLITE_TMPDIR: where large sorts go when everything else is read-only.
 ENV HOST=0.0.0.0 \
     SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt \
