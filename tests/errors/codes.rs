@@ -22,7 +22,7 @@ on_both_databases!(
             for (body, expected) in [
                 ("", json!({ "body": "json" })),
                 ("{", json!({ "body": "json" })),
-                (r#"{"title": tru}"#, json!({ "body": "json" })),
+                (r#"{"title": nul}"#, json!({ "body": "json" })),
                 ("nonsense", json!({ "body": "json" })),
                 ("[]", json!({ "body": "type" })),
                 (r#""title""#, json!({ "body": "type" })),

@@ -136,8 +136,9 @@ async fn on_lease<T>(
     work: Rc<impl AsyncFn(&mut Connection<'_>) -> QueryResult<T>>,
 ) -> Result<T, Failure> {
     let connection = Rc::clone(&lease.connection);
+    lease.in_progress = true;
     let outcome = work(&mut Connection::Postgres(&connection)).await;
-    lease.finished = true;
+    lease.in_progress = false;
     let error = match outcome {
         Ok(value) => return Ok(value),
         Err(error) => error,

@@ -54,9 +54,8 @@ pub struct Lease {
     pool: Rc<WorkerPool>,
     pub connection: Rc<PgConnection>,
     claim: Claim,
-    /// Whether the work came to its end. One that was given up in its middle, by a panic, may have left a
-    /// transaction open.
-    pub finished: bool,
+    /// Work has begun and not come to its end. If that stays so, for it panicked, a transaction may be open.
+    pub in_progress: bool,
 }
 
 impl Lease {
@@ -67,7 +66,7 @@ impl Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        if !self.finished {
+        if self.in_progress {
             self.connection.close();
         }
         self.pool.release(&self.connection, &self.claim);
@@ -89,7 +88,7 @@ impl WorkerPool {
     /// A connection that lives, within the acquire timeout.
     pub async fn acquire(self: &Rc<Self>, claim: Claim, deadline: Instant) -> Result<Lease, StoreError> {
         loop {
-            let mut lease = match self.try_acquire(&claim) {
+            let lease = match self.try_acquire(&claim) {
                 Some(lease) => lease,
                 None => self.wait(claim.clone(), deadline).await?,
             };
@@ -99,7 +98,6 @@ impl WorkerPool {
                 return Ok(lease);
             }
             self.process.note_loss();
-            lease.finished = true;
         }
     }
 
@@ -161,7 +159,7 @@ impl WorkerPool {
             pool: Rc::clone(self),
             connection: Rc::clone(&entry.connection),
             claim: claim.clone(),
-            finished: false,
+            in_progress: false,
         })
     }
 
@@ -213,10 +211,9 @@ impl WorkerPool {
                 None => None,
             };
             let waiter = self.waiters.borrow_mut().remove(at);
-            if let (Some(waiter), Some(lease)) = (waiter, lease)
-                && let Err(mut lease) = waiter.granted.send(lease)
-            {
-                lease.finished = true;
+            if let (Some(waiter), Some(lease)) = (waiter, lease) {
+                // One that has gone meanwhile gives it back.
+                let _ = waiter.granted.send(lease);
             }
         }
     }
