@@ -71,10 +71,11 @@ impl Connections {
         activity.recently_used.set(true);
         AWAITING_FIRST_REQUEST.fetch_add(1, Ordering::Relaxed);
         let worker = Rc::clone(&self.0);
-        let key = worker.open.borrow_mut().insert(Rc::clone(&activity));
-        if worker.open.borrow().len() - worker.evicted.get() > worker.limit {
+        // Before the new one is among them: it has no request yet, and would be the first to go.
+        if worker.open.borrow().len() - worker.evicted.get() >= worker.limit {
             worker.evict_one();
         }
+        let key = worker.open.borrow_mut().insert(Rc::clone(&activity));
         Registration {
             worker,
             key,
