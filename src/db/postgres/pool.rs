@@ -182,6 +182,7 @@ impl WorkerPool {
             if entry.calls() == 0 {
                 self.process.in_use.fetch_sub(1, Ordering::Relaxed);
                 entry.exclusive = false;
+                entry.draining.set(false);
                 if entry.is_expired() || connection.is_closed() {
                     self.forget(&mut entries, at);
                 }

@@ -1,5 +1,6 @@
 //! Which connection a call gets.
 
+use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -26,6 +27,8 @@ pub(super) struct Entry {
     pub reads: usize,
     /// Nobody else may use it.
     pub exclusive: bool,
+    /// It gets no more writes, so that it becomes idle for a call that wants it alone.
+    pub draining: Cell<bool>,
 }
 
 impl Entry {
@@ -35,6 +38,7 @@ impl Entry {
             users: Vec::new(),
             reads: 0,
             exclusive: false,
+            draining: Cell::new(false),
         }
     }
 
@@ -96,6 +100,7 @@ impl WorkerPool {
         let candidates = entries.iter().enumerate().filter(|(_, entry)| {
             entry.connection.role == Role::Work
                 && entry.is_usable()
+                && !entry.draining.get()
                 && entry.has_room()
                 && (may_spread || own(entry))
         });
@@ -114,13 +119,21 @@ impl WorkerPool {
         if entries.iter().filter(|entry| entry.users.contains(user)).count() >= self.quarter() {
             return None;
         }
-        let idle = entries
-            .iter()
-            .position(|entry| entry.connection.role == Role::Work && entry.is_usable() && entry.calls() == 0);
+        let usable = || {
+            let entries = entries.iter().enumerate();
+            entries.filter(|(_, entry)| entry.connection.role == Role::Work && entry.is_usable())
+        };
+        let idle = usable().find(|(_, entry)| entry.calls() == 0);
         if idle.is_none() {
             self.open_another(entries, Role::Work);
+            // Where writes are pipelined, no connection would ever become idle by itself.
+            if !entries.iter().any(|entry| entry.draining.get())
+                && let Some((_, least)) = usable().min_by_key(|(_, entry)| entry.calls())
+            {
+                least.draining.set(true);
+            }
         }
-        idle
+        idle.map(|(at, _)| at)
     }
 
     fn quarter(&self) -> usize {
