@@ -140,7 +140,8 @@ impl WorkerPool {
         let chosen = match claim.access {
             Access::Read => self.choose_for_read(&entries),
             Access::Write => self.choose_for_write(&entries, &claim.user),
-            Access::Transaction | Access::LongList => self.choose_exclusive(&entries, &claim.user),
+            Access::Transaction => self.choose_for_transaction(&entries, &claim.user),
+            Access::LongList => self.choose_idle(&entries),
         };
         let Some(chosen) = chosen else {
             drop(entries);
@@ -155,6 +156,7 @@ impl WorkerPool {
             _ => entry.users.push(claim.user.clone()),
         }
         entry.exclusive = matches!(claim.access, Access::Transaction | Access::LongList);
+        entry.long_list = claim.access == Access::LongList;
         Some(Lease {
             pool: Rc::clone(self),
             connection: Rc::clone(&entry.connection),
@@ -182,6 +184,7 @@ impl WorkerPool {
             if entry.calls() == 0 {
                 self.process.in_use.fetch_sub(1, Ordering::Relaxed);
                 entry.exclusive = false;
+                entry.long_list = false;
                 entry.draining.set(false);
                 if entry.is_expired() || connection.is_closed() {
                     self.forget(&mut entries, at);

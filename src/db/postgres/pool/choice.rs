@@ -27,6 +27,8 @@ pub(super) struct Entry {
     pub reads: usize,
     /// Nobody else may use it.
     pub exclusive: bool,
+    /// Its one call reads a long list, which keeps none of the user's other calls waiting.
+    pub long_list: bool,
     /// It gets no more writes, so that it becomes idle for a call that wants it alone.
     pub draining: Cell<bool>,
 }
@@ -38,6 +40,7 @@ impl Entry {
             users: Vec::new(),
             reads: 0,
             exclusive: false,
+            long_list: false,
             draining: Cell::new(false),
         }
     }
@@ -58,6 +61,10 @@ impl Entry {
             false => 1,
         };
         self.calls() < depth
+    }
+
+    fn is_written_by(&self, user: &Option<UserId>) -> bool {
+        !self.long_list && self.users.contains(user)
     }
 
     fn is_usable(&self) -> bool {
@@ -94,7 +101,7 @@ impl WorkerPool {
         entries: &[Entry],
         user: &Option<UserId>,
     ) -> Option<usize> {
-        let own = |entry: &Entry| entry.users.contains(user);
+        let own = |entry: &Entry| entry.is_written_by(user);
         let taken = entries.iter().filter(|entry| own(entry)).count();
         let may_spread = taken < self.quarter();
         let candidates = entries.iter().enumerate().filter(|(_, entry)| {
@@ -111,14 +118,20 @@ impl WorkerPool {
         least.map(|(at, _)| at)
     }
 
-    pub(super) fn choose_exclusive(
+    pub(super) fn choose_for_transaction(
         self: &Rc<Self>,
         entries: &[Entry],
         user: &Option<UserId>,
     ) -> Option<usize> {
-        if entries.iter().filter(|entry| entry.users.contains(user)).count() >= self.quarter() {
-            return None;
+        let taken = entries.iter().filter(|entry| entry.is_written_by(user)).count();
+        match taken < self.quarter() {
+            true => self.choose_idle(entries),
+            false => None,
         }
+    }
+
+    /// For a call that wants the connection alone.
+    pub(super) fn choose_idle(self: &Rc<Self>, entries: &[Entry]) -> Option<usize> {
         let usable = || {
             let entries = entries.iter().enumerate();
             entries.filter(|(_, entry)| entry.connection.role == Role::Work && entry.is_usable())
