@@ -123,7 +123,7 @@ impl Connector {
         let (client, driver) = config.connect(self.tls.clone()).await?;
         let (closed, shutdown) = drive(driver);
         let asked = Instant::now();
-        client.simple_query("").await?;
+        client.simple_query("SELECT 1").await?;
         Ok(Checked {
             client,
             closed,

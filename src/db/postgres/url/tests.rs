@@ -1,3 +1,5 @@
+//! What libpq's manual says of a URL holds here.
+
 use tokio_postgres::config::TargetSessionAttrs;
 
 use super::*;
