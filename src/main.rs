@@ -1,6 +1,8 @@
 //! The command line.
 
-use std::io::{self, ErrorKind, Read as _, Write as _};
+mod cli;
+
+use std::io::{self, Read as _, Write as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpStream};
 use std::process::ExitCode;
 use std::sync::LazyLock;
@@ -18,6 +20,8 @@ use todo_backend::config::{Config, LogFormat, SecretSource};
 use todo_backend::db::{self, Database};
 use todo_backend::domain::UserId;
 use todo_backend::{app, auth, logging};
+
+use self::cli::{DataCommand, Outcome, print};
 
 /// The build says which commit it is of, through its environment (see the Dockerfile).
 static VERSION: LazyLock<String> = LazyLock::new(|| {
@@ -58,6 +62,8 @@ enum Command {
     Openapi,
     /// Print the script that completes this command line in a shell
     Completions { shell: Shell },
+    #[command(flatten)]
+    Data(DataCommand),
 }
 
 fn main() -> ExitCode {
@@ -74,8 +80,6 @@ fn main() -> ExitCode {
     logging::flush();
     outcome
 }
-
-type Outcome<T = ()> = Result<T, Box<dyn std::error::Error>>;
 
 fn run(command: Option<Command>) -> Outcome<ExitCode> {
     // Neither needs a configuration: whoever builds a client or packs a release has none.
@@ -119,15 +123,7 @@ fn run(command: Option<Command>) -> Outcome<ExitCode> {
             print(&config.describe())
         }
         Some(Command::Healthcheck) => healthcheck(&config),
-    }
-}
-
-/// `print!` would panic when the reader goes away early, as in `todo-backend openapi | head`.
-fn print(text: &str) -> Outcome<ExitCode> {
-    let mut stdout = io::stdout();
-    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error.into()),
-        _ => Ok(ExitCode::SUCCESS),
+        Some(Command::Data(command)) => command.run(&config),
     }
 }
 

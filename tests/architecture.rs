@@ -58,7 +58,10 @@ fn each_part_knows_only_what_it_may() {
                 "crate::app",
             ],
         ),
-        ("api/", &["diesel", "crate::routes", "crate::app"]),
+        (
+            "api/",
+            &["diesel", "crate::routes", "crate::app", "operator", "Session"],
+        ),
         (
             "wire.rs",
             &["diesel", "crate::api", "crate::auth", "crate::store"],

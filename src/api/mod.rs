@@ -18,4 +18,4 @@ pub mod paging;
 pub mod problem;
 pub mod rate_limit;
 pub mod tasks;
-mod view;
+pub mod view;

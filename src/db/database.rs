@@ -200,7 +200,7 @@ pub fn check(config: &Config) -> Result<(), String> {
     }
 }
 
-fn postgres_connector(url: &str, config: &Config) -> Result<Connector, String> {
+pub(super) fn postgres_connector(url: &str, config: &Config) -> Result<Connector, String> {
     let password = config.database_password.as_ref().map(Secret::as_str);
     let options = ConnectOptions::parse(url, password, &config.libpq_defaults)?;
     Connector::new(&options, config.acquire_timeout, config.statement_timeout)

@@ -6,6 +6,7 @@ pub mod error;
 mod migrations;
 mod postgres;
 mod prepared;
+mod session;
 mod sqlite;
 pub mod timestamp;
 
@@ -15,3 +16,5 @@ pub use self::database::{Database, DatabaseWorker, check};
 pub use self::error::StoreError;
 pub use self::postgres::PgConnection;
 pub use self::prepared::Prepared;
+pub use self::session::Session;
+pub use self::sqlite::backup;

@@ -3,6 +3,7 @@
 //! Outside of here, [`OwnedTasks`] is the only way to a task, and it is made from a verified user.
 
 mod idempotency;
+pub mod operator;
 mod owner;
 mod prelude;
 mod schema;

@@ -43,7 +43,7 @@ pub struct OwnedTasks {
 
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = tasks)]
-struct Row {
+pub(super) struct Row {
     id: i64,
     title: String,
     description: Option<String>,
@@ -54,10 +54,10 @@ struct Row {
     version: i64,
 }
 
-type Columns = <Row as Selectable<Pg>>::SelectExpression;
+pub(super) type Columns = <Row as Selectable<Pg>>::SelectExpression;
 
 /// Of a `Row`, on either database.
-fn columns() -> Columns {
+pub(super) fn columns() -> Columns {
     <Row as Selectable<Pg>>::construct_selection()
 }
 
@@ -77,7 +77,9 @@ impl From<Row> for Task {
 }
 
 /// Where every query of tasks starts: with the owner's filter in it.
-fn owned(owner: &UserId) -> diesel::dsl::Filter<tasks::table, diesel::dsl::Eq<tasks::user_id, &str>> {
+pub(super) fn owned(
+    owner: &UserId,
+) -> diesel::dsl::Filter<tasks::table, diesel::dsl::Eq<tasks::user_id, &str>> {
     tasks::table.filter(tasks::user_id.eq(owner.as_str()))
 }
 

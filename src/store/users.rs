@@ -185,7 +185,7 @@ async fn refresh(
 
 /// The table has a column of Better Auth's, under its own name or under the one that fits ours. A statement
 /// of its own, because Citus does not promise to take a catalog in one about a distributed table.
-async fn belongs_to_better_auth(connection: &mut Connection<'_>) -> QueryResult<bool> {
+pub(super) async fn belongs_to_better_auth(connection: &mut Connection<'_>) -> QueryResult<bool> {
     let columns = match connection.is_sqlite() {
         true => "pragma_table_info('users') WHERE name",
         false => "pg_attribute WHERE attrelid = 'users'::regclass AND NOT attisdropped AND attname",

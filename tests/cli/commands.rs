@@ -115,7 +115,15 @@ with_a_process_of_its_own!(
             version.stdout
         );
         let help = run(folder.path(), &[], &["--help"]).expect_success();
-        for command in ["token", "migrate", "check-config", "healthcheck"] {
+        for command in [
+            "token",
+            "migrate",
+            "check-config",
+            "healthcheck",
+            "export",
+            "erase",
+            "backup",
+        ] {
             assert!(help.stdout.contains(command), "{command}: {}", help.stdout);
         }
     }

@@ -8,6 +8,8 @@ use super::process::Process;
 
 pub struct Outcome {
     pub success: bool,
+    /// None: a signal ended it.
+    pub code: Option<i32>,
     pub stdout: String,
     pub stderr: String,
     pub took: Duration,
@@ -52,11 +54,11 @@ pub fn run(folder: &Path, environment: &[(&str, &str)], arguments: &[&str]) -> O
     let status = process.wait(Duration::from_secs(10));
     let took = started.elapsed();
     let said = process.said();
-    let success = status
-        .unwrap_or_else(|| panic!("{arguments:?} with {environment:?} does not end: {}", said.stderr))
-        .success();
+    let status =
+        status.unwrap_or_else(|| panic!("{arguments:?} with {environment:?} does not end: {}", said.stderr));
     Outcome {
-        success,
+        success: status.success(),
+        code: status.code(),
         stdout: said.stdout,
         stderr: said.stderr,
         took,

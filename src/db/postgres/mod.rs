@@ -19,7 +19,7 @@ use diesel::result::{DatabaseErrorKind, Error as DieselError};
 use tokio::time::{sleep, timeout};
 
 pub use self::connect::Connector;
-pub use self::connection::PgConnection;
+pub use self::connection::{PgConnection, Role};
 use self::pool::{Claim, Lease, WorkerPool};
 use self::process::Process;
 pub use self::url::ConnectOptions;

@@ -1,0 +1,54 @@
+//! `erase USER`: the user's tasks, keys and row are deleted, once somebody has said yes.
+
+use std::io::{self, IsTerminal as _, Write as _};
+use std::process::ExitCode;
+
+use todo_backend::config::Config;
+use todo_backend::domain::UserId;
+use todo_backend::store::operator::{Erased, Operator};
+
+use super::{Outcome, print, unknown};
+
+/// Like a wrong option's: the command was called in a way in which it cannot work.
+const NOBODY_TO_ASK: u8 = 2;
+
+pub fn run(config: &Config, user: &UserId, yes: bool) -> Outcome<ExitCode> {
+    if !yes && !io::stdin().is_terminal() {
+        let _ = writeln!(
+            io::stderr(),
+            "todo-backend: there is no terminal to ask on: write `erase --yes`"
+        );
+        return Ok(ExitCode::from(NOBODY_TO_ASK));
+    }
+    let user_id = user.as_str();
+    let erased = actix_web::rt::System::new().block_on(async {
+        let mut operator = Operator::open(config).await?;
+        let count = operator.count_tasks(user).await?;
+        let count = count.ok_or_else(|| unknown(user_id))?;
+        let question = format!("Delete {count} tasks and all else that is kept of {user_id:?}?");
+        if !yes && !is_confirmed(&question)? {
+            return Ok(None);
+        }
+        let erased = operator.erase(user).await?;
+        Outcome::Ok(Some(erased.ok_or_else(|| unknown(user_id))?))
+    });
+    match erased? {
+        None => Err("nothing was deleted".into()),
+        Some(Erased {
+            tasks,
+            row_kept: true,
+        }) => print(&format!(
+            "{tasks} tasks of {user_id:?} are deleted; the row in `users` stays, because the table is Better Auth's\n"
+        )),
+        Some(Erased { tasks, .. }) => print(&format!(
+            "{tasks} tasks of {user_id:?} and the row in `users` are deleted\n"
+        )),
+    }
+}
+
+fn is_confirmed(question: &str) -> io::Result<bool> {
+    write!(io::stderr(), "{question} [y/N] ")?;
+    let mut answer = String::new();
+    io::stdin().read_line(&mut answer)?;
+    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+}

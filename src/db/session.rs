@@ -1,0 +1,50 @@
+//! One connection for a command of the operator's: without the limits that protect the service from its callers.
+
+use diesel::QueryResult;
+
+use super::connection::Connection;
+use super::database::postgres_connector;
+use super::error::StoreError;
+use super::postgres::{PgConnection, Role};
+use super::sqlite::{self, SqliteHandle};
+use crate::config::{Config, DatabaseUrl};
+
+pub enum Session {
+    Postgres(Box<PgConnection>),
+    Sqlite(SqliteHandle),
+}
+
+impl Session {
+    /// The database must be there. It is used on the thread, and in the runtime, that this is called in.
+    pub async fn open(config: &Config) -> Result<Self, StoreError> {
+        match &config.database_url {
+            DatabaseUrl::Postgres(url) => {
+                let connector = postgres_connector(url, config).map_err(StoreError::Unavailable)?;
+                let connection = connector.connect(Role::Work, 0).await;
+                let connection = connection.map_err(|error| StoreError::Unavailable(error.to_string()))?;
+                Ok(Self::Postgres(Box::new(connection)))
+            }
+            DatabaseUrl::Sqlite(file) => sqlite::connect_to(file, config.statement_timeout)
+                .map(Self::Sqlite)
+                .map_err(StoreError::Unavailable),
+        }
+    }
+
+    pub fn connection(&mut self) -> Connection<'_> {
+        match self {
+            Self::Postgres(connection) => Connection::Postgres(connection),
+            Self::Sqlite(handle) => Connection::Sqlite(handle),
+        }
+    }
+}
+
+impl Connection<'_> {
+    /// Within a transaction: its statements take as long as they take. (A `SET` without `LOCAL` would stay on a
+    /// pooler's connection, which others use next.)
+    pub async fn lift_statement_timeout(&mut self) -> QueryResult<()> {
+        match self.is_sqlite() {
+            true => Ok(()),
+            false => self.batch("SET LOCAL statement_timeout = 0").await,
+        }
+    }
+}

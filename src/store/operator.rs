@@ -1,0 +1,141 @@
+//! What the operator does with the data of any user, from the command line. Nobody verifies a user here, so nothing
+//! that serves requests may use it (`tests/architecture.rs` holds that).
+
+use std::io;
+
+use super::prelude::*;
+use super::schema::{idempotency_keys, tasks, users};
+use super::tasks::{Row, columns, owned};
+use super::users::belongs_to_better_auth;
+use crate::config::Config;
+use crate::db::timestamp::At;
+use crate::db::{Connection, Session, StoreError, on_both};
+use crate::domain::{Task, Timestamp, UserId};
+
+/// How many tasks are in memory at a time.
+const PORTION: i64 = 500;
+
+pub struct Operator {
+    session: Session,
+}
+
+/// A user's row.
+#[derive(Clone, Debug)]
+pub struct User {
+    pub email: Option<String>,
+    pub name: Option<String>,
+    pub created_at: Timestamp,
+}
+
+/// What an export consists of: the user first, then the tasks by id.
+pub enum Exported {
+    User(User),
+    Tasks(Vec<Task>),
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum ExportError {
+    #[error("{0}")]
+    Store(#[from] StoreError),
+    #[error("{0}")]
+    Output(#[from] io::Error),
+}
+
+impl From<diesel::result::Error> for ExportError {
+    fn from(error: diesel::result::Error) -> Self {
+        Self::Store(error.into())
+    }
+}
+
+pub struct Erased {
+    pub tasks: usize,
+    /// The table is Better Auth's, and the account with it.
+    pub row_kept: bool,
+}
+
+impl Operator {
+    pub async fn open(config: &Config) -> Result<Self, StoreError> {
+        let session = Session::open(config).await?;
+        Ok(Self { session })
+    }
+
+    /// Gives `take` everything that is kept of a user, in one snapshot. Whether there is such a user.
+    pub async fn export(
+        &mut self,
+        user: &UserId,
+        mut take: impl FnMut(Exported) -> io::Result<()>,
+    ) -> Result<bool, ExportError> {
+        let read = async |connection: &mut Connection<'_>| {
+            connection.lift_statement_timeout().await?;
+            let Some(row) = find(connection, user).await? else {
+                return Ok(false);
+            };
+            take(Exported::User(row))?;
+            let mut after = 0;
+            loop {
+                let tasks = tasks_after(connection, user, after).await?;
+                let Some(last) = tasks.last() else {
+                    return Ok(true);
+                };
+                after = last.id.0;
+                take(Exported::Tasks(tasks))?;
+            }
+        };
+        self.session.connection().snapshot(read).await
+    }
+
+    /// How many tasks a user has who has a row.
+    pub async fn count_tasks(&mut self, user: &UserId) -> Result<Option<i64>, StoreError> {
+        let connection = &mut self.session.connection();
+        if find(connection, user).await?.is_none() {
+            return Ok(None);
+        }
+        let count = owned(user).count();
+        let count: i64 = on_both!(connection, |c| count.get_result(c))?;
+        Ok(Some(count))
+    }
+
+    /// Deletes all that is kept of a user, if there is one.
+    pub async fn erase(&mut self, user: &UserId) -> Result<Option<Erased>, StoreError> {
+        let erase = async |connection: &mut Connection<'_>| {
+            connection.lift_statement_timeout().await?;
+            // The read locks the table against Better Auth's migration until the end: whose it is stays true.
+            if find(connection, user).await?.is_none() {
+                return Ok(None);
+            }
+            let row_kept = belongs_to_better_auth(connection).await?;
+            let keys = idempotency_keys::table.filter(idempotency_keys::user_id.eq(user.as_str()));
+            on_both!(connection, |c| diesel::delete(keys).execute(c))?;
+            let tasks = on_both!(connection, |c| diesel::delete(owned(user)).execute(c))?;
+            if !row_kept {
+                let row = users::table.find(user.as_str());
+                on_both!(connection, |c| diesel::delete(row).execute(c))?;
+            }
+            Ok(Some(Erased { tasks, row_kept }))
+        };
+        self.session.connection().transaction(erase).await
+    }
+}
+
+async fn find(connection: &mut Connection<'_>, user: &UserId) -> QueryResult<Option<User>> {
+    let row = users::table
+        .find(user.as_str())
+        .select((users::email, users::name, users::created_at));
+    let row: Option<(Option<String>, Option<String>, At)> =
+        on_both!(connection, |c| row.first(c)).optional()?;
+    Ok(row.map(|(email, name, At(created_at))| User {
+        email,
+        name,
+        created_at,
+    }))
+}
+
+async fn tasks_after(connection: &mut Connection<'_>, user: &UserId, after: i64) -> QueryResult<Vec<Task>> {
+    let tasks = owned(user)
+        .filter(tasks::id.gt(after))
+        .order(tasks::id)
+        .limit(PORTION)
+        .select(columns());
+    let rows: Vec<Row> = on_both!(connection, |c| tasks.load(c))?;
+    Ok(rows.into_iter().map(Task::from).collect())
+}

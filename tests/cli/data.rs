@@ -1,0 +1,248 @@
+//! `export`, `erase` and `backup`. None of them is told a secret.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::support::app::Builder;
+use crate::support::cli::{Outcome, run};
+use crate::support::process;
+use crate::support::task::id;
+use crate::support::{Actor, Database, OwnDatabase, TestApp};
+
+/// More than one portion of what an export reads at a time.
+const MANY: usize = 1_200;
+
+fn run_on(database: &OwnDatabase, arguments: &[&str]) -> Outcome {
+    let folder = tempfile::tempdir().unwrap();
+    run(folder.path(), &[("DATABASE_URL", &database.url)], arguments)
+}
+
+fn exported(database: &OwnDatabase, user: &str) -> Value {
+    let printed = run_on(database, &["export", user]).expect_success().stdout;
+    serde_json::from_str(&printed).unwrap_or_else(|error| panic!("{error}: {printed}"))
+}
+
+fn count(database: &OwnDatabase, table: &str, condition: &str) -> String {
+    let count = database.value(&format!("SELECT count(*) FROM {table} WHERE {condition}"));
+    count.unwrap()
+}
+
+/// A user with a task, and a key that made it.
+fn with_a_key(app: &TestApp, name: &str) -> Actor {
+    let user = app.user(name);
+    let headers = [("content-type", "application/json"), ("idempotency-key", "one")];
+    user.request("POST", "/api/tasks", &headers, b"{\"title\": \"once\"}")
+        .expect(201);
+    user
+}
+
+/// Answers a question of the command's on a terminal.
+fn answer(database: &OwnDatabase, user: &str, answer: &str) -> (bool, String) {
+    let folder = tempfile::tempdir().unwrap();
+    let line = format!(
+        "sleep 0.3; printf '{answer}\\n' | script -qec '{} erase {user}' /dev/null; echo \"code $?\"",
+        env!("CARGO_BIN_EXE_todo-backend")
+    );
+    let mut shell = Command::new("sh");
+    shell.args(["-c", &line]).current_dir(folder.path());
+    shell.env("DATABASE_URL", &database.url);
+    let said = process::run(&mut shell, Duration::from_secs(20));
+    (said.contains("code 0"), said)
+}
+
+on_both_databases!(
+    fn an_export_is_the_row_and_the_tasks_as_the_api_writes_them(db: Database) {
+        let app = TestApp::builder(db).start();
+        let ada = app.user("ada");
+        let full = json!({
+            "title": "\"Milk\" \u{1f95b}\n", "description": "two", "completed": true,
+            "due_date": "2026-05-01T00:00:00.000001Z",
+        });
+        let mut expected = vec![ada.creates(full)];
+        app.user("bob").has_task("not hers");
+        expected.extend((0..MANY).map(|number| ada.has_task(&format!("task {number}"))));
+        ada.patch(&format!("/api/tasks/{}/complete", id(&expected[1])))
+            .expect(200);
+        expected[1] = ada.get(&format!("/api/tasks/{}", id(&expected[1]))).json();
+        let printed = exported(&app, &ada.id);
+        assert_eq!(printed["tasks"], Value::from(expected));
+        let user = &printed["user"];
+        let row = |column: &str| {
+            let query = format!("SELECT {column} FROM users WHERE id = '{}'", ada.id);
+            Value::from(app.value(&query))
+        };
+        assert_eq!(user["id"], ada.id.as_str());
+        assert_eq!(user["email"], row("email"));
+        assert_eq!(user["name"], row("name"));
+        assert!(user["name"].is_string(), "{user}");
+        let made_at = user["created_at"].as_str().unwrap();
+        let condition = format!("id = '{}' AND created_at = '{made_at}'", ada.id);
+        assert_eq!(count(&app, "users", &condition), "1", "{made_at}");
+        assert_eq!(user.as_object().unwrap().len(), 4);
+    }
+
+    fn a_user_without_tasks_has_an_empty_list_and_an_unknown_one_nothing(db: Database) {
+        let app = TestApp::builder(db).start();
+        let ada = app.user("ada");
+        ada.get("/api/tasks").expect(200);
+        assert_eq!(exported(&app, &ada.id)["tasks"], json!([]));
+        for command in [&["export", "nobody"][..], &["erase", "nobody", "--yes"]] {
+            let outcome = run_on(&app, command);
+            assert_eq!(outcome.code, Some(1), "{command:?}");
+            assert_eq!(outcome.stdout, "");
+            assert!(
+                outcome.stderr.contains("no user \"nobody\""),
+                "{}",
+                outcome.stderr
+            );
+        }
+    }
+
+    fn erase_takes_all_that_is_a_users_and_nothing_else(db: Database) {
+        let app = TestApp::builder(db).start();
+        let (ada, bob) = (with_a_key(&app, "ada"), with_a_key(&app, "bob"));
+        let kept = |user: &Actor| {
+            let hers = format!("user_id = '{}'", user.id);
+            [
+                count(&app, "users", &format!("id = '{}'", user.id)),
+                count(&app, "tasks", &hers),
+                count(&app, "idempotency_keys", &hers),
+            ]
+        };
+        assert_eq!(kept(&ada), ["1", "1", "1"]);
+        let said = run_on(&app, &["erase", &ada.id, "--yes"]).expect_success();
+        assert!(said.stdout.contains("1 tasks"), "{}", said.stdout);
+        assert_eq!(kept(&ada), ["0", "0", "0"]);
+        assert_eq!(kept(&bob), ["1", "1", "1"]);
+        // The service goes on, also for her.
+        ada.has_task("a new start");
+        assert_eq!(ada.titles("/api/tasks"), ["a new start"]);
+    }
+
+    fn erase_asks_on_a_terminal_and_does_nothing_without_one(db: Database) {
+        let app = TestApp::builder(db).start();
+        let ada = app.user("ada");
+        ada.has_task("dear to her");
+        let outcome = run_on(&app, &["erase", &ada.id]);
+        assert_eq!(outcome.code, Some(2));
+        assert!(outcome.stderr.contains("--yes"), "{}", outcome.stderr);
+        let (done, said) = answer(&app, &ada.id, "n");
+        assert!(!done && said.contains("Delete 1 tasks"), "{said}");
+        assert_eq!(ada.titles("/api/tasks"), ["dear to her"]);
+        let (done, said) = answer(&app, &ada.id, "y");
+        assert!(done, "{said}");
+        assert_eq!(count(&app, "tasks", "1 = 1"), "0");
+    }
+
+    fn erase_leaves_the_row_where_the_table_is_better_auths(db: Database) {
+        let app = TestApp::builder(db).start();
+        let ada = with_a_key(&app, "ada");
+        app.execute("ALTER TABLE users ADD COLUMN email_verified boolean DEFAULT false NOT NULL");
+        let said = run_on(&app, &["erase", &ada.id, "--yes"]).expect_success();
+        assert!(said.stdout.contains("Better Auth"), "{}", said.stdout);
+        assert_eq!(count(&app, "users", &format!("id = '{}'", ada.id)), "1");
+        assert_eq!(count(&app, "tasks", "1 = 1"), "0");
+        assert_eq!(count(&app, "idempotency_keys", "1 = 1"), "0");
+    }
+);
+
+/// A service on the file that a backup is.
+fn restored(backup: &Path) -> TestApp {
+    let folder = TempDir::new().unwrap();
+    fs::copy(backup, folder.path().join("todo.db")).unwrap();
+    Builder::on(OwnDatabase::sqlite_in(folder).into()).start()
+}
+
+with_a_process_of_its_own!(
+    fn a_backup_is_whole_while_the_service_writes() {
+        let app = TestApp::builder(Database::Sqlite).start();
+        let ada = app.user("ada");
+        ada.has_task("before");
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("snapshot.db");
+        let done = AtomicBool::new(false);
+        let (before, after) = thread::scope(|scope| {
+            let written = scope.spawn(|| {
+                let mut written = 1;
+                while !done.load(Ordering::Relaxed) {
+                    ada.has_task("meanwhile");
+                    written += 1;
+                }
+                written
+            });
+            thread::sleep(Duration::from_millis(300));
+            let before = ada.titles("/api/tasks").len();
+            run_on(&app, &["backup", file.to_str().unwrap()]).expect_success();
+            done.store(true, Ordering::Relaxed);
+            (before, written.join().unwrap())
+        });
+        let mode = fs::metadata(&file).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode, 0o600);
+        let names: Vec<_> = fs::read_dir(folder.path()).unwrap().flatten().collect();
+        assert_eq!(names.len(), 1, "nothing else is left: {names:?}");
+        let restored = restored(&file);
+        assert_eq!(
+            restored.value("SELECT integrity_check FROM pragma_integrity_check"),
+            Some("ok".into())
+        );
+        let found = ada.at(restored.target()).titles("/api/tasks").len();
+        assert!((before..=after).contains(&found), "{before} {found} {after}");
+    }
+
+    fn a_backup_never_takes_the_place_of_another_file() {
+        let app = TestApp::builder(Database::Sqlite).start();
+        app.user("ada").has_task("kept");
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("dear.db");
+        fs::write(&file, "dear").unwrap();
+        let missing = folder.path().join("missing/new.db");
+        for target in [&file, &missing] {
+            let outcome = run_on(&app, &["backup", target.to_str().unwrap()]);
+            assert_eq!(outcome.code, Some(1));
+            let name = target.file_name().unwrap().to_str().unwrap();
+            assert!(outcome.stderr.contains(name), "{}", outcome.stderr);
+        }
+        assert_eq!(fs::read_to_string(&file).unwrap(), "dear");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    fn a_backup_of_postgresql_is_pg_dumps() {
+        let database = OwnDatabase::create(Database::Postgres);
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("snapshot.db");
+        let outcome = run_on(&database, &["backup", file.to_str().unwrap()]);
+        assert_eq!(outcome.code, Some(1));
+        assert!(outcome.stderr.contains("pg_dump"), "{}", outcome.stderr);
+        assert!(!file.exists());
+    }
+
+    fn no_command_makes_a_database_in_the_place_of_a_mistyped_one() {
+        let folder = tempfile::tempdir().unwrap();
+        for command in [
+            &["export", "ada"][..],
+            &["erase", "ada", "--yes"],
+            &["backup", "new.db"],
+        ] {
+            let outcome = run(
+                folder.path(),
+                &[("DATABASE_URL", "sqlite://mistyped.db")],
+                command,
+            );
+            assert_eq!(outcome.code, Some(1), "{command:?}");
+            assert!(
+                outcome.stderr.contains("no file mistyped.db"),
+                "{}",
+                outcome.stderr
+            );
+        }
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+);
