@@ -2,10 +2,14 @@
 //! The whole API suite passes at each of them, for it is the same service.
 
 mod balancer;
+mod columns;
 mod distributable;
+mod encodings;
+mod isolation_levels;
 mod owners;
 mod pooler;
 mod replicas;
+mod roles;
 mod rolling_restart;
 mod sql;
 mod suite;

@@ -13,4 +13,4 @@ mod stopping;
 mod stuck;
 mod two_processes;
 mod vanished_file;
-mod watch;
+pub mod watch;

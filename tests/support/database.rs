@@ -48,22 +48,24 @@ impl OwnDatabase {
     pub fn create(kind: Database) -> Self {
         match kind {
             Database::Sqlite => Self::sqlite_in(tempfile::tempdir().unwrap()),
-            Database::Postgres => {
-                static CREATED: AtomicU32 = AtomicU32::new(0);
-                let number = CREATED.fetch_add(1, Ordering::Relaxed);
-                let name = format!("t_{}_{number}_{}", std::process::id(), random::suffix());
-                let cluster = Cluster::get();
-                cluster
-                    .connect("postgres")
-                    .batch_execute(&format!("CREATE DATABASE {name}"))
-                    .unwrap();
-                let url = cluster.url(&name, DATABASE_PASSWORD);
-                Self {
-                    kind,
-                    url,
-                    place: Place::Postgres(name),
-                }
-            }
+            Database::Postgres => Self::postgres_with(""),
+        }
+    }
+
+    /// With these options of `CREATE DATABASE`.
+    pub fn postgres_with(options: &str) -> Self {
+        static CREATED: AtomicU32 = AtomicU32::new(0);
+        let number = CREATED.fetch_add(1, Ordering::Relaxed);
+        let name = format!("t_{}_{number}_{}", std::process::id(), random::suffix());
+        let cluster = Cluster::get();
+        cluster
+            .connect("postgres")
+            .batch_execute(&format!("CREATE DATABASE {name} {options}"))
+            .unwrap();
+        Self {
+            kind: Database::Postgres,
+            url: cluster.url(&name, DATABASE_PASSWORD),
+            place: Place::Postgres(name),
         }
     }
 

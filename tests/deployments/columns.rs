@@ -1,0 +1,51 @@
+//! Another program has added a column to `users` that must not be null and has no default.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::support::token::now;
+use crate::support::{Actor, Database, TestApp, wait};
+
+fn newer(user: &Actor, name: &str) -> Actor {
+    let mut claims = user.claims();
+    claims["name"] = json!(name);
+    claims["iat"] = json!(now());
+    user.signed(&claims)
+}
+
+with_a_process_of_its_own!(
+    fn a_column_without_default_stops_new_users_and_nobody_else() {
+        let mut app = TestApp::builder(Database::Postgres).start();
+        let id = app.unique("ada");
+        app.user_with_id(&id).has_task("before");
+        app.execute("ALTER TABLE users ADD COLUMN tenant TEXT; UPDATE users SET tenant = 't'");
+        app.execute("ALTER TABLE users ALTER COLUMN tenant SET NOT NULL");
+        // A process that knows the user, and one that does not.
+        for name in ["Ada the Second", "Ada the Third"] {
+            let ada = app.user_with_id(&id);
+            ada.get("/api/tasks").expect(200);
+            let ada = newer(&ada, name);
+            ada.get("/api/tasks").expect(200);
+            ada.has_task("after");
+            let stored = app.value(&format!("SELECT name FROM users WHERE id = '{id}'"));
+            assert_eq!(stored.as_deref(), Some(name));
+            app.restart();
+        }
+        app.user("bob").get("/api/tasks").assert_unavailable();
+        app.user("bob")
+            .post("/api/tasks", json!({ "title": "t" }))
+            .assert_unavailable();
+        // The log leaves in batches.
+        let named = || {
+            let log = app.log();
+            let mut lines = log.lines();
+            lines.find(|line| line.contains("503") && line.contains("column \"tenant\""))?;
+            Some(())
+        };
+        wait::until(Duration::from_secs(5), named).expect("the log names the column");
+        // The operator mends it, and the user is served without a restart.
+        app.execute("ALTER TABLE users ALTER COLUMN tenant SET DEFAULT 't'");
+        app.user("bob").has_task("at last");
+    }
+);

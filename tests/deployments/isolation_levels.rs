@@ -1,0 +1,102 @@
+//! Servers whose operators have made another isolation level the default.
+
+use std::sync::Arc;
+use std::thread;
+
+use serde_json::json;
+
+use crate::support::app::Builder;
+use crate::support::cluster::Cluster;
+use crate::support::pgbouncer::{PgBouncer, PreparedStatements};
+use crate::support::task::id;
+use crate::support::{Actor, Database, OwnDatabase, TestApp};
+
+fn database_with(level: &str) -> Arc<OwnDatabase> {
+    let database = Arc::new(OwnDatabase::create(Database::Postgres));
+    let name = database.name();
+    database.execute(&format!(
+        "ALTER DATABASE {name} SET default_transaction_isolation = '{level}'"
+    ));
+    let default = database.value("SELECT current_setting('default_transaction_isolation')");
+    assert_eq!(default.as_deref(), Some(level));
+    database
+}
+
+fn create_once(user: &Actor, key: &str) -> i64 {
+    let headers = [("content-type", "application/json"), ("idempotency-key", key)];
+    let body = json!({ "title": key }).to_string();
+    let answer = user.request("POST", "/api/tasks", &headers, body.as_bytes());
+    id(&answer.expect(201).json())
+}
+
+/// What `caller` does for each round, by so many callers at once.
+fn at_once(callers: usize, rounds: usize, call: impl Fn(usize, usize) + Sync) {
+    thread::scope(|scope| {
+        for caller in 0..callers {
+            let call = &call;
+            scope.spawn(move || (0..rounds).for_each(|round| call(caller, round)));
+        }
+    });
+}
+
+/// Everything collides: all callers toggle one task and create with the same keys.
+fn parallel_calls_succeed(app: &TestApp) {
+    let ada = app.user("ada");
+    let path = format!("/api/tasks/{}", id(&ada.has_task("toggled")));
+    at_once(8, 25, |caller, round| {
+        ada.patch(&format!("{path}/complete")).expect(200);
+        let task = ada.has_task(&format!("{caller} {round}"));
+        assert_eq!(
+            create_once(&ada, &format!("shared {round}")),
+            create_once(&ada, &format!("shared {round}"))
+        );
+        create_once(&ada, &format!("{caller} {round}"));
+        ada.get("/api/tasks").expect(200);
+        ada.delete(&format!("/api/tasks/{}", task["id"])).expect(204);
+        // A user who has no row yet, and whom several callers bring.
+        app.user(&format!("new{round}")).has_task("first");
+    });
+    // The version counts from 1, and no toggle may be missing.
+    let toggled = ada.get(&path).expect(200).json();
+    assert_eq!(toggled["version"], json!(1 + 8 * 25));
+    assert_eq!(toggled["completed"], json!(false));
+    let left = ada.get("/api/tasks").expect(200).json();
+    assert_eq!(left.as_array().map(Vec::len), Some(1 + 25 + 8 * 25));
+}
+
+with_a_process_of_its_own!(
+    fn no_call_fails_where_serializable_is_the_default() {
+        let app = Builder::on(database_with("serializable")).start();
+        parallel_calls_succeed(&app);
+    }
+
+    fn no_call_fails_where_repeatable_read_is_the_default() {
+        let app = Builder::on(database_with("repeatable read")).start();
+        parallel_calls_succeed(&app);
+    }
+
+    fn few_writers_are_repeated_until_they_succeed_behind_a_pooler() {
+        for level in ["serializable", "repeatable read"] {
+            let database = database_with(level);
+            let pooler = PgBouncer::before(Cluster::get().port, PreparedStatements::Supported);
+            let app = Builder::on(Arc::clone(&database))
+                .env("DATABASE_URL", &pooler.url(database.name()))
+                .start();
+            let users: Vec<Actor> = (0..3).map(|number| app.user(&format!("user{number}"))).collect();
+            let tasks: Vec<String> = users
+                .iter()
+                .map(|user| format!("/api/tasks/{}", id(&user.has_task("toggled"))))
+                .collect();
+            at_once(3, 60, |caller, round| {
+                let user = &users[caller];
+                user.patch(&format!("{}/complete", tasks[caller])).expect(200);
+                user.has_task(&round.to_string());
+                create_once(user, &format!("key {round}"));
+                user.get("/api/tasks").expect(200);
+            });
+            for (user, task) in users.iter().zip(&tasks) {
+                assert_eq!(user.get(task).expect(200).json()["version"], json!(61));
+            }
+        }
+    }
+);
