@@ -72,10 +72,10 @@ impl Connection<'_> {
         &mut self,
         work: impl AsyncFnOnce(&mut Self) -> Result<T, E>,
     ) -> Result<T, E> {
-        let begin = if self.is_sqlite() {
-            "BEGIN IMMEDIATE"
-        } else {
-            "BEGIN"
+        // The level that everything here is written for, whatever a server's default is.
+        let begin = match self.is_sqlite() {
+            true => "BEGIN IMMEDIATE",
+            false => "BEGIN ISOLATION LEVEL READ COMMITTED",
         };
         self.enclosed(begin, work).await
     }

@@ -111,7 +111,13 @@ impl PostgresWorker {
             };
             match outcome {
                 Ok(value) => return Ok(value),
-                Err(failure) if attempt < ATTEMPTS && failure.may_be_repeated(access) => attempt += 1,
+                Err(failure) if attempt < ATTEMPTS && failure.may_be_repeated(access) => {
+                    attempt += 1;
+                    if !failure.connection_lost {
+                        // Whoever it collided with does the same.
+                        sleep(Duration::from_millis(fastrand::u64(1..20))).await;
+                    }
+                }
                 Err(failure) => return Err(failure.error.into()),
             }
         }
