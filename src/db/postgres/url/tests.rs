@@ -1,4 +1,4 @@
-//! What libpq's manual says of a URL holds here.
+//! What of libpq's URLs is understood, and what is refused.
 
 use tokio_postgres::config::TargetSessionAttrs;
 
