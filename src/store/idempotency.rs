@@ -2,11 +2,16 @@
 //!
 //! The key is kept in the same transaction as the task, so that one is there exactly if the other is.
 
+use diesel::dsl::sql;
+use diesel::query_dsl::methods;
+use diesel::sql_types::{Bool, Text};
+use diesel::upsert::excluded;
+
 use super::prelude::*;
 use super::schema::idempotency_keys as keys;
 use super::tasks::{OwnedTasks, insert};
-use crate::db::timestamp::At;
-use crate::db::{Access, Connection, StoreError, on_both};
+use crate::db::timestamp::{At, Moment};
+use crate::db::{Access, Connection, Prepared, StoreError, on_both};
 use crate::domain::{NewTask, Task, TaskId, Timestamp, UserId};
 
 const KEPT_FOR_MICROS: i64 = 24 * 60 * 60 * 1_000_000;
@@ -79,7 +84,8 @@ async fn first_time(
 ) -> Result<Created, Refused> {
     let create = async |connection: &mut Connection<'_>| {
         let now = Timestamp::now();
-        delete_old(connection, owner, key, now).await?;
+        let kept_since = At(Timestamp::from_micros(now.micros() - KEPT_FOR_MICROS));
+        delete_oldest(connection, owner, kept_since).await?;
         let task = insert(connection, owner, new).await?;
         let body = render(owner, &task);
         let row = (
@@ -90,12 +96,20 @@ async fn first_time(
             keys::answer.eq(&body),
             keys::created_at.eq(At(now)),
         );
+        // A key that is used again after its time is free, whether or not it was among the oldest.
         let kept = on_both!(connection, |c| {
-            diesel::insert_into(keys::table)
+            let upsert = diesel::insert_into(keys::table)
                 .values(row)
                 .on_conflict((keys::user_id, keys::key))
-                .do_nothing()
-                .execute(c)
+                .do_update()
+                .set((
+                    keys::fingerprint.eq(excluded(keys::fingerprint)),
+                    keys::task_id.eq(excluded(keys::task_id)),
+                    keys::answer.eq(excluded(keys::answer)),
+                    keys::created_at.eq(excluded(keys::created_at)),
+                ));
+            let upsert = methods::FilterDsl::filter(upsert, keys::created_at.lt(kept_since));
+            Prepared(upsert).execute(c)
         })?;
         match kept {
             0 => Err(Refused::KeyTaken),
@@ -105,30 +119,26 @@ async fn first_time(
     connection.transaction(create).await
 }
 
-/// Old keys go when their owner brings a new one: no scheduler, and nobody else's rows. A key that is used again
-/// after its time is free, whether or not it is among the oldest.
-async fn delete_old(
-    connection: &mut Connection<'_>,
-    owner: &UserId,
-    key: &IdempotencyKey,
-    now: Timestamp,
-) -> QueryResult<()> {
-    diesel::alias!(keys as oldest_keys: OldestKeys);
-
-    let kept_since = Timestamp::from_micros(now.micros() - KEPT_FOR_MICROS);
-    on_both!(connection, |c| {
-        let oldest = oldest_keys
-            .filter(oldest_keys.field(keys::user_id).eq(owner.as_str()))
-            .filter(oldest_keys.field(keys::created_at).lt(At(kept_since)))
-            .order(oldest_keys.field(keys::created_at))
-            .limit(DELETED_PER_CREATE)
-            .select(oldest_keys.field(keys::key));
-        let old = keys::table
-            .filter(keys::user_id.eq(owner.as_str()))
-            .filter(keys::created_at.lt(At(kept_since)))
-            .filter(keys::key.eq(&key.key).or(keys::key.eq_any(oldest)));
-        diesel::delete(old).execute(c)
-    })?;
+/// Old keys go when their owner brings a new one: no scheduler, and nobody else's rows.
+async fn delete_oldest(connection: &mut Connection<'_>, owner: &UserId, kept_since: At) -> QueryResult<()> {
+    // As an array, PostgreSQL looks each key up in the primary key's index, whatever the statistics say, and in
+    // the order of the keys, so that creates at the same time do not deadlock. It plans a semi-join or an `OR`
+    // for thousands of keys, and reads all rows of the user.
+    let (any, end) = match connection.is_sqlite() {
+        true => ("IN (", ")"),
+        false => ("= ANY (ARRAY(", "))"),
+    };
+    let select = format!("key {any}SELECT key FROM idempotency_keys WHERE user_id = ");
+    let among_oldest = sql::<Bool>(&select)
+        .bind::<Text, _>(owner.as_str())
+        .sql(" AND created_at < ")
+        .bind::<Moment, _>(kept_since)
+        .sql(&format!(" ORDER BY created_at LIMIT {DELETED_PER_CREATE}{end}"));
+    let old = keys::table
+        .filter(keys::user_id.eq(owner.as_str()))
+        .filter(keys::created_at.lt(kept_since))
+        .filter(among_oldest);
+    on_both!(connection, |c| Prepared(diesel::delete(old)).execute(c))?;
     Ok(())
 }
 
