@@ -12,8 +12,8 @@ use crate::support::app::Builder;
 use crate::support::own_postgres::OwnPostgres;
 use crate::support::{Actor, TestApp};
 
-const ACQUIRE: Duration = Duration::from_millis(1_000);
-const STATEMENT: Duration = Duration::from_millis(1_500);
+pub(super) const ACQUIRE: Duration = Duration::from_millis(1_000);
+pub(super) const STATEMENT: Duration = Duration::from_millis(1_500);
 
 fn started_on(server: &OwnPostgres) -> TestApp {
     Builder::on(Arc::new(server.database()))
@@ -27,7 +27,7 @@ fn started_on(server: &OwnPostgres) -> TestApp {
 
 /// Creates tasks until it is over, and remembers those that were acknowledged. With keys, each is asked
 /// for again until it is, and so takes place exactly once.
-fn write(user: &Actor, writer: usize, over: &Over) -> Vec<String> {
+pub(super) fn write(user: &Actor, writer: usize, over: &Over) -> Vec<String> {
     let with_keys = writer % 2 == 1;
     let mut acknowledged = Vec::new();
     for number in 0.. {

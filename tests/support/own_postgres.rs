@@ -1,7 +1,10 @@
 //! A PostgreSQL of one test's own, which may be killed. The one that all tests share never is.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::Write as _;
 use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
@@ -44,10 +47,61 @@ impl OwnPostgres {
 
     /// Before its start: this role has to prove its password, and all others still need none.
     pub fn asks_for_the_password_of(&self, role: &str) {
+        self.add_rule(&format!("host all {role} 127.0.0.1/32 scram-sha-256"));
+    }
+
+    /// Before its start: a line of `pg_hba.conf` that comes before all others.
+    pub fn add_rule(&self, rule: &str) {
         let rules = self.folder.path().join("data/pg_hba.conf");
         let others = fs::read_to_string(&rules).unwrap();
-        let rule = format!("host all {role} 127.0.0.1/32 scram-sha-256\n");
-        fs::write(rules, rule + &others).unwrap();
+        fs::write(rules, format!("{rule}\n{others}")).unwrap();
+    }
+
+    /// Before its start: TLS with this certificate and key.
+    pub fn use_certificate(&self, certificate: &Path, key: &Path) {
+        let data = self.folder.path().join("data");
+        for (file, name) in [(certificate, "server.crt"), (key, "server.key")] {
+            let copy = data.join(name);
+            fs::copy(file, &copy).unwrap();
+            fs::set_permissions(&copy, fs::Permissions::from_mode(0o600)).unwrap();
+            if is_root() {
+                run(Command::new("chown").arg("postgres:").arg(&copy)).expect("a user `postgres`");
+            }
+        }
+        let mut settings = File::options()
+            .append(true)
+            .open(data.join("postgresql.conf"))
+            .unwrap();
+        settings.write_all(b"ssl = on\n").unwrap();
+    }
+
+    /// A copy that follows, and without which no commit is acknowledged from now on.
+    pub fn synchronous_standby(&self) -> Self {
+        let folder = folder_of_servers();
+        let primary = format!(
+            "host=127.0.0.1 port={} user=postgres application_name=standby",
+            self.port
+        );
+        let mut backup = self.binaries.command("pg_basebackup");
+        backup.args(["-d", &primary, "-R", "-X", "stream", "-c", "fast", "--no-sync"]);
+        run(backup.arg("-D").arg(folder.path().join("data"))).expect("pg_basebackup");
+        let mut standby = Self {
+            port: free_port(),
+            binaries: Binaries::find().unwrap(),
+            server: None,
+            folder,
+        };
+        standby.start_again();
+        let mut primary = self.database().connect();
+        // It cannot stand in a transaction, which several statements at once are.
+        primary.execute("ALTER SYSTEM SET synchronous_standby_names = 'standby'");
+        primary.execute("SELECT pg_reload_conf()");
+        let synchronous = || {
+            let states = primary.values("SELECT sync_state FROM pg_stat_replication");
+            (states == [Some("sync".to_owned())]).then_some(())
+        };
+        wait::until(Duration::from_secs(20), synchronous).expect("the standby is synchronous");
+        standby
     }
 
     /// Starts it on the same port and data, and waits until it answers.

@@ -1,0 +1,78 @@
+//! Another program holds a lock on one user's task, and that user's writes wait for it.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use super::watch::{Over, assert_calm};
+use crate::support::task::id;
+use crate::support::{Database, TestApp};
+
+const HELD: Duration = Duration::from_secs(3);
+
+with_a_process_of_its_own!(
+    fn a_locked_row_delays_its_user_and_nobody_else() {
+        let app = TestApp::builder(Database::Postgres).start();
+        let ada = app.user("ada");
+        let locked = id(&ada.has_task("locked"));
+        let others: Vec<_> = (0..4)
+            .map(|number| {
+                let user = app.user(&format!("other{number}"));
+                let task = format!("/api/tasks/{}", id(&user.has_task("theirs")));
+                (user, task)
+            })
+            .collect();
+        let mut other_program = app.connect();
+        other_program.execute(&format!(
+            "BEGIN; SELECT 1 FROM tasks WHERE id = {locked} FOR UPDATE"
+        ));
+        let over = Over::default();
+        let calls = AtomicUsize::new(0);
+        thread::scope(|scope| {
+            let guard = over.guard();
+            let waiting: Vec<_> = (0..16)
+                .map(|_| scope.spawn(|| ada.patch(&format!("/api/tasks/{locked}/complete")).expect(200)))
+                .collect();
+            for (user, task) in &others {
+                let (over, calls) = (&over, &calls);
+                scope.spawn(move || {
+                    while !over.yet() {
+                        let call = |limit: Duration, call: &dyn Fn() -> crate::support::Response, status| {
+                            let started = Instant::now();
+                            call().expect(status);
+                            assert!(started.elapsed() < limit, "{:?}", started.elapsed());
+                            calls.fetch_add(1, Ordering::Relaxed);
+                        };
+                        // What waits for the lock takes as long as it is held.
+                        let limit = HELD * 2 / 3;
+                        call(limit, &|| user.get(task), 200);
+                        call(limit, &|| user.get("/api/tasks?limit=5"), 200);
+                        call(limit, &|| user.patch(&format!("{task}/complete")), 200);
+                        call(limit, &|| user.post("/api/tasks", json!({ "title": "t" })), 201);
+                        let key = format!("{}", crate::support::random::number());
+                        let headers = [("content-type", "application/json"), ("idempotency-key", &*key)];
+                        let body = br#"{"title":"once"}"#;
+                        call(limit, &|| user.request("POST", "/api/tasks", &headers, body), 201);
+                        thread::sleep(Duration::from_millis(5));
+                    }
+                });
+            }
+            thread::sleep(HELD);
+            assert!(
+                waiting.iter().all(|call| !call.is_finished()),
+                "they wait for the lock"
+            );
+            // The user's own reads do not.
+            ada.get(&format!("/api/tasks/{locked}")).expect(200);
+            drop(guard);
+            other_program.execute("COMMIT");
+        });
+        let calls = calls.into_inner();
+        assert!(calls > 200, "the others were served {calls} times");
+        let task = ada.get(&format!("/api/tasks/{locked}")).expect(200).json();
+        assert_eq!(task["version"], json!(17), "no toggle is lost");
+        assert_calm(&app);
+    }
+);
