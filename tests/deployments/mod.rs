@@ -13,6 +13,7 @@ mod roles;
 mod rolling_restart;
 mod sql;
 mod suite;
+mod tls;
 
 use std::sync::Arc;
 use std::thread;

@@ -1,0 +1,164 @@
+//! A server with TLS and an authority of its own: what each mode of `sslmode` checks.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use crate::support::app::Builder;
+use crate::support::own_postgres::OwnPostgres;
+use crate::support::{TestApp, wait};
+
+struct Server {
+    postgres: OwnPostgres,
+    folder: TempDir,
+}
+
+fn openssl(folder: &Path, arguments: &str) {
+    let made = Command::new("openssl")
+        .args(arguments.split(' '))
+        .current_dir(folder)
+        .output()
+        .expect("openssl is missing: apt-get install openssl");
+    assert!(
+        made.status.success(),
+        "{arguments}: {}",
+        String::from_utf8_lossy(&made.stderr)
+    );
+}
+
+impl Server {
+    /// Its certificate is for `localhost` and not for 127.0.0.1; the role `tls` has to prove its password, and
+    /// must not come without TLS.
+    fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path();
+        let key = "-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes";
+        for authority in ["ca", "other-ca"] {
+            openssl(
+                path,
+                &format!(
+                    "req -x509 {key} -keyout {authority}.key -out {authority}.pem -days 2 -subj /CN={authority}"
+                ),
+            );
+        }
+        openssl(
+            path,
+            &format!("req {key} -keyout server.key -out server.csr -subj /CN=localhost"),
+        );
+        fs::write(
+            path.join("server.ext"),
+            "subjectAltName=DNS:localhost\nbasicConstraints=CA:FALSE\n",
+        )
+        .unwrap();
+        openssl(
+            path,
+            "x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile server.ext -out server.pem",
+        );
+        let mut postgres = OwnPostgres::prepare();
+        postgres.use_certificate(&path.join("server.pem"), &path.join("server.key"));
+        postgres.add_rule("host all tls 127.0.0.1/32 reject");
+        postgres.add_rule("hostssl all tls 127.0.0.1/32 scram-sha-256");
+        postgres.start_again();
+        postgres
+            .database()
+            .execute("CREATE ROLE tls SUPERUSER LOGIN PASSWORD 'secret'");
+        Self { postgres, folder }
+    }
+
+    fn authority(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn app(&self, host: &str, parameters: &str) -> TestApp {
+        let url = format!(
+            "postgres://tls:secret@{host}:{}/postgres?{}",
+            self.postgres.port,
+            parameters.replace("$FOLDER", self.folder.path().to_str().unwrap())
+        );
+        Builder::on(Arc::new(self.postgres.database()))
+            .env("DATABASE_URL", &url)
+            .env("DATABASE_ACQUIRE_TIMEOUT_MS", "3000")
+            .without_its_database()
+            .start()
+    }
+
+    fn serves(&self, host: &str, parameters: &str) {
+        let app = self.app(host, parameters);
+        let ready = || (app.anonymous().get("/readyz").status == 200).then_some(());
+        wait::until(Duration::from_secs(20), ready).unwrap_or_else(|| panic!("{parameters}: {}", app.log()));
+        app.user("ada").has_task("encrypted");
+        let encrypted = self.postgres.database().value(
+            "SELECT bool_and(ssl) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE usename = 'tls'",
+        );
+        assert_eq!(encrypted.as_deref(), Some("true"), "{host} {parameters}");
+    }
+
+    fn is_refused(&self, host: &str, parameters: &str, reason: &str) {
+        let app = self.app(host, parameters);
+        let says = || app.log().to_lowercase().contains(reason).then_some(());
+        wait::until(Duration::from_secs(20), says).unwrap_or_else(|| panic!("{parameters}: {}", app.log()));
+        app.anonymous().get("/readyz").assert_unavailable();
+        app.user("ada").get("/api/tasks").assert_unavailable();
+    }
+}
+
+with_a_process_of_its_own!(
+    fn the_modes_of_sslmode_check_what_libpq_says() {
+        let server = Server::start();
+        assert!(server.authority("ca.pem").is_file());
+        for parameters in [
+            "",
+            "sslmode=prefer",
+            "sslmode=require",
+            "sslmode=require&channel_binding=require",
+            "sslmode=require&sslrootcert=$FOLDER/ca.pem",
+            "sslmode=verify-ca&sslrootcert=$FOLDER/ca.pem",
+        ] {
+            server.serves("127.0.0.1", parameters);
+        }
+        server.serves(
+            "localhost",
+            "sslmode=verify-full&sslrootcert=$FOLDER/ca.pem&channel_binding=require",
+        );
+
+        // Another authority. With one, `require` means `verify-ca`.
+        for mode in ["require", "verify-ca", "verify-full"] {
+            let parameters = format!("sslmode={mode}&sslrootcert=$FOLDER/other-ca.pem");
+            server.is_refused("localhost", &parameters, "certificate");
+        }
+        // Another name.
+        server.is_refused(
+            "127.0.0.1",
+            "sslmode=verify-full&sslrootcert=$FOLDER/ca.pem",
+            "certificate",
+        );
+        // The server refuses this role without TLS.
+        server.is_refused("127.0.0.1", "sslmode=disable", "pg_hba.conf rejects");
+    }
+
+    fn channel_binding_is_required_where_the_url_says_so() {
+        let mut server = OwnPostgres::prepare();
+        server.asks_for_the_password_of("plain");
+        server.start_again();
+        server
+            .database()
+            .execute("CREATE ROLE plain SUPERUSER LOGIN PASSWORD 'secret'");
+        for (binding, status) in [("prefer", 200), ("require", 503)] {
+            let url = format!(
+                "postgres://plain:secret@127.0.0.1:{}/postgres?sslmode=disable&channel_binding={binding}",
+                server.port
+            );
+            let app = Builder::on(Arc::new(server.database()))
+                .env("DATABASE_URL", &url)
+                .env("DATABASE_ACQUIRE_TIMEOUT_MS", "3000")
+                .without_its_database()
+                .start();
+            crate::resilience::watch::until_ready_is(status, &app);
+            app.user("ada").get("/api/tasks").expect(status);
+        }
+    }
+);
