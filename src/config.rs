@@ -121,6 +121,16 @@ impl Config {
         }
     }
 
+    /// The same once it is loaded, but for another database: a password that is set for `DATABASE_URL` is not sent
+    /// there.
+    pub fn for_database(url: &str) -> Result<Self, ConfigError> {
+        Self::from_variables(&|variable| match variable {
+            "DATABASE_URL" => Some(url.into()),
+            "DATABASE_URL_FILE" | "DATABASE_PASSWORD" | "DATABASE_PASSWORD_FILE" => None,
+            _ => std::env::var_os(variable),
+        })
+    }
+
     /// The same from variables that `lookup` finds, for whoever embeds the service.
     pub fn from_variables(lookup: &dyn Fn(&str) -> Option<OsString>) -> Result<Self, ConfigError> {
         let env = Environment(lookup);

@@ -25,24 +25,32 @@ pub fn run(config: &Config, user: &UserId, yes: bool) -> Outcome<ExitCode> {
         let mut operator = Operator::open(config).await?;
         let count = operator.count_tasks(user).await?;
         let count = count.ok_or_else(|| unknown(user_id))?;
-        let question = format!("Delete {count} tasks and all else that is kept of {user_id:?}?");
+        let question = format!(
+            "Delete all that is kept of {user_id:?}, {} included?",
+            tasks_in_words(count)
+        );
         if !yes && !is_confirmed(&question)? {
             return Ok(None);
         }
         let erased = operator.erase(user).await?;
         Outcome::Ok(Some(erased.ok_or_else(|| unknown(user_id))?))
     });
-    match erased? {
-        None => Err("nothing was deleted".into()),
-        Some(Erased {
-            tasks,
-            row_kept: true,
-        }) => print(&format!(
-            "{tasks} tasks of {user_id:?} are deleted; the row in `users` stays, because the table is Better Auth's\n"
-        )),
-        Some(Erased { tasks, .. }) => print(&format!(
-            "{tasks} tasks of {user_id:?} and the row in `users` are deleted\n"
-        )),
+    let Some(Erased { tasks, row_kept }) = erased? else {
+        return Err("nothing was deleted".into());
+    };
+    let tasks = tasks_in_words(tasks);
+    print(&match row_kept {
+        true => format!(
+            "deleted {tasks} of {user_id:?}; the row in `users` stays, because the table is Better Auth's\n"
+        ),
+        false => format!("deleted {user_id:?} and {tasks}\n"),
+    })
+}
+
+fn tasks_in_words(count: i64) -> String {
+    match count {
+        1 => "1 task".into(),
+        _ => format!("{count} tasks"),
     }
 }
 

@@ -1,6 +1,7 @@
 //! The commands about data, a file each. None of them needs the secret.
 
 mod backup;
+mod copy;
 mod erase;
 mod export;
 
@@ -8,7 +9,7 @@ use std::io::{self, ErrorKind, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::Subcommand;
+use clap::{ArgGroup, Subcommand};
 use todo_backend::config::Config;
 use todo_backend::domain::UserId;
 
@@ -27,6 +28,16 @@ pub enum DataCommand {
     },
     /// Write a consistent snapshot of the embedded database into a new file, while the service runs
     Backup { file: PathBuf },
+    /// Copy all users, tasks and idempotency keys into another database, which has no tasks yet
+    #[command(group = ArgGroup::new("other").required(true).multiple(true))]
+    Copy {
+        /// The source, if it is not DATABASE_URL
+        #[arg(long, value_name = "URL", group = "other")]
+        from: Option<String>,
+        /// The target, if it is not DATABASE_URL
+        #[arg(long, value_name = "URL", group = "other")]
+        to: Option<String>,
+    },
 }
 
 impl DataCommand {
@@ -35,6 +46,7 @@ impl DataCommand {
             Self::Export { user } => export::run(config, &known(&user)?),
             Self::Erase { user, yes } => erase::run(config, &known(&user)?, yes),
             Self::Backup { file } => backup::run(config, &file),
+            Self::Copy { from, to } => copy::run(config, from.as_deref(), to.as_deref()),
         }
     }
 }

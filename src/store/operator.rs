@@ -1,8 +1,13 @@
 //! What the operator does with the data of any user, from the command line. Nobody verifies a user here, so nothing
 //! that serves requests may use it (`tests/architecture.rs` holds that).
 
+mod copy;
+mod identity;
+mod rows;
+
 use std::io;
 
+pub use self::copy::{Copied, CopyError, copy};
 use super::prelude::*;
 use super::schema::{idempotency_keys, tasks, users};
 use super::tasks::{Row, columns, owned};
@@ -48,7 +53,7 @@ impl From<diesel::result::Error> for ExportError {
 }
 
 pub struct Erased {
-    pub tasks: usize,
+    pub tasks: i64,
     /// The table is Better Auth's, and the account with it.
     pub row_kept: bool,
 }
@@ -111,7 +116,10 @@ impl Operator {
                 let row = users::table.find(user.as_str());
                 on_both!(connection, |c| diesel::delete(row).execute(c))?;
             }
-            Ok(Some(Erased { tasks, row_kept }))
+            Ok(Some(Erased {
+                tasks: tasks as i64,
+                row_kept,
+            }))
         };
         self.session.connection().transaction(erase).await
     }

@@ -183,13 +183,18 @@ async fn refresh(
     }
 }
 
-/// The table has a column of Better Auth's, under its own name or under the one that fits ours. A statement
-/// of its own, because Citus does not promise to take a catalog in one about a distributed table.
+/// The table has a column of Better Auth's, under its own name or under the one that fits ours.
 pub(super) async fn belongs_to_better_auth(connection: &mut Connection<'_>) -> QueryResult<bool> {
+    has_column(connection, "'email_verified', 'emailVerified'").await
+}
+
+/// Whether the table has a column of one of these names. A statement of its own, because Citus does not promise to
+/// take a catalog in one about a distributed table.
+pub(super) async fn has_column(connection: &mut Connection<'_>, names: &str) -> QueryResult<bool> {
     let columns = match connection.is_sqlite() {
         true => "pragma_table_info('users') WHERE name",
         false => "pg_attribute WHERE attrelid = 'users'::regclass AND NOT attisdropped AND attname",
     };
-    let exists = format!("EXISTS (SELECT 1 FROM {columns} IN ('email_verified', 'emailVerified'))");
+    let exists = format!("EXISTS (SELECT 1 FROM {columns} IN ({names}))");
     on_both!(connection, |c| diesel::select(sql::<Bool>(&exists)).get_result(c))
 }

@@ -20,7 +20,7 @@ use crate::support::{Actor, Database, OwnDatabase, TestApp};
 /// More than one portion of what an export reads at a time.
 const MANY: usize = 1_200;
 
-fn run_on(database: &OwnDatabase, arguments: &[&str]) -> Outcome {
+pub fn run_on(database: &OwnDatabase, arguments: &[&str]) -> Outcome {
     let folder = tempfile::tempdir().unwrap();
     run(folder.path(), &[("DATABASE_URL", &database.url)], arguments)
 }
@@ -30,7 +30,7 @@ fn exported(database: &OwnDatabase, user: &str) -> Value {
     serde_json::from_str(&printed).unwrap_or_else(|error| panic!("{error}: {printed}"))
 }
 
-fn count(database: &OwnDatabase, table: &str, condition: &str) -> String {
+pub fn count(database: &OwnDatabase, table: &str, condition: &str) -> String {
     let count = database.value(&format!("SELECT count(*) FROM {table} WHERE {condition}"));
     count.unwrap()
 }
@@ -119,7 +119,7 @@ on_both_databases!(
         };
         assert_eq!(kept(&ada), ["1", "1", "1"]);
         let said = run_on(&app, &["erase", &ada.id, "--yes"]).expect_success();
-        assert!(said.stdout.contains("1 tasks"), "{}", said.stdout);
+        assert!(said.stdout.contains("1 task"), "{}", said.stdout);
         assert_eq!(kept(&ada), ["0", "0", "0"]);
         assert_eq!(kept(&bob), ["1", "1", "1"]);
         // The service goes on, also for her.
@@ -135,7 +135,7 @@ on_both_databases!(
         assert_eq!(outcome.code, Some(2));
         assert!(outcome.stderr.contains("--yes"), "{}", outcome.stderr);
         let (done, said) = answer(&app, &ada.id, "n");
-        assert!(!done && said.contains("Delete 1 tasks"), "{said}");
+        assert!(!done && said.contains("1 task included"), "{said}");
         assert_eq!(ada.titles("/api/tasks"), ["dear to her"]);
         let (done, said) = answer(&app, &ada.id, "y");
         assert!(done, "{said}");

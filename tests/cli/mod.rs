@@ -2,6 +2,7 @@
 
 mod commands;
 mod completions;
+mod copy;
 mod data;
 mod files;
 mod first_start;

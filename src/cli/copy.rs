@@ -1,0 +1,54 @@
+//! `copy [--from URL] [--to URL]`: all data of one database into another.
+
+use std::io::{self, IsTerminal as _, Write as _};
+use std::process::ExitCode;
+
+use todo_backend::config::Config;
+use todo_backend::db::{self, Database};
+use todo_backend::store::operator::{self, Copied, Operator};
+
+use super::{Outcome, print};
+
+pub fn run(config: &Config, from: Option<&str>, to: Option<&str>) -> Outcome<ExitCode> {
+    let source = configured("--from", from, config)?;
+    let target = configured("--to", to, config)?;
+    if source.database_url == target.database_url {
+        return Err("the source and the target are the same database".into());
+    }
+    let copied = actix_web::rt::System::new().block_on(async {
+        // The source first, so that a mistyped one leaves the target as it is.
+        let mut from = Operator::open(&source).await?;
+        Database::open(&target)?.migrate()?;
+        let mut to = Operator::open(&target).await?;
+        Outcome::Ok(operator::copy(&mut from, &mut to, &mut progress()).await?)
+    });
+    let Copied { users, tasks, keys } = copied?;
+    print(&format!(
+        "copied from {} to {}: {users} users, {tasks} tasks, {keys} idempotency keys\n",
+        source.database_url, target.database_url
+    ))
+}
+
+fn configured(option: &str, url: Option<&str>, default: &Config) -> Outcome<Config> {
+    let Some(url) = url else {
+        return Ok(default.clone());
+    };
+    let config = Config::for_database(url).map_err(|error| match error.variable {
+        "DATABASE_URL" => format!("{option}: {}", error.problem),
+        _ => error.to_string(),
+    })?;
+    db::check(&config).map_err(|problem| format!("{option}: {problem}"))?;
+    Ok(config)
+}
+
+/// Shows on a terminal how much is done; elsewhere it would only fill a log.
+fn progress() -> impl FnMut(i64, i64) {
+    let visible = io::stderr().is_terminal();
+    move |done, all| {
+        if visible {
+            let percent = done * 100 / all.max(1);
+            let end = if done == all { "\n" } else { "" };
+            let _ = write!(io::stderr(), "\r{done} of {all} rows ({percent} %){end}");
+        }
+    }
+}
