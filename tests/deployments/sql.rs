@@ -206,8 +206,8 @@ pub fn condition(query: &[Part]) -> &[Part] {
 /// The names of all functions that are called in these parts, however deep.
 pub fn functions(parts: &[Part]) -> Vec<&str> {
     const NO_FUNCTIONS: [&str; 16] = [
-        "and", "any", "all", "as", "case", "conflict", "else", "exists", "from", "in", "not", "or", "then",
-        "values", "when", "where",
+        "and", "any", "all", "array", "as", "case", "conflict", "else", "exists", "from", "in", "not", "or",
+        "then", "values", "when", "where",
     ];
     // PostgreSQL calls these without parentheses.
     const BARE: [&str; 3] = ["current_timestamp", "localtimestamp", "current_date"];
