@@ -205,7 +205,7 @@ pub fn condition(query: &[Part]) -> &[Part] {
 
 /// The names of all functions that are called in these parts, however deep.
 pub fn functions(parts: &[Part]) -> Vec<&str> {
-    const NO_FUNCTIONS: [&str; 16] = [
+    const NO_FUNCTIONS: [&str; 17] = [
         "and", "any", "all", "array", "as", "case", "conflict", "else", "exists", "from", "in", "not", "or",
         "then", "values", "when", "where",
     ];
