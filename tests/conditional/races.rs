@@ -124,7 +124,7 @@ with_a_process_of_its_own!(
             let answer = write_if(&ada, method, &path, &tag, body);
             assert!(answer.status < 300, "{answer}");
             let mut asked = statements::recorded(&app).split_off(before);
-            asked.retain(|statement| statement.text != statements::STILL_THERE);
+            asked.retain(|statement| !statement.is_of_the_connection());
             assert_eq!(asked.len(), 1, "{method} is one statement: {asked:#?}");
         }
     }

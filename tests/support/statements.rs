@@ -21,8 +21,14 @@ pub fn record(database: &OwnDatabase) {
     database.execute(&format!("ALTER DATABASE {name} SET log_statement = 'all'"));
 }
 
-/// What a connection that rested for half a second is asked first: in a test, after a stall of the machine.
-pub const STILL_THERE: &str = "SELECT 1";
+impl Statement {
+    /// Of a connection and of no call: it is opened, or is asked after a pause whether it lives. Connections are
+    /// opened in the background, so that this may come between a call's statements.
+    pub fn is_of_the_connection(&self) -> bool {
+        ["SELECT 1", "SET TIME ZONE 'UTC'", "SET CLIENT_ENCODING TO 'UTF8'"].contains(&&*self.text)
+            || self.text.starts_with("SELECT current_setting('server_encoding')")
+    }
+}
 
 /// The recorded statements so far, oldest first. The server writes each before it runs it, so
 /// whatever an answer rests on is there when the answer is.
