@@ -37,12 +37,12 @@ with_a_process_of_its_own!(
             .start();
         app.anonymous().get("/readyz").expect(503);
         app.user("ada").get("/api/tasks").expect(503);
-        let log = app.log();
-        assert!(
-            log.contains("does not support protocol-level prepared statements"),
-            "{log}"
-        );
-        assert!(log.contains("PgBouncer 1.21"), "{log}");
+        let said = || {
+            let log = app.log();
+            let refused = log.contains("does not support protocol-level prepared statements");
+            (refused && log.contains("PgBouncer 1.21")).then_some(())
+        };
+        wait::until(Duration::from_secs(20), said).expect("what to upgrade");
         let executed = statements::recorded(&database);
         assert!(
             executed.iter().all(|statement| !statement.prepared),
