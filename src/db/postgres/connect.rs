@@ -11,6 +11,8 @@ use super::connection::{Checked, PgConnection, Role, drive};
 use super::tls;
 use super::url::ConnectOptions;
 
+const ROUND_TRIPS_MEASURED: usize = 3;
+
 /// Without the server's detail, which quotes rows.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{0}")]
@@ -122,13 +124,18 @@ impl Connector {
     async fn attempt(&self, config: &Config) -> Result<Checked, tokio_postgres::Error> {
         let (client, driver) = config.connect(self.tls.clone()).await?;
         let (closed, shutdown) = drive(driver);
-        let asked = Instant::now();
-        client.simple_query("SELECT 1").await?;
+        // The shortest one, because a busy machine makes others look longer.
+        let mut round_trip = Duration::MAX;
+        for _ in 0..ROUND_TRIPS_MEASURED {
+            let asked = Instant::now();
+            client.simple_query("SELECT 1").await?;
+            round_trip = round_trip.min(asked.elapsed());
+        }
         Ok(Checked {
             client,
             closed,
             shutdown,
-            round_trip: asked.elapsed(),
+            round_trip,
         })
     }
 

@@ -15,7 +15,7 @@ use crate::domain::UserId;
 const WRITE_PIPELINE_DEPTH: usize = 8;
 
 /// A server to which a round trip takes longer is distant.
-const DISTANT: Duration = Duration::from_micros(500);
+const DISTANT: Duration = Duration::from_millis(1);
 
 const MAX_LIFETIME: Duration = Duration::from_secs(30 * 60);
 
