@@ -74,7 +74,8 @@ fn memory_of(app: &TestApp) -> u64 {
 with_a_process_of_its_own!(
     fn three_hundred_clients_of_two_connections_are_served_or_refused_in_time() {
         let app = TestApp::builder(Database::Postgres)
-            .env("DATABASE_POOL_SIZE", "2")
+            // Two of them for writes: each of two HTTP workers keeps one for reads.
+            .env("DATABASE_POOL_SIZE", "4")
             .env("DATABASE_ACQUIRE_TIMEOUT_MS", &ACQUIRE.as_millis().to_string())
             .env(
                 "DATABASE_STATEMENT_TIMEOUT_MS",
