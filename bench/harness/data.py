@@ -14,7 +14,7 @@ import shutil
 import sqlite3
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.machine import say
@@ -32,6 +32,7 @@ class Data:
     users: int
     tasks: int
     secret: str = ""
+    tokens: dict = field(default_factory=dict)
 
     def __post_init__(self):
         self.secret = self.secret or secrets.token_hex(32)
@@ -44,7 +45,12 @@ class Data:
         return 1 + user + nth * self.users
 
     def token(self, user: int) -> str:
-        """As Better Auth makes them."""
+        """As Better Auth makes them. Always the same one: a newer token costs a statement."""
+        if user not in self.tokens:
+            self.tokens[user] = self.signed(user)
+        return self.tokens[user]
+
+    def signed(self, user: int) -> str:
         now = int(time.time())
         claims = {
             "sub": str(FIRST_USER + user), "email": f"user{user}@example.com", "name": f"User {user}",
