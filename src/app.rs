@@ -14,19 +14,20 @@ use actix_web::middleware::from_fn;
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{App, HttpServer};
 
-use crate::api::envelope::{
-    Origins, TRACEPARENT, TRACESTATE, X_REQUEST_ID, catch_panic, envelope, request_timeout, uncounted,
-};
-use crate::api::idempotency::IDEMPOTENCY_KEY;
-use crate::api::paging::CursorSigner;
-use crate::api::rate_limit::RateLimits;
 use crate::auth::Verifier;
 use crate::config::Config;
-use crate::connection_limit::ConnectionLimit;
+use crate::http::access_log::{
+    AllowedOrigins, access_log, catch_panic, header_timeout_response, without_access_log,
+};
+use crate::http::idempotency_key::IDEMPOTENCY_KEY;
+use crate::http::rate_limit::RateLimits;
+use crate::http::request_id::{TRACEPARENT, TRACESTATE, X_REQUEST_ID};
+use crate::http::server;
+use crate::http::server::connection_limit::ConnectionLimit;
+pub use crate::http::server::stop;
 use crate::routes::{metrics_routes, routes};
-use crate::server;
-pub use crate::server::stop;
 use crate::store::{Database, KnownUsers, Store};
+use crate::tasks::ListCursors;
 
 pub struct Service {
     pub address: SocketAddr,
@@ -56,9 +57,9 @@ pub fn start_with(
     let known_users = Arc::new(KnownUsers::default());
     let shared = web::Data::from(Arc::clone(&database));
     let verifier = web::Data::new(Verifier::new(config, &secrets));
-    let cursors = web::Data::new(CursorSigner::new(&secrets, &config.database_url));
+    let cursors = web::Data::new(ListCursors::new(&secrets, &config.database_url));
     let limits = web::Data::new(RateLimits::new(config.rate_limit_per_minute));
-    let origins = web::Data::new(Origins(config.allowed_origins.clone()));
+    let origins = web::Data::new(AllowedOrigins(config.allowed_origins.clone()));
     let app = move || {
         App::new()
             .app_data(Store::new(database.worker(), Arc::clone(&known_users)))
@@ -71,12 +72,12 @@ pub fn start_with(
             // The last one wrapped is the first to see a request.
             .wrap(from_fn(catch_panic))
             .wrap(cors(&origins.0))
-            .wrap(from_fn(envelope))
+            .wrap(from_fn(access_log))
     };
     if let Some(address) = config.metrics_addr {
         actix_web::rt::spawn(metrics_listener(address, shared)?);
     }
-    let server = server::listen(listener.socket, workers, limit, request_timeout, app)?;
+    let server = server::listen(listener.socket, workers, limit, header_timeout_response, app)?;
     Ok(Service {
         address,
         socket_inherited: listener.inherited,
@@ -105,7 +106,7 @@ fn metrics_listener(address: SocketAddr, database: web::Data<Database>) -> io::R
         App::new()
             .app_data(database.clone())
             .configure(metrics_routes)
-            .wrap(from_fn(uncounted))
+            .wrap(from_fn(without_access_log))
     };
     let server = HttpServer::new(app)
         .workers(1)

@@ -4,13 +4,15 @@ use actix_web::guard::fn_guard;
 use actix_web::http::Method;
 use actix_web::middleware::from_fn;
 use actix_web::web::{self, ServiceConfig};
-use actix_web::{HttpResponse, Resource, Route};
+use actix_web::{HttpRequest, HttpResponse, Resource, Route};
 
-use crate::api::contract::{self, NO_SUCH_ROUTE};
-use crate::api::error::ApiError;
-use crate::api::guard::guard;
-use crate::api::rate_limit::rate_limit;
-use crate::api::{docs, health, tasks};
+use crate::http::auth_guard::guard;
+use crate::http::contract::is_contract_a;
+use crate::http::error::{ApiError, NO_SUCH_ROUTE};
+use crate::http::rate_limit::rate_limit;
+use crate::http::{docs, health};
+use crate::openapi;
+use crate::tasks::handlers as tasks;
 
 pub fn routes(config: &mut ServiceConfig) {
     let probe = "GET, HEAD";
@@ -21,7 +23,7 @@ pub fn routes(config: &mut ServiceConfig) {
         .service(at("/", probe).route(get().to(docs::home)))
         .service(at("/livez", probe).route(get().to(health::livez)))
         .service(at("/readyz", probe).route(get().to(health::readyz)))
-        .service(at("/openapi.json", probe).route(get().to(docs::document)))
+        .service(at("/openapi.json", probe).route(get().to(openapi_document)))
         .service(at("/docs", probe).route(get().to(docs::page)))
         .service(at("/docs/{file}", probe).route(get().to(docs::file)))
         .service(
@@ -29,20 +31,20 @@ pub fn routes(config: &mut ServiceConfig) {
                 // Contract A, the token's tasks. First, because each path that is tried in vain costs time.
                 .service(
                     at("/tasks", collection)
-                        .guard(fn_guard(contract::tasks_is_no_user))
+                        .guard(fn_guard(is_contract_a))
                         .route(get().to(tasks::list))
                         .route(web::post().to(tasks::create)),
                 )
                 .service(
                     at("/tasks/{id}", item)
-                        .guard(fn_guard(contract::tasks_is_no_user))
+                        .guard(fn_guard(is_contract_a))
                         .route(get().to(tasks::read))
                         .route(web::put().to(tasks::update))
                         .route(web::delete().to(tasks::delete)),
                 )
                 .service(
                     at("/tasks/{id}/complete", "PATCH")
-                        .guard(fn_guard(contract::tasks_is_no_user))
+                        .guard(fn_guard(is_contract_a))
                         .route(web::patch().to(tasks::complete)),
                 )
                 // Contract B, a named user's tasks.
@@ -69,7 +71,7 @@ pub fn routes(config: &mut ServiceConfig) {
 
 /// A resource that answers other methods with 405, and says which it has.
 fn at(path: &str, allow: &'static str) -> Resource {
-    let refuse = move || async move { Err::<HttpResponse, _>(ApiError::Method { allow }) };
+    let refuse = move || async move { Err::<HttpResponse, _>(ApiError::MethodNotAllowed { allow }) };
     web::resource(path.to_owned()).default_service(web::to(refuse))
 }
 
@@ -80,8 +82,12 @@ fn get() -> Route {
     }))
 }
 
+async fn openapi_document(request: HttpRequest) -> HttpResponse {
+    docs::document(&request, openapi::text())
+}
+
 async fn no_such_route() -> Result<HttpResponse, ApiError> {
-    Err(NO_SUCH_ROUTE)
+    Err(ApiError::NotFound(&NO_SUCH_ROUTE))
 }
 
 /// What the metrics' own listener has.

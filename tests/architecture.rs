@@ -40,39 +40,56 @@ fn each_part_knows_only_what_it_may() {
             &[
                 "actix",
                 "diesel",
-                "crate::api",
                 "crate::auth",
-                "crate::store",
                 "crate::config",
+                "crate::db",
+                "crate::store",
             ],
         ),
-        ("store/", &["actix", "crate::api", "crate::routes", "crate::app"]),
         (
-            "auth/",
+            "db/",
+            &["crate::auth", "crate::http", "crate::store", "crate::tasks"],
+        ),
+        (
+            "store/",
             &[
                 "actix",
-                "diesel",
-                "crate::store",
-                "crate::api",
+                "crate::http",
+                "crate::tasks",
                 "crate::routes",
                 "crate::app",
             ],
         ),
         (
-            "api/",
+            "auth/",
+            &[
+                "actix",
+                "diesel",
+                "crate::db",
+                "crate::store",
+                "crate::http",
+                "crate::tasks",
+            ],
+        ),
+        (
+            "http/",
+            &[
+                "diesel",
+                "crate::tasks",
+                "crate::openapi",
+                "crate::routes",
+                "crate::app",
+                "operator",
+                "OwnedTasks",
+            ],
+        ),
+        (
+            "http/server/",
+            &["crate::auth", "crate::store", "crate::db", "super::super"],
+        ),
+        (
+            "tasks/",
             &["diesel", "crate::routes", "crate::app", "operator", "Session"],
-        ),
-        (
-            "wire.rs",
-            &["diesel", "crate::api", "crate::auth", "crate::store"],
-        ),
-        (
-            "connection",
-            &["diesel", "crate::api", "crate::auth", "crate::store"],
-        ),
-        (
-            "server.rs",
-            &["diesel", "crate::api", "crate::auth", "crate::store"],
         ),
     ];
     for (path, source) in sources() {

@@ -12,8 +12,8 @@ use ureq::tls::{Certificate, RootCerts, TlsConfig, TlsProvider};
 use super::algorithm::Algorithm;
 use super::key_set::{Key, KeySet};
 use crate::config::without_secrets;
-use crate::logging::RequestContext;
-use crate::metrics::METRICS;
+use crate::telemetry::METRICS;
+use crate::telemetry::RequestContext;
 use crate::tls_roots;
 
 #[derive(Clone, Copy)]

@@ -1,14 +1,13 @@
 //! `backup FILE`: a snapshot of the embedded database.
 
 use std::path::Path;
-use std::process::ExitCode;
 
 use todo_backend::config::Config;
 use todo_backend::db;
 
 use super::{Outcome, print};
 
-pub fn run(config: &Config, file: &Path) -> Outcome<ExitCode> {
+pub fn run(config: &Config, file: &Path) -> Outcome {
     let Some(database) = config.sqlite_file() else {
         return Err("this is for the embedded database: of PostgreSQL, `pg_dump` makes a backup".into());
     };

@@ -1,7 +1,6 @@
 //! `copy [--from URL] [--to URL]`: all data of one database into another.
 
 use std::io::{self, IsTerminal as _, Write as _};
-use std::process::ExitCode;
 
 use todo_backend::config::Config;
 use todo_backend::db::{self, Database};
@@ -9,7 +8,7 @@ use todo_backend::store::operator::{self, Copied, Operator};
 
 use super::{Outcome, print};
 
-pub fn run(config: &Config, from: Option<&str>, to: Option<&str>) -> Outcome<ExitCode> {
+pub fn run(config: &Config, from: Option<&str>, to: Option<&str>) -> Outcome {
     let source = configured("--from", from, config)?;
     let target = configured("--to", to, config)?;
     if source.database_url == target.database_url {
@@ -20,7 +19,7 @@ pub fn run(config: &Config, from: Option<&str>, to: Option<&str>) -> Outcome<Exi
         let mut from = Operator::open(&source).await?;
         Database::open(&target)?.migrate()?;
         let mut to = Operator::open(&target).await?;
-        Outcome::Ok(operator::copy(&mut from, &mut to, &mut progress()).await?)
+        Outcome::<_>::Ok(operator::copy(&mut from, &mut to, &mut progress()).await?)
     });
     let Copied { users, tasks, keys } = copied?;
     print(&format!(

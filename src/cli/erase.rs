@@ -7,12 +7,12 @@ use todo_backend::config::Config;
 use todo_backend::domain::UserId;
 use todo_backend::store::operator::{Erased, Operator};
 
-use super::{Outcome, print, unknown};
+use super::{Outcome, print, unknown_user};
 
 /// Like a wrong option's: the command was called in a way in which it cannot work.
 const NOBODY_TO_ASK: u8 = 2;
 
-pub fn run(config: &Config, user: &UserId, yes: bool) -> Outcome<ExitCode> {
+pub fn run(config: &Config, user: &UserId, yes: bool) -> Outcome {
     if !yes && !io::stdin().is_terminal() {
         let _ = writeln!(
             io::stderr(),
@@ -24,7 +24,7 @@ pub fn run(config: &Config, user: &UserId, yes: bool) -> Outcome<ExitCode> {
     let erased = actix_web::rt::System::new().block_on(async {
         let mut operator = Operator::open(config).await?;
         let count = operator.count_tasks(user).await?;
-        let count = count.ok_or_else(|| unknown(user_id))?;
+        let count = count.ok_or_else(|| unknown_user(user_id))?;
         let question = format!(
             "Delete all that is kept of {user_id:?}, {} included?",
             tasks_in_words(count)
@@ -33,7 +33,7 @@ pub fn run(config: &Config, user: &UserId, yes: bool) -> Outcome<ExitCode> {
             return Ok(None);
         }
         let erased = operator.erase(user).await?;
-        Outcome::Ok(Some(erased.ok_or_else(|| unknown(user_id))?))
+        Outcome::<_>::Ok(Some(erased.ok_or_else(|| unknown_user(user_id))?))
     });
     let Some(Erased { tasks, row_kept }) = erased? else {
         return Err("nothing was deleted".into());

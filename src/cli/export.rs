@@ -4,12 +4,12 @@ use std::io::{self, BufWriter, ErrorKind, Write};
 use std::process::ExitCode;
 
 use serde::Serialize;
-use todo_backend::api::view;
 use todo_backend::config::Config;
 use todo_backend::domain::{Timestamp, UserId};
 use todo_backend::store::operator::{ExportError, Exported, Operator};
+use todo_backend::tasks::response;
 
-use super::{Outcome, unknown};
+use super::{Outcome, unknown_user};
 
 #[derive(Serialize)]
 struct User<'a> {
@@ -19,7 +19,7 @@ struct User<'a> {
     created_at: Timestamp,
 }
 
-pub fn run(config: &Config, user: &UserId) -> Outcome<ExitCode> {
+pub fn run(config: &Config, user: &UserId) -> Outcome {
     let mut out = BufWriter::new(io::stdout().lock());
     let written = actix_web::rt::System::new().block_on(async {
         let mut operator = Operator::open(config).await?;
@@ -34,7 +34,7 @@ pub fn run(config: &Config, user: &UserId) -> Outcome<ExitCode> {
     });
     match written {
         Ok(true) => Ok(ExitCode::SUCCESS),
-        Ok(false) => Err(unknown(user.as_str())),
+        Ok(false) => Err(unknown_user(user.as_str())),
         // Its reader has what it wanted.
         Err(ExportError::Output(error)) if error.kind() == ErrorKind::BrokenPipe => Ok(ExitCode::SUCCESS),
         Err(error) => Err(error.into()),
@@ -56,7 +56,7 @@ fn write_part(out: &mut impl Write, id: &UserId, part: Exported, is_first: &mut 
         }
         Exported::Tasks(tasks) => {
             let mut json = Vec::new();
-            view::write_elements(&mut json, id, &tasks, *is_first);
+            response::write_elements(&mut json, id, &tasks, *is_first);
             *is_first = false;
             out.write_all(&json)
         }

@@ -1,22 +1,59 @@
-//! The commands about data, a file each. None of them needs the secret.
+//! The commands, a file each.
 
 mod backup;
+mod completions;
 mod copy;
 mod erase;
 mod export;
+mod healthcheck;
+mod inspect_token;
+mod migrate;
+mod serve;
+mod token;
 
 use std::io::{self, ErrorKind, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::LazyLock;
 
-use clap::{ArgGroup, Subcommand};
+use clap::{ArgGroup, Parser, Subcommand};
+use clap_complete::Shell;
 use todo_backend::config::Config;
 use todo_backend::domain::UserId;
+use todo_backend::{db, openapi, telemetry};
 
-pub type Outcome<T = ()> = Result<T, Box<dyn std::error::Error>>;
+type Outcome<T = ExitCode> = Result<T, Box<dyn std::error::Error>>;
+
+/// The commit comes from the build's environment (see the Dockerfile).
+static VERSION: LazyLock<String> = LazyLock::new(|| {
+    let commit = option_env!("COMMIT").unwrap_or("unknown");
+    format!("{} (commit {commit})", env!("CARGO_PKG_VERSION"))
+});
+
+/// The backend of a multi-user todo application. Without a command it serves.
+#[derive(Parser)]
+#[command(version = VERSION.as_str())]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
 
 #[derive(Subcommand)]
-pub enum DataCommand {
+enum Command {
+    /// Print a JWT to try the service with
+    Token(token::Arguments),
+    /// Read a token on stdin, and say what the service would make of it and why
+    InspectToken,
+    /// Make the database's tables, or bring them up to date, and exit
+    Migrate,
+    /// Say what configuration is in force, secrets redacted
+    CheckConfig,
+    /// Ask the service on this machine whether it is ready; for a container's health check
+    Healthcheck,
+    /// Print the OpenAPI document
+    Openapi,
+    /// Print the script that completes this command line in a shell
+    Completions { shell: Shell },
     /// Print all that is kept of a user, as JSON
     Export { user: String },
     /// Delete all that is kept of a user
@@ -40,28 +77,62 @@ pub enum DataCommand {
     },
 }
 
-impl DataCommand {
-    pub fn run(self, config: &Config) -> Outcome<ExitCode> {
-        match self {
-            Self::Export { user } => export::run(config, &known(&user)?),
-            Self::Erase { user, yes } => erase::run(config, &known(&user)?, yes),
-            Self::Backup { file } => backup::run(config, &file),
-            Self::Copy { from, to } => copy::run(config, from.as_deref(), to.as_deref()),
+pub fn main() -> ExitCode {
+    let outcome = run(Cli::parse().command).unwrap_or_else(|error| {
+        if log::log_enabled!(log::Level::Error) {
+            log::error!("{error}");
+        } else {
+            // `eprintln!` would panic if stderr were closed.
+            let _ = writeln!(io::stderr(), "todo-backend: {error}");
         }
+        ExitCode::FAILURE
+    });
+    telemetry::flush();
+    outcome
+}
+
+fn run(command: Option<Command>) -> Outcome {
+    // These two need no configuration: whoever generates a client or packages a release has none.
+    match command {
+        Some(Command::Openapi) => return print(openapi::text()),
+        Some(Command::Completions { shell }) => return completions::run(shell),
+        _ => {}
+    }
+    let config = Config::load()?;
+    db::check(&config).map_err(database_url)?;
+    match command {
+        None => serve::run(&config),
+        Some(Command::Token(arguments)) => token::run(&config, &arguments),
+        Some(Command::InspectToken) => inspect_token::run(&config),
+        Some(Command::Migrate) => migrate::run(&config),
+        Some(Command::CheckConfig) => {
+            config.secret_source.check()?;
+            print(&config.describe())
+        }
+        Some(Command::Healthcheck) => healthcheck::run(&config),
+        Some(Command::Export { user }) => export::run(&config, &user_id(&user)?),
+        Some(Command::Erase { user, yes }) => erase::run(&config, &user_id(&user)?, yes),
+        Some(Command::Backup { file }) => backup::run(&config, &file),
+        Some(Command::Copy { from, to }) => copy::run(&config, from.as_deref(), to.as_deref()),
+        Some(Command::Openapi | Command::Completions { .. }) => Ok(ExitCode::SUCCESS),
     }
 }
 
-fn known(user: &str) -> Outcome<UserId> {
-    UserId::parse(user).ok_or_else(|| unknown(user))
+fn database_url(problem: impl std::fmt::Display) -> String {
+    format!("DATABASE_URL: {problem}")
 }
 
-/// With quotation marks and escapes, because it came from somewhere else and goes to a terminal.
-fn unknown(user: &str) -> Box<dyn std::error::Error> {
+fn user_id(user: &str) -> Outcome<UserId> {
+    UserId::parse(user).ok_or_else(|| unknown_user(user))
+}
+
+/// The id is quoted and escaped, because it may contain control characters and goes to a terminal.
+fn unknown_user(user: &str) -> Box<dyn std::error::Error> {
     format!("there is no user {user:?}").into()
 }
 
-/// `print!` would panic when the reader goes away early, as in `todo-backend openapi | head`.
-pub fn print(text: &str) -> Outcome<ExitCode> {
+/// `print!` would panic if the reader went away early, as in `todo-backend openapi | head`.
+fn print(text: &str) -> Outcome {
     let mut stdout = io::stdout();
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error.into()),

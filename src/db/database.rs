@@ -16,8 +16,8 @@ use super::postgres::{ConnectOptions, Connector, Postgres, PostgresWorker};
 use super::sqlite::Sqlite;
 use crate::config::{Config, DatabaseUrl, Secret};
 use crate::domain::UserId;
-use crate::metrics::{METRICS, PoolState};
 use crate::quota::{Quota, Share};
+use crate::telemetry::{METRICS, PoolState};
 
 /// How many milliseconds after the last call readiness is still asked of the database. Later it comes from
 /// memory: a probe must not keep an idle serverless database awake.

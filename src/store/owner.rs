@@ -9,8 +9,8 @@ use super::users::{self, KnownUsers};
 use crate::auth::{AuthenticatedUser, Refusal};
 use crate::db::{Access, Connection, DatabaseWorker, StoreError};
 use crate::domain::UserId;
-use crate::metrics::METRICS;
 use crate::quota::Share;
+use crate::telemetry::METRICS;
 
 /// What one HTTP worker needs to serve any user.
 pub struct Store {

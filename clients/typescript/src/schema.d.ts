@@ -370,7 +370,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description The body ended before it was whole. */
+        /** @description The body ended before it was complete. */
         BodyCutOff: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -380,7 +380,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description The body did not come in time. */
+        /** @description The body did not arrive in time. */
         BodyTooSlow: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -398,17 +398,14 @@ export interface components {
             };
             content?: never;
         };
-        /** @description The headers are too many or too long. */
+        /** @description The headers are too many or too long. The HTTP parser answers: there is no body, no `X-Request-Id`, and the connection is closed. */
         HeadersTooLarge: {
             headers: {
-                "X-Request-Id": components["headers"]["X-Request-Id"];
                 [name: string]: unknown;
             };
-            content: {
-                "application/problem+json": components["schemas"]["Problem"];
-            };
+            content?: never;
         };
-        /** @description A mistake of the service's. */
+        /** @description The service made a mistake. */
         Internal: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -418,7 +415,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description The `Idempotency-Key` came before, with another payload. */
+        /** @description The `Idempotency-Key` was used before, with another payload. */
         KeyReused: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -428,7 +425,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description The body is said to be something else than plain JSON in UTF-8. */
+        /** @description The body is declared to be something else than plain JSON in UTF-8. */
         MediaType: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -467,7 +464,7 @@ export interface components {
             };
             content?: never;
         };
-        /** @description The path names another user than the token, whether or not there is one. */
+        /** @description The path names another user than the token, whether or not that user exists. */
         OtherUser: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -477,7 +474,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description The task is not what `If-Match` stands for any more. */
+        /** @description The task has changed since the version in `If-Match`. */
         Outdated: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -487,7 +484,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description The user calls more often than this service allows. It need not set a limit. */
+        /** @description The user calls more often than this service allows. A service need not set a limit. */
         RateLimited: {
             headers: {
                 "Retry-After": components["headers"]["Retry-After"];
@@ -622,15 +619,6 @@ export interface components {
                 [name: string]: unknown;
             };
             content: {
-                /**
-                 * @example {
-                 *       "detail": "Use one of the methods that this address allows: GET, HEAD, POST.",
-                 *       "request_id": "1",
-                 *       "status": 405,
-                 *       "title": "Method not allowed",
-                 *       "type": "urn:todo-backend:problem:method-not-allowed"
-                 *     }
-                 */
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
@@ -840,7 +828,7 @@ export interface operations {
                     "application/json": components["schemas"]["Task"];
                 };
             };
-            /** @description The input cannot be used: `errors` names every wrong field. The body ended before it was whole. */
+            /** @description The input cannot be used: `errors` names every wrong field. The body ended before it was complete. */
             400: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -923,7 +911,7 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description The user calls more often than this service allows. It need not set a limit. */
+            /** @description The user calls more often than this service allows. A service need not set a limit. */
             429: {
                 headers: {
                     "Retry-After": components["headers"]["Retry-After"];
@@ -932,15 +920,14 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description The headers are too many or too long. */
+            /** @description The headers are too many or too long. The HTTP parser answers: there is no body, no `X-Request-Id`, and the connection is closed. */
             431: {
                 headers: {
-                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content?: never;
             };
-            /** @description A mistake of the service's. */
+            /** @description The service made a mistake. */
             500: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -1020,7 +1007,7 @@ export interface operations {
         };
         responses: {
             200: components["responses"]["Task"];
-            /** @description The input cannot be used: `errors` names every wrong field. The body ended before it was whole. */
+            /** @description The input cannot be used: `errors` names every wrong field. The body ended before it was complete. */
             400: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -1129,7 +1116,7 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description The user calls more often than this service allows. It need not set a limit. */
+            /** @description The user calls more often than this service allows. A service need not set a limit. */
             429: {
                 headers: {
                     "Retry-After": components["headers"]["Retry-After"];
@@ -1138,15 +1125,14 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description The headers are too many or too long. */
+            /** @description The headers are too many or too long. The HTTP parser answers: there is no body, no `X-Request-Id`, and the connection is closed. */
             431: {
                 headers: {
-                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content?: never;
             };
-            /** @description A mistake of the service's. */
+            /** @description The service made a mistake. */
             500: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -1195,7 +1181,7 @@ export interface operations {
         };
         responses: {
             200: components["responses"]["Task"];
-            /** @description The input cannot be used: `errors` names every wrong field. The body ended before it was whole. */
+            /** @description The input cannot be used: `errors` names every wrong field. The body ended before it was complete. */
             400: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -1320,7 +1306,7 @@ export interface operations {
             408: components["responses"]["BodyTooSlow"];
             413: components["responses"]["TooLarge"];
             415: components["responses"]["MediaType"];
-            /** @description The input cannot be used: `errors` names every wrong field. The `Idempotency-Key` came before, with another payload. */
+            /** @description The input cannot be used: `errors` names every wrong field. The `Idempotency-Key` was used before, with another payload. */
             422: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -1396,7 +1382,7 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description The path names another user than the token, whether or not there is one. */
+            /** @description The path names another user than the token, whether or not that user exists. */
             403: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -1412,7 +1398,7 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description The user calls more often than this service allows. It need not set a limit. */
+            /** @description The user calls more often than this service allows. A service need not set a limit. */
             429: {
                 headers: {
                     "Retry-After": components["headers"]["Retry-After"];
@@ -1421,15 +1407,14 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description The headers are too many or too long. */
+            /** @description The headers are too many or too long. The HTTP parser answers: there is no body, no `X-Request-Id`, and the connection is closed. */
             431: {
                 headers: {
-                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content?: never;
             };
-            /** @description A mistake of the service's. */
+            /** @description The service made a mistake. */
             500: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -1625,7 +1610,7 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description The path names another user than the token, whether or not there is one. */
+            /** @description The path names another user than the token, whether or not that user exists. */
             403: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -1641,7 +1626,7 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description The user calls more often than this service allows. It need not set a limit. */
+            /** @description The user calls more often than this service allows. A service need not set a limit. */
             429: {
                 headers: {
                     "Retry-After": components["headers"]["Retry-After"];
@@ -1650,15 +1635,14 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description The headers are too many or too long. */
+            /** @description The headers are too many or too long. The HTTP parser answers: there is no body, no `X-Request-Id`, and the connection is closed. */
             431: {
                 headers: {
-                    "X-Request-Id": components["headers"]["X-Request-Id"];
                     [name: string]: unknown;
                 };
                 content?: never;
             };
-            /** @description A mistake of the service's. */
+            /** @description The service made a mistake. */
             500: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -2031,7 +2015,7 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description A mistake of the service's. */
+            /** @description The service made a mistake. */
             500: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];

@@ -26,8 +26,8 @@ pub use self::url::ConnectOptions;
 use super::error::{is_kind, lost_connection};
 use super::{Access, Connection, StoreError};
 use crate::domain::UserId;
-use crate::logging::RequestContext;
-use crate::metrics::PoolState;
+use crate::telemetry::PoolState;
+use crate::telemetry::RequestContext;
 
 /// A call is tried on so many connections at most: after a restart of the server, several may be dead.
 const ATTEMPTS: usize = 3;

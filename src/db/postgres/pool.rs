@@ -21,7 +21,7 @@ use super::connection::PgConnection;
 use super::process::Process;
 use crate::db::{Access, StoreError};
 use crate::domain::UserId;
-use crate::metrics::METRICS;
+use crate::telemetry::METRICS;
 
 /// How many calls may wait or be under way for each connection before others are refused at once.
 const CALLS_PER_CONNECTION: usize = 64;

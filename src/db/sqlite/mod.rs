@@ -28,8 +28,8 @@ pub use self::manager::SqliteHandle;
 use self::manager::{LogAtDebug, Manager};
 use super::error::describe;
 use super::{Access, Connection, StoreError};
-use crate::logging::RequestContext;
-use crate::metrics::{METRICS, PoolState};
+use crate::telemetry::RequestContext;
+use crate::telemetry::{METRICS, PoolState};
 
 /// How many jobs may wait for each connection before others are refused at once.
 const QUEUED_PER_CONNECTION: usize = 64;

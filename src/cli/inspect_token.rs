@@ -1,0 +1,44 @@
+//! `inspect-token`: what the service would make of the token on stdin, and why.
+
+use std::io::{self, Read as _};
+use std::process::ExitCode;
+
+use todo_backend::auth::Verifier;
+use todo_backend::config::Config;
+
+use super::{Outcome, print};
+
+pub fn run(config: &Config) -> Outcome {
+    let secrets = config.secret_source.existing_secrets()?;
+    let mut input = String::new();
+    io::stdin().read_to_string(&mut input)?;
+    let verifier = Verifier::new(config, &secrets);
+    let verified = match actix_web::rt::System::new().block_on(verifier.verify(token_in(&input))) {
+        Ok(verified) => verified,
+        Err(refusal) => {
+            print(&format!("refused: {refusal}\n"))?;
+            return Ok(ExitCode::FAILURE);
+        }
+    };
+    let user = &verified.user;
+    let lines = [
+        format!("accepted: signed with {}", verified.algorithm),
+        format!("  user   {:?}", user.id().as_str()),
+        format!("  email  {}", printable(user.email())),
+        format!("  name   {}", printable(user.name())),
+        format!("  valid  for another {} s\n", verified.remaining_seconds()),
+    ];
+    print(&lines.join("\n"))
+}
+
+/// People often paste the whole header.
+fn token_in(input: &str) -> &str {
+    let input = input.trim();
+    let value = input.strip_prefix("Authorization:").unwrap_or(input).trim();
+    value.strip_prefix("Bearer ").unwrap_or(value).trim()
+}
+
+/// Escaped: whoever made the token chose the claim, and control characters are commands to a terminal.
+fn printable(claim: Option<&str>) -> String {
+    claim.map_or_else(|| "(none)".into(), |text| format!("{text:?}"))
+}

@@ -1,0 +1,119 @@
+//! Without a command: the service itself, from its start to its stop.
+
+use std::io::{self, Write as _};
+use std::process::ExitCode;
+
+use actix_web::dev::ServerHandle;
+use actix_web::rt::signal::unix::{Signal, SignalKind, signal};
+use futures_util::future::select_all;
+use sd_notify::NotifyState;
+use todo_backend::app::{self, Service};
+use todo_backend::config::{Config, LogFormat, SecretSource};
+use todo_backend::telemetry;
+
+use super::Outcome;
+
+pub fn run(config: &Config) -> Outcome {
+    telemetry::start(config)?;
+    for variable in &config.ignored_variables {
+        log::warn!("{variable} is set, but nothing reads it: write it into DATABASE_URL");
+    }
+    actix_web::rt::System::new().block_on(async {
+        // Before anything that takes time: the first process of a container ignores signals that it does not handle.
+        let signals = StopSignals::listen()?;
+        let service = app::start(config)?;
+        greet(config, &service);
+        notify_systemd(NotifyState::Ready);
+        let handle = service.server.handle();
+        actix_web::rt::spawn(stop_on_signal(signals, handle, service.socket_inherited));
+        service.server.await?;
+        log::info!("stopped");
+        Ok(ExitCode::SUCCESS)
+    })
+}
+
+/// Does nothing unless a service manager asked for it (`NOTIFY_SOCKET`).
+fn notify_systemd(state: NotifyState<'_>) {
+    if let Err(error) = sd_notify::notify(&[state]) {
+        log::warn!("the service manager cannot be notified (NOTIFY_SOCKET): {error}");
+    }
+}
+
+struct StopSignals(Vec<Signal>);
+
+impl StopSignals {
+    fn listen() -> io::Result<Self> {
+        let mut kinds = vec![SignalKind::terminate(), SignalKind::interrupt()];
+        if !sighup_is_ignored() {
+            kinds.push(SignalKind::hangup());
+        }
+        kinds.into_iter().map(signal).collect::<io::Result<_>>().map(Self)
+    }
+
+    async fn next(&mut self) {
+        let signals = self.0.iter_mut().map(|signal| Box::pin(signal.recv()));
+        select_all(signals).await;
+    }
+}
+
+/// `nohup` starts a program with SIGHUP ignored, so that it goes on after its terminal is closed. Linux shows that
+/// in a mask, whose lowest bit is SIGHUP's.
+fn sighup_is_ignored() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    mask.is_some_and(|mask| mask & 1 == 1)
+}
+
+/// After the first signal, requests in flight may finish; a second one ends the process at once.
+async fn stop_on_signal(mut signals: StopSignals, server: ServerHandle, socket_inherited: bool) {
+    signals.next().await;
+    log::info!("stopping: requests in flight may finish");
+    notify_systemd(NotifyState::Stopping);
+    actix_web::rt::spawn(app::stop(server, socket_inherited));
+    signals.next().await;
+    log::warn!("stopping at once");
+    telemetry::flush();
+    std::process::exit(1);
+}
+
+/// Tells a person who has just started the service what to try. With a log of JSON, one line of it is enough.
+fn greet(config: &Config, service: &Service) {
+    let url = format!("http://{}", service.address);
+    let origin = match service.socket_inherited {
+        true => " (socket passed by systemd)",
+        false => "",
+    };
+    log::info!("listening on {url}{origin}, data in {}", config.database_url);
+    if config.log_format == LogFormat::Json {
+        return;
+    }
+    let mut lines = vec![
+        format!("todo-backend {} listens on {url}", env!("CARGO_PKG_VERSION")),
+        format!("  data    {}", config.database_url),
+    ];
+    if let SecretSource::BesideDatabase(file) = &config.secret_source {
+        lines.push(format!(
+            "  secret  {} (generated; a frontend whose tokens are HS256 must have the same)",
+            file.display()
+        ));
+    }
+    lines.push(format!("  try     TOKEN=$({} token alice)", own_name()));
+    lines.push(format!(
+        "          curl -H \"Authorization: Bearer $TOKEN\" {url}/api/tasks"
+    ));
+    // `println!` would end the service if stdout were closed.
+    let _ = writeln!(io::stdout(), "{}", lines.join("\n"));
+}
+
+/// How to call this program again: through cargo, or by its path.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "tells a person what to type; it is not a setting"
+)]
+fn own_name() -> String {
+    match std::env::var_os("CARGO") {
+        Some(_) => "cargo run -q --".into(),
+        None => std::env::args().next().unwrap_or_else(|| "todo-backend".into()),
+    }
+}

@@ -1,0 +1,187 @@
+//! The outermost middleware: gives each request its ids, and logs and counts each response.
+
+use std::panic::AssertUnwindSafe;
+use std::time::{Instant, SystemTime};
+
+use actix_cors::CorsError;
+use actix_web::body::{BoxBody, EitherBody, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::error::InternalError;
+use actix_web::http::header::{
+    ACCESS_CONTROL_ALLOW_ORIGIN, CONTENT_TYPE, HeaderMap, HeaderValue, HttpDate, ORIGIN, TRANSFER_ENCODING,
+    VARY,
+};
+use actix_web::http::{ConnectionType, Method};
+use actix_web::middleware::Next;
+use actix_web::web::Data;
+use actix_web::{Error, HttpMessage as _, HttpRequest, HttpResponse, ResponseError as _};
+use futures_util::FutureExt as _;
+
+use super::error::ApiError;
+use super::problem::PROBLEM_JSON;
+use super::request_id::{X_REQUEST_ID, context_of, new_context};
+use super::server::client_connection::InFlightRequests;
+use crate::auth::AuthenticatedUser;
+use crate::telemetry::{Answered, RequestContext};
+
+/// Stands for the route in the log and the metrics where there is none.
+const NO_ROUTE: &str = "-";
+
+pub async fn access_log(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<EitherBody<impl MessageBody, BoxBody>>, Error> {
+    let started = Instant::now();
+    let in_flight = request.request().conn_data::<InFlightRequests>();
+    let _in_flight = in_flight.map(InFlightRequests::begin);
+    let context = context_of(request.headers());
+    let method = request.method().clone();
+    let respond = async {
+        match next.call(request).await {
+            Ok(response) => {
+                let response = finish(response);
+                record(&response, started);
+                Ok(response)
+            }
+            // Only a panic comes this way: the request is lost with it.
+            Err(error) => {
+                let mut response = error.error_response();
+                add_request_id(response.headers_mut());
+                Answered {
+                    method: method.as_str(),
+                    route: NO_ROUTE,
+                    status: response.status().as_u16(),
+                    took: started.elapsed(),
+                    user: None,
+                }
+                .record();
+                Err(InternalError::from_response(error, response).into())
+            }
+        }
+    };
+    context.scope(respond).await
+}
+
+/// The same for the metrics' listener, whose requests are neither logged nor counted.
+pub async fn without_access_log(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<EitherBody<impl MessageBody, BoxBody>>, Error> {
+    let context = context_of(request.headers());
+    context
+        .scope(async { Ok(finish(next.call(request).await?)) })
+        .await
+}
+
+/// Wraps the handlers, inside CORS, so that the response to a panic gets CORS headers like any other.
+pub async fn catch_panic(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    match AssertUnwindSafe(next.call(request)).catch_unwind().await {
+        Ok(outcome) => outcome,
+        Err(_) => Err(ApiError::Panicked.into()),
+    }
+}
+
+fn finish<B>(response: ServiceResponse<B>) -> ServiceResponse<EitherBody<B, BoxBody>> {
+    let status = response.status();
+    let is_error = status.is_client_error() || status.is_server_error();
+    let mut response = if is_error && response.headers().get(CONTENT_TYPE) != Some(&PROBLEM_JSON) {
+        let (request, response) = response.into_parts();
+        ServiceResponse::new(request, problem_of(&response)).map_into_right_body()
+    } else {
+        response.map_into_left_body()
+    };
+    if is_error {
+        let request = response.request().clone();
+        stop_reading(&request, response.response_mut());
+        show_refused_preflight(&request, response.headers_mut());
+    }
+    add_request_id(response.headers_mut());
+    response
+}
+
+/// The error response of a framework as one of ours.
+fn problem_of<B>(response: &HttpResponse<B>) -> HttpResponse {
+    let refused = response.error().and_then(|error| error.as_error::<CorsError>());
+    let error = match refused {
+        Some(reason) => ApiError::PreflightRefused(reason.to_string()),
+        None => ApiError::Framework(response.status()),
+    };
+    let mut problem = error.error_response();
+    for (name, value) in response.headers() {
+        if name != CONTENT_TYPE {
+            problem.headers_mut().append(name.clone(), value.clone());
+        }
+    }
+    problem
+}
+
+/// A chunked body that no handler has read to its end would be read by the parser for as long as the client sends.
+/// The parser skips the rest of a body with a Content-Length by itself.
+fn stop_reading<B>(request: &HttpRequest, response: &mut HttpResponse<B>) {
+    if request.headers().contains_key(TRANSFER_ENCODING) {
+        response.head_mut().set_connection_type(ConnectionType::Close);
+        if let Some(in_flight) = request.conn_data::<InFlightRequests>() {
+            in_flight.close_after_response();
+        }
+    }
+}
+
+/// The origins whose pages may read responses.
+pub struct AllowedOrigins(pub Vec<String>);
+
+/// The CORS middleware adds its header to every response but one: that to a preflight that it refuses.
+fn show_refused_preflight(request: &HttpRequest, headers: &mut HeaderMap) {
+    let is_refused =
+        request.method() == Method::OPTIONS && !headers.contains_key(ACCESS_CONTROL_ALLOW_ORIGIN);
+    if is_refused
+        && let Some(origin) = request.headers().get(ORIGIN)
+        && let Some(allowed) = request.app_data::<Data<AllowedOrigins>>()
+        && allowed
+            .0
+            .iter()
+            .any(|allowed| allowed.as_bytes() == origin.as_bytes())
+    {
+        headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
+        headers.append(VARY, HeaderValue::from_static("Origin"));
+    }
+}
+
+fn add_request_id(headers: &mut HeaderMap) {
+    let context = RequestContext::current();
+    let id = context.and_then(|context| HeaderValue::from_str(&context.request_id).ok());
+    if let Some(id) = id {
+        headers.insert(X_REQUEST_ID, id);
+    }
+}
+
+fn record(response: &ServiceResponse<impl MessageBody>, started: Instant) {
+    let request = response.request();
+    let user = request.extensions().get::<AuthenticatedUser>().cloned();
+    Answered {
+        method: request.method().as_str(),
+        route: request.match_pattern().as_deref().unwrap_or(NO_ROUTE),
+        status: response.status().as_u16(),
+        took: started.elapsed(),
+        user: user.as_ref().map(|user| user.id().as_str()),
+    }
+    .record();
+}
+
+/// The bytes of the response to a request whose headers did not arrive in time. As there is no request, no
+/// middleware sees it.
+pub fn header_timeout_response() -> Vec<u8> {
+    let context = new_context();
+    let id = context.request_id.clone();
+    context.sync_scope(|| log::info!("408: a request's headers did not arrive in time"));
+    let body = ApiError::RequestTimeout.body(&id);
+    let head = format!(
+        "HTTP/1.1 408 Request Timeout\r\ncontent-length: {}\r\nconnection: close\r\n\
+         content-type: application/problem+json\r\nx-request-id: {id}\r\ndate: {}\r\n\r\n",
+        body.len(),
+        HttpDate::from(SystemTime::now()),
+    );
+    [head.as_bytes(), body.as_bytes()].concat()
+}

@@ -1,0 +1,50 @@
+//! Who is calling, as handlers see it: the user whom the guard verified.
+
+use std::future::{Ready, ready};
+use std::rc::Rc;
+
+use actix_web::dev::Payload;
+use actix_web::{FromRequest, HttpMessage as _, HttpRequest, web};
+use serde::Deserialize;
+
+use super::contract::Contract;
+use super::error::ApiError;
+use crate::auth::{AuthenticatedUser, Refusal};
+use crate::store::{Owner, Store};
+
+/// The user whom the guard put into the request. Where no guard stands there is none, and the answer is 401.
+pub fn caller(request: &HttpRequest) -> Result<AuthenticatedUser, ApiError> {
+    let user = request.extensions().get::<AuthenticatedUser>().cloned();
+    Ok(user.ok_or(Refusal::Missing)?)
+}
+
+/// The way to everything that belongs to the caller; 403 if the path names another user. As the first argument of
+/// a handler it is extracted before the body is read.
+impl FromRequest for Owner {
+    type Error = ApiError;
+    type Future = Ready<Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(owner(request))
+    }
+}
+
+#[derive(Deserialize)]
+struct NamedUser {
+    user_id: String,
+}
+
+fn owner(request: &HttpRequest) -> Result<Owner, ApiError> {
+    let user = caller(request)?;
+    if Contract::of(request) == Contract::B {
+        let named = web::Path::<NamedUser>::extract(request).into_inner();
+        let named = named.map(|path| path.into_inner().user_id).unwrap_or_default();
+        if named != user.id().as_str() {
+            return Err(ApiError::OtherUser);
+        }
+    }
+    let store = request
+        .app_data::<Rc<Store>>()
+        .ok_or_else(|| ApiError::Internal("no store was given to the application".into()))?;
+    Ok(Owner::new(user, Rc::clone(store)))
+}

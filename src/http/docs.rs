@@ -1,0 +1,123 @@
+//! What the service says of itself: `/openapi.json` for machines, and `/docs` for people, which is
+//! Swagger UI over it. Must not know what the document says.
+//!
+//! All of it is in the binary, and the page loads nothing from anywhere else.
+
+use std::sync::{LazyLock, OnceLock};
+
+use actix_web::http::header::{
+    CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, LOCATION, REFERRER_POLICY,
+    X_CONTENT_TYPE_OPTIONS,
+};
+use actix_web::{HttpRequest, HttpResponse, web};
+use aws_lc_rs::digest;
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+
+use super::error::{ApiError, NO_SUCH_ROUTE};
+use super::etag::unchanged;
+use super::response_body::ChunkedBody;
+
+/// What the page loads, below `/docs/`.
+pub const FILES: [&str; 3] = ["start.js", "swagger-ui-bundle.js", "swagger-ui.css"];
+
+const HTML: &str = "text/html; charset=utf-8";
+const JAVASCRIPT: &str = "text/javascript; charset=utf-8";
+const CSS: &str = "text/css; charset=utf-8";
+
+/// Swagger UI writes style attributes, and its icons are in its style sheet. Nothing else is inline, and
+/// nothing at all comes from another origin.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; \
+                      img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; \
+                      frame-ancestors 'none'";
+
+/// For people who open the service's address in a browser.
+pub async fn home() -> HttpResponse {
+    HttpResponse::SeeOther()
+        .insert_header((LOCATION, "/docs"))
+        .finish()
+}
+
+/// `text` is the OpenAPI document; it is the same for every call.
+pub fn document(request: &HttpRequest, text: &'static str) -> HttpResponse {
+    static DOCUMENT: OnceLock<Embedded> = OnceLock::new();
+    let document = DOCUMENT.get_or_init(|| Embedded::plain("application/json", text.as_bytes()));
+    document.response(request)
+}
+
+pub async fn page(request: HttpRequest) -> HttpResponse {
+    static PAGE: LazyLock<Embedded> =
+        LazyLock::new(|| Embedded::plain(HTML, include_bytes!("docs/page.html")));
+    PAGE.response(&request)
+}
+
+pub async fn file(name: web::Path<String>, request: HttpRequest) -> Result<HttpResponse, ApiError> {
+    static CONTENTS: LazyLock<[Option<Embedded>; 3]> = LazyLock::new(|| {
+        [
+            Some(Embedded::plain(JAVASCRIPT, include_bytes!("docs/start.js"))),
+            Embedded::of_swagger_ui(JAVASCRIPT, FILES[1]),
+            Embedded::of_swagger_ui(CSS, FILES[2]),
+        ]
+    });
+    let at = FILES.iter().position(|file| **file == **name);
+    let found = at
+        .and_then(|at| CONTENTS[at].as_ref())
+        .ok_or(ApiError::NotFound(&NO_SUCH_ROUTE))?;
+    Ok(found.response(&request))
+}
+
+struct Embedded {
+    media_type: &'static str,
+    bytes: web::Bytes,
+    /// Compressed when the program was built. Nobody who can show the page cannot read it, so there is
+    /// no second, plain copy.
+    gzipped: bool,
+    tag: String,
+}
+
+impl Embedded {
+    fn plain(media_type: &'static str, bytes: &'static [u8]) -> Self {
+        Self::new(media_type, web::Bytes::from_static(bytes), false)
+    }
+
+    fn of_swagger_ui(media_type: &'static str, name: &str) -> Option<Self> {
+        let file = utoipa_swagger_ui::serve(name, utoipa_swagger_ui::Config::default().into()).ok()??;
+        Some(Self::new(
+            media_type,
+            file.bytes.into_owned().into(),
+            file.gzpipped,
+        ))
+    }
+
+    fn new(media_type: &'static str, bytes: web::Bytes, gzipped: bool) -> Self {
+        let digest = digest::digest(&digest::SHA256, &bytes);
+        let tag = format!("\"{}\"", BASE64_URL_SAFE_NO_PAD.encode(&digest.as_ref()[..16]));
+        Self {
+            media_type,
+            bytes,
+            gzipped,
+            tag,
+        }
+    }
+
+    fn response(&self, request: &HttpRequest) -> HttpResponse {
+        if unchanged(request.headers(), &self.tag) {
+            return HttpResponse::NotModified()
+                .insert_header((ETAG, &*self.tag))
+                .finish();
+        }
+        let mut response = HttpResponse::Ok();
+        response
+            .insert_header((CONTENT_TYPE, self.media_type))
+            .insert_header((ETAG, &*self.tag))
+            // Kept, but asked for each time: a new version of the service has new files.
+            .insert_header((CACHE_CONTROL, "no-cache"))
+            .insert_header((CONTENT_SECURITY_POLICY, POLICY))
+            .insert_header((X_CONTENT_TYPE_OPTIONS, "nosniff"))
+            .insert_header((REFERRER_POLICY, "no-referrer"));
+        if self.gzipped {
+            response.insert_header((CONTENT_ENCODING, "gzip"));
+        }
+        response.body(ChunkedBody::from(self.bytes.clone()))
+    }
+}

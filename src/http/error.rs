@@ -1,0 +1,299 @@
+//! The error type of handlers and middleware.
+//!
+//! `ApiError::problem` is the one place that says what an error is: its status, its words, its header, its log level, and
+//! what the OpenAPI document says of it.
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{ALLOW, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use actix_web::{HttpResponse, ResponseError};
+use log::Level;
+
+use super::contract::Contract;
+use super::problem::Problem;
+use crate::auth::Refusal;
+use crate::domain::{FieldError, Invalid};
+use crate::store::StoreError;
+
+/// How many seconds a client should wait before it tries a busy or unreachable service again.
+const RETRY_AFTER_SECONDS: u64 = 1;
+
+const TRY_AGAIN: &str = "The service cannot answer right now; try again after the time in Retry-After.";
+
+/// Its `Display` is what the log says, where the error is logged.
+#[derive(Debug, thiserror::Error)]
+pub enum ApiError {
+    /// From the guard, or from a handler that was registered where no guard stands.
+    #[error("{0}")]
+    Unauthenticated(#[from] Refusal),
+    /// On contract B alone: its path names a user, and the token another one. Whether that user exists does
+    /// not matter.
+    #[error("the path names another user than the token")]
+    OtherUser,
+    /// Also for what belongs to another user: a client must not learn that it exists.
+    #[error("not found")]
+    NotFound(&'static Missing),
+    #[error("the method is not allowed")]
+    MethodNotAllowed { allow: &'static str },
+    #[error("invalid input")]
+    BadInput(Contract, Invalid),
+    #[error("the body ended early")]
+    BodyCutOff,
+    #[error("the request did not arrive in time")]
+    RequestTimeout,
+    #[error("If-Match does not match")]
+    PreconditionFailed,
+    #[error("the body is too large")]
+    BodyTooLarge { max_bytes: usize },
+    #[error("the media type is not supported")]
+    UnsupportedMediaType(&'static str),
+    #[error("the idempotency key was used with another payload")]
+    IdempotencyKeyReused,
+    #[error("the rate limit is reached")]
+    RateLimited { retry_after_seconds: u64 },
+    #[error("{0}")]
+    Store(StoreError),
+    #[error("the user, or all users together, have as many long responses in flight as they may")]
+    TooManyLongResponses,
+    #[error("{0}")]
+    Internal(String),
+    /// The panic hook has logged it already, with the request's id.
+    #[error("a handler panicked")]
+    Panicked,
+    #[error("{0}")]
+    PreflightRefused(String),
+    /// The framework made an error response by itself.
+    #[error("{0}")]
+    Framework(StatusCode),
+}
+
+/// Something that a client asked for and that is not there.
+#[derive(Debug)]
+pub struct Missing {
+    /// The response's name in the OpenAPI document.
+    pub component: &'static str,
+    pub when: &'static str,
+    pub detail: &'static str,
+}
+
+pub static NO_SUCH_ROUTE: Missing = Missing {
+    component: "NoSuchFile",
+    when: "There is no such file.",
+    detail: "Nothing is at this address; see /docs for what is.",
+};
+
+impl ApiError {
+    pub fn problem(&self) -> Problem {
+        match self {
+            Self::Unauthenticated(Refusal::NoKeys { .. }) => unavailable(TRY_AGAIN),
+            Self::Unauthenticated(Refusal::Missing) => Problem::new(
+                ("Unauthenticated", "There is no token, or it is not valid."),
+                StatusCode::UNAUTHORIZED,
+                ("unauthenticated", "Authentication required"),
+                "Send a valid token in the header Authorization: Bearer <token>.",
+            )
+            .with_header(
+                WWW_AUTHENTICATE,
+                HeaderValue::from_static("Bearer realm=\"todo-backend\""),
+            )
+            // A client's mistake: strangers must not be able to fill the log with warnings.
+            .logged(Level::Info),
+            Self::Unauthenticated(_) => Problem::new(
+                ("Unauthenticated", "There is no token, or it is not valid."),
+                StatusCode::UNAUTHORIZED,
+                ("invalid-token", "Invalid token"),
+                "The token is not valid or has expired; fetch a new one and send it in the header \
+                 Authorization: Bearer <token>.",
+            )
+            .with_header(
+                WWW_AUTHENTICATE,
+                HeaderValue::from_static(
+                    "Bearer realm=\"todo-backend\", error=\"invalid_token\", \
+                     error_description=\"the token is not valid or has expired\"",
+                ),
+            )
+            .logged(Level::Info),
+            Self::OtherUser => Problem::new(
+                (
+                    "OtherUser",
+                    "The path names another user than the token, whether or not that user exists.",
+                ),
+                StatusCode::FORBIDDEN,
+                ("forbidden", "Not your tasks"),
+                "The user id in the path must be the id of the user that the token was issued to.",
+            ),
+            Self::NotFound(missing) => Problem::new(
+                (missing.component, missing.when),
+                StatusCode::NOT_FOUND,
+                ("not-found", "Not found"),
+                missing.detail,
+            ),
+            Self::MethodNotAllowed { allow } => Problem::new(
+                (
+                    "WrongMethod",
+                    "The address does not have this method; `Allow` says which it has.",
+                ),
+                StatusCode::METHOD_NOT_ALLOWED,
+                ("method-not-allowed", "Method not allowed"),
+                format!("Use one of the methods that this address allows: {allow}."),
+            )
+            .with_header(ALLOW, HeaderValue::from_static(allow)),
+            Self::BadInput(contract, invalid) => Problem::new(
+                (
+                    match contract {
+                        Contract::A => "BadInput",
+                        Contract::B => "UnprocessableInput",
+                    },
+                    "The input cannot be used: `errors` names every wrong field.",
+                ),
+                contract.invalid_input_status(),
+                ("bad-input", "Bad input"),
+                match invalid.0.as_slice() {
+                    [only] => format!("Correct the field {}: it {}.", only.field, only.message),
+                    _ => "Correct the fields that are listed in errors.".into(),
+                },
+            ),
+            Self::BodyCutOff => Problem::new(
+                ("BodyCutOff", "The body ended before it was complete."),
+                StatusCode::BAD_REQUEST,
+                ("bad-request", "Bad request"),
+                "The request is malformed; correct it before sending it again.",
+            ),
+            Self::RequestTimeout => Problem::new(
+                ("BodyTooSlow", "The body did not arrive in time."),
+                StatusCode::REQUEST_TIMEOUT,
+                ("request-timeout", "Request timeout"),
+                "Send the whole request without long pauses.",
+            ),
+            Self::PreconditionFailed => Problem::new(
+                (
+                    "Outdated",
+                    "The task has changed since the version in `If-Match`.",
+                ),
+                StatusCode::PRECONDITION_FAILED,
+                ("precondition-failed", "Precondition failed"),
+                "The task was changed since the version in If-Match; fetch it and try again.",
+            ),
+            Self::BodyTooLarge { max_bytes } => Problem::new(
+                ("TooLarge", "The body is too long."),
+                StatusCode::PAYLOAD_TOO_LARGE,
+                ("payload-too-large", "Body too large"),
+                format!("Send a body of at most {max_bytes} bytes."),
+            ),
+            Self::UnsupportedMediaType(detail) => Problem::new(
+                (
+                    "MediaType",
+                    "The body is declared to be something else than plain JSON in UTF-8.",
+                ),
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                ("unsupported-media-type", "Unsupported media type"),
+                *detail,
+            ),
+            Self::IdempotencyKeyReused => Problem::new(
+                (
+                    "KeyReused",
+                    "The `Idempotency-Key` was used before, with another payload.",
+                ),
+                StatusCode::UNPROCESSABLE_ENTITY,
+                ("idempotency-key-reused", "Idempotency key reused"),
+                "This Idempotency-Key was used before with another payload; use a new key for a new task.",
+            ),
+            Self::RateLimited { retry_after_seconds } => Problem::new(
+                (
+                    "RateLimited",
+                    "The user calls more often than this service allows. A service need not set a limit.",
+                ),
+                StatusCode::TOO_MANY_REQUESTS,
+                ("too-many-requests", "Too many requests"),
+                "Wait for the time in Retry-After before the next request.",
+            )
+            .with_header(RETRY_AFTER, *retry_after_seconds),
+            Self::TooManyLongResponses => {
+                unavailable("Too many long lists are in flight: ask for less with limit, or try again later.")
+            }
+            Self::Panicked | Self::Store(StoreError::Panicked) => internal(),
+            Self::Internal(_) | Self::Store(StoreError::Internal(_)) => internal().logged(Level::Error),
+            Self::Store(_) => unavailable(TRY_AGAIN),
+            Self::PreflightRefused(reason) => Problem {
+                detail: format!(
+                    "{reason}: call from a configured origin, with the methods and headers in /openapi.json."
+                )
+                .into(),
+                ..Self::BodyCutOff.problem()
+            },
+            Self::Framework(StatusCode::NOT_FOUND) => Self::NotFound(&NO_SUCH_ROUTE).problem(),
+            Self::Framework(status) if status.is_server_error() => internal(),
+            Self::Framework(status) => Problem {
+                status: *status,
+                ..Self::BodyCutOff.problem()
+            },
+        }
+    }
+
+    /// The body of the response, for whoever writes the response by hand.
+    pub fn body(&self, request_id: &str) -> String {
+        self.problem().body(self.field_errors(), request_id)
+    }
+
+    fn field_errors(&self) -> &[FieldError] {
+        match self {
+            Self::BadInput(_, invalid) => &invalid.0,
+            _ => &[],
+        }
+    }
+
+    /// A word for it, where the metrics have one.
+    fn reason(&self) -> Option<&'static str> {
+        match self {
+            Self::Unauthenticated(refusal) => Some(refusal.kind()),
+            _ => None,
+        }
+    }
+}
+
+fn unavailable(detail: &'static str) -> Problem {
+    Problem::new(
+        (
+            "Unavailable",
+            "The database, or the keys to verify tokens with, cannot be reached in time.",
+        ),
+        StatusCode::SERVICE_UNAVAILABLE,
+        ("unavailable", "Service unavailable"),
+        detail,
+    )
+    .with_header(RETRY_AFTER, RETRY_AFTER_SECONDS)
+    .logged(Level::Warn)
+}
+
+fn internal() -> Problem {
+    Problem::new(
+        ("Internal", "The service made a mistake."),
+        StatusCode::INTERNAL_SERVER_ERROR,
+        ("internal", "Internal error"),
+        "Something went wrong inside the service; try again later, and quote the request_id when you report it.",
+    )
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::UnknownUser => Self::Unauthenticated(Refusal::UnknownUser),
+            StoreError::TooManyLongLists => Self::TooManyLongResponses,
+            error => Self::Store(error),
+        }
+    }
+}
+
+impl ResponseError for ApiError {
+    fn status_code(&self) -> StatusCode {
+        self.problem().status
+    }
+
+    /// Must be called while the request is being handled, because that is where the request's id is known.
+    fn error_response(&self) -> HttpResponse {
+        let problem = self.problem();
+        if let Some(level) = problem.level {
+            log::log!(level, reason = self.reason(); "{}: {self}", problem.status.as_u16());
+        }
+        problem.response(self.field_errors())
+    }
+}

@@ -1,0 +1,95 @@
+//! The error responses in the OpenAPI document, as the service itself describes and writes them.
+
+use serde_json::{Map, Value, json};
+
+use super::{component, headers, schema};
+use crate::auth::Refusal;
+use crate::domain::{ErrorCode, Invalid};
+use crate::http::contract::Contract;
+use crate::http::error::{ApiError, NO_SUCH_ROUTE};
+use crate::http::json_body::MAX_BODY_BYTES;
+
+/// The headers that describe an error's response, by their names in the document.
+const DOCUMENTED_HEADERS: [&str; 3] = ["Allow", "Retry-After", "WWW-Authenticate"];
+
+pub static UNAUTHENTICATED: ApiError = ApiError::Unauthenticated(Refusal::Missing);
+pub static RATE_LIMITED: ApiError = ApiError::RateLimited {
+    retry_after_seconds: 1,
+};
+pub static INTERNAL: ApiError = ApiError::Panicked;
+pub static UNAVAILABLE: ApiError = ApiError::Unauthenticated(Refusal::NoKeys {
+    algorithm: "EdDSA",
+    url: String::new(),
+    problem: String::new(),
+});
+pub static NO_SUCH_FILE: ApiError = ApiError::NotFound(&NO_SUCH_ROUTE);
+pub static BODY_TOO_LARGE: ApiError = ApiError::BodyTooLarge {
+    max_bytes: MAX_BODY_BYTES,
+};
+pub static UNSUPPORTED_MEDIA_TYPE: ApiError =
+    ApiError::UnsupportedMediaType("Send the body without a Content-Encoding.");
+/// No operation has this response: it is for the methods that an address does not have.
+static METHOD_NOT_ALLOWED: ApiError = ApiError::MethodNotAllowed {
+    allow: "GET, HEAD, POST",
+};
+
+pub fn bad_input(contract: Contract) -> ApiError {
+    let mut invalid = Invalid::one("title", ErrorCode::Blank.with("must not be blank"));
+    invalid.add("completed", ErrorCode::Type.with("must be true or false"));
+    ApiError::BadInput(contract, invalid)
+}
+
+/// What an operation may be answered with: one response for each status. Several errors with the same status are
+/// examples of one response.
+pub fn responses(errors: &[&ApiError]) -> Map<String, Value> {
+    let status = |error: &ApiError| error.problem().status;
+    let mut responses = Map::new();
+    for error in errors {
+        let same: Vec<_> = errors
+            .iter()
+            .copied()
+            .filter(|other| status(other) == status(error))
+            .collect();
+        let response = match same.as_slice() {
+            [only] => component("responses", only.problem().component),
+            several => response(several),
+        };
+        responses.insert(status(error).as_str().to_owned(), response);
+    }
+    responses
+}
+
+/// The same errors as components, each by its name.
+pub fn components(errors: &[&ApiError]) -> Map<String, Value> {
+    let name = |error: &ApiError| error.problem().component.to_owned();
+    errors
+        .iter()
+        .copied()
+        .chain([&METHOD_NOT_ALLOWED])
+        .map(|error| (name(error), response(&[error])))
+        .collect()
+}
+
+fn response(errors: &[&ApiError]) -> Value {
+    const REQUEST_ID: &str = "5f0c6d1e8b5b4c1e9a37c4b7d2a90f13";
+    let mut examples = Map::new();
+    let mut descriptions = Vec::new();
+    let mut header_names = Vec::new();
+    for error in errors {
+        let problem = error.problem();
+        descriptions.push(problem.when);
+        header_names.extend(problem.header.and_then(|(name, _)| {
+            let documented = DOCUMENTED_HEADERS.iter();
+            documented
+                .copied()
+                .find(|documented| name.as_str().eq_ignore_ascii_case(documented))
+        }));
+        let body: Value = serde_json::from_str(&error.body(REQUEST_ID)).unwrap_or_default();
+        examples.insert(problem.component.to_owned(), json!({ "value": body }));
+    }
+    json!({
+        "description": descriptions.join(" "),
+        "headers": headers(&header_names),
+        "content": { "application/problem+json": { "schema": schema("Problem"), "examples": examples } },
+    })
+}

@@ -1,0 +1,64 @@
+//! At most so many requests a minute for each user (GCRA), where that is configured.
+
+use std::num::NonZeroU32;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use actix_web::body::{EitherBody, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::middleware::Next;
+use actix_web::{Error, HttpMessage as _, web};
+use governor::clock::{Clock as _, DefaultClock};
+use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
+
+use super::error::ApiError;
+use crate::auth::AuthenticatedUser;
+use crate::domain::UserId;
+
+/// After so many requests, users who have been quiet for long enough to have their whole allowance again
+/// are forgotten: memory is bounded by those who were active within about a minute.
+const FORGET_EVERY: u32 = 4_096;
+
+pub struct RateLimits {
+    limiter: Option<DefaultKeyedRateLimiter<UserId>>,
+    checks: AtomicU32,
+}
+
+impl RateLimits {
+    pub fn new(per_minute: Option<u32>) -> Self {
+        let quota = per_minute.and_then(NonZeroU32::new).map(Quota::per_minute);
+        Self {
+            limiter: quota.map(RateLimiter::keyed),
+            checks: AtomicU32::new(0),
+        }
+    }
+
+    /// Or how many seconds to wait.
+    fn check(&self, user: &UserId) -> Result<(), u64> {
+        let Some(limiter) = &self.limiter else {
+            return Ok(());
+        };
+        if self.checks.fetch_add(1, Ordering::Relaxed) % FORGET_EVERY == FORGET_EVERY - 1 {
+            limiter.retain_recent();
+            limiter.shrink_to_fit();
+        }
+        limiter.check_key(user).map_err(|refused| {
+            let wait = refused.wait_time_from(DefaultClock::default().now());
+            wait.as_secs_f64().ceil().max(1.0) as u64
+        })
+    }
+}
+
+/// Behind the guard: who may not call at all does not use up anybody's allowance.
+pub async fn rate_limit(
+    limits: web::Data<RateLimits>,
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<EitherBody<impl MessageBody>>, Error> {
+    let user = request.extensions().get::<AuthenticatedUser>().cloned();
+    match user.map_or(Ok(()), |user| limits.check(user.id())) {
+        Ok(()) => Ok(next.call(request).await?.map_into_left_body()),
+        Err(retry_after_seconds) => Ok(request
+            .error_response(ApiError::RateLimited { retry_after_seconds })
+            .map_into_right_body()),
+    }
+}

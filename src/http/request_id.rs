@@ -1,0 +1,48 @@
+//! The ids of a request: its own, and that of the distributed trace that it belongs to.
+
+use std::sync::Arc;
+
+use actix_web::http::header::{HeaderMap, HeaderName};
+
+use crate::telemetry::{RequestContext, TraceId};
+
+pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// The headers of the W3C recommendation "Trace Context". CORS allows `tracestate`, but nothing reads it.
+pub const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+pub const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
+
+const MAX_LENGTH: usize = 128;
+
+pub fn context_of(headers: &HeaderMap) -> RequestContext {
+    RequestContext {
+        request_id: clients_id(headers).map_or_else(new_id, Arc::from),
+        trace_id: trace_id(headers),
+    }
+}
+
+pub fn new_context() -> RequestContext {
+    RequestContext {
+        request_id: new_id(),
+        trace_id: None,
+    }
+}
+
+fn new_id() -> Arc<str> {
+    Arc::from(format!("{:032x}", fastrand::u128(..)))
+}
+
+/// The client's own id, unless it could do harm in a log or a header.
+fn clients_id(headers: &HeaderMap) -> Option<&str> {
+    let id = headers.get(X_REQUEST_ID)?.to_str().ok()?;
+    let is_harmless = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:/+=@~".contains(&byte);
+    ((1..=MAX_LENGTH).contains(&id.len()) && id.bytes().all(is_harmless)).then_some(id)
+}
+
+/// A header that is given more than once is ignored.
+fn trace_id(headers: &HeaderMap) -> Option<TraceId> {
+    let mut values = headers.get_all(TRACEPARENT);
+    match (values.next(), values.next()) {
+        (Some(value), None) => TraceId::from_traceparent(value.as_bytes()),
+        _ => None,
+    }
+}

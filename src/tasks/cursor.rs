@@ -1,0 +1,213 @@
+//! What a list's cursor contains: the place after which the next page begins.
+
+use crate::config::{DatabaseUrl, Secrets};
+use crate::domain::{Listing, Position, Sort, TaskId, UserId};
+use crate::http::cursor::CursorSigner;
+
+/// A position contains a sort key as the database stores it, which the other kind of database cannot read. So a
+/// cursor is valid on one kind only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum DatabaseKind {
+    /// Cursors of version 0.1.0 do not say which one.
+    Unknown = 0x00,
+    Sqlite = 0x10,
+    Postgres = 0x20,
+}
+
+pub struct ListCursors {
+    signer: CursorSigner,
+    kind: DatabaseKind,
+}
+
+impl ListCursors {
+    pub fn new(secrets: &Secrets, database: &DatabaseUrl) -> Self {
+        Self {
+            signer: CursorSigner::new(secrets),
+            kind: match database {
+                DatabaseUrl::Sqlite(_) => DatabaseKind::Sqlite,
+                DatabaseUrl::Postgres(_) => DatabaseKind::Postgres,
+            },
+        }
+    }
+
+    pub fn sign(&self, owner: &UserId, listing: &Listing, position: &Position) -> String {
+        let list = list(listing, self.kind);
+        self.signer.sign(owner, &list, &encode(position))
+    }
+
+    pub fn verify(&self, owner: &UserId, listing: &Listing, cursor: &str) -> Option<Position> {
+        let lists = [list(listing, self.kind), list(listing, DatabaseKind::Unknown)];
+        let (signed_for, place) = self.signer.verify(owner, &lists, cursor)?;
+        let position = decode(&place)?;
+        (*signed_for == lists[0] || self.can_read(listing, &position)).then_some(position)
+    }
+
+    /// A time is eight bytes in PostgreSQL and a longer text in SQLite; sort keys of titles are the same in
+    /// both.
+    fn can_read(&self, listing: &Listing, position: &Position) -> bool {
+        match (listing.sort, &position.key) {
+            (Sort::Title, _) | (_, None) => true,
+            (Sort::Created | Sort::DueDate, Some(time)) => {
+                (time.len() == 8) == (self.kind == DatabaseKind::Postgres)
+            }
+        }
+    }
+}
+
+fn list(listing: &Listing, kind: DatabaseKind) -> [u8; 2] {
+    [listing.sort as u8 | kind as u8, listing.status as u8]
+}
+
+fn encode(position: &Position) -> Vec<u8> {
+    let key = position.key.as_deref().unwrap_or_default();
+    [&position.id.0.to_le_bytes()[..], key].concat()
+}
+
+fn decode(place: &[u8]) -> Option<Position> {
+    let (id, key) = place.split_first_chunk()?;
+    Some(Position {
+        key: (!key.is_empty()).then(|| key.to_vec()),
+        id: TaskId(i64::from_le_bytes(*id)),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+    use crate::domain::Status;
+
+    fn cursors(secrets: &str) -> ListCursors {
+        let config = Config::from_variables(&|variable| match variable {
+            "BETTER_AUTH_SECRETS" => Some(secrets.into()),
+            _ => None,
+        });
+        let config = config.unwrap();
+        ListCursors::new(&config.secret_source.secrets().unwrap(), &config.database_url)
+    }
+
+    #[test]
+    fn a_cursor_of_version_0_1_0_is_good_under_each_secret() {
+        const OLD: &str = "0.1.0-secret-of-thirty-two-bytes!";
+        const NEW: &str = "another-secret-of-thirty-two-bytes";
+        let ada = UserId::parse("ada").unwrap();
+        let listing = Listing {
+            sort: Sort::Title,
+            status: Status::All,
+            page: None,
+        };
+        let place = Position {
+            key: Some(vec![1, 2, 3]),
+            id: TaskId(7),
+        };
+        // Version 0.1.0 signed this with the old secret.
+        let cursor = "9qTcIzWXq7RY3hqtTb9fRgcAAAAAAAAAAQID";
+        for secrets in [
+            format!("1:{OLD}"),
+            format!("1:{OLD},2:{NEW}"),
+            format!("2:{NEW},1:{OLD}"),
+        ] {
+            let cursors = cursors(&secrets);
+            assert_eq!(
+                cursors.verify(&ada, &listing, cursor).as_ref(),
+                Some(&place),
+                "{secrets}"
+            );
+        }
+        assert_eq!(cursors(&format!("2:{NEW}")).verify(&ada, &listing, cursor), None);
+    }
+
+    fn cursors_of(kind: DatabaseKind) -> ListCursors {
+        let ListCursors { signer, .. } = cursors("1:a-secret-of-at-least-thirty-two-bytes!");
+        ListCursors { signer, kind }
+    }
+
+    fn listing(sort: Sort, status: Status) -> Listing {
+        Listing {
+            sort,
+            status,
+            page: None,
+        }
+    }
+
+    fn user(id: &str) -> UserId {
+        UserId::parse(id).unwrap()
+    }
+
+    #[test]
+    fn a_cursor_is_good_for_the_same_user_filter_and_sort_alone() {
+        let cursors = cursors_of(DatabaseKind::Postgres);
+        for (sort, key) in [
+            (Sort::Created, Some(vec![7; 8])),
+            (Sort::Title, Some(vec![1, 2, 3])),
+            (Sort::DueDate, None),
+        ] {
+            let position = Position { key, id: TaskId(7) };
+            let here = listing(sort, Status::All);
+            let cursor = cursors.sign(&user("ada"), &here, &position);
+            assert_eq!(cursors.verify(&user("ada"), &here, &cursor), Some(position));
+
+            assert_eq!(cursors.verify(&user("bob"), &here, &cursor), None);
+            let other = listing(sort, Status::Pending);
+            assert_eq!(cursors.verify(&user("ada"), &other, &cursor), None);
+            for at in 0..cursor.len() {
+                let mut bent = cursor.clone().into_bytes();
+                bent[at] = if bent[at] == b'A' { b'B' } else { b'A' };
+                let bent = String::from_utf8(bent).unwrap();
+                assert_eq!(cursors.verify(&user("ada"), &here, &bent), None, "{at}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_cursor_of_one_database_is_refused_by_the_other() {
+        let (postgres, sqlite) = (
+            cursors_of(DatabaseKind::Postgres),
+            cursors_of(DatabaseKind::Sqlite),
+        );
+        for (sort, key) in [
+            (Sort::Created, Some(vec![7; 8])),
+            (Sort::Title, Some(vec![1, 2, 3])),
+            (Sort::DueDate, None),
+        ] {
+            let (ada, here) = (user("ada"), listing(sort, Status::All));
+            let position = Position { key, id: TaskId(7) };
+            for (from, to) in [(&postgres, &sqlite), (&sqlite, &postgres)] {
+                let cursor = from.sign(&ada, &here, &position);
+                assert_eq!(from.verify(&ada, &here, &cursor).as_ref(), Some(&position));
+                assert_eq!(to.verify(&ada, &here, &cursor), None, "{sort:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_cursor_of_version_0_1_0_is_good_where_it_was_made() {
+        let (postgres, sqlite) = (
+            cursors_of(DatabaseKind::Postgres),
+            cursors_of(DatabaseKind::Sqlite),
+        );
+        let text = b"2026-01-02T03:04:05.678901Z".to_vec();
+        for (sort, key, of_postgres, of_sqlite) in [
+            (Sort::Created, Some(vec![7; 8]), true, false),
+            (Sort::Created, Some(text.clone()), false, true),
+            (Sort::DueDate, Some(vec![7; 8]), true, false),
+            (Sort::DueDate, Some(text), false, true),
+            (Sort::DueDate, None, true, true),
+            (Sort::Title, Some(vec![1, 2, 3]), true, true),
+        ] {
+            let (ada, here) = (user("ada"), listing(sort, Status::All));
+            let cursor =
+                cursors_of(DatabaseKind::Unknown).sign(&ada, &here, &Position { key, id: TaskId(7) });
+            assert_eq!(
+                postgres.verify(&ada, &here, &cursor).is_some(),
+                of_postgres,
+                "{sort:?}"
+            );
+            assert_eq!(
+                sqlite.verify(&ada, &here, &cursor).is_some(),
+                of_sqlite,
+                "{sort:?}"
+            );
+        }
+    }
+}

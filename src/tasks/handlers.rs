@@ -1,0 +1,140 @@
+//! The handlers, which are the same for both contracts: extract, call the store, respond.
+
+#![deny(clippy::too_many_lines)]
+
+use actix_web::http::Method;
+use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, LINK, LOCATION};
+use actix_web::{HttpRequest, HttpResponse};
+
+use super::long_list;
+use super::query::ListQuery;
+use super::request::{Completion, Creation, NO_SUCH_TASK, TaskIdInPath};
+use super::response::{ListTag, json_list, json_of};
+use crate::domain::{Task, TaskChanges, TaskId};
+use crate::http::error::ApiError;
+use crate::http::etag::{FIRST_VERSION, tag, unchanged};
+use crate::http::json_body::JsonBody;
+use crate::store::{Condition, Created, Listed, OwnedTasks, Written};
+
+/// Only the client's own cache may keep a response, and must revalidate it each time.
+const REVALIDATE: (HeaderName, HeaderValue) = (CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
+
+type Response = Result<HttpResponse, ApiError>;
+
+pub async fn list(tasks: OwnedTasks, listing: ListQuery, request: HttpRequest) -> Response {
+    let (list, next) = match tasks.list(listing.0.clone()).await? {
+        Listed::Short { tasks, next } => (tasks, next),
+        Listed::Long => return long_list(tasks, listing, request).await,
+    };
+    let link = next.map(|next| listing.link_to(&next, &request)).transpose()?;
+    let mut response = short_list(&tasks, &list, &request)?;
+    if let Some(link) = link {
+        response.headers_mut().insert(LINK, link);
+    }
+    Ok(response)
+}
+
+fn short_list(tasks: &OwnedTasks, list: &[Task], request: &HttpRequest) -> Response {
+    let tag = ListTag::of(list);
+    Ok(match unchanged(request.headers(), &tag) {
+        true => not_modified(tag),
+        false => json(HttpResponse::Ok(), tag).body(json_list(tasks.owner(), list)?),
+    })
+}
+
+async fn long_list(tasks: OwnedTasks, listing: ListQuery, request: HttpRequest) -> Response {
+    let list = long_list::begin(tasks, listing.0).await?;
+    Ok(match unchanged(request.headers(), &list.tag) {
+        true => not_modified(list.tag),
+        false if request.method() == Method::HEAD => {
+            json(HttpResponse::Ok(), list.tag).body(list.body.without_content())
+        }
+        false => json(HttpResponse::Ok(), list.tag).body(list.body),
+    })
+}
+
+pub async fn create(tasks: OwnedTasks, new: Creation, request: HttpRequest) -> Response {
+    let (id, body) = match new.key {
+        None => {
+            let task = tasks.create(new.task).await?;
+            (task.id, json_of(tasks.owner(), &task))
+        }
+        Some(key) => created_once(tasks.create_once(new.task, key, json_of).await?)?,
+    };
+    let location = format!("{}/{id}", request.uri().path());
+    Ok(json(HttpResponse::Created(), tag(FIRST_VERSION))
+        .insert_header((LOCATION, location))
+        .body(body))
+}
+
+pub async fn read(tasks: OwnedTasks, id: TaskIdInPath, request: HttpRequest) -> Response {
+    let task = tasks
+        .get(id.get()?)
+        .await?
+        .ok_or(ApiError::NotFound(&NO_SUCH_TASK))?;
+    let tag = tag(task.version);
+    if unchanged(request.headers(), &tag) {
+        return Ok(not_modified(tag));
+    }
+    Ok(item(&tasks, &task))
+}
+
+pub async fn update(
+    tasks: OwnedTasks,
+    id: TaskIdInPath,
+    condition: Condition,
+    body: JsonBody<TaskChanges>,
+) -> Response {
+    let written = tasks.update(id.get()?, body.0, condition).await?;
+    Ok(item(&tasks, &done(written)?))
+}
+
+pub async fn complete(
+    tasks: OwnedTasks,
+    id: TaskIdInPath,
+    condition: Condition,
+    body: JsonBody<Completion>,
+) -> Response {
+    let Completion(completed) = body.0;
+    let written = tasks.complete(id.get()?, completed, condition).await?;
+    Ok(item(&tasks, &done(written)?))
+}
+
+pub async fn delete(tasks: OwnedTasks, id: TaskIdInPath, condition: Condition) -> Response {
+    done(tasks.delete(id.get()?, condition).await?)?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+fn created_once(created: Created) -> Result<(TaskId, Vec<u8>), ApiError> {
+    match created {
+        Created::Answer { id, body } => Ok((id, body)),
+        Created::OtherPayload => Err(ApiError::IdempotencyKeyReused),
+    }
+}
+
+fn done<T>(written: Written<T>) -> Result<T, ApiError> {
+    match written {
+        Written::Done(value) => Ok(value),
+        Written::Outdated => Err(ApiError::PreconditionFailed),
+        Written::Missing => Err(ApiError::NotFound(&NO_SUCH_TASK)),
+    }
+}
+
+fn item(tasks: &OwnedTasks, task: &Task) -> HttpResponse {
+    json(HttpResponse::Ok(), tag(task.version)).body(json_of(tasks.owner(), task))
+}
+
+fn json(mut builder: actix_web::HttpResponseBuilder, tag: String) -> actix_web::HttpResponseBuilder {
+    builder
+        .insert_header((CONTENT_TYPE, "application/json"))
+        .insert_header((ETAG, tag))
+        .insert_header(REVALIDATE);
+    builder
+}
+
+fn not_modified(tag: String) -> HttpResponse {
+    HttpResponse::NotModified()
+        .insert_header((ETAG, tag))
+        .insert_header(REVALIDATE)
+        .finish()
+}

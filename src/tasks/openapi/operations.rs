@@ -1,0 +1,275 @@
+//! The table of operations, and how a row of it becomes a part of the document. Must not know the shapes
+//! that go in and out, but by their names.
+
+use serde_json::{Map, Value, json};
+
+use super::schemas::example;
+use crate::http::contract::Contract;
+use crate::http::error::ApiError;
+use crate::http::openapi::problems::{
+    self, BODY_TOO_LARGE, INTERNAL, RATE_LIMITED, UNAUTHENTICATED, UNAVAILABLE, UNSUPPORTED_MEDIA_TYPE,
+    bad_input,
+};
+use crate::http::openapi::{component, headers, json_response, not_modified, parameter, schema};
+use crate::tasks::request::NO_SUCH_TASK as MISSING;
+
+pub const MINE: &str = "My tasks";
+pub const NAMED: &str = "A named user's tasks";
+
+/// One operation on tasks, for both contracts.
+struct Operation {
+    /// Where, below the contract's collection.
+    path: &'static str,
+    method: &'static str,
+    /// A verb, and whether it is of one task or of many.
+    id: (&'static str, &'static str),
+    summary: &'static str,
+    parameters: &'static [&'static str],
+    body: Option<Body>,
+    /// By status, the names of responses. 201 alone has none: it differs between the contracts.
+    success: &'static [(u16, &'static str)],
+    /// Besides those that every operation and every body can cause.
+    errors: &'static [ApiError],
+    /// Whether the body, the query or a header can be invalid.
+    takes_input: bool,
+}
+
+struct Body {
+    shape: &'static str,
+    required: bool,
+    example: fn() -> Value,
+}
+
+const NO_SUCH_TASK: ApiError = ApiError::NotFound(&MISSING);
+
+const ID: &str = "/{id}";
+const COMPLETE: &str = "/{id}/complete";
+
+static OPERATIONS: [Operation; 6] = [
+    Operation {
+        path: "",
+        method: "get",
+        id: ("list", "Tasks"),
+        summary: "List tasks",
+        parameters: &["Status", "Sort", "Limit", "Cursor", "IfNoneMatch"],
+        body: None,
+        success: &[(200, "Tasks"), (304, "TasksNotModified")],
+        errors: &[],
+        takes_input: true,
+    },
+    Operation {
+        path: "",
+        method: "post",
+        id: ("create", "Task"),
+        summary: "Create a task",
+        parameters: &["IdempotencyKey"],
+        body: Some(Body {
+            shape: "NewTask",
+            required: true,
+            example: || json!({ "title": "Buy milk", "description": "Two bottles", "due_date": "2026-01-09" }),
+        }),
+        success: &[],
+        errors: &[ApiError::IdempotencyKeyReused],
+        takes_input: true,
+    },
+    Operation {
+        path: ID,
+        method: "get",
+        id: ("get", "Task"),
+        summary: "Read a task",
+        parameters: &["IfNoneMatch"],
+        body: None,
+        success: &[(200, "Task"), (304, "TaskNotModified")],
+        errors: &[NO_SUCH_TASK],
+        takes_input: false,
+    },
+    Operation {
+        path: ID,
+        method: "put",
+        id: ("update", "Task"),
+        summary: "Change a task",
+        parameters: &["IfMatch"],
+        body: Some(Body {
+            shape: "TaskChanges",
+            required: true,
+            example: || json!({ "title": "Buy oat milk", "due_date": null }),
+        }),
+        success: &[(200, "Task")],
+        errors: &[NO_SUCH_TASK, ApiError::PreconditionFailed],
+        takes_input: true,
+    },
+    Operation {
+        path: ID,
+        method: "delete",
+        id: ("delete", "Task"),
+        summary: "Delete a task",
+        parameters: &["IfMatch"],
+        body: None,
+        success: &[(204, "Deleted")],
+        errors: &[NO_SUCH_TASK, ApiError::PreconditionFailed],
+        takes_input: false,
+    },
+    Operation {
+        path: COMPLETE,
+        method: "patch",
+        id: ("complete", "Task"),
+        summary: "Flip a task's state, or set it",
+        parameters: &["IfMatch"],
+        body: Some(Body {
+            shape: "Completion",
+            required: false,
+            example: || json!({ "completed": true }),
+        }),
+        success: &[(200, "Task")],
+        errors: &[NO_SUCH_TASK, ApiError::PreconditionFailed],
+        takes_input: true,
+    },
+];
+
+pub fn paths() -> Map<String, Value> {
+    let mut paths = Map::new();
+    for contract in [Contract::A, Contract::B] {
+        for operation in &OPERATIONS {
+            let path = format!("{}{}", collection(contract), operation.path);
+            let item = paths
+                .entry(path)
+                .or_insert_with(|| json!({ "parameters": in_path(contract, operation.path) }));
+            item[operation.method] = operation.describe(contract);
+        }
+    }
+    paths
+}
+
+fn collection(contract: Contract) -> &'static str {
+    match contract {
+        Contract::A => "/api/tasks",
+        Contract::B => "/api/{user_id}/tasks",
+    }
+}
+
+fn in_path(contract: Contract, below: &str) -> Vec<Value> {
+    let user = (contract == Contract::B).then_some("UserId");
+    let task = (!below.is_empty()).then_some("TaskId");
+    user.into_iter().chain(task).map(parameter).collect()
+}
+
+impl Operation {
+    fn describe(&self, contract: Contract) -> Value {
+        let parameters = self.parameters.iter().chain(&["XRequestId"]);
+        let mut described = json!({
+            "operationId": operation_id(self.id, contract),
+            "tags": [if contract == Contract::A { MINE } else { NAMED }],
+            "summary": self.summary,
+            "parameters": parameters.map(|name| parameter(name)).collect::<Vec<_>>(),
+            "responses": self.responses(contract),
+        });
+        if let Some(body) = &self.body {
+            described["requestBody"] = json!({
+                "required": body.required,
+                "content": { "application/json": { "schema": schema(body.shape), "example": (body.example)() } },
+            });
+        }
+        described
+    }
+
+    fn responses(&self, contract: Contract) -> Value {
+        let mut responses = Map::new();
+        for (status, name) in self.success {
+            responses.insert(status.to_string(), component("responses", name));
+        }
+        if self.success.is_empty() {
+            responses.insert("201".into(), created(contract));
+        }
+        let bad_input = bad_input(contract);
+        let mut errors = vec![&UNAUTHENTICATED, &RATE_LIMITED, &INTERNAL, &UNAVAILABLE];
+        if contract == Contract::B {
+            errors.push(&ApiError::OtherUser);
+        }
+        if self.takes_input {
+            errors.push(&bad_input);
+        }
+        if self.body.is_some() {
+            errors.extend([
+                &ApiError::BodyCutOff,
+                &ApiError::RequestTimeout,
+                &BODY_TOO_LARGE,
+                &UNSUPPORTED_MEDIA_TYPE,
+            ]);
+        }
+        errors.extend(self.errors);
+        responses.extend(problems::responses(&errors));
+        responses.insert("431".into(), component("responses", "HeadersTooLarge"));
+        responses.into()
+    }
+}
+
+fn operation_id((verb, noun): (&str, &str), contract: Contract) -> String {
+    let of = if contract == Contract::A { "" } else { "OfUser" };
+    format!("{verb}{noun}{of}")
+}
+
+/// Says by links what the new task's id is good for.
+fn created(contract: Contract) -> Value {
+    let mut task = json_response(
+        "The new task.",
+        &["ETag", "Cache-Control", "Location"],
+        "Task",
+        &json!(example()),
+    );
+    let mut parameters = json!({ "id": "$response.body#/id" });
+    if contract == Contract::B {
+        parameters["user_id"] = json!("$request.path.user_id");
+    }
+    for operation in OPERATIONS.iter().filter(|operation| !operation.path.is_empty()) {
+        task["links"][operation.id.0] = json!({
+            "operationId": operation_id(operation.id, contract),
+            "parameters": parameters,
+        });
+    }
+    task
+}
+
+/// The responses that operations refer to by name.
+pub fn responses() -> Map<String, Value> {
+    let (a, b) = (bad_input(Contract::A), bad_input(Contract::B));
+    let mut responses = problems::components(&[
+        &a,
+        &b,
+        &ApiError::BodyCutOff,
+        &ApiError::RequestTimeout,
+        &UNAUTHENTICATED,
+        &ApiError::OtherUser,
+        &NO_SUCH_TASK,
+        &ApiError::PreconditionFailed,
+        &BODY_TOO_LARGE,
+        &UNSUPPORTED_MEDIA_TYPE,
+        &ApiError::IdempotencyKeyReused,
+        &RATE_LIMITED,
+        &INTERNAL,
+        &UNAVAILABLE,
+    ]);
+    let task = json!(example());
+    let list_headers = ["ETag", "Cache-Control", "Link"];
+    let item_headers = ["ETag", "Cache-Control"];
+    for (name, response) in [
+        (
+            "Tasks",
+            json_response("The tasks.", &list_headers, "Tasks", &json!([task])),
+        ),
+        ("Task", json_response("The task.", &item_headers, "Task", &task)),
+        (
+            "Deleted",
+            json!({ "description": "The task is gone.", "headers": headers(&[]) }),
+        ),
+        (
+            "HeadersTooLarge",
+            json!({ "description": "The headers are too many or too long. The HTTP parser answers: there is no body, \
+                no `X-Request-Id`, and the connection is closed." }),
+        ),
+        ("TaskNotModified", not_modified(&item_headers)),
+        ("TasksNotModified", not_modified(&list_headers)),
+    ] {
+        responses.insert(name.into(), response);
+    }
+    responses
+}

@@ -1,0 +1,149 @@
+//! The query of a list: which tasks, in which order, and how many of them from where.
+
+use std::borrow::Cow;
+use std::future::{Ready, ready};
+
+use actix_web::dev::Payload;
+use actix_web::http::header::HeaderValue;
+use actix_web::{FromRequest, HttpRequest, web};
+use url::form_urlencoded;
+
+use super::cursor::ListCursors;
+use crate::domain::{ErrorCode, Invalid, Listing, Page, Position, Sort, Status, ValidationError};
+use crate::http::caller::caller;
+use crate::http::contract::Contract;
+use crate::http::error::ApiError;
+
+/// A list's query, valid.
+pub struct ListQuery(pub Listing);
+
+impl FromRequest for ListQuery {
+    type Error = ApiError;
+    type Future = Ready<Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(extract(request).map(Self))
+    }
+}
+
+impl ListQuery {
+    /// `Link: <…>; rel="next"`: the same list, from its next page on.
+    pub fn link_to(&self, next: &Position, request: &HttpRequest) -> Result<HeaderValue, ApiError> {
+        let user = caller(request)?;
+        let cursor = cursors(request)?.sign(user.id(), &self.0, next);
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        query.append_pair("status", self.0.status.name());
+        query.append_pair("sort", self.0.sort.name());
+        if let Some(page) = &self.0.page {
+            query.append_pair("limit", &page.limit.to_string());
+        }
+        query.append_pair("cursor", &cursor);
+        // Relative to the host: which name the client knows us by, only the client can tell.
+        let link = format!("<{}?{}>; rel=\"next\"", request.uri().path(), query.finish());
+        HeaderValue::from_str(&link).map_err(|error| ApiError::Internal(error.to_string()))
+    }
+}
+
+fn cursors(request: &HttpRequest) -> Result<&ListCursors, ApiError> {
+    let cursors = request.app_data::<web::Data<ListCursors>>();
+    cursors
+        .map(|cursors| cursors.get_ref())
+        .ok_or_else(|| ApiError::Internal("no cursors were given to the application".into()))
+}
+
+fn extract(request: &HttpRequest) -> Result<Listing, ApiError> {
+    let user = caller(request)?;
+    let cursors = cursors(request)?;
+    let verify = |listing: &Listing, cursor: &str| cursors.verify(user.id(), listing, cursor);
+    parse(request.query_string(), verify)
+        .map_err(|invalid| ApiError::BadInput(Contract::of(request), invalid))
+}
+
+/// Parameters that we do not know are ignored, as unknown fields of a body are.
+fn parse(query: &str, open: impl FnOnce(&Listing, &str) -> Option<Position>) -> Result<Listing, Invalid> {
+    let mut invalid = Invalid::default();
+    let status = parameter(query, "status", |text| {
+        Status::parse(text).ok_or_else(|| one_of(Status::NAMES))
+    });
+    let sort = parameter(query, "sort", |text| {
+        Sort::parse(text).ok_or_else(|| one_of(Sort::NAMES))
+    });
+    let limit = invalid.optional("limit", parameter(query, "limit", limit));
+    let mut listing = Listing {
+        status: invalid.optional("status", status).unwrap_or_default(),
+        sort: invalid.optional("sort", sort).unwrap_or_default(),
+        page: limit.map(|limit| Page { limit, after: None }),
+    };
+    let after = parameter(query, "cursor", |cursor| {
+        if listing.page.is_none() {
+            return Err(ErrorCode::Cursor.with("must come with a valid limit"));
+        }
+        let foreign = || ErrorCode::Cursor.with("must be one that came in a Link header for the same list");
+        open(&listing, cursor).ok_or_else(foreign)
+    });
+    let after = invalid.optional("cursor", after);
+    if let Some(page) = &mut listing.page {
+        page.after = after;
+    }
+    invalid.or(listing)
+}
+
+fn one_of(names: &str) -> ValidationError {
+    ErrorCode::Enum.with(format!("must be one of {names}"))
+}
+
+fn limit(text: &str) -> Result<u16, ValidationError> {
+    let wrong = |code: ErrorCode| code.with(format!("must be a whole number from 1 to {}", Page::MAX_LIMIT));
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
+        return Err(wrong(ErrorCode::Type));
+    }
+    text.parse()
+        .ok()
+        .filter(|limit| (1..=Page::MAX_LIMIT).contains(limit))
+        .ok_or_else(|| wrong(ErrorCode::Range))
+}
+
+/// A parameter, if it is there. Given twice it means nothing: which of the two counts is anybody's guess.
+fn parameter<T>(
+    query: &str,
+    name: &str,
+    read: impl FnOnce(&str) -> Result<T, ValidationError>,
+) -> Option<Result<T, ValidationError>> {
+    let mut values = form_urlencoded::parse(query.as_bytes())
+        .filter(|(key, _)| key == name)
+        .map(|(_, value): (_, Cow<'_, str>)| value);
+    let first = values.next()?;
+    Some(match values.next() {
+        None => read(&first),
+        Some(_) => Err(ErrorCode::Repeated.with("must be given once")),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_wrong_parameter_is_named() {
+        let wrong = parse("status=x&sort=&limit=0&cursor=y&other=1", |_, _| None).unwrap_err();
+        let fields: Vec<_> = wrong.0.iter().map(|error| error.field).collect();
+        assert_eq!(fields, ["limit", "status", "sort", "cursor"]);
+    }
+
+    #[test]
+    fn a_limit_is_never_clamped() {
+        for wrong in [
+            "limit=1001",
+            "limit=-1",
+            "limit=%2B5",
+            "limit=5.0",
+            "limit=",
+            "limit=1&limit=1",
+        ] {
+            assert!(parse(wrong, |_, _| None).is_err(), "{wrong}");
+        }
+        let whole = parse("status=pending", |_, _| None).unwrap();
+        assert_eq!(whole.page, None);
+    }
+}

@@ -1,0 +1,220 @@
+//! What clients send: the ids, bodies and headers of requests about tasks.
+
+use std::future::{Ready, ready};
+
+use actix_web::dev::Payload;
+use actix_web::{FromRequest, HttpRequest};
+use aws_lc_rs::digest;
+use futures_util::future::LocalBoxFuture;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::domain::{
+    Description, ErrorCode, Invalid, NewTask, Patch, TaskChanges, TaskId, Timestamp, Title, ValidationError,
+};
+use crate::http::contract::Contract;
+use crate::http::error::{ApiError, Missing};
+use crate::http::idempotency_key;
+use crate::http::json_body::{FromJson, JsonBody, not_null, present, value};
+use crate::store::{IdempotencyKey, OwnedTasks, Owner};
+
+pub static NO_SUCH_TASK: Missing = Missing {
+    component: "NoSuchTask",
+    when: "There is no such task among the user's. The same answer for every such id.",
+    detail: "There is no such task among yours; list your tasks to see their ids.",
+};
+
+/// The id in the path. A handler looks at it after everything else, so that every id that leads nowhere gets the
+/// same answer.
+pub struct TaskIdInPath(Option<TaskId>);
+
+impl TaskIdInPath {
+    pub fn get(&self) -> Result<TaskId, ApiError> {
+        self.0.ok_or(ApiError::NotFound(&NO_SUCH_TASK))
+    }
+}
+
+impl FromRequest for TaskIdInPath {
+    type Error = ApiError;
+    type Future = Ready<Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let text = request.match_info().get("id").unwrap_or_default();
+        ready(Ok(Self(TaskId::parse(text))))
+    }
+}
+
+impl FromRequest for OwnedTasks {
+    type Error = ApiError;
+    type Future = Ready<Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        ready(
+            Owner::from_request(request, payload)
+                .into_inner()
+                .map(|owner| owner.tasks()),
+        )
+    }
+}
+
+/// The members that a client may set. All others are ignored, because frontends send whole objects back.
+#[derive(Default, Deserialize)]
+pub struct TaskFields<'a> {
+    #[serde(borrow, default, deserialize_with = "present")]
+    title: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    description: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    completed: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    due_date: Option<&'a RawValue>,
+}
+
+fn title(raw: &RawValue) -> Result<Title, ValidationError> {
+    Title::parse(value(raw, "a string")?.ok_or_else(not_null)?)
+}
+
+fn completed(raw: &RawValue) -> Result<bool, ValidationError> {
+    value(raw, "true or false")?.ok_or_else(not_null)
+}
+
+fn description(raw: &RawValue) -> Result<Option<Description>, ValidationError> {
+    value(raw, "a string or null")?
+        .map(Description::parse)
+        .transpose()
+}
+
+fn due_date(raw: &RawValue) -> Result<Option<Timestamp>, ValidationError> {
+    let expected = "an RFC 3339 date-time such as 2026-01-02T03:04:05Z, a date such as 2026-01-02, or null";
+    let wrong = || ErrorCode::Format.with(format!("must be {expected}"));
+    let moment = |text: String| Timestamp::parse(&text).ok_or_else(wrong);
+    value(raw, expected)?.map(moment).transpose()
+}
+
+fn patch<T>(value: Option<Option<T>>) -> Patch<T> {
+    match value {
+        None => Patch::Keep,
+        Some(None) => Patch::Clear,
+        Some(Some(value)) => Patch::Set(value),
+    }
+}
+
+impl FromJson for NewTask {
+    type Fields<'a> = TaskFields<'a>;
+
+    fn from_fields(fields: &TaskFields<'_>) -> Result<Self, Invalid> {
+        let mut invalid = Invalid::default();
+        let title = fields
+            .title
+            .ok_or_else(|| ErrorCode::Required.with("is required"))
+            .and_then(title);
+        let title = invalid.check("title", title);
+        let description = invalid.optional("description", fields.description.map(description));
+        let completed = invalid.optional("completed", fields.completed.map(completed));
+        let due_date = invalid.optional("due_date", fields.due_date.map(due_date));
+        match title {
+            Some(title) => invalid.or(Self {
+                title,
+                description: description.flatten(),
+                completed: completed.unwrap_or(false),
+                due_date: due_date.flatten(),
+            }),
+            None => Err(invalid),
+        }
+    }
+}
+
+impl FromJson for TaskChanges {
+    type Fields<'a> = TaskFields<'a>;
+
+    fn from_fields(fields: &TaskFields<'_>) -> Result<Self, Invalid> {
+        let mut invalid = Invalid::default();
+        let changes = Self {
+            title: invalid.optional("title", fields.title.map(title)),
+            description: patch(invalid.optional("description", fields.description.map(description))),
+            completed: invalid.optional("completed", fields.completed.map(completed)),
+            due_date: patch(invalid.optional("due_date", fields.due_date.map(due_date))),
+        };
+        invalid.or(changes)
+    }
+}
+
+/// The body of `PATCH …/complete`: the state to set. `None` flips the state.
+pub struct Completion(pub Option<bool>);
+
+impl FromJson for Completion {
+    type Fields<'a> = TaskFields<'a>;
+
+    fn from_fields(fields: &TaskFields<'_>) -> Result<Self, Invalid> {
+        let mut invalid = Invalid::default();
+        let completed = invalid.optional("completed", fields.completed.map(completed));
+        invalid.or(Self(completed))
+    }
+
+    fn from_empty() -> Option<Self> {
+        Some(Self(None))
+    }
+}
+
+/// The task that a client wants to create, and its idempotency key. Both are validated before either is refused, so
+/// that the client is told of every wrong field at once.
+pub struct Creation {
+    pub task: NewTask,
+    pub key: Option<IdempotencyKey>,
+}
+
+impl FromRequest for Creation {
+    type Error = ApiError;
+    type Future = LocalBoxFuture<'static, Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let key = idempotency_key::parse(request);
+        let contract = Contract::of(request);
+        let body = JsonBody::<NewTask>::from_request(request, payload);
+        Box::pin(async move {
+            let mut invalid = Invalid::default();
+            let key = invalid.check("Idempotency-Key", key).flatten();
+            match body.await {
+                Ok(JsonBody(task)) => {
+                    let task = invalid
+                        .or(task)
+                        .map_err(|invalid| ApiError::BadInput(contract, invalid))?;
+                    let key = key.map(|key| IdempotencyKey {
+                        key,
+                        fingerprint: fingerprint(&task),
+                    });
+                    Ok(Self { task, key })
+                }
+                Err(ApiError::BadInput(contract, of_body)) => {
+                    invalid.0.extend(of_body.0);
+                    Err(ApiError::BadInput(contract, invalid))
+                }
+                Err(other) => Err(other),
+            }
+        })
+    }
+}
+
+/// A digest of the parsed task and not of the body's bytes: a client that serialises its JSON anew for each attempt
+/// sends the same payload.
+fn fingerprint(task: &NewTask) -> Vec<u8> {
+    // Destructured without `..`, so that the compiler reports a field that is missing here.
+    let NewTask {
+        title,
+        description,
+        completed,
+        due_date,
+    } = task;
+    let mut digest = digest::Context::new(&digest::SHA256);
+    for text in [
+        Some(title.as_str()),
+        description.as_ref().map(|text| text.as_str()),
+    ] {
+        // The length comes first, so that no two pairs of texts give the same bytes.
+        digest.update(&text.map_or(u64::MAX, |text| text.len() as u64).to_le_bytes());
+        digest.update(text.unwrap_or_default().as_bytes());
+    }
+    digest.update(&[(*completed).into()]);
+    digest.update(&due_date.map_or(i64::MAX, |due| due.micros()).to_le_bytes());
+    digest.finish().as_ref().to_vec()
+}
