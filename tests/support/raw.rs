@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
+use rustix::net::sockopt::set_socket_linger;
 use ureq::http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::{Response, TestApp};
@@ -37,6 +38,12 @@ impl Connection {
     /// The next answer, which is one to a HEAD: its length is not that of a body.
     pub fn read_head(&mut self) -> Option<Response> {
         self.receive(false)
+    }
+
+    /// Ends the connection at once, as the system does for a client that died. One that is merely dropped is
+    /// closed in order, and a server may go on with its request.
+    pub fn reset(self) {
+        set_socket_linger(self.0.get_ref(), Some(Duration::ZERO)).unwrap();
     }
 
     fn receive(&mut self, with_body: bool) -> Option<Response> {
