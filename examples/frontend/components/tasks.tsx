@@ -24,8 +24,13 @@ export function Tasks({ user, todoUrl, initial }: Props) {
   const [stranger, setStranger] = useState(false);
   const [refused, setRefused] = useState<Error | null>(null);
   const [{ todo, queries }] = useState(() => {
+    let leaving = false;
     function onError(error: Error) {
-      if (error instanceof SignedOut) window.location.assign("/sign-in");
+      // Once: a refused write is followed by a refused list, and a second navigation would abort the first.
+      if (error instanceof SignedOut && !leaving) {
+        leaving = true;
+        window.location.assign("/sign-in");
+      }
       // The token is another user's: the service has refused it, because the client names the user of this page.
       if (error instanceof TodoError && error.status === 403) setStranger(true);
     }
