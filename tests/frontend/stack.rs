@@ -16,7 +16,7 @@ use crate::support::{Actor, Database, OwnDatabase, TestApp, wait};
 
 /// Generous: other tests keep the processors busy.
 const START: Duration = Duration::from_secs(60);
-const LIMIT: Duration = Duration::from_secs(180);
+const LIMIT: Duration = Duration::from_secs(400);
 
 pub struct Stack {
     pub app: TestApp,
