@@ -1,11 +1,11 @@
 //! The service is killed under load, and started again.
 
-use std::collections::BTreeMap;
 use std::thread;
 use std::time::Duration;
 
 use serde_json::json;
 
+use super::writers::assert_each_is_there_once;
 use crate::support::{Actor, Response, TestApp};
 
 fn create_once(user: &Actor, title: &str) -> Option<Response> {
@@ -52,14 +52,8 @@ on_both_databases!(
                 expected.push(in_doubt);
             }
         }
-        let mut there: BTreeMap<String, usize> = BTreeMap::new();
-        for title in app.user("ada").titles("/api/tasks") {
-            *there.entry(title).or_default() += 1;
-        }
-        assert!(expected.len() > 24, "only {} were written", expected.len());
-        assert_eq!(there.len(), expected.len());
-        for title in expected {
-            assert_eq!(there.get(&title), Some(&1), "{title} is there once");
-        }
+        let ada = app.user("ada");
+        assert_each_is_there_once(&ada, &expected, 25);
+        assert_eq!(ada.titles("/api/tasks").len(), expected.len());
     }
 );

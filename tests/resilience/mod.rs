@@ -17,3 +17,4 @@ mod stuck;
 mod two_processes;
 mod vanished_file;
 pub mod watch;
+mod writers;

@@ -1,13 +1,10 @@
 //! The primary is lost, and its synchronous standby takes over.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use super::killed_database::{ACQUIRE, STATEMENT, write};
-use super::watch::{Over, assert_calm, recovers, until_ready_is};
-use crate::support::app::Builder;
+use super::watch::{assert_calm, recovers, until_ready_is};
+use super::writers::{assert_each_is_there_once, started_on, written_while};
 use crate::support::own_postgres::OwnPostgres;
 
 with_a_process_of_its_own!(
@@ -18,25 +15,10 @@ with_a_process_of_its_own!(
             "postgres://postgres@127.0.0.1:{},127.0.0.1:{}/postgres?target_session_attrs=read-write",
             primary.port, standby.port
         );
-        let app = Builder::on(Arc::new(standby.database()))
-            .env("DATABASE_URL", &url)
-            .env("DATABASE_ACQUIRE_TIMEOUT_MS", &ACQUIRE.as_millis().to_string())
-            .env(
-                "DATABASE_STATEMENT_TIMEOUT_MS",
-                &STATEMENT.as_millis().to_string(),
-            )
-            .start();
+        let app = started_on(standby.database(), &url);
         let ada = app.user("ada");
         ada.has_task("before");
-        let over = Over::default();
-        let acknowledged: Vec<String> = thread::scope(|scope| {
-            let writers: Vec<_> = (0..6)
-                .map(|writer| {
-                    let (ada, over) = (&ada, &over);
-                    scope.spawn(move || write(ada, writer, over))
-                })
-                .collect();
-            let guard = over.guard();
+        let mut acknowledged = written_while(&ada, 6, || {
             thread::sleep(Duration::from_millis(700));
             primary.kill();
             until_ready_is(503, &app);
@@ -49,26 +31,9 @@ with_a_process_of_its_own!(
             recovers(&app.user("bob"));
             until_ready_is(200, &app);
             thread::sleep(Duration::from_millis(500));
-            drop(guard);
-            let writers = writers.into_iter().map(|writer| writer.join());
-            writers
-                .flat_map(|written| written.expect("a writer goes on"))
-                .collect()
         });
-
-        let mut there: BTreeMap<String, usize> = BTreeMap::new();
-        for title in ada.titles("/api/tasks") {
-            *there.entry(title).or_default() += 1;
-        }
-        assert_eq!(there.get("before"), Some(&1));
-        assert!(
-            acknowledged.len() > 50,
-            "only {} were written",
-            acknowledged.len()
-        );
-        for title in acknowledged {
-            assert_eq!(there.get(&title), Some(&1), "{title} was acknowledged once");
-        }
+        acknowledged.push("before".to_owned());
+        assert_each_is_there_once(&ada, &acknowledged, 50);
         assert_calm(&app);
     }
 );

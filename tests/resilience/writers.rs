@@ -1,0 +1,93 @@
+//! Writers that go on while a test takes the database away: what they were told has to be there.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use super::watch::{Over, STALL, is};
+use crate::support::app::Builder;
+use crate::support::{Actor, OwnDatabase, TestApp};
+
+const ACQUIRE: Duration = Duration::from_millis(1_000);
+const STATEMENT: Duration = Duration::from_millis(1_500);
+
+/// A service with the timeouts that `written_while` allows. `url` is its way to this database.
+pub fn started_on(database: OwnDatabase, url: &str) -> TestApp {
+    Builder::on(Arc::new(database))
+        .env("DATABASE_URL", url)
+        .env("DATABASE_ACQUIRE_TIMEOUT_MS", &ACQUIRE.as_millis().to_string())
+        .env(
+            "DATABASE_STATEMENT_TIMEOUT_MS",
+            &STATEMENT.as_millis().to_string(),
+        )
+        .start()
+}
+
+/// Does `work` while so many writers create tasks: the titles of those that were acknowledged.
+pub fn written_while(user: &Actor, writers: usize, work: impl FnOnce()) -> Vec<String> {
+    let over = Over::default();
+    thread::scope(|scope| {
+        let writers: Vec<_> = (0..writers)
+            .map(|writer| {
+                let over = &over;
+                scope.spawn(move || write(user, writer, over))
+            })
+            .collect();
+        let guard = over.guard();
+        work();
+        drop(guard);
+        let writers = writers.into_iter().map(|writer| writer.join());
+        writers
+            .flat_map(|written| written.expect("a writer goes on"))
+            .collect()
+    })
+}
+
+/// With keys, each task is asked for again until it is acknowledged, and so is created exactly once.
+fn write(user: &Actor, writer: usize, over: &Over) -> Vec<String> {
+    let with_keys = writer % 2 == 1;
+    let mut acknowledged = Vec::new();
+    for number in 0.. {
+        let title = format!("{writer}-{number}");
+        let body = json!({ "title": title }).to_string();
+        let mut headers = vec![("content-type", "application/json")];
+        if with_keys {
+            headers.push(("idempotency-key", &title));
+        }
+        loop {
+            let started = Instant::now();
+            let answer = user.request("POST", "/api/tasks", &headers, body.as_bytes());
+            let took = started.elapsed();
+            assert!(took < ACQUIRE + STATEMENT + STALL, "{took:?} until {answer}");
+            if is(201, &answer) {
+                acknowledged.push(title.clone());
+                break;
+            }
+            if !with_keys || over.yet() {
+                break;
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
+        if over.yet() {
+            break;
+        }
+        thread::sleep(Duration::from_millis(2));
+    }
+    acknowledged
+}
+
+/// At least so many titles, each of them the title of exactly one task.
+#[track_caller]
+pub fn assert_each_is_there_once(user: &Actor, titles: &[String], least: usize) {
+    assert!(titles.len() >= least, "only {} were written", titles.len());
+    let mut there: BTreeMap<String, usize> = BTreeMap::new();
+    for title in user.titles("/api/tasks") {
+        *there.entry(title).or_default() += 1;
+    }
+    for title in titles {
+        assert_eq!(there.get(title), Some(&1), "{title} was acknowledged once");
+    }
+}
