@@ -1,9 +1,9 @@
-//! Who, and which task.
+//! The ids of users and tasks.
 
 use std::fmt;
 use std::sync::Arc;
 
-/// A user's id, as the token names it: a non-blank string of at most 255 characters without NUL.
+/// A user's id, as it stands in the token: a non-blank string of at most 255 characters without NUL.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct UserId(Arc<str>);
 
@@ -27,7 +27,7 @@ impl fmt::Display for UserId {
     }
 }
 
-/// A task's id: a positive integer that JavaScript can hold exactly.
+/// A task's id: a positive integer that JavaScript can represent exactly.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TaskId(pub i64);
 
@@ -35,8 +35,8 @@ impl TaskId {
     /// 2^53 - 1, JavaScript's `Number.MAX_SAFE_INTEGER`.
     pub const MAX: i64 = (1 << 53) - 1;
 
-    /// Takes the one spelling that the service itself uses: `7`, but neither `+7` nor `07`,
-    /// so that a task has one address and not many.
+    /// Accepts only the format that the service itself writes: `7`, but neither `+7` nor `07`. Otherwise a task
+    /// would have several URLs.
     pub fn parse(text: &str) -> Option<Self> {
         let canonical = text.bytes().all(|b| b.is_ascii_digit()) && !text.starts_with('0');
         let id = text.parse().ok().filter(|_| canonical)?;
@@ -55,7 +55,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_canonical_spelling_of_an_id_is_one() {
+    fn only_the_canonical_format_of_an_id_is_accepted() {
         assert_eq!(TaskId::parse("7"), Some(TaskId(7)));
         assert_eq!(
             TaskId::parse("9007199254740991"),
@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn a_user_id_is_counted_in_characters_and_holds_no_nul() {
+    fn a_user_id_has_at_most_255_characters_and_no_nul() {
         assert!(UserId::parse(&"é".repeat(255)).is_some());
         assert!(UserId::parse(&"é".repeat(256)).is_none());
         assert!(UserId::parse(" \t").is_none());

@@ -1,4 +1,4 @@
-//! Which tasks a client asks for, in which order, and from where on.
+//! Which tasks a client asks for: filter, order and page.
 
 use super::TaskId;
 
@@ -14,12 +14,8 @@ impl Status {
     pub const NAMES: &str = "all, pending, completed";
 
     pub fn parse(text: &str) -> Option<Self> {
-        Some(match text {
-            "all" => Self::All,
-            "pending" => Self::Pending,
-            "completed" => Self::Completed,
-            _ => return None,
-        })
+        let all = [Self::All, Self::Pending, Self::Completed];
+        all.into_iter().find(|status| status.name() == text)
     }
 
     pub fn name(self) -> &'static str {
@@ -30,7 +26,7 @@ impl Status {
         }
     }
 
-    /// What `completed` has to be, where it matters.
+    /// The value that `completed` must have, or `None` if any will do.
     pub fn completed(self) -> Option<bool> {
         match self {
             Self::All => None,
@@ -45,9 +41,9 @@ pub enum Sort {
     /// Newest first.
     #[default]
     Created,
-    /// As people read.
+    /// Alphabetical, by the CLDR root collation.
     Title,
-    /// Soonest first, tasks without one last.
+    /// Soonest first, then the tasks without a due date.
     DueDate,
 }
 
@@ -55,12 +51,8 @@ impl Sort {
     pub const NAMES: &str = "created, title, due_date";
 
     pub fn parse(text: &str) -> Option<Self> {
-        Some(match text {
-            "created" => Self::Created,
-            "title" => Self::Title,
-            "due_date" => Self::DueDate,
-            _ => return None,
-        })
+        let all = [Self::Created, Self::Title, Self::DueDate];
+        all.into_iter().find(|sort| sort.name() == text)
     }
 
     pub fn name(self) -> &'static str {
@@ -72,12 +64,12 @@ impl Sort {
     }
 }
 
-/// A place in a sorted list: the sort key and the id of the task before it. Naming a place by what
-/// stands there, and not by how many stand before it, is what keeps a walk right while others write.
+/// A position in a sorted list: the sort key and the id of the task before it. An offset would skip or repeat tasks
+/// when others are inserted or deleted between two pages.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Position {
-    /// As the database has it, and no other way to write the same: it is compared there, with what other
-    /// programs may have written. None: no due date.
+    /// The sort key exactly as the database stores it, because it is compared there, also with values that other
+    /// programs wrote. `None` means that the task has no due date.
     pub key: Option<Vec<u8>>,
     pub id: TaskId,
 }
@@ -96,6 +88,6 @@ impl Page {
 pub struct Listing {
     pub status: Status,
     pub sort: Sort,
-    /// None: the whole list.
+    /// `None` means the whole list.
     pub page: Option<Page>,
 }

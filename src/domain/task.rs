@@ -1,8 +1,8 @@
-//! A task, and the two ways to write one.
+//! A task, a new task, and the changes to a task.
 
 use super::{Description, TaskId, Timestamp, Title};
 
-/// A task as it is kept. Whose it is, is not in it: it was read through its owner.
+/// A stored task. It does not contain its owner, because it can only be read through the owner.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Task {
     pub id: TaskId,
@@ -12,7 +12,7 @@ pub struct Task {
     pub due_date: Option<Timestamp>,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
-    /// Grows by one with every change.
+    /// Incremented by every change.
     pub version: i64,
 }
 
@@ -24,7 +24,7 @@ pub struct NewTask {
     pub due_date: Option<Timestamp>,
 }
 
-/// What a partial update says of a field that may be empty.
+/// How a partial update changes a nullable field.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Patch<T> {
     #[default]

@@ -7,23 +7,23 @@ use icu_collator::{Collator, CollatorBorrowed, CollatorPreferences};
 
 use super::{ErrorCode, ValidationError};
 
-/// 1 to 200 characters, not blank, without NUL; kept exactly as it was sent.
+/// A title has 1 to 200 characters, is not blank and contains no NUL. It is stored exactly as it was sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Title(String);
 
 impl Title {
     pub const MAX_CHARS: usize = 200;
 
-    /// The longest sort key that is kept. An index entry in PostgreSQL holds at most 2,704 bytes, of
-    /// which the user's id may take 1,020. No title in a living language comes near this; of two that
-    /// differ only beyond it, the older stands first.
+    /// Longer sort keys are truncated, because an index entry in PostgreSQL has at most 2,704 bytes, of which the
+    /// user's id may take 1,020. No title in a living language comes near this limit. Titles that differ only
+    /// beyond it are sorted by id.
     const MAX_KEY_BYTES: usize = 1_536;
 
     pub fn parse(text: String) -> Result<Self, ValidationError> {
         if text.trim().is_empty() {
             return Err(ErrorCode::Blank.with("must not be blank"));
         }
-        within(text, Self::MAX_CHARS).map(Self)
+        check_text(text, Self::MAX_CHARS).map(Self)
     }
 
     pub fn as_str(&self) -> &str {
@@ -34,8 +34,8 @@ impl Title {
         Self::sort_key_of(&self.0)
     }
 
-    /// Bytes that compare as people read: the CLDR root collation. The database compares bytes, so the
-    /// order is the same on every database, and no change of a server's locale data spoils an index.
+    /// The sort key in the CLDR root collation. Databases compare its bytes, so the order is the same on all of them,
+    /// and an update of a server's locale data cannot corrupt an index.
     pub fn sort_key_of(text: &str) -> Vec<u8> {
         static COLLATOR: LazyLock<CollatorBorrowed<'static>> = LazyLock::new(|| {
             #[expect(clippy::expect_used, reason = "the root collation is compiled in")]
@@ -49,7 +49,7 @@ impl Title {
     }
 }
 
-/// At most 1,000 characters, without NUL.
+/// A description has at most 1,000 characters and contains no NUL.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Description(String);
 
@@ -57,7 +57,7 @@ impl Description {
     pub const MAX_CHARS: usize = 1_000;
 
     pub fn parse(text: String) -> Result<Self, ValidationError> {
-        within(text, Self::MAX_CHARS).map(Self)
+        check_text(text, Self::MAX_CHARS).map(Self)
     }
 
     pub fn as_str(&self) -> &str {
@@ -65,12 +65,12 @@ impl Description {
     }
 }
 
-fn within(text: String, max: usize) -> Result<String, ValidationError> {
+fn check_text(text: String, max: usize) -> Result<String, ValidationError> {
     if text.contains('\0') {
-        // PostgreSQL cannot store one.
+        // PostgreSQL cannot store NUL in a text.
         return Err(ErrorCode::Nul.with("must not contain a NUL character"));
     }
-    // Counting characters only matters where the bytes alone do not settle it.
+    // A text has at most as many characters as bytes, so most texts need no counting.
     if text.len() > max && text.chars().count() > max {
         return Err(ErrorCode::TooLong.with(format!("must have at most {max} characters")));
     }
@@ -82,7 +82,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn titles_sort_as_people_read_them() {
+    fn titles_are_sorted_alphabetically() {
         let mut titles = ["Zebra", "éclair", "banana", "cherry", "Apple", "apple"];
         titles.sort_by_key(|title| Title::sort_key_of(title));
         assert_eq!(titles, ["apple", "Apple", "banana", "cherry", "éclair", "Zebra"]);
@@ -90,7 +90,7 @@ mod tests {
 
     #[test]
     fn the_longest_key_fits_an_index_entry() {
-        // U+FDFA alone expands to eighteen letters.
+        // The collation expands U+FDFA to eighteen letters.
         let longest = Title::parse("\u{FDFA}".repeat(200)).unwrap();
         assert_eq!(longest.sort_key().len(), Title::MAX_KEY_BYTES);
     }

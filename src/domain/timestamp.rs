@@ -1,4 +1,4 @@
-//! A moment in UTC, to the microsecond: the finest that both databases keep.
+//! A time in UTC with microseconds, the highest precision that both databases store.
 
 use std::fmt;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -6,7 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use chrono::{DateTime, Datelike, NaiveDate, NaiveTime, Timelike, Utc};
 use serde::{Serialize, Serializer};
 
-/// Microseconds since 1970, within the years 0000 to 9999 that RFC 3339 can write.
+/// Microseconds since 1970. The year is between 0000 and 9999, because RFC 3339 has no other years.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Timestamp(i64);
 
@@ -19,8 +19,7 @@ impl Timestamp {
         Self::from_micros(since_1970.as_micros() as i64)
     }
 
-    /// What lies outside the years that can be written (PostgreSQL's `infinity`, say) becomes the
-    /// nearest that can.
+    /// Clamps a time outside the valid years, such as PostgreSQL's `infinity`.
     pub fn from_micros(micros: i64) -> Self {
         Self(micros.clamp(Self::MIN, Self::MAX))
     }
@@ -29,58 +28,59 @@ impl Timestamp {
         self.0
     }
 
-    /// An RFC 3339 date-time with any offset, or a bare date: its midnight in UTC.
+    /// Parses an RFC 3339 date-time with any offset, or a date, which means midnight UTC.
     pub fn parse(text: &str) -> Option<Self> {
         let micros = match text.len() {
-            10 => midnight_of(text)?,
-            _ => moment(text)?.timestamp_micros(),
+            10 => parse_date(text)?,
+            _ => parse_date_time(text)?.timestamp_micros(),
         };
         (Self::MIN..=Self::MAX).contains(&micros).then_some(Self(micros))
     }
 
-    /// `2026-01-02T03:04:05.678901Z`. Written by hand: a list of tasks is mostly times, and a
-    /// general formatter takes ten times as long.
+    /// Formats as `2026-01-02T03:04:05.678901Z`. Each task has up to three times, and chrono's formatter takes ten
+    /// times as long.
     pub fn text(self) -> [u8; 27] {
         let mut out = *b"0000-00-00T00:00:00.000000Z";
-        let moment = DateTime::from_timestamp_micros(self.0).unwrap_or_default();
+        let time = DateTime::from_timestamp_micros(self.0).unwrap_or_default();
         let mut put = |at: usize, width: usize, mut number: u32| {
             for digit in out[at..at + width].iter_mut().rev() {
                 *digit = b'0' + (number % 10) as u8;
                 number /= 10;
             }
         };
-        put(0, 4, moment.year() as u32);
-        put(5, 2, moment.month());
-        put(8, 2, moment.day());
-        put(11, 2, moment.hour());
-        put(14, 2, moment.minute());
-        put(17, 2, moment.second());
-        put(20, 6, moment.nanosecond() / 1_000);
+        put(0, 4, time.year() as u32);
+        put(5, 2, time.month());
+        put(8, 2, time.day());
+        put(11, 2, time.hour());
+        put(14, 2, time.minute());
+        put(17, 2, time.second());
+        put(20, 6, time.nanosecond() / 1_000);
         out
     }
 }
 
-fn midnight_of(date: &str) -> Option<i64> {
+/// Parses `2026-01-02` to its midnight in UTC.
+fn parse_date(date: &str) -> Option<i64> {
     let digits = |range: std::ops::Range<usize>| {
         let part = date.get(range)?;
         part.bytes().all(|b| b.is_ascii_digit()).then_some(part)
     };
     let (year, month, day) = (digits(0..4)?, digits(5..7)?, digits(8..10)?);
-    let dashed = date.as_bytes()[4] == b'-' && date.as_bytes()[7] == b'-';
+    let has_dashes = date.as_bytes()[4] == b'-' && date.as_bytes()[7] == b'-';
     let date = NaiveDate::from_ymd_opt(year.parse().ok()?, month.parse().ok()?, day.parse().ok()?);
-    let midnight = date.filter(|_| dashed)?.and_time(NaiveTime::MIN);
+    let midnight = date.filter(|_| has_dashes)?.and_time(NaiveTime::MIN);
     Some(midnight.and_utc().timestamp_micros())
 }
 
-/// chrono takes a little more than RFC 3339 has: a space for the `T`, a typographic minus, and a leap
-/// second at any time of the day. It counts the microseconds of one past a full second, so that it is the
-/// first moment of the next minute here.
-fn moment(text: &str) -> Option<DateTime<Utc>> {
-    let separated = matches!(text.as_bytes().get(10), Some(b'T' | b't'));
-    let moment = DateTime::parse_from_rfc3339(text).ok()?.to_utc();
-    let leap = moment.nanosecond() >= 1_000_000_000;
-    let last_minute = (moment.hour(), moment.minute()) == (23, 59);
-    (separated && text.is_ascii() && (!leap || last_minute)).then_some(moment)
+/// Rejects what chrono accepts beyond RFC 3339: a space instead of the `T`, a Unicode minus, and a leap second before
+/// 23:59:60. chrono represents a leap second as 1,000,000,000 or more nanoseconds, which become the first second of
+/// the next day.
+fn parse_date_time(text: &str) -> Option<DateTime<Utc>> {
+    let has_separator = matches!(text.as_bytes().get(10), Some(b'T' | b't'));
+    let time = DateTime::parse_from_rfc3339(text).ok()?.to_utc();
+    let is_leap_second = time.nanosecond() >= 1_000_000_000;
+    let is_last_minute = (time.hour(), time.minute()) == (23, 59);
+    (has_separator && text.is_ascii() && (!is_leap_second || is_last_minute)).then_some(time)
 }
 
 impl fmt::Display for Timestamp {
@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn every_way_to_write_a_moment_is_one_moment_in_utc() {
+    fn every_accepted_format_is_converted_to_utc() {
         assert_eq!(read("2026-01-02"), "2026-01-02T00:00:00.000000Z");
         assert_eq!(read("2026-01-02T03:04:05Z"), "2026-01-02T03:04:05.000000Z");
         assert_eq!(read("2026-01-02t03:04:05.1z"), "2026-01-02T03:04:05.100000Z");
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_moment_is_refused() {
+    fn other_formats_and_times_out_of_range_are_refused() {
         for wrong in [
             "",
             "tomorrow",
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_database_may_hold_beyond_is_clamped() {
+    fn times_in_the_database_beyond_the_range_are_clamped() {
         assert_eq!(
             Timestamp::from_micros(i64::MAX).to_string(),
             "9999-12-31T23:59:59.999999Z"

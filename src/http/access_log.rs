@@ -22,7 +22,7 @@ use super::problem::PROBLEM_JSON;
 use super::request_id::{X_REQUEST_ID, context_of, new_context};
 use super::server::client_connection::InFlightRequests;
 use crate::auth::AuthenticatedUser;
-use crate::telemetry::{Answered, RequestContext};
+use crate::telemetry::{CompletedRequest, RequestContext};
 
 /// Stands for the route in the log and the metrics where there is none.
 const NO_ROUTE: &str = "-";
@@ -47,12 +47,12 @@ pub async fn access_log(
             Err(error) => {
                 let mut response = error.error_response();
                 add_request_id(response.headers_mut());
-                Answered {
+                CompletedRequest {
                     method: method.as_str(),
                     route: NO_ROUTE,
                     status: response.status().as_u16(),
-                    took: started.elapsed(),
-                    user: None,
+                    duration: started.elapsed(),
+                    user_id: None,
                 }
                 .record();
                 Err(InternalError::from_response(error, response).into())
@@ -160,12 +160,12 @@ fn add_request_id(headers: &mut HeaderMap) {
 fn record(response: &ServiceResponse<impl MessageBody>, started: Instant) {
     let request = response.request();
     let user = request.extensions().get::<AuthenticatedUser>().cloned();
-    Answered {
+    CompletedRequest {
         method: request.method().as_str(),
         route: request.match_pattern().as_deref().unwrap_or(NO_ROUTE),
         status: response.status().as_u16(),
-        took: started.elapsed(),
-        user: user.as_ref().map(|user| user.id().as_str()),
+        duration: started.elapsed(),
+        user_id: user.as_ref().map(|user| user.id().as_str()),
     }
     .record();
 }

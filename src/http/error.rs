@@ -11,7 +11,7 @@ use log::Level;
 use super::contract::Contract;
 use super::problem::Problem;
 use crate::auth::Refusal;
-use crate::domain::{FieldError, Invalid};
+use crate::domain::{FieldError, ValidationErrors};
 use crate::store::StoreError;
 
 /// How many seconds a client should wait before it tries a busy or unreachable service again.
@@ -35,7 +35,7 @@ pub enum ApiError {
     #[error("the method is not allowed")]
     MethodNotAllowed { allow: &'static str },
     #[error("invalid input")]
-    BadInput(Contract, Invalid),
+    BadInput(Contract, ValidationErrors),
     #[error("the body ended early")]
     BodyCutOff,
     #[error("the request did not arrive in time")]
@@ -137,7 +137,7 @@ impl ApiError {
                 format!("Use one of the methods that this address allows: {allow}."),
             )
             .with_header(ALLOW, HeaderValue::from_static(allow)),
-            Self::BadInput(contract, invalid) => Problem::new(
+            Self::BadInput(contract, errors) => Problem::new(
                 (
                     match contract {
                         Contract::A => "BadInput",
@@ -147,7 +147,7 @@ impl ApiError {
                 ),
                 contract.invalid_input_status(),
                 ("bad-input", "Bad input"),
-                match invalid.0.as_slice() {
+                match errors.0.as_slice() {
                     [only] => format!("Correct the field {}: it {}.", only.field, only.message),
                     _ => "Correct the fields that are listed in errors.".into(),
                 },
@@ -236,7 +236,7 @@ impl ApiError {
 
     fn field_errors(&self) -> &[FieldError] {
         match self {
-            Self::BadInput(_, invalid) => &invalid.0,
+            Self::BadInput(_, errors) => &errors.0,
             _ => &[],
         }
     }

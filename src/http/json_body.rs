@@ -15,7 +15,7 @@ use tokio::time::timeout;
 
 use super::contract::Contract;
 use super::error::ApiError;
-use crate::domain::{ErrorCode, Invalid, ValidationError};
+use crate::domain::{ErrorCode, ValidationError, ValidationErrors};
 
 pub const MAX_BODY_BYTES: usize = 64 * 1024;
 
@@ -27,7 +27,7 @@ pub trait FromJson: Sized + 'static {
     /// The object's members, each not parsed yet, so that every wrong one can be reported and not just the first.
     type Fields<'a>: Deserialize<'a>;
 
-    fn from_fields(fields: &Self::Fields<'_>) -> Result<Self, Invalid>;
+    fn from_fields(fields: &Self::Fields<'_>) -> Result<Self, ValidationErrors>;
 
     /// What an empty body means, if it is allowed.
     fn from_empty() -> Option<Self> {
@@ -53,7 +53,7 @@ impl<T: FromJson> FromRequest for JsonBody<T> {
                 return Ok(Self(value));
             }
             check_media_type(&request)?;
-            let bad_input = |invalid| ApiError::BadInput(Contract::of(&request), invalid);
+            let bad_input = |errors| ApiError::BadInput(Contract::of(&request), errors);
             let fields = parse::<T::Fields<'_>>(&bytes).map_err(bad_input)?;
             T::from_fields(&fields).map(Self).map_err(bad_input)
         })
@@ -136,8 +136,8 @@ pub fn present<'de, D: Deserializer<'de>>(from: D) -> Result<Option<&'de RawValu
     Deserialize::deserialize(from).map(Some)
 }
 
-fn parse<'a, F: Deserialize<'a>>(bytes: &'a [u8]) -> Result<F, Invalid> {
-    let wrong = |code: ErrorCode, message: &str| Invalid::one("body", code.with(message));
+fn parse<'a, F: Deserialize<'a>>(bytes: &'a [u8]) -> Result<F, ValidationErrors> {
+    let wrong = |code: ErrorCode, message: &str| ValidationErrors::one("body", code.with(message));
     let text = std::str::from_utf8(bytes).map_err(|_| wrong(ErrorCode::Json, "must be UTF-8"))?;
     if !text.trim_start().starts_with('{') {
         let json = serde_json::from_str::<IgnoredAny>(text).is_ok();

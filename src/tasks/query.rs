@@ -9,7 +9,7 @@ use actix_web::{FromRequest, HttpRequest, web};
 use url::form_urlencoded;
 
 use super::cursor::ListCursors;
-use crate::domain::{ErrorCode, Invalid, Listing, Page, Position, Sort, Status, ValidationError};
+use crate::domain::{ErrorCode, Listing, Page, Position, Sort, Status, ValidationError, ValidationErrors};
 use crate::http::caller::caller;
 use crate::http::contract::Contract;
 use crate::http::error::ApiError;
@@ -55,23 +55,25 @@ fn extract(request: &HttpRequest) -> Result<Listing, ApiError> {
     let user = caller(request)?;
     let cursors = cursors(request)?;
     let verify = |listing: &Listing, cursor: &str| cursors.verify(user.id(), listing, cursor);
-    parse(request.query_string(), verify)
-        .map_err(|invalid| ApiError::BadInput(Contract::of(request), invalid))
+    parse(request.query_string(), verify).map_err(|errors| ApiError::BadInput(Contract::of(request), errors))
 }
 
 /// Parameters that we do not know are ignored, as unknown fields of a body are.
-fn parse(query: &str, open: impl FnOnce(&Listing, &str) -> Option<Position>) -> Result<Listing, Invalid> {
-    let mut invalid = Invalid::default();
+fn parse(
+    query: &str,
+    open: impl FnOnce(&Listing, &str) -> Option<Position>,
+) -> Result<Listing, ValidationErrors> {
+    let mut errors = ValidationErrors::default();
     let status = parameter(query, "status", |text| {
         Status::parse(text).ok_or_else(|| one_of(Status::NAMES))
     });
     let sort = parameter(query, "sort", |text| {
         Sort::parse(text).ok_or_else(|| one_of(Sort::NAMES))
     });
-    let limit = invalid.optional("limit", parameter(query, "limit", limit));
+    let limit = errors.check_optional("limit", parameter(query, "limit", limit));
     let mut listing = Listing {
-        status: invalid.optional("status", status).unwrap_or_default(),
-        sort: invalid.optional("sort", sort).unwrap_or_default(),
+        status: errors.check_optional("status", status).unwrap_or_default(),
+        sort: errors.check_optional("sort", sort).unwrap_or_default(),
         page: limit.map(|limit| Page { limit, after: None }),
     };
     let after = parameter(query, "cursor", |cursor| {
@@ -81,11 +83,11 @@ fn parse(query: &str, open: impl FnOnce(&Listing, &str) -> Option<Position>) -> 
         let foreign = || ErrorCode::Cursor.with("must be one that came in a Link header for the same list");
         open(&listing, cursor).ok_or_else(foreign)
     });
-    let after = invalid.optional("cursor", after);
+    let after = errors.check_optional("cursor", after);
     if let Some(page) = &mut listing.page {
         page.after = after;
     }
-    invalid.or(listing)
+    errors.into_result(listing)
 }
 
 fn one_of(names: &str) -> ValidationError {

@@ -10,7 +10,8 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::domain::{
-    Description, ErrorCode, Invalid, NewTask, Patch, TaskChanges, TaskId, Timestamp, Title, ValidationError,
+    Description, ErrorCode, NewTask, Patch, TaskChanges, TaskId, Timestamp, Title, ValidationError,
+    ValidationErrors,
 };
 use crate::http::contract::Contract;
 use crate::http::error::{ApiError, Missing};
@@ -102,24 +103,24 @@ fn patch<T>(value: Option<Option<T>>) -> Patch<T> {
 impl FromJson for NewTask {
     type Fields<'a> = TaskFields<'a>;
 
-    fn from_fields(fields: &TaskFields<'_>) -> Result<Self, Invalid> {
-        let mut invalid = Invalid::default();
+    fn from_fields(fields: &TaskFields<'_>) -> Result<Self, ValidationErrors> {
+        let mut errors = ValidationErrors::default();
         let title = fields
             .title
             .ok_or_else(|| ErrorCode::Required.with("is required"))
             .and_then(title);
-        let title = invalid.check("title", title);
-        let description = invalid.optional("description", fields.description.map(description));
-        let completed = invalid.optional("completed", fields.completed.map(completed));
-        let due_date = invalid.optional("due_date", fields.due_date.map(due_date));
+        let title = errors.check("title", title);
+        let description = errors.check_optional("description", fields.description.map(description));
+        let completed = errors.check_optional("completed", fields.completed.map(completed));
+        let due_date = errors.check_optional("due_date", fields.due_date.map(due_date));
         match title {
-            Some(title) => invalid.or(Self {
+            Some(title) => errors.into_result(Self {
                 title,
                 description: description.flatten(),
                 completed: completed.unwrap_or(false),
                 due_date: due_date.flatten(),
             }),
-            None => Err(invalid),
+            None => Err(errors),
         }
     }
 }
@@ -127,15 +128,15 @@ impl FromJson for NewTask {
 impl FromJson for TaskChanges {
     type Fields<'a> = TaskFields<'a>;
 
-    fn from_fields(fields: &TaskFields<'_>) -> Result<Self, Invalid> {
-        let mut invalid = Invalid::default();
+    fn from_fields(fields: &TaskFields<'_>) -> Result<Self, ValidationErrors> {
+        let mut errors = ValidationErrors::default();
         let changes = Self {
-            title: invalid.optional("title", fields.title.map(title)),
-            description: patch(invalid.optional("description", fields.description.map(description))),
-            completed: invalid.optional("completed", fields.completed.map(completed)),
-            due_date: patch(invalid.optional("due_date", fields.due_date.map(due_date))),
+            title: errors.check_optional("title", fields.title.map(title)),
+            description: patch(errors.check_optional("description", fields.description.map(description))),
+            completed: errors.check_optional("completed", fields.completed.map(completed)),
+            due_date: patch(errors.check_optional("due_date", fields.due_date.map(due_date))),
         };
-        invalid.or(changes)
+        errors.into_result(changes)
     }
 }
 
@@ -145,10 +146,10 @@ pub struct Completion(pub Option<bool>);
 impl FromJson for Completion {
     type Fields<'a> = TaskFields<'a>;
 
-    fn from_fields(fields: &TaskFields<'_>) -> Result<Self, Invalid> {
-        let mut invalid = Invalid::default();
-        let completed = invalid.optional("completed", fields.completed.map(completed));
-        invalid.or(Self(completed))
+    fn from_fields(fields: &TaskFields<'_>) -> Result<Self, ValidationErrors> {
+        let mut errors = ValidationErrors::default();
+        let completed = errors.check_optional("completed", fields.completed.map(completed));
+        errors.into_result(Self(completed))
     }
 
     fn from_empty() -> Option<Self> {
@@ -172,13 +173,13 @@ impl FromRequest for Creation {
         let contract = Contract::of(request);
         let body = JsonBody::<NewTask>::from_request(request, payload);
         Box::pin(async move {
-            let mut invalid = Invalid::default();
-            let key = invalid.check("Idempotency-Key", key).flatten();
+            let mut errors = ValidationErrors::default();
+            let key = errors.check("Idempotency-Key", key).flatten();
             match body.await {
                 Ok(JsonBody(task)) => {
-                    let task = invalid
-                        .or(task)
-                        .map_err(|invalid| ApiError::BadInput(contract, invalid))?;
+                    let task = errors
+                        .into_result(task)
+                        .map_err(|errors| ApiError::BadInput(contract, errors))?;
                     let key = key.map(|key| IdempotencyKey {
                         key,
                         fingerprint: fingerprint(&task),
@@ -186,8 +187,8 @@ impl FromRequest for Creation {
                     Ok(Self { task, key })
                 }
                 Err(ApiError::BadInput(contract, of_body)) => {
-                    invalid.0.extend(of_body.0);
-                    Err(ApiError::BadInput(contract, invalid))
+                    errors.0.extend(of_body.0);
+                    Err(ApiError::BadInput(contract, errors))
                 }
                 Err(other) => Err(other),
             }

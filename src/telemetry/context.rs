@@ -1,4 +1,4 @@
-//! Which request the current work belongs to, so that every log line it causes carries the request's ids.
+//! The request that the current task works for. Every log line of that task carries the request's ids.
 
 use std::fmt;
 use std::sync::Arc;
@@ -6,12 +6,11 @@ use std::sync::Arc;
 use actix_web::rt::task::JoinHandle;
 use serde::{Serialize, Serializer};
 
-/// The ids of the request that is being handled. Cloning is cheap: work that moves to another thread
-/// takes a copy along.
+/// The ids of the request that is being handled. A clone is cheap, and is given to work on other threads.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RequestContext {
     pub request_id: Arc<str>,
-    /// From the request's `traceparent` header, if it has a valid one.
+    /// The trace id of the `traceparent` header, if that is valid.
     pub trace_id: Option<TraceId>,
 }
 
@@ -28,7 +27,7 @@ impl RequestContext {
         CURRENT.sync_scope(self, work)
     }
 
-    /// Spawns work that outlives the request and still logs under its ids.
+    /// Spawns a task that may outlive the request and still logs the request's ids.
     pub fn spawn<F: Future<Output: 'static> + 'static>(work: F) -> JoinHandle<F::Output> {
         match Self::current() {
             Some(context) => actix_web::rt::spawn(context.scope(work)),
@@ -41,14 +40,13 @@ impl RequestContext {
     }
 }
 
-/// The trace id of a W3C `traceparent` header. It is a number and not a string, so that it needs no
-/// allocation.
+/// The trace id of a W3C `traceparent` header, stored as a number because a string would need an allocation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TraceId(u128);
 
 impl TraceId {
-    /// Reads `version-traceid-parentid-flags` as the W3C recommendation "Trace Context" defines it. A
-    /// later version than 00 may append fields; those are ignored.
+    /// Parses `version-traceid-parentid-flags` as the W3C recommendation "Trace Context" defines it. Fields that a
+    /// version later than 00 appends are ignored.
     pub fn from_traceparent(header: &[u8]) -> Option<Self> {
         const LENGTH: usize = 55;
         let (known, appended) = header.split_at_checked(LENGTH)?;
@@ -57,13 +55,13 @@ impl TraceId {
         let trace_id = hex(&known[3..35])?;
         let parent_id = hex(&known[36..52])?;
         hex(&known[53..])?;
-        let well_ended = appended.is_empty() || (version > 0 && appended[0] == b'-');
-        let valid = dashes && well_ended && version != 0xff && trace_id != 0 && parent_id != 0;
+        let has_valid_end = appended.is_empty() || (version > 0 && appended[0] == b'-');
+        let valid = dashes && has_valid_end && version != 0xff && trace_id != 0 && parent_id != 0;
         valid.then_some(Self(trace_id))
     }
 }
 
-/// The recommendation allows lower-case digits only, and at most 32 of them stand together.
+/// Accepts lower-case digits only, as the recommendation demands. Callers pass at most 32 of them.
 fn hex(digits: &[u8]) -> Option<u128> {
     digits.iter().try_fold(0, |number, digit| {
         let digit = match digit {

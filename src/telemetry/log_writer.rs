@@ -1,5 +1,5 @@
-//! The log's way out: lines are gathered for a moment and written together, by a thread of their own. No
-//! call waits for a disk or a pipe, and a busy service makes one system call for hundreds of lines.
+//! Writes the log to stderr from a thread of its own. Lines are buffered for a few milliseconds and written together:
+//! no request waits for a disk or a pipe, and a busy service makes one system call for hundreds of lines.
 
 use std::io::{self, Write};
 use std::thread;
@@ -7,101 +7,101 @@ use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 
-/// How long lines are gathered, and so how many are lost with a process that is killed outright.
-const GATHER: Duration = Duration::from_millis(5);
+/// How long lines are buffered. A process that is killed loses the lines of this interval.
+const FLUSH_INTERVAL: Duration = Duration::from_millis(5);
 
-/// How much may wait for a reader who has stopped reading. Then lines are lost, and not the service.
-const MOST: usize = 8 * 1024 * 1024;
+/// If the reader of the log stops reading and this much is buffered, further lines are dropped, because a request
+/// must not wait for the log.
+const MAX_BUFFERED_BYTES: usize = 8 * 1024 * 1024;
 
-/// How long the end of the process waits for such a reader.
-const LAST_WORDS: Duration = Duration::from_secs(1);
+/// How long a process that is about to exit waits until the buffered lines are written.
+const SHUTDOWN_FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// A buffer that a burst made longer than this is given back.
-const KEPT: usize = 64 * 1024;
+/// A buffer that grew beyond this in a burst is shrunk afterwards.
+const MAX_IDLE_CAPACITY_BYTES: usize = 64 * 1024;
 
-static WAITING: Mutex<Waiting> = Mutex::new(Waiting {
+static BUFFER: Mutex<Buffer> = Mutex::new(Buffer {
     lines: Vec::new(),
-    lost: 0,
-    hurry: false,
-    writing: false,
+    dropped_lines: 0,
+    flush_requested: false,
+    is_writing: false,
 });
-static SOME: Condvar = Condvar::new();
+static NOT_EMPTY: Condvar = Condvar::new();
 static WRITTEN: Condvar = Condvar::new();
 
-struct Waiting {
+struct Buffer {
     lines: Vec<u8>,
-    lost: usize,
-    /// Somebody waits for them to be written.
-    hurry: bool,
-    /// Some are on their way.
-    writing: bool,
+    dropped_lines: usize,
+    flush_requested: bool,
+    /// The thread is writing lines that it has already taken out of the buffer.
+    is_writing: bool,
 }
 
-/// Takes whole lines.
-pub struct Outlet;
+pub struct LogWriter;
 
-impl Outlet {
-    pub fn open() -> io::Result<Self> {
+impl LogWriter {
+    pub fn start() -> io::Result<Self> {
         thread::Builder::new()
             .name("log".into())
-            .spawn(write_for_ever)
-            .map_err(|error| io::Error::other(format!("the log's thread cannot be started: {error}")))?;
+            .spawn(write_buffered_lines)
+            .map_err(|error| io::Error::other(format!("the log thread cannot be started: {error}")))?;
         Ok(Self)
     }
 }
 
-impl Write for Outlet {
+impl Write for LogWriter {
+    /// Expects one whole line, so that only whole lines are dropped.
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        let mut waiting = WAITING.lock();
-        let first = waiting.lines.is_empty();
-        if waiting.lines.len() + line.len() <= MOST {
-            waiting.lines.extend_from_slice(line);
+        let mut buffer = BUFFER.lock();
+        let was_empty = buffer.lines.is_empty();
+        if buffer.lines.len() + line.len() <= MAX_BUFFERED_BYTES {
+            buffer.lines.extend_from_slice(line);
         } else {
-            waiting.lost += 1;
+            buffer.dropped_lines += 1;
         }
-        drop(waiting);
-        if first {
-            SOME.notify_one();
+        drop(buffer);
+        if was_empty {
+            NOT_EMPTY.notify_one();
         }
         Ok(line.len())
     }
 
-    /// Nothing: see [`flush`].
+    /// Does nothing, because the logger calls this after every line. [`flush`] waits for the thread.
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
 }
 
-/// Returns when all is written, or after a second: a reader who has stopped reading must not keep the
-/// process from ending.
+/// Returns when all lines are written, or after a second: a reader that stopped reading must not keep the process
+/// from exiting.
 pub fn flush() {
-    let mut waiting = WAITING.lock();
-    waiting.hurry = true;
-    SOME.notify_one();
-    let unwritten = |waiting: &mut Waiting| waiting.writing || !waiting.lines.is_empty();
-    WRITTEN.wait_while_for(&mut waiting, unwritten, LAST_WORDS);
+    let mut buffer = BUFFER.lock();
+    buffer.flush_requested = true;
+    NOT_EMPTY.notify_one();
+    let is_unwritten = |buffer: &mut Buffer| buffer.is_writing || !buffer.lines.is_empty();
+    WRITTEN.wait_while_for(&mut buffer, is_unwritten, SHUTDOWN_FLUSH_TIMEOUT);
 }
 
-fn write_for_ever() {
+fn write_buffered_lines() {
     let mut lines = Vec::new();
     loop {
-        let mut waiting = WAITING.lock();
-        SOME.wait_while(&mut waiting, |waiting| waiting.lines.is_empty());
-        SOME.wait_while_for(&mut waiting, |waiting| !waiting.hurry, GATHER);
-        std::mem::swap(&mut lines, &mut waiting.lines);
-        let lost = std::mem::take(&mut waiting.lost);
-        waiting.hurry = false;
-        waiting.writing = true;
-        drop(waiting);
+        let mut buffer = BUFFER.lock();
+        NOT_EMPTY.wait_while(&mut buffer, |buffer| buffer.lines.is_empty());
+        NOT_EMPTY.wait_while_for(&mut buffer, |buffer| !buffer.flush_requested, FLUSH_INTERVAL);
+        std::mem::swap(&mut lines, &mut buffer.lines);
+        let dropped = std::mem::take(&mut buffer.dropped_lines);
+        buffer.flush_requested = false;
+        buffer.is_writing = true;
+        drop(buffer);
 
-        // Where nobody takes them, there is nobody to tell.
+        // An error is ignored, because there is nowhere else to report it.
         let _ = io::stderr().write_all(&lines);
         lines.clear();
-        lines.shrink_to(KEPT);
-        WAITING.lock().writing = false;
+        lines.shrink_to(MAX_IDLE_CAPACITY_BYTES);
+        BUFFER.lock().is_writing = false;
         WRITTEN.notify_all();
-        if lost > 0 {
-            log::warn!("{lost} lines of the log were lost: nobody read them in time");
+        if dropped > 0 {
+            log::warn!("{dropped} log lines were dropped because the log was not read fast enough");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The log: one line for one event, each with the id of the request that it belongs to.
+//! The log: one line per event, with the id of the request that caused it.
 
 use std::io::{self, Write};
 use std::time::Duration;
@@ -10,32 +10,31 @@ use log::{LevelFilter, Record};
 use serde::ser::{SerializeMap, Serializer as _};
 
 use super::context::RequestContext;
-use super::log_writer::{Outlet, flush};
+use super::log_writer::{LogWriter, flush};
 use super::metrics::METRICS;
 use crate::config::{Config, LogFormat};
 use crate::domain::Timestamp;
 
-/// One answered request.
-pub struct Answered<'a> {
+pub struct CompletedRequest<'a> {
     pub method: &'a str,
-    /// The template, and not the path: `/api/tasks/{id}`.
+    /// The route's pattern, such as `/api/tasks/{id}`, not the path.
     pub route: &'a str,
     pub status: u16,
-    pub took: Duration,
-    pub user: Option<&'a str>,
+    pub duration: Duration,
+    pub user_id: Option<&'a str>,
 }
 
-impl Answered<'_> {
-    /// For the log and for the metrics.
+impl CompletedRequest<'_> {
+    /// Writes the access log line and updates the metrics.
     pub fn record(&self) {
-        METRICS.request(self.method, self.route, self.status, self.took);
+        METRICS.request_completed(self.method, self.route, self.status, self.duration);
         log::info!(
             target: "access",
             method = self.method,
             route = self.route,
             status = self.status,
-            duration_us = self.took.as_micros() as u64,
-            user_id = self.user;
+            duration_us = self.duration.as_micros() as u64,
+            user_id = self.user_id;
             "{} {} {}", self.method, self.route, self.status
         );
     }
@@ -47,19 +46,19 @@ pub fn start(config: &Config) -> io::Result<()> {
         LogFormat::Json => write_json,
     };
     env_logger::Builder::new()
-        // What actix has to say of clients' mistakes, and of its start, is said by us.
+        // The service itself logs its start and clients' mistakes, so actix need not.
         .parse_filters(&format!(
             "actix_http=off,actix_server=warn,tokio_postgres=warn,{}",
             config.log_filter
         ))
-        // Beyond these levels the HTTP client writes the key set's URL and the request's bytes, with whatever
-        // secret is in them.
+        // At its debug and trace levels, the HTTP client logs the key set's URL and the bytes of requests, which may
+        // contain secrets.
         .filter_module("ureq", LevelFilter::Info)
         .filter_module("ureq::run", LevelFilter::Info)
         .filter_module("ureq_proto", LevelFilter::Info)
         .filter_module("ureq_proto::util", LevelFilter::Info)
         .format(write)
-        .target(Target::Pipe(Box::new(Outlet::open()?)))
+        .target(Target::Pipe(Box::new(LogWriter::start()?)))
         .init();
     std::panic::set_hook(Box::new(|panic| {
         log::error!(target: "panic", "{}", panic.to_string().replace('\n', " "));
@@ -84,7 +83,7 @@ fn write_text(out: &mut Formatter, record: &Record<'_>) -> io::Result<()> {
     if let Some(trace_id) = context.and_then(|context| context.trace_id) {
         write!(out, " trace_id={trace_id}")?;
     }
-    // Of an access line, the message has the first three.
+    // The message of an access log line already contains its first three values.
     let skip = if record.target() == "access" { 3 } else { 0 };
     let mut pairs = TextPairs { out, skip };
     record.key_values().visit(&mut pairs).map_err(io::Error::other)?;
@@ -102,14 +101,15 @@ impl<'kvs> VisitSource<'kvs> for TextPairs<'_> {
             self.skip -= 1;
             return Ok(());
         }
-        // Debug, so that no user id can begin a new line.
-        value.visit(Present(|value: Value<'_>| {
+        // The Debug format escapes line breaks, so that a user id cannot forge a log line.
+        value.visit(SkipNull(|value: Value<'_>| {
             Ok(write!(self.out, " {key}={value:?}")?)
         }))
     }
 }
 
-/// Straight into the line: of all that is done for a request beside its work, this was once the dearest.
+/// Serializes directly into the line, because formatting the log was once the most expensive part of a request
+/// besides its query.
 fn write_json(out: &mut Formatter, record: &Record<'_>) -> io::Result<()> {
     let mut text = Vec::with_capacity(384);
     let mut line = serde_json::Serializer::new(&mut text);
@@ -141,14 +141,14 @@ impl<'kvs, M: SerializeMap<Error = serde_json::Error>> VisitSource<'kvs> for Jso
             let entry = self.0.serialize_entry(key.as_str(), &value);
             entry.map_err(Error::boxed)
         };
-        value.visit(Present(entry))
+        value.visit(SkipNull(entry))
     }
 }
 
-/// What is not there leaves no trace in the line.
-struct Present<F>(F);
+/// Leaves out values that are absent, such as the user id of a request without a token.
+struct SkipNull<F>(F);
 
-impl<'v, F: FnMut(Value<'_>) -> Result<(), Error>> VisitValue<'v> for Present<F> {
+impl<'v, F: FnMut(Value<'_>) -> Result<(), Error>> VisitValue<'v> for SkipNull<F> {
     fn visit_any(&mut self, value: Value<'_>) -> Result<(), Error> {
         (self.0)(value)
     }

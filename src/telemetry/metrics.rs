@@ -1,4 +1,4 @@
-//! What is counted, for Prometheus. No user is in a label, and no label's values are without bound.
+//! The Prometheus metrics. A label never contains a user id and takes a bounded number of values.
 
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -19,7 +19,7 @@ pub struct Metrics {
     key_set_fetches: IntCounterVec,
 }
 
-/// The database's connections at one moment.
+/// A snapshot of the database connections.
 pub struct PoolState {
     pub open: u32,
     pub in_use: u32,
@@ -30,43 +30,39 @@ impl Metrics {
     fn new() -> Self {
         let registry = Registry::new();
         let counter = |name: &str, help: &str, labels: &[&str]| {
-            registered(&registry, IntCounterVec::new(Opts::new(name, help), labels))
+            register(&registry, IntCounterVec::new(Opts::new(name, help), labels))
         };
         let gauge = |name: &str, help: &str, labels: &[&str]| {
-            registered(&registry, IntGaugeVec::new(Opts::new(name, help), labels))
+            register(&registry, IntGaugeVec::new(Opts::new(name, help), labels))
         };
         let buckets = vec![
             0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
         ];
         let durations = HistogramOpts::new(
             "http_request_duration_seconds",
-            "Time from a request's headers to its answer.",
+            "Time from the headers of a request to its response.",
         );
         let metrics = Self {
             requests: counter(
                 "http_requests_total",
-                "Answered requests.",
+                "Completed requests.",
                 &["method", "route", "status"],
             ),
-            durations: registered(
+            durations: register(
                 &registry,
                 HistogramVec::new(durations.buckets(buckets), &["method", "route"]),
             ),
             pool: gauge(
                 "database_connections",
-                "Database connections: open, in use; and calls waiting for one.",
+                "Open database connections, those in use, and calls that wait for one.",
                 &["state"],
             ),
             turned_away: counter(
                 "database_refused_total",
-                "Calls that the database did not serve: no connection in time, or none that could answer.",
+                "Calls that failed because no database connection was free in time or the database was unavailable.",
                 &["reason"],
             ),
-            refused_tokens: counter(
-                "auth_refused_tokens_total",
-                "Tokens that were refused.",
-                &["reason"],
-            ),
+            refused_tokens: counter("auth_refused_tokens_total", "Refused tokens.", &["reason"]),
             key_set_fetches: counter(
                 "auth_jwks_fetches_total",
                 "Fetches of the issuer's key set.",
@@ -79,7 +75,7 @@ impl Metrics {
         build
             .with_label_values(&[env!("CARGO_PKG_VERSION"), commit])
             .set(1);
-        // So that a rate can be taken from the first event on.
+        // A counter that exists from the start lets Prometheus see the first event as an increase.
         for outcome in ["success", "failure"] {
             metrics.key_set_fetches.with_label_values(&[outcome]);
         }
@@ -89,19 +85,19 @@ impl Metrics {
         metrics
     }
 
-    pub fn request(&self, method: &str, route: &str, status: u16, took: Duration) {
-        // Clients may make up methods; the label must not.
+    pub fn request_completed(&self, method: &str, route: &str, status: u16, duration: Duration) {
+        // Clients can invent methods, which would create a label value each.
         const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
         let method = METHODS
             .into_iter()
             .find(|known| *known == method)
             .unwrap_or("other");
         let mut digits = [0; 3];
-        let status = three_digits(status, &mut digits);
+        let status = format_status(status, &mut digits);
         self.requests.with_label_values(&[method, route, status]).inc();
         self.durations
             .with_label_values(&[method, route])
-            .observe(took.as_secs_f64());
+            .observe(duration.as_secs_f64());
     }
 
     pub fn token_refused(&self, reason: &'static str) {
@@ -117,26 +113,26 @@ impl Metrics {
         self.key_set_fetches.with_label_values(&[outcome]).inc();
     }
 
-    /// As Prometheus reads it.
+    /// Renders all metrics in Prometheus' text format.
     pub fn render(&self, pool: &PoolState) -> Vec<u8> {
         self.pool.with_label_values(&["open"]).set(pool.open.into());
         self.pool.with_label_values(&["in_use"]).set(pool.in_use.into());
         self.pool.with_label_values(&["waiting"]).set(pool.waiting as i64);
         let mut text = Vec::new();
         if let Err(error) = TextEncoder::new().encode(&self.registry.gather(), &mut text) {
-            log::error!("the metrics cannot be written: {error}");
+            log::error!("the metrics cannot be rendered: {error}");
         }
         text
     }
 }
 
-fn registered<M: prometheus::core::Collector + Clone + 'static>(
+fn register<M: prometheus::core::Collector + Clone + 'static>(
     registry: &Registry,
     metric: prometheus::Result<M>,
 ) -> M {
     #[expect(
         clippy::expect_used,
-        reason = "names and labels are constants, and each is there once"
+        reason = "names and labels are constants, and each is registered once"
     )]
     let metric = metric.expect("the metric's name and labels are valid");
     #[expect(clippy::expect_used, reason = "as above")]
@@ -146,7 +142,8 @@ fn registered<M: prometheus::core::Collector + Clone + 'static>(
     metric
 }
 
-fn three_digits(number: u16, digits: &mut [u8; 3]) -> &str {
+/// Formats without an allocation.
+fn format_status(number: u16, digits: &mut [u8; 3]) -> &str {
     let mut rest = number;
     for digit in digits.iter_mut().rev() {
         *digit = b'0' + (rest % 10) as u8;

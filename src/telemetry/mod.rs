@@ -1,4 +1,4 @@
-//! What the service says of itself while it runs: the log and the metrics.
+//! The log, the metrics, and the ids that connect both to requests.
 
 mod context;
 mod log_writer;
@@ -7,5 +7,5 @@ mod metrics;
 
 pub use self::context::{RequestContext, TraceId};
 pub use self::log_writer::flush;
-pub use self::logger::{Answered, start};
+pub use self::logger::{CompletedRequest, start};
 pub use self::metrics::{METRICS, PoolState};

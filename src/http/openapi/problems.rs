@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::{component, headers, schema};
 use crate::auth::Refusal;
-use crate::domain::{ErrorCode, Invalid};
+use crate::domain::{ErrorCode, ValidationErrors};
 use crate::http::contract::Contract;
 use crate::http::error::{ApiError, NO_SUCH_ROUTE};
 use crate::http::json_body::MAX_BODY_BYTES;
@@ -34,9 +34,9 @@ static METHOD_NOT_ALLOWED: ApiError = ApiError::MethodNotAllowed {
 };
 
 pub fn bad_input(contract: Contract) -> ApiError {
-    let mut invalid = Invalid::one("title", ErrorCode::Blank.with("must not be blank"));
-    invalid.add("completed", ErrorCode::Type.with("must be true or false"));
-    ApiError::BadInput(contract, invalid)
+    let mut errors = ValidationErrors::one("title", ErrorCode::Blank.with("must not be blank"));
+    errors.add("completed", ErrorCode::Type.with("must be true or false"));
+    ApiError::BadInput(contract, errors)
 }
 
 /// What an operation may be answered with: one response for each status. Several errors with the same status are

@@ -1,30 +1,30 @@
-//! What is wrong with an input: every wrong field, not the first one only.
+//! The validation errors of an input: one for each invalid field, not only for the first.
 
 use serde::Serialize;
 
-/// What kind of mistake a field has, for programs: a frontend shows its own words for each.
+/// The kind of a validation error. Clients can translate it, unlike the message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ErrorCode {
-    /// The body is not JSON that can be read.
+    /// The body is not valid JSON.
     Json,
     /// The field is absent.
     Required,
-    /// The field is null and may not be.
+    /// The field must not be null.
     Null,
-    /// The value is of another JSON type, or a parameter is not a number.
+    /// The value has the wrong JSON type, or a parameter is not a number.
     Type,
     Blank,
     TooLong,
     /// The text contains U+0000.
     Nul,
-    /// The text is not written in the form that is expected.
+    /// The text does not have the expected format.
     Format,
     /// The number is too small or too large.
     Range,
-    /// The text is not one of the values that there are.
+    /// The text is not one of the allowed values.
     Enum,
-    /// The field, parameter or header is there more than once.
+    /// The field, parameter or header is given more than once.
     Repeated,
     /// The cursor does not belong to this list.
     Cursor,
@@ -54,7 +54,7 @@ impl ErrorCode {
     }
 }
 
-/// Why one value was refused. It does not know which field the value belongs to.
+/// Why a value is invalid. The caller knows which field the value belongs to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ValidationError {
     pub code: ErrorCode,
@@ -68,15 +68,15 @@ pub struct FieldError {
     pub message: String,
 }
 
-/// The wrong fields of one input. Collects while the input is read, and decides at the end.
+/// Collects the errors of an input while its fields are parsed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Invalid(pub Vec<FieldError>);
+pub struct ValidationErrors(pub Vec<FieldError>);
 
-impl Invalid {
+impl ValidationErrors {
     pub fn one(field: &'static str, error: ValidationError) -> Self {
-        let mut invalid = Self::default();
-        invalid.add(field, error);
-        invalid
+        let mut errors = Self::default();
+        errors.add(field, error);
+        errors
     }
 
     pub fn add(&mut self, field: &'static str, error: ValidationError) {
@@ -84,21 +84,22 @@ impl Invalid {
         self.0.push(FieldError { field, code, message });
     }
 
-    /// Keeps the value of a good field; notes a wrong one and goes on with nothing in its place.
-    pub fn check<T>(&mut self, field: &'static str, outcome: Result<T, ValidationError>) -> Option<T> {
-        outcome.map_err(|error| self.add(field, error)).ok()
+    /// Returns a valid value, or records the error.
+    pub fn check<T>(&mut self, field: &'static str, result: Result<T, ValidationError>) -> Option<T> {
+        result.map_err(|error| self.add(field, error)).ok()
     }
 
-    /// The same for a field that need not be there.
-    pub fn optional<T>(
+    /// Like `check`, for a field that may be absent.
+    pub fn check_optional<T>(
         &mut self,
         field: &'static str,
-        outcome: Option<Result<T, ValidationError>>,
+        result: Option<Result<T, ValidationError>>,
     ) -> Option<T> {
-        self.check(field, outcome?)
+        self.check(field, result?)
     }
 
-    pub fn or<T>(self, value: T) -> Result<T, Self> {
+    /// Returns the value if no error was recorded.
+    pub fn into_result<T>(self, value: T) -> Result<T, Self> {
         if self.0.is_empty() { Ok(value) } else { Err(self) }
     }
 }
