@@ -1,4 +1,4 @@
-//! A connection to either database, as a query sees it.
+//! A connection to either database, as queries see it.
 
 use diesel::QueryResult;
 use diesel::connection::SimpleConnection as _;
@@ -6,18 +6,18 @@ use diesel::connection::SimpleConnection as _;
 use super::postgres::PgConnection;
 use super::sqlite::SqliteHandle;
 
-/// What a call needs of the database.
+/// How a call uses the database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
-    /// Changes nothing, waits for no row, and returns a bounded number of rows. May be run again when its
-    /// connection turns out to be dead.
+    /// Changes nothing, waits for no row lock, and returns a bounded number of rows. It is repeated when its
+    /// connection is lost.
     Read,
-    /// One statement at a time, which may have taken place when its connection is lost: never run again.
+    /// One statement that may have taken place when its connection is lost, so it is never repeated.
     Write,
-    /// Several statements that belong together, and find out by themselves whether they have taken place:
-    /// run again when their connection is lost.
+    /// Several statements that find out by themselves whether they have taken place before. They are repeated
+    /// when their connection is lost.
     Transaction,
-    /// Reads for as long as the client takes.
+    /// Reads at the pace of the client.
     LongList,
 }
 
@@ -32,9 +32,9 @@ pub enum Connection<'a> {
     Sqlite(&'a mut SqliteHandle),
 }
 
-/// Runs the same query on whichever database is behind a connection. The text stands once and is compiled
-/// for each. `diesel::MultiConnection` does the same at run time, for 2 to 4 µs a query, not asynchronously,
-/// and without `ON CONFLICT`. Inside, `Db` is the backend.
+/// Compiles a query for both databases and runs it on the one that is connected. Inside, `Db` is the backend.
+/// `diesel::MultiConnection` decides at run time, which takes 2 to 4 µs per query, and it is neither
+/// asynchronous nor does it have `ON CONFLICT`.
 macro_rules! on_both {
     ($connection:expr, |$inner:ident| $query:expr) => {
         match $connection {
@@ -66,13 +66,13 @@ impl Connection<'_> {
         matches!(self, Self::Sqlite(_))
     }
 
-    /// All or nothing. Takes SQLite's write lock at once: a transaction that reads first and writes then
-    /// would fail instead of waiting when another process writes.
+    /// Runs `work` in a transaction. On SQLite it takes the write lock at once: a transaction that first reads
+    /// and then writes would fail if another process writes in between.
     pub async fn transaction<T, E: From<diesel::result::Error>>(
         &mut self,
         work: impl AsyncFnOnce(&mut Self) -> Result<T, E>,
     ) -> Result<T, E> {
-        // The level that everything here is written for, whatever a server's default is.
+        // The isolation level that all queries are written for, whatever the server's default is.
         let begin = match self.is_sqlite() {
             true => "BEGIN IMMEDIATE",
             false => "BEGIN ISOLATION LEVEL READ COMMITTED",
@@ -80,7 +80,7 @@ impl Connection<'_> {
         self.enclosed(begin, work).await
     }
 
-    /// Reads that all see the same state of the database.
+    /// Runs reads that all see the same state of the database.
     pub async fn snapshot<T, E: From<diesel::result::Error>>(
         &mut self,
         work: impl AsyncFnOnce(&mut Self) -> Result<T, E>,

@@ -1,4 +1,4 @@
-//! What can go wrong between the service and its database, as far as a caller has to tell it apart.
+//! The database errors that a caller has to tell apart.
 
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
 
@@ -7,34 +7,30 @@ pub enum StoreError {
     /// Too many calls wait for the database, or no connection became free within the acquire timeout.
     #[error("no database connection became free in time ({0})")]
     Busy(&'static str),
-    /// The database was asked and could not answer, or not in time. Whether a write took place is not
-    /// known in every case.
+    /// The database could not be reached or did not answer in time. A write may have taken place.
     #[error("the database could not answer: {0}")]
     Unavailable(String),
-    /// The migrations have not been applied yet.
     #[error(
-        "the database is not ready: since the start it could not be reached, its tables could not be made (the \
-         log says which), or somebody took them away"
+        "the database is not ready: it could not be reached since the start, its tables could not be created (the \
+         log says why), or they were dropped"
     )]
     NotMigrated,
-    /// A user, or all users together, have as many long lists under way as they may have.
-    #[error("too many long lists are under way")]
+    #[error("too many long lists are in flight")]
     TooManyLongLists,
-    /// The user has no row in `users`, to which all foreign keys lead.
+    /// The user has no row in `users`, which every foreign key refers to.
     #[error("the user has no row in `users`")]
     UnknownUser,
-    /// A mistake of ours.
+    /// A bug.
     #[error("{0}")]
     Internal(String),
-    /// Another one. The panic itself is in the log.
+    /// A bug. The panic hook has logged it.
     #[error("a database job panicked")]
     Panicked,
 }
 
-/// Diesel names the kinds of failure that a program may want to handle, and calls all others unknown: a
-/// statement that ran out of time, a full disk, a server that shuts down, a lock that was not had. They
-/// have in common that asking again later may work. (So has a table that somebody took away; a mistake in our
-/// SQL would hide among them, and is the tests' to find.)
+/// Diesel classifies only a few errors and calls all others unknown: a statement timeout, a full disk, a server
+/// that shuts down, a lock timeout. For these, trying again later may help. A mistake in our SQL would be
+/// classified like this as well; finding it is left to the tests.
 impl From<DieselError> for StoreError {
     fn from(error: DieselError) -> Self {
         use DatabaseErrorKind::{
@@ -44,7 +40,8 @@ impl From<DieselError> for StoreError {
         match &error {
             DieselError::DatabaseError(ForeignKeyViolation, _) => Self::UnknownUser,
             DieselError::DatabaseError(
-                // A column of another program's that has no default: an operator can mend it.
+                // NotNullViolation: another program added a NOT NULL column without a default, which an
+                // operator can fix.
                 ClosedConnection | NotNullViolation | ReadOnlyTransaction | SerializationFailure
                 | UnableToSendCommand | Unknown,
                 _,
@@ -55,7 +52,7 @@ impl From<DieselError> for StoreError {
     }
 }
 
-/// In one line, for the log. Without the server's detail: that quotes whole rows, emails included.
+/// One line for the log, without the server's detail, which quotes whole rows with their emails.
 pub(crate) fn describe(error: &DieselError) -> String {
     let text = error.to_string();
     text.split_whitespace().collect::<Vec<_>>().join(" ")
@@ -66,7 +63,7 @@ pub(crate) fn is_kind(error: &DieselError, kind: DatabaseErrorKind) -> bool {
         if std::mem::discriminant(found) == std::mem::discriminant(&kind))
 }
 
-/// The connection is gone; what was under way on it may or may not have taken place.
+/// Whether the connection was lost. The statement may or may not have taken place.
 pub(crate) fn lost_connection(error: &DieselError) -> bool {
     use DatabaseErrorKind::{ClosedConnection, UnableToSendCommand};
     is_kind(error, ClosedConnection) || is_kind(error, UnableToSendCommand)

@@ -1,4 +1,4 @@
-//! The tables are made at start, on either database.
+//! Creates the tables and keeps them up to date.
 
 use diesel::Connection as _;
 use diesel::connection::SimpleConnection as _;
@@ -19,14 +19,14 @@ use super::sqlite::SqliteHandle;
 const POSTGRES: EmbeddedMigrations = embed_migrations!("migrations/postgres");
 const SQLITE: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
 
-/// Any number will do, as long as all replicas use the same.
+/// The key of the advisory lock. All replicas must use the same number.
 const LOCK: i64 = 0x746f_646f_6462;
 
-/// Blocks: Diesel's migrations do. The connection gets a runtime of its own, so this must be called from a
-/// thread that belongs to none.
+/// Blocks its thread, as Diesel's migrations do, and creates a runtime: it must be called outside of any other
+/// runtime.
 ///
-/// Safe when many replicas start at once: one applies, the others wait and find nothing to do. The lock
-/// belongs to the transaction and not to the session, so it holds behind a transaction pooler as well.
+/// Several replicas may call this at once. One of them migrates, and the others wait and find nothing to do.
+/// The lock belongs to the transaction and not to the session, so it works behind a transaction pooler as well.
 pub fn apply_to_postgres(connector: &Connector) -> Result<(), StoreError> {
     let run = || -> MigrationResult<()> {
         let runtime = Builder::new_multi_thread()
@@ -34,20 +34,20 @@ pub fn apply_to_postgres(connector: &Connector) -> Result<(), StoreError> {
             .enable_all()
             .build()?;
         let checked = runtime.block_on(connector.open())?;
-        // The connection is driven as long as this is kept.
+        // Drives the connection until it is dropped.
         let _shutdown = checked.shutdown;
         let client = runtime.block_on(AsyncPgConnection::try_from(checked.client))?;
         let _context = runtime.enter();
         let mut connection = AsyncConnectionWrapper::<AsyncPgConnection>::from(client);
-        // A role that may not create tables can serve, once another one has made them.
+        // A role that may not create tables can serve once another role has created them.
         let versions = __diesel_schema_migrations::table.select(__diesel_schema_migrations::version);
         let versions: QueryResult<Vec<String>> = diesel::RunQueryDsl::load(versions, &mut connection);
         if versions.is_ok_and(|versions| is_complete(&versions)) {
             return Ok(());
         }
         connection.transaction(|connection| {
-            // Building an index may take longer than any call may. Waiting for a lock must not, because all
-            // calls to the table wait behind the one who waits: better to fail, and to try again.
+            // Building an index may take longer than the statement timeout. Waiting for a lock must not take
+            // long, because all calls to the table queue behind it; the migration fails instead and is retried.
             connection.batch_execute(&format!(
                 "SET LOCAL statement_timeout = 0; SELECT pg_advisory_xact_lock({LOCK}); \
                  SET LOCAL lock_timeout = '4s'"
@@ -68,10 +68,10 @@ pub fn apply_to_sqlite(connection: &mut SqliteHandle) -> Result<(), StoreError> 
     outcome.map_err(failed)
 }
 
-/// A table that belongs to Better Auth already gets no column of ours. SQLite has no conditional
-/// `ALTER TABLE`, so that migration counts as applied there.
+/// Better Auth's table gets no column of ours. SQLite has no conditional `ALTER TABLE`, so the migration is
+/// only recorded as applied.
 fn skip_claims_issued_at(connection: &mut SqliteConnection) -> MigrationResult<()> {
-    // Creates the table of migrations where it is missing.
+    // Creates the table of migrations if it is missing.
     connection.applied_migrations()?;
     let skip = diesel::sql_query(
         "INSERT OR IGNORE INTO __diesel_schema_migrations (version) \
@@ -92,7 +92,7 @@ diesel::table! {
     }
 }
 
-/// All that this version migrates is done, and nobody has taken the tables away since.
+/// Whether every migration of this version is applied and the tables still exist.
 pub async fn is_applied(connection: &mut Connection<'_>) -> QueryResult<bool> {
     let versions = __diesel_schema_migrations::table.select(__diesel_schema_migrations::version);
     let versions: Vec<String> = on_both!(connection, |c| versions.load(c))?;

@@ -1,4 +1,4 @@
-//! How a query reaches a database. Knows no table but the one of the migrations.
+//! How a query reaches a database. Apart from the table of migrations, this module knows no table.
 
 mod connection;
 mod database;

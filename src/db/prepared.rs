@@ -1,12 +1,13 @@
-//! Statements that each connection prepares once, although Diesel would not.
+//! Statements that each connection prepares only once, although Diesel would prepare them each time.
 
 use diesel::backend::Backend;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::{QueryResult, RunQueryDsl as BlockingRunQueryDsl};
 
-/// Diesel keeps a prepared statement only where its text cannot vary, which it believes of no update and of
-/// nothing with `sql(…)` in it. Such a call is parsed and planned anew each time, and takes a round trip
-/// more. This is for those of which there are few texts: each stays with its connection, found by its text.
+/// Diesel caches a prepared statement only if its type guarantees a constant text, which excludes updates and
+/// everything with `sql(…)`. Without the cache a statement is parsed and planned on each call, and costs one
+/// more round trip. Wrap only queries with few different texts: each text stays prepared until its connection
+/// is closed.
 pub struct Prepared<Q>(pub Q);
 
 impl<Q: Query> Query for Prepared<Q> {

@@ -1,4 +1,4 @@
-//! One connection for a command of the operator's: without the limits that protect the service from its callers.
+//! One connection for a data command, without the limits that protect the service from its callers.
 
 use diesel::QueryResult;
 
@@ -15,7 +15,8 @@ pub enum Session {
 }
 
 impl Session {
-    /// The database must be there. It is used on the thread, and in the runtime, that this is called in.
+    /// Fails if the database does not exist. The session must stay on the thread and in the runtime that opened
+    /// it.
     pub async fn open(config: &Config) -> Result<Self, StoreError> {
         match &config.database_url {
             DatabaseUrl::Postgres(url) => {
@@ -39,8 +40,8 @@ impl Session {
 }
 
 impl Connection<'_> {
-    /// Within a transaction: its statements take as long as they take. (A `SET` without `LOCAL` would stay on a
-    /// pooler's connection, which others use next.)
+    /// Removes the statement timeout for the current transaction. A `SET` without `LOCAL` would stay on a
+    /// pooler's server connection, which other clients use next.
     pub async fn lift_statement_timeout(&mut self) -> QueryResult<()> {
         match self.is_sqlite() {
             true => Ok(()),

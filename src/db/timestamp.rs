@@ -1,5 +1,5 @@
-//! One SQL type for a moment on both databases: `timestamptz` in PostgreSQL, text of a fixed width in
-//! SQLite. Diesel's own timestamp types differ between the two, and SQLite's keeps nanoseconds.
+//! One SQL type for timestamps on both databases: `timestamptz` in PostgreSQL, text of a fixed width in SQLite.
+//! Diesel's own types differ between the two, and its SQLite type stores nanoseconds.
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime};
 use diesel::backend::Backend;
@@ -18,12 +18,12 @@ use crate::domain::Timestamp;
 #[diesel(sqlite_type(name = "Text"))]
 pub struct Moment;
 
-/// The domain does not know Diesel, so its timestamps travel in this.
+/// Carries the domain's timestamp, which does not know Diesel.
 #[derive(Clone, Copy, Debug, AsExpression, FromSqlRow)]
 #[diesel(sql_type = Moment)]
 pub struct At(pub Timestamp);
 
-/// Microseconds from 1970, where Unix starts to count, to 2000, where PostgreSQL does.
+/// Microseconds from 1970, the Unix epoch, to 2000, PostgreSQL's epoch.
 const PG_EPOCH: i64 = 946_684_800_000_000;
 
 impl ToSql<Moment, Pg> for At {
@@ -56,7 +56,7 @@ impl FromSql<Moment, Sqlite> for At {
     }
 }
 
-/// Also what SQLite's own date functions write, and other programs by hand.
+/// Also accepts what SQLite's own date functions and other programs write.
 fn read(text: &str) -> deserialize::Result<Timestamp> {
     if let Ok(moment) = DateTime::parse_from_rfc3339(text) {
         return Ok(Timestamp::from_micros(moment.timestamp_micros()));
@@ -76,7 +76,7 @@ fn read(text: &str) -> deserialize::Result<Timestamp> {
     Ok(Timestamp::from_micros(moment.and_utc().timestamp_micros()))
 }
 
-/// A moment as the database sent it, to be compared with what is there.
+/// A timestamp in the database's own encoding, for comparisons with stored ones.
 #[derive(Clone, Copy, Debug, AsExpression)]
 #[diesel(sql_type = Moment)]
 pub struct Stored<'a>(pub &'a [u8]);

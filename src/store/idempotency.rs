@@ -1,6 +1,6 @@
-//! Creating a task once, however often the client has to ask.
+//! Creates that clients may repeat safely.
 //!
-//! The key is kept in the same transaction as the task, so that one is there exactly if the other is.
+//! The key is stored in the same transaction as the task, so that neither exists without the other.
 
 use diesel::dsl::sql;
 use diesel::query_dsl::methods;
@@ -16,24 +16,24 @@ use crate::domain::{NewTask, Task, TaskId, Timestamp, UserId};
 
 const KEPT_FOR_MICROS: i64 = 24 * 60 * 60 * 1_000_000;
 
-/// How many old keys a create deletes: more than it adds, so that they become fewer, and few enough that nobody
-/// notices.
+/// How many old keys each create deletes. It is more than one, so that their number shrinks, and few enough
+/// that the create stays fast.
 const DELETED_PER_CREATE: i64 = 200;
 
-/// A client's key, and what tells its payload from others.
+/// A client's key, and a digest of the payload that it was sent with.
 #[derive(Clone, Debug)]
 pub struct IdempotencyKey {
     pub key: String,
     pub fingerprint: Vec<u8>,
 }
 
-/// How a task is answered. The answer is kept with the key, for the task may have changed by the time
-/// that it is asked for again.
+/// Writes the response's body. The body is stored with the key, because the task may change before the client
+/// repeats the request.
 pub type Render = fn(&UserId, &Task) -> Vec<u8>;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Created {
-    /// The first answer, whether it is given for the first time or again.
+    /// The first response, sent for the first time or again.
     Answer { id: TaskId, body: Vec<u8> },
     /// The key was used before, with another payload.
     OtherPayload,
@@ -47,14 +47,15 @@ impl OwnedTasks {
         render: Render,
     ) -> Result<Created, StoreError> {
         let create = async move |connection: &mut Connection<'_>, owner: &UserId| {
-            // Of several that come at once, one inserts; the others wait for its commit, and read.
+            // Of parallel calls with one key, one inserts it. The others wait for its commit and then read it.
             loop {
                 match first_time(connection, owner, &new, &key, render).await {
                     Ok(created) => return Ok(created),
                     Err(Refused::Diesel(error)) => return Err(error),
                     Err(Refused::KeyTaken) => {}
                 }
-                // None: it went meanwhile, with its user or for its age, and is free again.
+                // `None` means that the key was deleted in between, with its user or because of its age. Then
+                // it is free again.
                 if let Some(created) = read_again(connection, owner, &key).await? {
                     return Ok(created);
                 }
@@ -96,7 +97,7 @@ async fn first_time(
             keys::answer.eq(&body),
             keys::created_at.eq(At(now)),
         );
-        // A key that is used again after its time is free, whether or not it was among the oldest.
+        // Overwrites an expired key, which the deletion above may have left.
         let kept = on_both!(connection, |c| {
             let upsert = diesel::insert_into(keys::table)
                 .values(row)
@@ -119,11 +120,11 @@ async fn first_time(
     connection.transaction(create).await
 }
 
-/// Old keys go when their owner brings a new one: no scheduler, and nobody else's rows.
+/// Old keys are deleted when their owner sends a new one. That needs no scheduler and touches no other user's
+/// rows.
 async fn delete_oldest(connection: &mut Connection<'_>, owner: &UserId, kept_since: At) -> QueryResult<()> {
-    // As an array, PostgreSQL looks each key up in the primary key's index, whatever the statistics say, and in
-    // the order of the keys, so that creates at the same time do not deadlock. It plans a semi-join or an `OR`
-    // for thousands of keys, and reads all rows of the user.
+    // With an array, PostgreSQL looks each key up in the primary key's index, in the order of the keys, so that
+    // parallel creates do not deadlock. With a semi-join or `OR` it may read all rows of the user instead.
     let (any, end) = match connection.is_sqlite() {
         true => ("IN (", ")"),
         false => ("= ANY (ARRAY(", "))"),

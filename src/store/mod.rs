@@ -1,6 +1,6 @@
-//! Where the tasks are kept: the queries. Knows nothing of HTTP.
+//! The queries. This module knows nothing of HTTP.
 //!
-//! Outside of here, [`OwnedTasks`] is the only way to a task, and it is made from a verified user.
+//! Outside of it, [`OwnedTasks`] is the only way to a task, and it can be made only from a verified user.
 
 mod idempotency;
 pub mod operator;

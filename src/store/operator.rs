@@ -1,5 +1,5 @@
-//! What the operator does with the data of any user, from the command line. Nobody verifies a user here, so nothing
-//! that serves requests may use it (`tests/architecture.rs` holds that).
+//! What the command line does with any user's data. Nothing verifies a user here, so the code that serves
+//! requests must not use it; `tests/architecture.rs` checks that.
 
 mod copy;
 mod identity;
@@ -17,14 +17,12 @@ use crate::db::timestamp::At;
 use crate::db::{Connection, Session, StoreError, on_both};
 use crate::domain::{Task, Timestamp, UserId};
 
-/// How many tasks are in memory at a time.
 const PORTION: i64 = 500;
 
 pub struct Operator {
     session: Session,
 }
 
-/// A user's row.
 #[derive(Clone, Debug)]
 pub struct User {
     pub email: Option<String>,
@@ -32,7 +30,7 @@ pub struct User {
     pub created_at: Timestamp,
 }
 
-/// What an export consists of: the user first, then the tasks by id.
+/// A part of an export: first the user, then the tasks by id.
 pub enum Exported {
     User(User),
     Tasks(Vec<Task>),
@@ -54,7 +52,7 @@ impl From<diesel::result::Error> for ExportError {
 
 pub struct Erased {
     pub tasks: i64,
-    /// The table is Better Auth's, and the account with it.
+    /// The user's row was kept, because the table is Better Auth's.
     pub row_kept: bool,
 }
 
@@ -64,7 +62,8 @@ impl Operator {
         Ok(Self { session })
     }
 
-    /// Gives `take` everything that is kept of a user, in one snapshot. Whether there is such a user.
+    /// Passes everything that is stored about a user to `take`, from one snapshot. False if there is no such
+    /// user.
     pub async fn export(
         &mut self,
         user: &UserId,
@@ -89,7 +88,7 @@ impl Operator {
         self.session.connection().snapshot(read).await
     }
 
-    /// How many tasks a user has who has a row.
+    /// How many tasks the user has; `None` if there is no such user.
     pub async fn count_tasks(&mut self, user: &UserId) -> Result<Option<i64>, StoreError> {
         let connection = &mut self.session.connection();
         if find(connection, user).await?.is_none() {
@@ -100,11 +99,11 @@ impl Operator {
         Ok(Some(count))
     }
 
-    /// Deletes all that is kept of a user, if there is one.
+    /// Deletes everything that is stored about a user; `None` if there is no such user.
     pub async fn erase(&mut self, user: &UserId) -> Result<Option<Erased>, StoreError> {
         let erase = async |connection: &mut Connection<'_>| {
             connection.lift_statement_timeout().await?;
-            // The read locks the table against Better Auth's migration until the end: whose it is stays true.
+            // This read locks the table against Better Auth's migration until the transaction ends.
             if find(connection, user).await?.is_none() {
                 return Ok(None);
             }

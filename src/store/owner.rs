@@ -1,4 +1,4 @@
-//! What everything that belongs to a user needs: that the user has a row in `users`.
+//! What every resource of a user needs: a row in `users`.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use crate::domain::UserId;
 use crate::quota::Share;
 use crate::telemetry::METRICS;
 
-/// What one HTTP worker needs to serve any user.
+/// What an HTTP worker needs to serve any user.
 pub struct Store {
     pub database: DatabaseWorker,
     known_users: Arc<KnownUsers>,
@@ -27,7 +27,7 @@ impl Store {
     }
 }
 
-/// A verified user and the database: the only way to what belongs to that user.
+/// A verified user and the database: the only way to the user's data.
 #[derive(Clone)]
 pub struct Owner {
     user: AuthenticatedUser,
@@ -47,8 +47,9 @@ impl Owner {
         self.store.database.long_list_permit(self.id()).await
     }
 
-    /// Runs the queries of a call. They are repeated if they miss the user's row, which only an insert does: it
-    /// fails on its foreign key and has changed nothing. Others find nothing where a user was deleted.
+    /// Runs a call's queries. If an insert fails on its foreign key, the user's row was deleted: the row is
+    /// inserted again and the queries are repeated, which is safe because the failed insert has changed
+    /// nothing.
     pub(super) async fn run<T: Send + 'static>(
         &self,
         access: Access,
@@ -72,7 +73,7 @@ impl Owner {
         }
     }
 
-    /// The user has a row, and it says what the newest token says. Costs nothing for a token that is known.
+    /// Makes sure that the user has a row with the newest token's claims. Runs no statement for a known token.
     async fn ensure_row(&self) -> Result<(), StoreError> {
         let known_users = &self.store.known_users;
         if known_users.is_up_to_date(&self.user) {

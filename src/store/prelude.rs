@@ -1,5 +1,4 @@
-//! Diesel's prelude, less `RunQueryDsl`: [`crate::db::on_both`] brings the one of the database that it compiles
-//! a query for.
+//! Diesel's prelude without `RunQueryDsl`: [`crate::db::on_both`] imports the one that fits the database.
 
 pub use diesel::prelude::{
     AsChangeset, BoolExpressionMethods, ExpressionMethods, OptionalExtension, QueryDsl, QueryResult,

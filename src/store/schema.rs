@@ -1,5 +1,5 @@
-//! The tables, as Diesel sees them on both databases. Private to the store: outside of it there is no
-//! way to name a table, and so none to query one.
+//! The tables as Diesel sees them, the same for both databases. The module is private to the store, so that no
+//! other code can query a table.
 
 diesel::table! {
     use diesel::sql_types::{Double, Nullable, Text};

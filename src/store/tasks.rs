@@ -1,4 +1,4 @@
-//! The tasks table, through its owner.
+//! The tasks table, which is reached through the tasks' owner only.
 
 mod list;
 mod sort_keys;
@@ -18,8 +18,8 @@ use crate::domain::{Task, TaskId, UserId};
 
 /// One user's tasks: the only way to the tasks table.
 ///
-/// It comes from an [`Owner`], which is made from a user whom the guard has verified, and from nothing else. A
-/// handler that holds it cannot name another user, because no method takes one.
+/// It is made from an [`Owner`], and an `Owner` only from a user whom the guard has verified. No method takes
+/// another user's id, so a handler cannot reach another user's tasks.
 ///
 /// ```compile_fail
 /// // A user cannot be made up: only the guard makes one, out of a verified token.
@@ -56,7 +56,7 @@ pub(super) struct Row {
 
 pub(super) type Columns = <Row as Selectable<Pg>>::SelectExpression;
 
-/// Of a `Row`, on either database.
+/// The columns of a `Row`, for both databases.
 pub(super) fn columns() -> Columns {
     <Row as Selectable<Pg>>::construct_selection()
 }
@@ -76,7 +76,7 @@ impl From<Row> for Task {
     }
 }
 
-/// Where every query of tasks starts: with the owner's filter in it.
+/// The start of every query of tasks; it contains the owner's filter.
 pub(super) fn owned(
     owner: &UserId,
 ) -> diesel::dsl::Filter<tasks::table, diesel::dsl::Eq<tasks::user_id, &str>> {

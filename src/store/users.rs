@@ -1,5 +1,5 @@
-//! The users table: a row for everybody who ever called, made of what the tokens say. Where the table
-//! belongs to Better Auth, it is only read.
+//! The users table: a row for each user who has called, with the claims of the newest token. If Better Auth
+//! owns the table, the service only reads it.
 
 use std::hash::{BuildHasher, RandomState};
 
@@ -16,16 +16,16 @@ use crate::db::timestamp::At;
 use crate::db::{Connection, on_both};
 use crate::domain::{Timestamp, UserId};
 
-/// How many users are remembered. A user who was evicted costs one statement at the next call.
+/// The size of the cache. An evicted user's next call costs one statement more.
 const MAX_KNOWN_USERS: usize = 50_000;
 
-/// A token that makes the same claims as the one before is compared with the row again if it was issued so
-/// much later, because another process may have written other claims meanwhile. A frontend that fetches a
-/// token for each of the calls that make up a page does not pay for each of them.
+/// A token with the same claims as the previous one is compared with the row again only if it was issued this
+/// much later. Another process may have written other claims in between, but a frontend that fetches a token
+/// for each call of a page must not cause a statement for each of them.
 const RECHECK_AFTER_SECONDS: f64 = 2.0;
 
-/// Users who have a row, each with the newest token that was compared with it, so that a call needs no
-/// statement for that.
+/// Users who are known to have a row, each with the newest token that was compared with it. A call of such a
+/// user needs no statement for the row.
 pub struct KnownUsers {
     compared: Cache<UserId, Compared>,
     hasher: RandomState,
@@ -33,7 +33,7 @@ pub struct KnownUsers {
 
 #[derive(Clone, Copy)]
 struct Compared {
-    /// A hash, because the texts of so many users would take some megabytes.
+    /// A hash, to save memory.
     claims: u64,
     issued_at: Option<f64>,
 }
@@ -48,12 +48,12 @@ impl Default for KnownUsers {
 }
 
 impl KnownUsers {
-    /// The row is there, and this token does not change it.
+    /// Whether the user is known to have a row that this token would not change.
     pub fn is_up_to_date(&self, user: &AuthenticatedUser) -> bool {
         let Some(compared) = self.compared.get(user.id()) else {
             return false;
         };
-        // A token that does not say when it was issued never refreshes a row.
+        // A token without `iat` never refreshes a row.
         let Some(issued_at) = user.issued_at() else {
             return true;
         };
@@ -80,7 +80,8 @@ impl KnownUsers {
     }
 }
 
-/// Inserts the row or refreshes it, where that is ours to do. Whether the user has a row then.
+/// Inserts or refreshes the user's row, unless the table is Better Auth's. Returns whether the user has a row
+/// afterwards.
 pub(super) async fn ensure(connection: &mut Connection<'_>, user: &AuthenticatedUser) -> QueryResult<bool> {
     let row = users::table
         .find(user.id().as_str())
@@ -95,8 +96,8 @@ pub(super) async fn ensure(connection: &mut Connection<'_>, user: &Authenticated
     }
     let exists = row.is_some();
     let outcome = match write(connection, user, user.email(), exists).await {
-        // The unique index is what finds out that another row holds the email: to look for it would mean to
-        // ask each node of a distributed database. Such a database has no unique index, and no conflict.
+        // The unique index detects that another row has this email. A query for it would have to ask every node
+        // of a distributed database, which has no such index and therefore no conflict.
         Err(error) if is_kind(&error, DatabaseErrorKind::UniqueViolation) => {
             write(connection, user, None, exists).await
         }
@@ -115,13 +116,12 @@ async fn write(
     exists: bool,
 ) -> QueryResult<()> {
     let write = async |connection: &mut Connection<'_>| {
-        // No upsert: where another program has added a column that must not be null, it would fail for users
-        // who have a row already.
+        // Not an upsert: it would fail for an existing user if another program has added a NOT NULL column.
         if exists || insert(connection, user, email).await? == 0 {
             refresh(connection, user, email).await?;
         }
-        // Better Auth's migration may run at any time. The write has locked the table against it until the
-        // transaction ends; an answer from before the write could be out of date.
+        // Checked after the write, because Better Auth's migration may run at any time: the write locks the
+        // table against it until the transaction ends.
         match belongs_to_better_auth(connection).await? {
             true => Err(DieselError::RollbackTransaction),
             false => Ok(()),
@@ -130,7 +130,7 @@ async fn write(
     connection.transaction(write).await
 }
 
-/// How many rows were inserted: none if another call of the same user was faster.
+/// Returns the number of inserted rows: zero if a parallel call was faster.
 async fn insert(
     connection: &mut Connection<'_>,
     user: &AuthenticatedUser,
@@ -160,8 +160,8 @@ struct Claims<'a> {
     claims_issued_at: Option<f64>,
 }
 
-/// A claim that the token does not make is left alone. The database compares the two tokens, because another
-/// process may write at the same time; one that does not say when it was issued is never the newer one.
+/// Leaves claims alone that the token does not make. The statement compares the tokens' `iat`, because another
+/// process may write at the same time.
 async fn refresh(
     connection: &mut Connection<'_>,
     user: &AuthenticatedUser,
@@ -183,13 +183,13 @@ async fn refresh(
     }
 }
 
-/// The table has a column of Better Auth's, under its own name or under the one that fits ours.
+/// Whether the table has a column of Better Auth's, named in either of the two usual ways.
 pub(super) async fn belongs_to_better_auth(connection: &mut Connection<'_>) -> QueryResult<bool> {
     has_column(connection, "'email_verified', 'emailVerified'").await
 }
 
-/// Whether the table has a column of one of these names. A statement of its own, because Citus does not promise to
-/// take a catalog in one about a distributed table.
+/// Whether the table has a column with one of these names. It is a separate statement, because Citus may reject
+/// one that joins a catalog with a distributed table.
 pub(super) async fn has_column(connection: &mut Connection<'_>, names: &str) -> QueryResult<bool> {
     let columns = match connection.is_sqlite() {
         true => "pragma_table_info('users') WHERE name",

@@ -1,4 +1,4 @@
-//! A snapshot of the embedded database in a file of its own.
+//! Snapshots of the embedded database.
 
 use std::fs::File;
 use std::io;
@@ -11,18 +11,18 @@ use diesel::sql_types::Text;
 use super::connect_to;
 use crate::db::error::describe;
 
-/// Consistent while a service writes. The file appears under its name when it is complete and on the disk, is
-/// its owner's alone, and never takes the place of another.
+/// Writes a consistent snapshot, even while a service writes to the database. The file gets its name when it is
+/// complete and on the disk. Only its owner can read it, and it never replaces another file.
 pub fn backup(database: &Path, file: &Path, patience: Duration) -> Result<(), String> {
     let problem = |error: io::Error| format!("{} cannot be written: {error}", file.display());
-    // Absolute, because SQLite would read a name like `file:…` as a URI.
+    // Absolute, because SQLite would interpret a name like `file:…` as a URI.
     let path = absolute(file).map_err(problem)?;
     let folder = path.parent().unwrap_or(Path::new("/"));
     if path.symlink_metadata().is_ok() {
         return Err(format!("{} exists, and is not overwritten", file.display()));
     }
     let mut source = connect_to(database, patience)?;
-    // Its mode is 0600 from the start, and it is deleted if anything fails.
+    // Its mode is 0600 from the start, and it is deleted if a later step fails.
     let snapshot = tempfile::Builder::new()
         .prefix(".todo-backend-backup-")
         .tempfile_in(folder)
@@ -33,7 +33,7 @@ pub fn backup(database: &Path, file: &Path, patience: Duration) -> Result<(), St
         .bind::<Text, _>(name)
         .execute(&mut source.inner)
         .map_err(|error| format!("the backup failed: {}", describe(&error)))?;
-    // SQLite leaves it to the system when the new file reaches the disk.
+    // SQLite does not wait until the new file is on the disk.
     snapshot.as_file().sync_all().map_err(problem)?;
     snapshot
         .persist_noclobber(&path)

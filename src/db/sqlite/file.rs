@@ -1,5 +1,5 @@
-//! The embedded database's files: only their owner may read them, and a write goes to the file that stands
-//! under its name and to no other.
+//! The embedded database's files: only their owner can read them, and writes go only to the file that has the
+//! configured name.
 
 use std::fs::{self, File, Metadata, OpenOptions, Permissions};
 use std::io;
@@ -12,7 +12,7 @@ use diesel::result::{DatabaseErrorKind, Error as DieselError};
 
 use crate::config::create_private_folder;
 
-/// Read and write for the owner, nothing for anybody else.
+/// Read and write permission for the owner only.
 const PRIVATE: u32 = 0o600;
 
 #[derive(Debug)]
@@ -49,8 +49,8 @@ impl DatabaseFile {
         &self.path
     }
 
-    /// Must be called before each connection. The first time it creates the file where it is missing;
-    /// later a missing file is an error, because an empty one in its place would hide the loss.
+    /// Must be called before each connection is opened. The first call creates a missing file. For later calls
+    /// a missing file is an error, because a new empty file would hide the loss.
     pub fn prepare(&self) -> io::Result<()> {
         if self.opened.get().is_some() {
             return self.check().map_err(io::Error::other);
@@ -58,7 +58,7 @@ impl DatabaseFile {
         create_private_folder(&self.path)
             .map_err(|error| io::Error::other(format!("the folder cannot be created: {error}")))?;
         let file = self.open_or_create()?;
-        // SQLite gives the files beside the database the mode that the database has.
+        // SQLite creates the files beside the database with the database's mode.
         for suffix in ["", "-wal", "-shm"] {
             let mut path = self.path.clone().into_os_string();
             path.push(suffix);
@@ -74,14 +74,14 @@ impl DatabaseFile {
         let file = options.write(true).create(true).truncate(false).mode(PRIVATE);
         let file = file.open(&self.path)?;
         if !existed {
-            // A umask may have taken rights away from the owner as well.
+            // The umask may have removed permissions of the owner as well.
             file.set_permissions(Permissions::from_mode(PRIVATE))?;
         }
         Ok(file)
     }
 
-    /// Whether the file that this process opened still stands under its name. SQLite would not notice: it
-    /// goes on writing into a file that was deleted, and the tasks would be gone with the process.
+    /// Checks that the path still names the file that this process opened. SQLite would not notice: it goes on
+    /// writing into a deleted file, and those writes would be lost.
     pub fn check(&self) -> Result<(), String> {
         let found = fs::metadata(&self.path).map(FileId::from);
         match (self.opened.get(), found) {
@@ -95,15 +95,15 @@ impl DatabaseFile {
         }
     }
 
-    /// The same, as a query's error.
+    /// The same check, with the error type of queries.
     pub fn check_for_query(&self) -> QueryResult<()> {
         self.check()
             .map_err(|problem| DieselError::DatabaseError(DatabaseErrorKind::Unknown, Box::new(problem)))
     }
 }
 
-/// Takes away the rights of everybody but the owner. A failure does not keep the service from starting: on
-/// some file systems modes mean nothing.
+/// Removes everybody else's permissions. A failure does not stop the start, because some file systems have no
+/// modes.
 fn tighten(path: &Path) {
     let Ok(metadata) = fs::metadata(path) else {
         return;

@@ -1,4 +1,4 @@
-//! How connections to the embedded database are made, for r2d2 to call.
+//! How r2d2 opens connections to the embedded database.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use crate::db::error::describe;
 
 pub struct SqliteHandle {
     pub inner: SqliteConnection,
-    /// A transaction could not be ended. Not to be used again.
+    /// A transaction could not be ended, so the connection must not be used again.
     pub broken: bool,
 }
 
@@ -42,7 +42,7 @@ impl Manager {
     pub fn new(file: Arc<DatabaseFile>, statement_timeout: Duration) -> Self {
         Self {
             file,
-            // So much less than what a client waits that it is told the cause.
+            // Shorter than the statement timeout, so that the caller learns the cause.
             busy_timeout: statement_timeout * 4 / 5,
         }
     }
@@ -57,7 +57,7 @@ impl r2d2::ManageConnection for Manager {
             .prepare()
             .map_err(|error| OpenError(format!("{}: {error}", self.file.path().display())))?;
         let mut inner = SqliteConnection::establish(&self.file.path().to_string_lossy())?;
-        // FULL: what is committed is on the disk before the client is told so.
+        // FULL: a commit is on the disk before the client gets its response.
         inner.batch_execute(&format!(
             "PRAGMA busy_timeout = {};
              PRAGMA journal_mode = WAL;
@@ -78,7 +78,7 @@ impl r2d2::ManageConnection for Manager {
     }
 }
 
-/// Whoever waits for the connection is told why there is none.
+/// Only a debug line: whoever waits for the connection reports the error.
 #[derive(Debug)]
 pub struct LogAtDebug;
 

@@ -1,8 +1,7 @@
-//! The embedded database: threads with a connection each, one of which does all the writing.
+//! The embedded database: threads with one connection each, one of which does all the writing.
 //!
-//! A job waits in line, bounded in time and in number, and then has a thread and a connection to itself.
-//! Measured against `spawn_blocking` with a connection taken inside, and against diesel-async's wrapper for
-//! blocking connections, this takes half of the processor time per call.
+//! A job waits in a bounded queue for a bounded time, and then has a thread and a connection to itself. This
+//! takes half of the processor time of `spawn_blocking` and of diesel-async's wrapper for blocking connections.
 
 mod backup;
 mod file;
@@ -31,7 +30,7 @@ use super::{Access, Connection, StoreError};
 use crate::telemetry::RequestContext;
 use crate::telemetry::{METRICS, PoolState};
 
-/// How many jobs may wait for each connection before others are refused at once.
+/// How many jobs may be queued per connection. Further ones are refused.
 const QUEUED_PER_CONNECTION: usize = 64;
 
 type Pool = r2d2::Pool<Manager>;
@@ -49,8 +48,7 @@ struct Inner {
     statement_timeout: Duration,
 }
 
-/// A connection to a file that is there: a command must not make an empty database in the place of one that its
-/// caller mistyped.
+/// Connects to an existing file. A command must not create an empty database because of a mistyped path.
 pub fn connect_to(file: &Path, patience: Duration) -> Result<SqliteHandle, String> {
     if !file.is_file() {
         return Err(format!("there is no file {}", file.display()));
@@ -59,7 +57,7 @@ pub fn connect_to(file: &Path, patience: Duration) -> Result<SqliteHandle, Strin
     manager.connect().map_err(|error| error.to_string())
 }
 
-/// Where a job is: whoever moves it on from waiting owns it.
+/// The state of a job. Whoever changes it from `WAITING` decides what happens to the job.
 struct Ticket(AtomicU8);
 
 impl Ticket {
@@ -97,7 +95,8 @@ impl Sqlite {
             }
             sender
         };
-        // One writer: others would fail where they can wait in line.
+        // SQLite allows one writer at a time. With one writing thread, writes wait in the queue instead of
+        // failing.
         let (reads, writes) = (lane("db-read", connections - 1), lane("db-write", 1));
         Self(Arc::new(Inner {
             file,
@@ -109,12 +108,12 @@ impl Sqlite {
         }))
     }
 
-    /// Whether the file is still the one that was opened: SQLite would not notice.
+    /// Checks that the file is still the one that was opened.
     pub fn check_file(&self) -> Result<(), StoreError> {
         self.0.file.check().map_err(StoreError::Unavailable)
     }
 
-    /// A connection of the caller's own, on the caller's thread.
+    /// A connection that the caller uses on its own thread.
     pub fn connect(&self, patience: Duration) -> Result<r2d2::PooledConnection<Manager>, StoreError> {
         let connection = self.0.pool.get_timeout(patience);
         connection.map_err(|error| StoreError::Unavailable(error.to_string()))
@@ -129,8 +128,8 @@ impl Sqlite {
         }
     }
 
-    /// Runs `work` on a database thread. Answers within the acquire timeout if no connection comes free, and
-    /// within the statement timeout after that.
+    /// Runs `work` on a database thread. Fails after the acquire timeout if no thread is free, or after the
+    /// statement timeout if the work takes too long.
     pub async fn run<T: Send + 'static>(
         &self,
         access: Access,
@@ -139,7 +138,7 @@ impl Sqlite {
         let inner = &self.0;
         let (reply, mut answer) = oneshot::channel();
         let ticket = Arc::new(Ticket(AtomicU8::new(Ticket::WAITING)));
-        // Somewhat sooner than the client is given up on, so that it is told the cause.
+        // Earlier than the caller gives up, so that the caller learns the cause.
         let deadline = Instant::now() + inner.acquire_timeout * 9 / 10;
         let request = RequestContext::current();
         let written = match access {
@@ -155,7 +154,7 @@ impl Sqlite {
         let job: Job = Box::new({
             let ticket = Arc::clone(&ticket);
             move |pool, runtime| {
-                // The client may have been answered already.
+                // The caller has given up.
                 if reply.is_closed() {
                     return;
                 }
@@ -184,13 +183,13 @@ impl Sqlite {
                 METRICS.turned_away("timeout");
                 return Err(StoreError::Busy(bottleneck(access)));
             }
-            // It takes as long as its client takes to read it.
+            // A long list has no timeout here: it is read at its client's pace.
             Err(_) if access == Access::LongList => answer.await,
             Err(_) => timeout(inner.statement_timeout, answer)
                 .await
                 .map_err(|_| StoreError::Unavailable("it did not answer in time".into()))?,
         };
-        // A job that panicked dropped its sender.
+        // The sender is dropped only if the job panicked.
         outcome.unwrap_or_else(|_| Err(StoreError::Panicked))
     }
 }
@@ -216,7 +215,7 @@ fn attempt<T>(
     })
 }
 
-/// For whoever reads the log at night.
+/// The cause in the words of an operator.
 fn bottleneck(access: Access) -> &'static str {
     match access {
         Access::Read | Access::LongList => {
@@ -235,7 +234,7 @@ fn spawn(name: &str, pool: Pool, jobs: Receiver<Job>) {
         .expect("a runtime can be made");
     let run = move || {
         for job in jobs {
-            // The panic itself was logged by the hook; the client gets a 500.
+            // The panic hook has logged it, and the caller responds with 500.
             let _ = catch_unwind(AssertUnwindSafe(|| job(&pool, &runtime)));
         }
     };

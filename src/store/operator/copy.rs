@@ -1,4 +1,4 @@
-//! All data of one database into another: out of one snapshot, in portions, into one transaction.
+//! Copies all data of one database into another: from one snapshot, in batches, within one transaction.
 
 use super::Operator;
 use super::identity::{advance_past, highest_id};
@@ -24,7 +24,6 @@ impl From<diesel::result::Error> for CopyError {
     }
 }
 
-/// How many rows the source has.
 #[derive(Clone, Copy, Debug)]
 pub struct Copied {
     pub users: i64,
@@ -32,7 +31,7 @@ pub struct Copied {
     pub keys: i64,
 }
 
-/// The target's tables must be there. `progress` is told how many rows of how many are done.
+/// The target's tables must exist. `progress` is called with the number of copied rows and the total.
 pub async fn copy(
     from: &mut Operator,
     to: &mut Operator,
@@ -51,8 +50,8 @@ pub async fn copy(
     from.session.connection().snapshot(read).await
 }
 
-/// Whether it may be written to. Nobody else writes to it then until the end: SQLite's transaction sees to that by
-/// itself.
+/// Fails if the target must not be written to. PostgreSQL's tables are locked, so that nobody else writes to
+/// them until the transaction ends; SQLite's transaction excludes other writers anyway.
 async fn check(target: &mut Connection<'_>) -> Result<(), CopyError> {
     if !target.is_sqlite() {
         target

@@ -1,4 +1,4 @@
-//! Whole rows of each table, as they are read in one database and written in the other.
+//! Complete rows of each table, as they are read from one database and inserted into the other.
 
 use diesel::Insertable;
 use diesel::dsl::sql;
@@ -10,7 +10,8 @@ use crate::store::prelude::*;
 use crate::store::schema::{idempotency_keys, tasks, users};
 use crate::store::users::has_column;
 
-/// How many rows are in memory at a time. SQLite takes 32,766 values in a statement, and a task has eleven.
+/// How many rows are in memory at a time. SQLite accepts 32,766 bind values in a statement, and a task has
+/// eleven.
 const PORTION: i64 = 2_500;
 
 #[derive(Queryable, Insertable)]
@@ -50,9 +51,9 @@ pub struct KeyRow {
     created_at: At,
 }
 
-/// No id is empty.
+/// The rows whose ids follow `id`. The empty string comes before every id.
 pub async fn users_after(connection: &mut Connection<'_>, id: &str) -> QueryResult<Vec<UserRow>> {
-    // Not there where the table is Better Auth's, or of version 0.1.0.
+    // The column is missing in Better Auth's table and in one of version 0.1.0.
     let claims = match has_column(connection, "'claims_issued_at'").await? {
         true => "claims_issued_at",
         false => "CAST(NULL AS double precision)",
@@ -96,13 +97,14 @@ pub async fn keys_after(
     on_both!(connection, |c| rows.load(c))
 }
 
-/// A user who is there already stays as they are: a newer token may have made that row.
+/// An existing row is kept: a newer token may have written it.
 pub async fn insert_users(connection: &mut Connection<'_>, rows: &mut [UserRow]) -> QueryResult<()> {
     let inserted = insert_new_users(connection, rows).await?;
     if inserted == rows.len() {
         return Ok(());
     }
-    // The others are there, or another row holds their email: it is left out, as it is for a new user.
+    // The missing rows exist already, or another row has their email. Then the email is left out, as it is for
+    // a new user.
     for row in &mut *rows {
         row.email = None;
     }
@@ -122,7 +124,7 @@ pub async fn insert_tasks(connection: &mut Connection<'_>, rows: &[TaskRow]) -> 
         .execute(c))
 }
 
-/// A key that is there already is newer.
+/// An existing key is kept, because it is newer.
 pub async fn insert_keys(connection: &mut Connection<'_>, rows: &[KeyRow]) -> QueryResult<usize> {
     on_both!(connection, |c| diesel::insert_into(idempotency_keys::table)
         .values(rows)

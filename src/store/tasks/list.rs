@@ -1,4 +1,4 @@
-//! Lists: every filter and sort, whole or by the page.
+//! Lists with every filter and sort, complete or by page.
 
 use std::sync::Arc;
 
@@ -14,8 +14,8 @@ use crate::quota::Share;
 use crate::store::prelude::*;
 use crate::store::schema::tasks;
 
-/// How many tasks a list without `limit` may have to be read over a connection that others share. A longer one
-/// gets a connection of its own, or it would stand in front of their calls.
+/// The maximum length of a list without `limit` that is read over a shared connection. A longer list gets a
+/// connection of its own, because it would delay other users' calls.
 const SHORT_LIST: u16 = 500;
 
 /// How many tasks of a long list are in memory at a time.
@@ -27,12 +27,12 @@ pub enum Listed {
         /// Where the next page begins, if there is one.
         next: Option<Position>,
     },
-    /// To be read with [`OwnedTasks::read_long_list`].
+    /// [`OwnedTasks::read_long_list`] must read it.
     Long,
 }
 
-/// What a long list is read in. All versions come first, because the tag is made of them and stands before
-/// the first task of an answer.
+/// A part of a long list. All versions come before the first tasks, because the response's ETag is computed
+/// from them and is sent before the tasks.
 pub enum Portion {
     Versions(Vec<(TaskId, i64)>),
     Tasks(Vec<Task>),
@@ -68,12 +68,13 @@ impl OwnedTasks {
         })
     }
 
-    /// To be had before a long list is read, and kept until the client has it all.
+    /// Must be taken before a long list is read, and kept until the client has received all of it.
     pub async fn long_list_permit(&self) -> Result<Share, StoreError> {
         self.owner.long_list_permit().await
     }
 
-    /// Reads all of a list in one snapshot, as fast as `portions` are taken and as far as they are.
+    /// Reads a list from one snapshot, at the pace at which `portions` are received. Ends early when the
+    /// receiver is dropped.
     pub async fn read_long_list(
         &self,
         listing: Listing,
@@ -106,7 +107,7 @@ async fn send_all(
         let (versions, next) = read_versions(connection, owner, &listing).await?;
         let is_last = next.is_none();
         move_to(&mut listing, next);
-        // Nobody takes them when the client has hung up, or has what it asks for already.
+        // The receiver is gone if the client hung up or needs no tasks (`HEAD`, 304).
         if portions.send(Portion::Versions(versions)).await.is_err() {
             return Ok(());
         }
@@ -131,19 +132,17 @@ fn move_to(listing: &mut Listing, position: Option<Position>) {
     }
 }
 
-/// A task; what it is sorted by; and whether the owner has tasks whose sort keys are not made of their
-/// titles.
+/// A task, its sort key, and whether the owner has tasks whose title keys are out of date.
 type ListRow = (Row, Option<Vec<u8>>, bool);
 
 struct ReadPage {
     tasks: Vec<Task>,
     next: Option<Position>,
-    /// Such tasks may be in the wrong places.
+    /// Title keys are out of date, so the order may be wrong.
     some_key_wrong: bool,
 }
 
-/// The owner's tasks of one status. A macro, and no function, because the type of a boxed query names
-/// the database.
+/// The owner's tasks with one status. It is a macro because the type of a boxed query depends on the database.
 macro_rules! filtered {
     ($owner:expr, $listing:expr, $selection:expr) => {{
         let query = owned($owner).select($selection).into_boxed::<Db>();
@@ -154,9 +153,9 @@ macro_rules! filtered {
     }};
 }
 
-/// In order, from a position on, and one more than the page holds. Each order is that of an index, and a
-/// position is compared as a row, so that the database begins to read where the page begins. `infinity`
-/// is a moment to PostgreSQL, and to SQLite a text that stands behind all digits.
+/// Sorts, begins after a position, and reads one row more than the page has. An index has each of these orders,
+/// and a position is compared as a row value, so that the database seeks to the start of the page. `infinity`
+/// is a timestamp in PostgreSQL, and in SQLite a text that sorts after all digits.
 macro_rules! sorted {
     ($query:expr, $listing:expr) => {{
         let query = match $listing.sort {
@@ -190,7 +189,7 @@ macro_rules! sorted {
                     .bind::<BigInt, _>(id.0)
                     .sql(")"),
             ),
-            // The first condition follows from the second; SQLite needs it to find the index.
+            // The first condition follows from the second, but without it SQLite does not use the index.
             (Sort::DueDate, Some(Position { key, id })) => query.filter(
                 sql::<Bool>("coalesce(due_date, 'infinity') >= coalesce(")
                     .bind::<Nullable<Moment>, _>(key.as_deref().map(Stored))
@@ -204,7 +203,7 @@ macro_rules! sorted {
     }};
 }
 
-/// What the list is sorted by: the bytes of the value, whatever its type.
+/// The column that the list is sorted by. It is read as bytes, whatever its type is.
 fn sort_key(sort: Sort) -> &'static str {
     match sort {
         Sort::Created => "created_at",
@@ -219,7 +218,8 @@ async fn read_page(
     listing: &Listing,
 ) -> QueryResult<ReadPage> {
     let rows: Vec<ListRow> = on_both!(connection, |c| {
-        // Of one type for every sort, so that it needs no box; only a list by title needs the answer.
+        // Only lists by title need this column. The others select a constant, so that all queries have one
+        // type.
         let some_key_wrong = sql::<Bool>(match listing.sort {
             Sort::Title => {
                 "EXISTS (SELECT 1 FROM tasks AS other \
@@ -270,8 +270,8 @@ async fn read_versions(
     Ok((versions.collect(), next))
 }
 
-/// Takes away the one row more than was asked for, which only shows that there is a next page: the page's last
-/// row is where that one begins.
+/// Removes the extra row, which only shows that there is a next page. The next page begins after the last
+/// remaining row.
 fn cut<R>(
     listing: &Listing,
     mut rows: Vec<R>,

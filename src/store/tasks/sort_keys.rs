@@ -1,4 +1,4 @@
-//! Sort keys for titles that other programs wrote: they write titles alone.
+//! Sort keys for titles that other programs wrote: they write the title and not its key.
 
 use diesel::dsl::sql;
 use diesel::sql_types::{Array, BigInt, Binary, Bool, Text};
@@ -12,8 +12,8 @@ use crate::store::schema::tasks;
 const PORTION: i64 = 2_000;
 
 impl OwnedTasks {
-    /// The first list that would have such tasks in the wrong places adds their keys, in portions: others get
-    /// their turn in between, and what is done stays done, whatever the time runs out for.
+    /// Adds the missing keys before the first list that needs them. It does so in batches, so that other calls
+    /// run in between and a timeout does not undo the batches that are done.
     pub(super) async fn add_sort_keys(&self) -> Result<(), StoreError> {
         let add =
             async |connection: &mut Connection<'_>, owner: &UserId| add_portion(connection, owner).await;
@@ -22,11 +22,11 @@ impl OwnedTasks {
     }
 }
 
-/// Whether some were added, and so there may be more. What another program wrote may never equal itself (a
-/// title of another type, in SQLite): where nothing changes, nothing will.
+/// Adds a batch of keys; true if there may be more. False if nothing changed, because a title of another SQLite
+/// type than text never equals its stored copy.
 async fn add_portion(connection: &mut Connection<'_>, owner: &UserId) -> QueryResult<bool> {
     let without = owned(owner)
-        // As the index has it.
+        // The expression must be the index's own.
         .filter(sql::<Bool>("(CASE WHEN keyed_title <> title THEN 1 END) = 1"))
         .select((tasks::id, tasks::title))
         .limit(PORTION);
@@ -39,7 +39,7 @@ async fn add_portion(connection: &mut Connection<'_>, owner: &UserId) -> QueryRe
             let all = async |connection: &mut Connection<'_>| one_by_one(connection, owner, &found).await;
             connection.transaction(all).await?
         }
-        // A round trip for each of a hundred thousand would take too long.
+        // One statement for all of them: a round trip for each of 100,000 tasks would take too long.
         false => in_one_statement(connection, owner, found).await?,
     };
     Ok(changed > 0)
@@ -64,7 +64,7 @@ async fn one_by_one(
     Ok(changed)
 }
 
-/// PostgreSQL's alone, and in words of its own: Diesel has none for an `UPDATE … FROM unnest(…)`.
+/// PostgreSQL only. Written in SQL, because Diesel cannot express `UPDATE … FROM unnest(…)`.
 async fn in_one_statement(
     connection: &mut Connection<'_>,
     owner: &UserId,

@@ -1,4 +1,4 @@
-//! Everything that changes a task, each in one statement.
+//! Statements that change a task. Each change is one statement.
 
 use diesel::dsl::sql;
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
@@ -11,11 +11,11 @@ use crate::domain::{NewTask, Patch, Task, TaskChanges, TaskId, Timestamp, UserId
 use crate::store::prelude::*;
 use crate::store::schema::tasks;
 
-/// What must hold for a write to take place, decided in the same statement as the write.
+/// A condition for a write. The statement that writes also checks it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Condition {
     None,
-    /// The task is still at one of these versions.
+    /// The task's version is one of these.
     VersionIn(Vec<i64>),
 }
 
@@ -31,7 +31,7 @@ impl Condition {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Written<T> {
     Done(T),
-    /// Someone else was faster: the condition does not hold any more.
+    /// The condition does not hold: the task has changed since.
     Outdated,
     Missing,
 }
@@ -67,7 +67,7 @@ impl<'a> From<&'a TaskChanges> for Changes<'a> {
     }
 }
 
-/// What a changeset takes for a column that may be null: nothing to do, or the value that it gets.
+/// The form in which a changeset takes a nullable column: `None` leaves it alone, `Some(None)` sets it to null.
 fn column<T>(patch: &Patch<T>) -> Option<Option<&T>> {
     match patch {
         Patch::Keep => None,
@@ -76,9 +76,8 @@ fn column<T>(patch: &Patch<T>) -> Option<Option<&T>> {
     }
 }
 
-/// `UPDATE … SET <change>, version = version + 1, updated_at = <now> WHERE <owner> AND <id>
-/// [AND <version>] RETURNING …`. A macro, and no function: the type of a Diesel statement is longer
-/// than the statement.
+/// `UPDATE … SET <change>, version = version + 1, updated_at = <now> WHERE <owner> AND <id> [AND <version>]
+/// RETURNING …`. It is a macro because the types of Diesel's statements are too long to write in a signature.
 macro_rules! change {
     ($conn:expr, $owner:expr, $id:expr, $condition:expr, $change:expr) => {{
         let task = owned($owner).filter(tasks::id.eq($id.0));
@@ -87,14 +86,14 @@ macro_rules! change {
             tasks::version.eq(tasks::version + 1),
             tasks::updated_at.eq(At(Timestamp::now())),
         );
-        // All rows, though there is at most one: see `insert`.
+        // `get_results` although there is at most one row: `insert` says why.
         let mut changed: Vec<Row> = on_both!($conn, |c| match $condition {
             Condition::None => Prepared(diesel::update(task).set(change).returning(columns())).get_results(c),
             Condition::VersionIn(versions) if versions.len() == 1 => {
                 let task = task.filter(tasks::version.eq(versions[0]));
                 Prepared(diesel::update(task).set(change).returning(columns())).get_results(c)
             }
-            // On SQLite there are as many texts as clients may list versions: not to be kept.
+            // Not prepared: on SQLite the text depends on the number of versions, which clients choose.
             Condition::VersionIn(versions) => diesel::update(task.filter(tasks::version.eq_any(versions)))
                 .set(change)
                 .returning(columns())
@@ -130,7 +129,7 @@ impl OwnedTasks {
         self.owner.run(Access::Write, update).await
     }
 
-    /// Flips `completed` where it stands, so that of many flips at once none is lost; or sets it.
+    /// Without a value, flips `completed` in the statement itself, so that parallel calls are never lost.
     pub async fn complete(
         &self,
         id: TaskId,
@@ -167,8 +166,9 @@ impl OwnedTasks {
     }
 }
 
-/// The id of a new task. One beyond `TaskId::MAX` makes the statement fail, so that no task is kept that no
-/// client could reach. A CHECK constraint would do as well, but SQLite cannot add one to a table.
+/// The id of a new task. Above `TaskId::MAX` the expression overflows and the statement fails, so that no task
+/// gets an id that JavaScript cannot represent. A CHECK constraint would be simpler, but SQLite cannot add one
+/// to an existing table.
 const REPRESENTABLE_ID: &str =
     "abs(CASE WHEN id > 9007199254740991 THEN -9223372036854775807 - 1 ELSE id END)";
 
@@ -195,8 +195,8 @@ pub(in crate::store) async fn insert(
         tasks::created_at.eq(At(now)),
         tasks::updated_at.eq(At(now)),
     );
-    // `get_result` would stop at the row. SQLite commits when it is asked for the next one, and a commit
-    // that fails for a full disk would go unheard: a task acknowledged, and not there.
+    // Not `get_result`, which stops at the first row: SQLite commits when the statement is stepped past its
+    // last row, and an error there, such as a full disk, must not be missed.
     let mut rows: Vec<Row> = on_both!(conn, |c| {
         let insert = diesel::insert_into(tasks::table).values(row).returning((
             sql::<BigInt>(REPRESENTABLE_ID),
@@ -215,8 +215,8 @@ pub(in crate::store) async fn insert(
     Ok(row.into())
 }
 
-/// Both databases reject the smallest integer as an argument of `abs`: PostgreSQL as a `bigint out of range`,
-/// SQLite as an `integer overflow`.
+/// Both databases reject the smallest integer as an argument of `abs`: PostgreSQL with `bigint out of range`,
+/// SQLite with `integer overflow`.
 fn explain_id_overflow(error: DieselError) -> DieselError {
     match &error {
         DieselError::DatabaseError(DatabaseErrorKind::Unknown, found)
@@ -247,7 +247,7 @@ async fn unchanged(
     })
 }
 
-/// Nothing is decided here any more: the write did not take place, and this tells the client why.
+/// The write did not take place; this finds out why, for the client.
 async fn why_nothing_changed<T>(
     conn: &mut Connection<'_>,
     owner: &UserId,
