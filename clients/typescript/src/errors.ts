@@ -3,12 +3,12 @@ import type { components } from "./schema.js";
 export type Problem = components["schemas"]["Problem"];
 export type ErrorCode = NonNullable<Problem["errors"]>[number]["code"];
 
-/** Any answer of the service that is not a success. */
+/** An error response of the service. */
 export class TodoError extends Error {
   override readonly name = "TodoError";
   readonly status: number;
   readonly problem: Problem;
-  /** After how many seconds to try again, where the service says so (429, 503). */
+  /** The seconds to wait before trying again, if the response has `Retry-After` (429, 503). */
   readonly retryAfter: number | undefined;
 
   constructor(problem: Problem, retryAfter?: number) {
@@ -18,22 +18,22 @@ export class TodoError extends Error {
     this.retryAfter = retryAfter;
   }
 
-  /** What is wrong with each field, in the service's words: `{ title: "must not be blank" }`. */
+  /** The service's message for each invalid field: `{ title: "must not be blank" }`. */
   get errors(): Record<string, string> {
     return Object.fromEntries((this.problem.errors ?? []).map(({ field, message }) => [field, message]));
   }
 
-  /** The same for programs, to show words of your own: `{ title: "blank" }`. */
+  /** The code for each invalid field, for messages of your own: `{ title: "blank" }`. */
   get codes(): Record<string, ErrorCode> {
     return Object.fromEntries((this.problem.errors ?? []).map(({ field, code }) => [field, code]));
   }
 
-  /** What to quote when reporting it: the service's log has it in every line of this request. */
+  /** The request's id, for reports. Every log line that the service writes for the request contains it. */
   get requestId(): string {
     return this.problem.request_id;
   }
 
-  /** A proxy in between does not answer with problems; its answers become one here. */
+  /** Proxies do not answer with problem documents, so their responses are converted to one. */
   static async of(response: Response): Promise<TodoError> {
     const { status, statusText, headers } = response;
     const ours = headers.get("Content-Type")?.startsWith("application/problem+json");
@@ -52,13 +52,13 @@ export class TodoError extends Error {
 }
 
 /**
- * No answer, or not the whole of one: the service cannot be reached, the connection broke, or the browser keeps
- * the answer from the page (CORS), which a page cannot tell apart. A write may have taken place.
+ * No response, or an incomplete one: the service cannot be reached, the connection broke, or the browser withholds the
+ * response because of CORS. A page cannot distinguish these cases. A write may have taken place.
  */
 export class NetworkError extends Error {
   override readonly name = "NetworkError";
 
-  /** What was aborted on purpose stays what it is. */
+  /** Converts errors to `NetworkError`, except after a deliberate abort. */
   static async around<T>(work: Promise<T>, signal?: AbortSignal): Promise<T> {
     try {
       return await work;

@@ -1,4 +1,4 @@
-/** A typed client of todo-backend: plain `fetch` over the types in `schema.d.ts`, and nothing else. */
+/** A typed client for todo-backend: `fetch` with the types of `schema.d.ts`, without dependencies. */
 import { NetworkError, TodoError } from "./errors.js";
 import type { components, paths } from "./schema.js";
 import type { TokenSource } from "./token.js";
@@ -15,28 +15,28 @@ export type TaskChanges = components["schemas"]["TaskChanges"];
 export type ListQuery = NonNullable<paths["/api/tasks"]["get"]["parameters"]["query"]>;
 export type PageQuery = ListQuery & { limit: number };
 
-/** A part of a list, and the cursor of the part after it, if there is one. */
+/** One page of a list, and the cursor of the next page, if there is one. */
 export interface Page {
   tasks: Task[];
   next: string | undefined;
 }
 
-/** The service's own limits, for forms. Lengths are in characters: `[...text].length`, and not `text.length`. */
+/** The service's limits, for forms. Lengths are in Unicode characters: `[...text].length`, not `text.length`. */
 export const LIMITS = { title: 200, description: 1000, page: 1000, body: 65_536 } as const;
 
 export interface Options {
-  /** Where the service is, such as `http://127.0.0.1:8000`. */
+  /** The service's URL, such as `http://127.0.0.1:8000`. */
   baseUrl: string;
   token: TokenSource;
   /**
-   * Whose tasks they are. Every call names this user, and the service refuses a token of anybody else with
-   * 403: a tab in which another user has signed in meanwhile never writes into their list.
+   * The user whose tasks the client accesses. Every request names this user, and the service refuses another
+   * user's token with 403. So if another user signs in in a second tab, this tab never writes to that user's list.
    */
   userId?: string;
   fetch?: typeof globalThis.fetch;
 }
 
-/** For one call. `ifMatch` is the version of the task that was changed: with another one now, it fails with 412. */
+/** Options of one call. With `ifMatch`, it fails with 412 unless the task still has this version. */
 export interface CallOptions {
   signal?: AbortSignal | undefined;
   headers?: Record<string, string>;
@@ -59,7 +59,7 @@ export function createTodoClient(options: Options) {
   const root = normalized(`${base}${tasks}`);
   if (!root.endsWith(tasks)) throw new Error(`No URL can name the user ${JSON.stringify(userId)}.`);
 
-  /** Sends with a token, and once more with a new one where the first was refused and no harm can come of it. */
+  /** Sends the request. If the token is refused, sends it again with a new token, provided that it may be repeated. */
   async function api(method: string, path: string, request: ApiRequest = {}): Promise<Response> {
     const target = normalized(`${base}${path}`);
     if (userId !== undefined && target !== root && !target.startsWith(`${root}/`)) {
@@ -80,7 +80,7 @@ export function createTodoClient(options: Options) {
     const first = await token();
     let response = await send(first);
     if (response.status === 401 && repeatable) response = await send(await token(first));
-    // 304 is what somebody asked for who sent If-None-Match.
+    // 304 is not an error: it is the expected answer to If-None-Match.
     if (response.status >= 400) throw await TodoError.of(response);
     return response;
   }
@@ -97,12 +97,12 @@ export function createTodoClient(options: Options) {
   };
 
   return {
-    /** Any call, for what the functions below leave out: `(await todo.api("GET", todo.path)).headers.get("ETag")`. */
+    /** For what the functions below do not return: `(await todo.api("GET", todo.path)).headers.get("ETag")`. */
     api,
-    /** Where the tasks are. */
+    /** The path of the tasks. */
     path: tasks,
     list: (query: ListQuery = {}, call?: CallOptions) => json<Task[]>("GET", tasks, { ...call, query }),
-    /** One page; `next` is the `cursor` of the following one. */
+    /** One page; `next` is the `cursor` of the next page. */
     page,
     /** The list in pages of `limit`: `for await (const tasks of todo.pages({ limit: 50 })) …` */
     async *pages(query: PageQuery, call?: CallOptions): AsyncGenerator<Task[], void> {
@@ -113,13 +113,13 @@ export function createTodoClient(options: Options) {
       }
     },
     get: (id: number, call?: CallOptions) => json<Task>("GET", `${tasks}/${id}`, call),
-    /** With an idempotency key, so that it may be repeated: the task is there once. */
+    /** Sent with an idempotency key, so that a repeated request creates only one task. */
     create: (task: NewTask, call?: CallOptions) =>
       json<Task>("POST", tasks, { idempotencyKey: newIdempotencyKey(), ...call, body: task }),
-    /** What is absent stays as it is; `null` clears `description` and `due_date`. */
+    /** Absent fields are not changed; `null` clears `description` and `due_date`. */
     update: (id: number, changes: TaskChanges, call?: CallOptions) =>
       json<Task>("PUT", `${tasks}/${id}`, { ...call, body: changes }),
-    /** Sets it, which may be repeated; without `completed` it is flipped. */
+    /** Sets `completed`, which is safe to repeat. Without a value it is toggled. */
     complete: (id: number, completed?: boolean, call?: CallOptions) =>
       json<Task>("PATCH", `${tasks}/${id}/complete`, { ...call, ...(completed !== undefined && { body: { completed } }) }),
     remove: async (id: number, call?: CallOptions): Promise<void> => void (await api("DELETE", `${tasks}/${id}`, call)),
@@ -129,14 +129,14 @@ export function createTodoClient(options: Options) {
 export type TodoClient = ReturnType<typeof createTodoClient>;
 
 /**
- * For `idempotencyKey`: one for each task that a person adds, the same for each try. Not `crypto.randomUUID`:
- * a page that came by plain HTTP from another machine has none.
+ * A new `idempotencyKey`. Use one key per task that a user adds, and the same key for every attempt. It does not use
+ * `crypto.randomUUID`, which pages loaded over plain HTTP from another machine do not have.
  */
 export function newIdempotencyKey(): string {
   return Array.from(crypto.getRandomValues(new Uint32Array(4)), (word) => word.toString(36)).join("-");
 }
 
-/** The path that `fetch` makes of an address: a URL's parser walks along `..`, and knows more ways to write it. */
+/** The path that `fetch` would request: a URL parser resolves `..` and its other spellings, such as `%2e%2e`. */
 const normalized = (address: string) => new URL(address, "http://any").pathname;
 
 function search(query: ApiRequest["query"] = {}): string {

@@ -1,5 +1,5 @@
 "use client";
-/** TanStack Query over the client: lists, pages, and writes that show at once and are taken back when refused. */
+/** React hooks on top of TanStack Query: lists, pages, and optimistic writes that are rolled back if they are refused. */
 import { useInfiniteQuery, useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import type { InfiniteData, QueryClient, QueryKey } from "@tanstack/react-query";
 import { createContext, createElement, useContext, useState } from "react";
@@ -9,7 +9,7 @@ import type { ListQuery, NewTask, Page, PageQuery, Task, TaskChanges, TodoClient
 
 const Client = createContext<TodoClient | undefined>(undefined);
 
-/** Gives the hooks below their client: one that was made with the `userId` of whoever is signed in. */
+/** Provides the client for the hooks below. Create it with the `userId` of the user who is signed in. */
 export function TodoProvider({ client, children }: { client: TodoClient; children: ReactNode }) {
   return createElement(Client.Provider, { value: client }, children);
 }
@@ -20,7 +20,7 @@ export function useTodoClient(): TodoClient {
   return client;
 }
 
-/** The user is in every key, so nobody is ever shown what was kept for another. */
+/** With `userId`, the path in every key names the user, so that no user is shown cached data of another one. */
 const LIST = "list";
 const PAGES = "pages";
 const keys = {
@@ -29,14 +29,14 @@ const keys = {
   pages: (todo: TodoClient, query: PageQuery) => [...keys.all(todo), PAGES, query] as const,
 };
 
-/** A refusal stays one; what the service could not do now, it may be asked for again. */
+/** Retries only failures that may be temporary. A refused request would be refused again. */
 const retry = (failures: number, error: Error) =>
   failures < 2 &&
   (error instanceof NetworkError || (error instanceof TodoError && (error.status >= 500 || error.status === 429)));
 const retryDelay = (failures: number, error: Error) =>
   1000 * ((error instanceof TodoError ? error.retryAfter : undefined) ?? 2 ** failures);
 
-/** The whole list. */
+/** The complete list. */
 export function useTasks(query: ListQuery = {}) {
   const todo = useTodoClient();
   return useQuery({
@@ -47,10 +47,10 @@ export function useTasks(query: ListQuery = {}) {
   });
 }
 
-/** The list page by page, for "load more". `initialPage` is one that the server fetched for this page. */
+/** The list page by page, for a "load more" button. `initialPage` is a page that the server fetched for rendering. */
 export function useTaskPages(query: PageQuery, { initialPage }: { initialPage?: Page | undefined } = {}) {
   const todo = useTodoClient();
-  // As old as the page: shown again much later, it is asked for anew.
+  // The age of the initial data counts from the first render, so that it is fetched again when it is stale.
   const [initialDataUpdatedAt] = useState(Date.now);
   return useInfiniteQuery({
     queryKey: keys.pages(todo, query),
@@ -64,13 +64,16 @@ export function useTaskPages(query: PageQuery, { initialPage }: { initialPage?: 
   });
 }
 
-/** `idempotencyKey`: the same for each try of a person to add this task, so that it is there once. */
+/** Use the same `idempotencyKey` for every attempt to add this task, so that it is created once. */
 export interface Creation {
   task: NewTask;
   idempotencyKey?: string;
 }
 
-/** Shows a new task where the newest come first; elsewhere it comes with the answer. Its id is negative until then. */
+/**
+ * Shows the new task at once in lists that begin with the newest; other lists show it after the answer. Until then
+ * its id is negative.
+ */
 export function useCreateTask() {
   return useTaskWrite(
     (todo, { task, idempotencyKey }: Creation) => todo.create(task, idempotencyKey === undefined ? {} : { idempotencyKey }),
@@ -84,7 +87,7 @@ export function useCreateTask() {
   );
 }
 
-/** Fails with 412 when `task` is not what the service has any more: nobody's change is overwritten unseen. */
+/** Fails with 412 if the task has changed since `task` was read, so that no change is overwritten unseen. */
 export function useUpdateTask() {
   return useTaskWrite(
     (todo, { task, changes }: { task: Task; changes: TaskChanges }) =>
@@ -103,7 +106,7 @@ export function useCompleteTask() {
 export function useRemoveTask() {
   return useTaskWrite(
     async (todo, { id }: Task) => {
-      // One that is gone already is what was wanted.
+      // A task that no longer exists is the desired result.
       await todo.remove(id).catch((error) => {
         if (!(error instanceof TodoError && error.status === 404)) throw error;
       });
@@ -113,7 +116,7 @@ export function useRemoveTask() {
   );
 }
 
-/** A write that is shown in every list at once, and taken back when it is refused. */
+/** An optimistic write: every list shows it at once, and it is rolled back if it is refused. */
 function useTaskWrite<Input>(
   write: (todo: TodoClient, input: Input) => Promise<Task | undefined>,
   show: (tasks: Task[], query: ListQuery, input: Input) => Task[],
@@ -131,9 +134,9 @@ function useTaskWrite<Input>(
       return before;
     },
     onError: (_error, _input, before) => before?.forEach(([key, data]) => queries.setQueryData(key, data)),
-    // Its new version is needed before the next write to it.
+    // The next write to this task needs its new version.
     onSuccess: (task) => task && eachList(queries, all, (tasks, query) => replaced(tasks, query, task)),
-    // Of several writes at once the last one asks again: an earlier answer would lack the others.
+    // Of several concurrent writes only the last one refetches: an earlier result would lack the others.
     onSettled: () => (queries.isMutating({ mutationKey: all }) === 1 ? queries.invalidateQueries({ queryKey: all }) : undefined),
   });
 }
@@ -149,7 +152,7 @@ function eachList(queries: QueryClient, all: QueryKey, change: (tasks: Task[], q
   }
 }
 
-/** All in the first page: which one a task is in does not show, and the pages are asked for again anyway. */
+/** Puts all tasks into the first page. Users do not see pages, and the pages are fetched again anyway. */
 function changed(pages: Page[], query: ListQuery, change: (tasks: Task[], query: ListQuery) => Task[]): Page[] {
   const tasks = change(pages.flatMap((page) => page.tasks), query);
   return pages.map((page, at) => ({ ...page, tasks: at === 0 ? tasks : [] }));
@@ -161,6 +164,6 @@ const belongs = ({ completed }: Task, { status = "all" }: ListQuery) =>
 const replaced = (tasks: Task[], query: ListQuery, task: Task) =>
   tasks.flatMap((old) => (old.id !== task.id ? [old] : belongs(task, query) ? [task] : []));
 
-/** Without what is `undefined`, which JSON leaves out as well. */
+/** The changes without `undefined` values, which JSON omits as well. */
 const defined = (changes: TaskChanges) =>
   Object.fromEntries(Object.entries(changes).filter(([, value]) => value !== undefined)) as Partial<Task>;

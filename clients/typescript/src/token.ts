@@ -1,10 +1,10 @@
 /**
- * Gives the token to send. `refused` is one that was answered with 401: another one is wanted then.
- * Better Auth's tokens live for 15 minutes, so a constant will not do; see {@link cachedToken}.
+ * Returns the token to send. `refused` is a token that was answered with 401; the function must then return another
+ * one. Better Auth's tokens are valid for 15 minutes, so a constant is not enough; see {@link cachedToken}.
  */
 export type TokenSource = (refused?: string) => string | Promise<string>;
 
-/** Keeps a token until half a minute before it ends, and fetches one at a time. */
+/** Caches a token until 30 seconds before it expires. Concurrent calls share one fetch. */
 export function cachedToken(fetchToken: () => Promise<string>): TokenSource {
   let token: string | undefined;
   let pending: Promise<string> | undefined;
@@ -20,6 +20,6 @@ function endsSoon(token: string): boolean {
   try {
     return JSON.parse(atob(claims)).exp * 1000 < Date.now() + 30_000;
   } catch {
-    return false; // no JWT: the service says so, and why
+    return false; // not a JWT: the service refuses it, and its log says why
   }
 }
