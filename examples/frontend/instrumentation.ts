@@ -1,4 +1,4 @@
-/** Once, when the server starts: the tables of Better Auth. */
+/** Next.js calls this once when the server starts. It creates Better Auth's tables. */
 export async function register() {
   if (process.env.NEXT_RUNTIME !== "nodejs") return;
   const { getMigrations } = await import("better-auth/db/migration");

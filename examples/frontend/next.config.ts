@@ -7,12 +7,12 @@ const headers = [
 ];
 
 export default {
-  // For the container: what `next build` leaves in .next/standalone runs without node_modules.
+  // For the container: the output in .next/standalone runs without node_modules.
   output: "standalone",
   outputFileTracingRoot: import.meta.dirname,
   outputFileTracingExcludes: { "/*": ["./data/**"] }, // the embedded database and its secret
   turbopack: { root: import.meta.dirname },
-  experimental: { turbopackFileSystemCacheForBuild: false }, // each build starts anew, and saves the time to keep one
+  experimental: { turbopackFileSystemCacheForBuild: false }, // builds start without a cache, and writing one takes time
   poweredByHeader: false,
   headers: async () => [{ source: "/:path*", headers }],
 } satisfies NextConfig;

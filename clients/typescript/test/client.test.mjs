@@ -76,7 +76,7 @@ test("a refused token is replaced once, where the call may be repeated", async (
     [(todo) => todo.update(1, {}), 2],
     [(todo) => todo.complete(1, true), 2],
     [(todo) => todo.remove(1), 2],
-    [(todo) => todo.complete(1), 1], // flipped twice is not flipped
+    [(todo) => todo.complete(1), 1], // a second toggle would undo the first
     [(todo) => todo.api("POST", "/api/tasks", { body: { title: "t" } }), 1], // without a key
   ]) {
     const { asked, baseUrl } = await service(t, problem(401));
@@ -126,11 +126,11 @@ test("no answer is a network error, and what was aborted is not", async (t) => {
   assert.ok(error.cause);
   await assert.rejects(todo.list({}, { signal: AbortSignal.abort() }), { name: "AbortError" });
 
-  // Half of an answer.
+  // An incomplete response.
   const half = await service(t, { text: '[{"id":', headers: { "content-type": "application/json" } });
   await assert.rejects(createTodoClient({ baseUrl: half.baseUrl, token }).list(), { name: "NetworkError" });
 
-  // What the token's source throws is its own.
+  // Errors of the token function are passed on unchanged.
   const signedOut = () => Promise.reject(new RangeError("signed out"));
   await assert.rejects(createTodoClient({ baseUrl: "http://127.0.0.1:9", token: signedOut }).list(), RangeError);
 });

@@ -1,4 +1,4 @@
-// What the client is tested against: a server that keeps what it was asked, and answers as it is told.
+// The fake service for the client's tests: it records requests and returns the answers that a test prepares.
 
 import { createServer } from "node:http";
 

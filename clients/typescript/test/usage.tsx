@@ -1,4 +1,4 @@
-// Never run: what the compiler must take from a frontend, and what it must not.
+// Compiled but never run: code that the compiler must accept, and code that it must refuse.
 
 import { LIMITS, NetworkError, TodoError, cachedToken, createTodoClient, dayOf, dueOn, newIdempotencyKey } from "todo-backend-client";
 import type { ErrorCode, ListQuery, NewTask, Task, TaskChanges } from "todo-backend-client";
@@ -34,7 +34,7 @@ try {
   if (error instanceof NetworkError) console.log(error.cause);
 }
 
-// What the functions do not show.
+// Requests that the functions do not cover.
 const response = await todo.api("GET", todo.path, { query: { limit: 1 }, headers: { "If-None-Match": '"1"' } });
 console.log(response.headers.get("ETag"));
 

@@ -2,7 +2,7 @@
 import { useRouter } from "next/navigation";
 import { startTransition, useEffect, useRef } from "react";
 
-/** What could not be rendered on the server: mostly that the service or the database cannot be reached. */
+/** Shown when rendering on the server fails, usually because the service or its database cannot be reached. */
 export default function ErrorPage({ error, reset }: { error: Error & { digest?: string }; reset: () => void }) {
   const router = useRouter();
   const heading = useRef<HTMLHeadingElement>(null);

@@ -8,7 +8,7 @@ export function AddTask() {
   const create = useCreateTask();
   const hydrated = useHydrated();
   const form = useRef<HTMLFormElement>(null);
-  // The same until it has worked: pressed again after a lost answer, it still makes one task.
+  // The key stays the same until the task is created, so that a second attempt after a lost response adds no second task.
   const sent = useRef({ text: "", idempotencyKey: "" });
 
   function submit(data: FormData) {

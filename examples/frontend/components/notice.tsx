@@ -1,6 +1,6 @@
 import { NetworkError, TodoError } from "todo-backend-client";
 
-/** What went wrong, in the service's own words where it said any. */
+/** The message for an error: the service's own text where it has one. */
 export function words(error: Error): string {
   if (error instanceof NetworkError) return "The service cannot be reached. Check your connection.";
   if (!(error instanceof TodoError)) return error.message || "Something went wrong.";
@@ -12,7 +12,7 @@ export function words(error: Error): string {
 
 const NAMES: Record<string, string> = { title: "The title", description: "The description", due_date: "The due date" };
 
-/** Read out by a screen reader as soon as there is something in it. */
+/** Screen readers announce the message when it appears. */
 export function Notice({ error, dismiss }: { error: Error | null; dismiss: () => void }) {
   return (
     <div role="alert" className="notice">

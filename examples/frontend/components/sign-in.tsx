@@ -17,7 +17,7 @@ export function SignIn() {
     const { error } = isNew
       ? await authClient.signUp.email({ ...account, name: text("name") })
       : await authClient.signIn.email(account);
-    // A new page, and not a step within this one: nothing of somebody who was here before is kept.
+    // A full page load, not a client-side navigation, so that no data of a previous user stays in memory.
     if (!error) return window.location.assign("/");
     setError(error.message || "There is no answer. Check your connection, and try again.");
     setBusy(false);
@@ -26,7 +26,7 @@ export function SignIn() {
   return (
     <main className="card narrow">
       <h1>{isNew ? "Create your account" : "Welcome back"}</h1>
-      {/* Not `action`, which would empty the fields when something is refused. */}
+      {/* Not `action`: React resets the form after an action, even if it failed. */}
       <form className="stack" onSubmit={(event) => (event.preventDefault(), submit(new FormData(event.currentTarget)))}>
         {isNew && (
           <label>

@@ -10,11 +10,11 @@ export function TaskItem({ task }: { task: Task }) {
   const remove = useRemoveTask();
   const edit = useRef<HTMLButtonElement>(null);
   const name = useId();
-  const draft = task.id < 0; // the service has not answered yet
+  const draft = task.id < 0; // not yet confirmed by the service
 
   function stop() {
     setEditing(false);
-    // Back to where the keyboard was, once the button is there again.
+    // Return the keyboard focus to the button once it is rendered again.
     requestAnimationFrame(() => edit.current?.focus());
   }
 
@@ -45,10 +45,10 @@ export function TaskItem({ task }: { task: Task }) {
   );
 }
 
-/** A day and no moment: shown in UTC, as it is kept, so that it is the same one in every time zone. */
+/** Due dates are days, stored as midnight UTC. Formatting in UTC shows the same day in every time zone. */
 function Due({ task }: { task: Task }) {
   const day = dayOf(task);
-  // Not on the server, where it is another time: what it rendered must not differ from what the browser does.
+  // Set only in the browser: the server may be in another time zone, and both must render the same HTML first.
   const [now, setNow] = useState("");
   useEffect(() => setNow(today()), []);
   if (!day) return null;
@@ -64,8 +64,8 @@ function Due({ task }: { task: Task }) {
 
 function EditTask({ task, stop }: { task: Task; stop: () => void }) {
   const update = useUpdateTask();
-  // What the person saw when they began, and not what the list has become since: their write must not go over
-  // a change that they have not seen. Once they have been told of one, they may.
+  // The version that was shown when editing began, not the list's current one, so that saving cannot overwrite a
+  // change that the user has not seen. After a 412 the user has been told, and saving again overwrites it.
   const [seen] = useState(task);
   const told = update.error instanceof TodoError && update.error.status === 412;
   const base = told ? task : seen;
@@ -75,7 +75,7 @@ function EditTask({ task, stop }: { task: Task; stop: () => void }) {
     const changes = {
       title: text("title"),
       description: text("description") || null,
-      // Untouched it stays as it is: another program may have set a time of the day.
+      // Sent only if the user changed it, because another program may have set a time of day.
       ...(text("due_date") !== dayOf(base) && { due_date: dueOn(text("due_date")) }),
     };
     update.mutate({ task: base, changes }, { onSuccess: stop });

@@ -19,7 +19,7 @@ interface Props {
   initial: { query: PageQuery; page: Page };
 }
 
-/** The client and what it fetched belong to the user of this page, whoever signs in in another tab. */
+/** The client and its cache belong to the user of this page, even if another user signs in in another tab. */
 export function Tasks({ user, todoUrl, initial }: Props) {
   const [stranger, setStranger] = useState(false);
   const [refused, setRefused] = useState<Error | null>(null);
@@ -38,7 +38,7 @@ export function Tasks({ user, todoUrl, initial }: Props) {
       todo: createTodoClient({ baseUrl: todoUrl, userId: user.id, token: cachedToken(fetchToken) }),
       queries: new QueryClient({
         queryCache: new QueryCache({ onError }),
-        // Here, and not where the write was made: what was taken off a list and comes back is a new component.
+        // Errors are kept here and not in the component that wrote: a rolled-back task is rendered by a new component.
         mutationCache: new MutationCache({
           onMutate: () => setRefused(null),
           onError: (error) => (onError(error), setRefused(error)),

@@ -4,10 +4,10 @@ import { createAuthClient } from "better-auth/react";
 
 export const authClient = createAuthClient({ plugins: [jwtClient()] });
 
-/** The session is over, in this tab or in another one. */
+/** The session has ended, in this tab or in another one. */
 export class SignedOut extends Error {}
 
-/** A token for the service, of whoever is signed in in this browser. */
+/** Fetches a token for the service, for the user who is signed in in this browser. */
 export async function fetchToken(): Promise<string> {
   const { data, error } = await authClient.token();
   if (data) return data.token;

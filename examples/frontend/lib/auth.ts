@@ -33,5 +33,5 @@ function secret(url: string | undefined): string {
 
 let instance: ReturnType<typeof create> | undefined;
 
-/** When it is first needed, and not when this file is imported: `next build` imports it, and needs no database. */
+/** Created on first use, not on import: `next build` imports this file and has no database. */
 export const auth = () => (instance ??= create());

@@ -3,7 +3,7 @@ import { useSyncExternalStore } from "react";
 const never = () => () => {};
 
 /**
- * Whether the scripts have taken over what the server rendered. Until then a form would be sent by the browser
- * itself, with what was typed in the address.
+ * Whether React has hydrated the HTML from the server. Until then the browser would submit a form itself, with the
+ * entered values in the URL.
  */
 export const useHydrated = () => useSyncExternalStore(never, () => true, () => false);
