@@ -1,1 +1,1 @@
-"""What bench/run is made of. Python's standard library alone."""
+"""The modules of bench/run and bench/soak. They use only Python's standard library."""

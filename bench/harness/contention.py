@@ -1,4 +1,4 @@
-"""What one user's calls cost everybody else: while the user fetches long lists, and while writes of theirs wait."""
+"""The effect of one user's requests on other users: long lists, and writes that wait for a lock."""
 
 import http.client
 import statistics
@@ -25,7 +25,7 @@ MOST_MS = {"reads": 100, "writes": 200}
 
 @contextmanager
 def sides(options, binary: Path, folder: Path, tasks: int):
-    """The programs, each on a database of its own, in which one user more has as many tasks."""
+    """The programs, each with its own database. `tasks` is the number of tasks of one additional user."""
     data = Data(options.users or 10_000, options.tasks or 200_000)
     binaries = {"todo": (SERVICE, binary), "other": (OTHER, options.against)}
     with ExitStack() as stack:
@@ -56,7 +56,7 @@ def add_user(server: Postgres, database: str, data: Data, tasks: int) -> None:
 
 
 def beside_long_lists(options, binary: Path, folder: Path) -> None:
-    """Others read single tasks while one user fetches eight long lists at a time."""
+    """Other users read single tasks while one user fetches eight long lists at a time."""
     with sides(options, binary, folder, LONG) as (server, data, programs):
         others = Wrk(data, range(options.active), folder)
         lister = Wrk(data, [data.users], folder, "lister")
@@ -69,7 +69,7 @@ def beside_long_lists(options, binary: Path, folder: Path) -> None:
             for program in programs.values():
                 with ThreadPoolExecutor(1) as pool:
                     lists = pool.submit(lister.run, program, LIST, options.seconds + 2, LISTS)
-                    # The first lists are under way.
+                    # Start when the first lists are being fetched.
                     time.sleep(1)
                     reads = others.run(program, GET, options.seconds, CLIENTS)
                     lists = lists.result()
@@ -97,13 +97,13 @@ def missed_beside_lists(reads: dict) -> list:
 
 
 def beside_a_locked_row(options, binary: Path, folder: Path) -> None:
-    """Others read and write while another program locks one user's task and that user's writes wait for it."""
+    """Other users read and write while one user's writes wait for a row that another program has locked."""
     with sides(options, binary, folder, 1) as (server, data, programs):
         others = Wrk(data, range(options.active), folder)
         found = {program.name: {"reads": [], "writes": [], "waiting": []} for program in programs.values()}
         for number in range(1, options.rounds + 1):
             for database, program in programs.items():
-                # Both are known, and their statements prepared.
+                # Make the user known to the service, and prepare the statements.
                 for work in (GET, TOGGLE):
                     work.call(Client(program.port), data, 1)
                 reads, writes, waiting = with_locked_row(server, database, program, data, others)
@@ -150,7 +150,7 @@ def wait_for_lock(server: Postgres) -> None:
 
 
 def toggle(program: Program, data: Data, task: str) -> tuple:
-    """The status of the answer, and how long it took."""
+    """The status and the duration of the request."""
     started = time.monotonic()
     connection = http.client.HTTPConnection("127.0.0.1", program.port, timeout=60)
     authorization = {"Authorization": f"Bearer {data.token(data.users)}"}
@@ -173,7 +173,7 @@ def failures(kind: str, runs: list) -> list:
     failed = sum(run["failed"] for run in runs)
     if failed:
         missed.append(f"{failed} {kind} of others failed")
-    # Whatever is still unanswered when a round ends is in no p99.
+    # wrk drops requests that are unanswered at the end, so the p99 does not show them.
     silent = sum(not run["requests"] for run in runs)
     if silent:
         missed.append(f"none of others' {kind} was answered in {silent} of {len(runs)} rounds")
@@ -185,7 +185,7 @@ def described(run: dict) -> str:
 
 
 def summary(runs: list) -> list:
-    """Calls a second and the p99, both medians, and all that failed."""
+    """Requests per second and p99, both as medians, and the number of failures."""
     rate = statistics.median(run["requests"] / run["seconds"] for run in runs)
     p99 = statistics.median(run["p99_us"] for run in runs)
     return [f"{rate:,.1f}", f"{p99 / 1000:.1f} ms", str(sum(run["failed"] for run in runs))]

@@ -1,7 +1,7 @@
 """The tasks and users in the database, and the users' tokens.
 
-Task `i` belongs to user `(i - 1) mod users`, so that a user's tasks lie scattered over the table, as they do
-when users take turns; and the ids of a user's tasks follow from the user's number alone.
+Task `i` belongs to user `(i - 1) mod users`. So a user's tasks are scattered over the table, as in a real database, and
+their ids can be computed from the user's number.
 """
 
 import base64
@@ -21,7 +21,7 @@ from harness.machine import say
 from harness.postgres import Postgres
 from harness.programs import Client, service
 
-# Ids of about the length of Better Auth's that pgbench can still compute.
+# User ids are numbers, so that pgbench can compute them, and almost as long as Better Auth's.
 FIRST_USER = 10**18
 FRONTEND = "http://localhost:3000"
 TITLES = 1_000
@@ -45,7 +45,7 @@ class Data:
         return 1 + user + nth * self.users
 
     def token(self, user: int) -> str:
-        """As Better Auth makes them. Always the same one: a newer token costs a statement."""
+        """A token like Better Auth's. Each user keeps one token, because a newer one costs a statement."""
         if user not in self.tokens:
             self.tokens[user] = self.signed(user)
         return self.tokens[user]
@@ -77,9 +77,9 @@ def titles() -> list:
 
 
 def write_titles(binary: Path, url: str, data: Data, folder: Path) -> None:
-    """The service makes the tables, and then tasks with each title, so that their sort keys are its own.
+    """Lets the service create the tables, and one task per title, so that it computes the sort keys.
 
-    These tasks lend their titles and keys to all others, and go.
+    The seeding copies titles and keys from these tasks and then deletes them.
     """
     with service(binary, url, data.secret, folder) as program:
         client = Client(program.port)
@@ -92,9 +92,9 @@ def seed_postgres(server: Postgres, database: str, data: Data, binary: Path, fol
     say(f"seeding {data.tasks:,} tasks of {data.users:,} users in PostgreSQL")
     server.sql(f"CREATE DATABASE {database}", database="postgres")
     write_titles(binary, server.url(database), data, folder)
-    # Indexes are made again afterwards, as the migration has them: that takes a fraction of the time.
+    # Dropping the indexes and creating them again afterwards is much faster than inserting into them.
     indexes = server.sql(
-        # A line each: PostgreSQL writes a CASE on several.
+        # On one line each, because PostgreSQL prints a CASE on several lines.
         r"SELECT indexname || '|' || regexp_replace(indexdef, '\s+', ' ', 'g') "
         "FROM pg_indexes WHERE tablename = 'tasks' AND indexname <> 'tasks_pkey'",
         database,
@@ -109,7 +109,7 @@ def seed_postgres(server: Postgres, database: str, data: Data, binary: Path, fol
         INSERT INTO users (id, email, name)
             SELECT {FIRST_USER} + u, 'user' || u || '@example.com', 'User ' || u
             FROM generate_series(0, {data.users - 1}) AS u;
-        -- That the users are there needs no check.
+        -- Skips the checks of the foreign key.
         SET session_replication_role = replica;
         INSERT INTO tasks (id, user_id, title, description, completed, due_date, created_at, updated_at,
                 title_key, keyed_title)
@@ -135,7 +135,7 @@ def seed_postgres(server: Postgres, database: str, data: Data, binary: Path, fol
 
 @contextmanager
 def sqlite_file(folder: Path, name: str = "sqlite"):
-    """A place for a SQLite database that is there for a while."""
+    """A path for a temporary SQLite database."""
     place = folder / name
     shutil.rmtree(place, ignore_errors=True)
     place.mkdir()

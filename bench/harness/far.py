@@ -1,4 +1,4 @@
-"""Where the database is: on this machine, or behind a proxy that delays every packet."""
+"""The connection to the database: directly on this machine, or through a proxy that delays every packet."""
 
 import re
 import socket
@@ -16,7 +16,7 @@ DELAY_US = 1_000
 
 @dataclass
 class Place:
-    """`near` or `far`: the port through which everything that is measured reaches PostgreSQL."""
+    """`near` or `far`: the port that all measured programs use for PostgreSQL."""
 
     name: str
     server: Postgres
@@ -26,7 +26,7 @@ class Place:
         return self.server.url(database, self.port)
 
     def round_trip_us(self) -> float:
-        """How long one client waits for one statement that does nothing."""
+        """The duration of a statement that does nothing, for a single client."""
         script = self.server.folder / "nothing.sql"
         script.write_text("SELECT 1;\n")
         pgbench = [self.server.bin / "pgbench", "-n", "-M", "prepared", "-c1", "-T2", "-f", script]

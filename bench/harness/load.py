@@ -1,4 +1,4 @@
-"""The load on the programs, and the limit that they are measured against."""
+"""The load for the programs, and the limits that they are compared with."""
 
 import json
 import os
@@ -11,9 +11,9 @@ from harness.far import Place
 from harness.machine import ROOT, Failure, build, run
 from harness.programs import CONNECTIONS, Client, Program
 
-# What there is when nothing else is asked for.
+# The default number of clients.
 CLIENTS = 32
-# Seconds before each run that are not measured.
+# Seconds of load before each measured run.
 WARM_UP = 1
 
 
@@ -24,12 +24,12 @@ class Work:
     writes: bool
 
     def call(self, client: Client, data: Data, user: int) -> None:
-        """Once, by itself; and the answer is what it should be."""
+        """Sends one request and checks the response."""
         task = data.task_id(user, 0)
         new = {
             "title": "Buy oat milk for the weekend",
             "description": "The one in the blue carton.",
-            # pgbench can send no NULL.
+            # Not null, because pgbench cannot send NULL.
             "due_date": "2026-12-24T00:00:00Z",
         }
         path, method, body = {
@@ -40,7 +40,7 @@ class Work:
         }[self.name]
         answer, _ = client.call(method, path, data.token(user), body)
         one = answer[0] if self.name == "list" else answer
-        # Version 0.1.0 and the peers have no `version`.
+        # The tasks of version 0.1.0 and of the peers have no `version`.
         right = one["user_id"] == str(FIRST_USER + user) and len(one.keys() - {"version"}) == 8
         if self.name == "list":
             right &= len(answer) == data.each
@@ -56,7 +56,7 @@ WORKS = [
     Work("create", "create", True),
     Work("toggle", "toggle", True),
 ]
-# Only the bare yardstick has such a route.
+# Only the program `bare` has this route.
 NOTHING = Work("nothing", "a handler that does nothing", False)
 
 
@@ -69,7 +69,7 @@ class Result:
 
 
 class Wrk:
-    """Clients, each with a keep-alive connection, that ask for random tasks of these users."""
+    """Clients with keep-alive connections that request random tasks of these users."""
 
     def __init__(self, data: Data, users, folder: Path, name: str = "tokens"):
         self.data = data
@@ -95,7 +95,7 @@ class Wrk:
         return result
 
     def run(self, program: Program, work: Work, seconds: int, clients: int) -> dict:
-        """What wrk counts, answers that say that something failed included."""
+        """The results of wrk, with the number of failed requests."""
         script = ROOT / "bench/wrk/tasks.lua"
         environment = {
             **os.environ, "WORK": work.name, "TOKENS": str(self.tokens),
@@ -108,7 +108,7 @@ class Wrk:
 
 
 class PgbenchLimit:
-    """The statement that the service sends, word for word, with pgbench's random users and tasks in it."""
+    """pgbench with the service's own statement, for random users and tasks."""
 
     name = "pgbench"
 
@@ -117,8 +117,8 @@ class PgbenchLimit:
         self.folder = folder
         self.scripts = {}
         client = Client(program.port)
-        # The last one: the numbers of this user and of its tasks are no other parameters' values. The
-        # first call makes the user known, and each after that is one statement.
+        # The last user, because the ids of this user and of its tasks equal no other parameter of a statement.
+        # The first request makes the user known; each later one is a single statement.
         user = data.users - 1
         WORKS[0].call(client, data, user)
         known = {str(FIRST_USER + user): ":user", str(data.task_id(user, 0)): ":task"}
@@ -127,7 +127,7 @@ class PgbenchLimit:
             self.scripts[work.name] = self._script(work, statement, values, known, data, active)
 
     def _script(self, work: Work, statement: str, values: list, known: dict, data: Data, active: int) -> list:
-        """pgbench's options for it."""
+        """The options of pgbench for this statement."""
         names = [known.get(value, f":constant{place}") for place, value in enumerate(values)]
         expected = {":user", ":task"} if work.name in ("get", "toggle") else {":user"}
         if not expected <= set(names):
@@ -157,7 +157,7 @@ class PgbenchLimit:
 
 
 class SqliteLimit:
-    """The same statements in a loop, on one connection per core, in a process of its own: `sqlite-limit`."""
+    """The program `sqlite-limit`, which runs the statements in a loop, with one connection per core."""
 
     name = "SQLite alone"
 

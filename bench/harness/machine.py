@@ -1,4 +1,4 @@
-"""The machine: what it has, what is missing, and what a process costs on it."""
+"""The machine: its hardware, missing packages, and the resources that a process uses."""
 
 import os
 import platform
@@ -12,16 +12,16 @@ TICKS = os.sysconf("SC_CLK_TCK")
 
 
 class Failure(Exception):
-    """Ends the run with one sentence."""
+    """Ends the run with a message."""
 
 
 def say(text: str) -> None:
-    """Progress; what is measured goes to standard output, alone."""
+    """Prints progress to stderr. Only results go to stdout."""
     print(text, file=sys.stderr, flush=True)
 
 
 def need(packages: dict) -> None:
-    """Installs the Debian packages of whatever is not there: {package: is it there?}."""
+    """Installs missing Debian packages. `packages` maps each to a function that says whether it is installed."""
     missing = [package for package, there in packages.items() if not there()]
     if not missing:
         return
@@ -29,7 +29,7 @@ def need(packages: dict) -> None:
     if os.geteuid() != 0 or not shutil.which("apt-get"):
         raise Failure(f"missing (by their Debian names): sudo {' '.join(install)}")
     say(f"installing {', '.join(missing)}")
-    # Debian would make and start a cluster of its own; the benchmark starts its own.
+    # Debian's package would create and start a server; the benchmark starts its own.
     setting = Path("/etc/postgresql-common/createcluster.conf")
     if not setting.exists():
         setting.parent.mkdir(exist_ok=True)
@@ -41,7 +41,7 @@ def need(packages: dict) -> None:
 
 
 def run(*command, **options) -> str:
-    """What a command prints, or a failure with what it complained of."""
+    """The output of a command. If it fails, raises Failure with its error output."""
     done = subprocess.run([str(part) for part in command], capture_output=True, text=True, **options)
     if done.returncode != 0:
         raise Failure(f"{command[0]} ended with {done.returncode}:\n{done.stderr.strip() or done.stdout.strip()}")
@@ -49,7 +49,7 @@ def run(*command, **options) -> str:
 
 
 def target(default: str) -> Path:
-    """Where cargo puts what it builds."""
+    """The target directory of cargo."""
     return Path(os.environ.get("CARGO_TARGET_DIR") or ROOT / default).resolve()
 
 
@@ -64,14 +64,14 @@ def release_binary(given) -> Path:
 
 
 def look_around() -> None:
-    """Two cores have room for a load, a database and a service, and for nothing else."""
+    """Warns if the machine is busy: load, database and service together already use two cores."""
     load = os.getloadavg()[0]
     if load > 0.5:
         say(f"note: the machine has other work (load {load:.1f}); what is measured now is worth little")
 
 
 def build(folder: str, name: str) -> Path:
-    """A Rust program of the benchmark, in release."""
+    """Builds a Rust program of the benchmark in release mode."""
     source = ROOT / "bench" / folder
     say(f"building {folder}")
     to = target("target/bench/cargo")
@@ -81,7 +81,7 @@ def build(folder: str, name: str) -> Path:
 
 
 def python_with(requirements: Path, folder: Path) -> Path:
-    """A Python that has these packages."""
+    """A Python interpreter with these packages, in a virtual environment."""
     python = folder / "bin/python"
     kept = folder / "requirements.txt"
     if not kept.exists() or kept.read_text() != requirements.read_text():
@@ -93,7 +93,7 @@ def python_with(requirements: Path, folder: Path) -> Path:
 
 
 def node_with(source: Path, folder: Path) -> Path:
-    """A copy of a Node program beside the packages that its package.json names."""
+    """A copy of a Node program, with the packages of its package.json installed next to it."""
     wanted = (source / "package.json").read_text()
     kept = folder / "package.json"
     if not kept.exists() or kept.read_text() != wanted or not (folder / "node_modules").exists():
@@ -113,7 +113,7 @@ def described() -> str:
 
 
 def processes_of(pid: int) -> list:
-    """A process and all that came of it."""
+    """A process and all its descendants."""
     parents = {}
     for entry in os.listdir("/proc"):
         if entry.isdigit():
@@ -128,17 +128,17 @@ def processes_of(pid: int) -> list:
 
 
 def stat_fields(pid: int) -> list:
-    """/proc/PID/stat from the third field on: the second is a name, and may have blanks in it."""
+    """/proc/PID/stat from the third field on. The second is the process name, which may contain spaces."""
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
 
 
 def cpu_seconds(pid: int) -> float:
-    """User and system time of a process and its children, in steps of 10 ms."""
+    """User and system time of a process and its descendants, in steps of 10 ms."""
     return sum(sum(map(int, stat_fields(member)[11:13])) for member in processes_of(pid)) / TICKS
 
 
 def memory_mb(pid: int) -> dict:
-    """Resident memory, and how much of it is not a mapped file."""
+    """Resident memory, and the part of it that is not a mapped file."""
     lines = (line.split() for line in Path(f"/proc/{pid}/status").read_text().splitlines())
     sizes = {words[0].rstrip(":"): int(words[1]) / 1024 for words in lines if words[-1] == "kB"}
     return {"resident": sizes["VmRSS"], "own": sizes["RssAnon"]}

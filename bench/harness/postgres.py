@@ -12,23 +12,23 @@ from pathlib import Path
 from harness.machine import Failure, run, say
 from harness.programs import free_port
 
-# What differs from the server's defaults.
+# Settings that differ from the server's defaults.
 SETTINGS = {
     "shared_buffers": "256MB",
-    # Neither may begin in the middle of a run; the benchmark vacuums and checkpoints between two.
+    # No checkpoint or vacuum may begin during a run; the benchmark does both between runs.
     "max_wal_size": "8GB",
     "autovacuum": "off",
-    # What the seeding needs.
+    # For creating the indexes after seeding.
     "maintenance_work_mem": "512MB",
 }
-# Does not wait for the disk.
+# Without waiting for the disk.
 FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
-# For a database that is loaded once and then read: takes no more disk than its tables do.
+# For a database that is loaded once and then only read: needs little disk space beside its tables.
 LOADED_ONCE = {**FAST, "wal_level": "minimal", "max_wal_senders": "0", "max_wal_size": "1GB"}
 
 
 def binaries() -> Path:
-    """Of the newest version that has a server, and not only clients."""
+    """The directory of the newest version that is installed with its server, not only its clients."""
     servers = Path("/usr/lib/postgresql").glob("*/bin/postgres")
     found = sorted((path.parent for path in servers), key=lambda path: float(path.parent.name))
     return found[-1] if found else Path("/nowhere")
@@ -72,7 +72,7 @@ class Postgres:
         self._wait()
 
     def restart(self) -> None:
-        """Ends every session, as an upgrade of the server does."""
+        """Restarts the server, which ends all sessions, as an upgrade does."""
         self.process.send_signal(signal.SIGINT)
         self.process.wait(60)
         self._start()
@@ -99,7 +99,7 @@ class Postgres:
             raise Failure(f"the account postgres cannot enter {self.folder}: {error}; try --dir") from error
 
     def _end_leftover(self) -> None:
-        """Of a run that was killed."""
+        """Stops and removes the server of a run that was killed."""
         if (self.data / "postmaster.pid").exists():
             stop = [self.bin / "pg_ctl", "stop", "-D", self.data, "-m", "immediate"]
             subprocess.run(stop, cwd="/", capture_output=True, **self.account)
@@ -119,12 +119,12 @@ class Postgres:
         return f"PostgreSQL {version} ({settings}; else its defaults)"
 
     def logging(self, setting: str, value: str) -> None:
-        """Changes what the server logs, of all sessions that there are."""
+        """Changes a log setting of the server, for all current sessions."""
         self.sql(f"ALTER SYSTEM SET {setting} = {value}; SELECT pg_reload_conf();", database="postgres")
         time.sleep(0.3)
 
     def statement_of(self, work) -> tuple:
-        """The one prepared statement that is sent meanwhile, and its parameters."""
+        """The one prepared statement that `work` sends, and its parameters."""
         before = self.log.stat().st_size
         self.logging("log_statement", "'all'")
         work()

@@ -26,8 +26,7 @@ def free_port() -> int:
 class Program:
     """A running server.
 
-    What it logs goes through a pipe to a reader, as under a container runtime or systemd; the reader keeps
-    the last lines only.
+    Its log is read from a pipe, as under a container runtime or systemd; the reader keeps only the end.
     """
 
     def __init__(self, name: str, command: list, environment: dict, folder: Path, ready: str):
@@ -41,7 +40,7 @@ class Program:
                 ["tail", "-c", "4000"], stdin=reading, stdout=log, start_new_session=True
             )
         self.started = time.monotonic()
-        # The working directory has no .env in it.
+        # In a working directory without a file .env.
         self.process = subprocess.Popen(
             [str(part) for part in command], env={**kept, **environment}, cwd=folder,
             stdin=subprocess.DEVNULL, stdout=writing, stderr=writing, start_new_session=True,
@@ -68,7 +67,7 @@ class Program:
         try:
             self.process.wait(15)
         except subprocess.TimeoutExpired:
-            # Its own session: whatever came of it.
+            # The whole session, which includes its descendants.
             os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
         self.reader.wait()
@@ -94,7 +93,7 @@ def service(
     binary: Path, database_url: str, secret: str, folder: Path,
     connections: int = CONNECTIONS, name: str = SERVICE,
 ) -> Program:
-    """With the access log on and everything else at its default."""
+    """The service with its access log enabled and otherwise default settings."""
     environment = {
         "DATABASE_URL": database_url,
         "DATABASE_POOL_SIZE": str(connections),
@@ -122,7 +121,7 @@ def axum(database_url: str, secret: str, folder: Path) -> Program:
 
 
 def fastapi(database_url: str, secret: str, folder: Path) -> Program:
-    """A worker for each core, as its documentation has it; they share the connections."""
+    """One worker per core, as its documentation recommends. The workers share the number of connections."""
     source = machine.ROOT / "bench/peers/fastapi-sqlmodel"
     environment = peer_environment(database_url, secret)
     server = machine.python_with(source / "requirements.txt", folder / "venv").parent / "uvicorn"
@@ -132,16 +131,16 @@ def fastapi(database_url: str, secret: str, folder: Path) -> Program:
 
 
 def fastify(database_url: str, secret: str, folder: Path) -> Program:
-    """A process for each core; they share the connections, and postgres.js pipelines on them."""
+    """One process per core. They share the number of connections, and postgres.js pipelines statements on each."""
     main = machine.node_with(machine.ROOT / "bench/peers/fastify", folder / "fastify")
     environment = {**peer_environment(database_url, secret), "NODE_ENV": "production"}
     return Program("Fastify + postgres.js", ["node", main], environment, folder, "/readyz")
 
 
 def bare(database_url: str, secret: str, folder: Path) -> Program:
-    """The service's way to the database, and nothing else: no peer, but a yardstick."""
+    """The service's database access without anything around it, as a reference."""
     environment = peer_environment(database_url, secret)
-    # How many writes a connection carries at a time, for experiments.
+    # The number of pipelined writes per connection, for experiments.
     if "WRITE_DEPTH" in os.environ:
         environment["WRITE_DEPTH"] = os.environ["WRITE_DEPTH"]
     return Program(BARE, [machine.build("peers/bare", "bare")], environment, folder, "/readyz")
@@ -151,13 +150,13 @@ PEERS = {"axum": axum, "fastify": fastify, "fastapi": fastapi, "bare": bare}
 
 
 class Client:
-    """One keep-alive connection, for what is not measured by wrk."""
+    """One keep-alive connection, for requests outside wrk."""
 
     def __init__(self, port: int):
         self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
 
     def call(self, method: str, path: str, token: str, body=None):
-        """The body and the headers of an answer that says that all went well."""
+        """The body and the headers of a successful response."""
         headers = {"Authorization": f"Bearer {token}"}
         if body is not None:
             body = json.dumps(body)

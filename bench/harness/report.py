@@ -1,23 +1,23 @@
-"""The table of the four works, and what it lacks of what is promised."""
+"""The table of results, and the aims that were missed."""
 
 from harness import machine
 from harness.load import NOTHING, WORKS
 from harness.programs import BARE, OTHER, SERVICE
 
-# On PostgreSQL: throughput as a multiple of the limit's.
+# On PostgreSQL: the least throughput, as a multiple of the limit's.
 AIMS = {
     ("near", 32): {"get": 0.70, "list": 0.60, "create": 0.80, "toggle": 0.80},
     ("near", 128): {"get": 0.80},
     ("far", 32): {"get": 3, "list": 3, "create": 2, "toggle": 2},
     ("far", 256): {"get": 12},
 }
-# And as a multiple of a peer's, for one task, near, with 32 clients; far, no peer may be ahead.
+# The least throughput as a multiple of a peer's, for one task, near, with 32 clients. Far, no peer may be faster.
 AHEAD = {"axum + sqlx": 2.5, "Fastify + postgres.js": 4.5}
-# One task takes at most as many times the processor time of a handler that does nothing.
+# The most CPU time for one task, as a multiple of that of a handler that does nothing.
 MOST_CPU = 3
-# With 256 clients, and the database far away, 99 of 100 answers take at most as many round trips.
+# The highest p99 with 256 clients and the database far away, in round trips.
 MOST_ROUND_TRIPS = 5
-# On SQLite, of the other binary's throughput.
+# On SQLite: the least throughput, as a multiple of the other binary's.
 LEAST_OF_OTHER = 0.95
 
 

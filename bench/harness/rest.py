@@ -1,4 +1,4 @@
-"""What the service costs when nothing happens: its start, its memory, and connections that only wait."""
+"""The cost of an idle service: startup time, memory and idle connections."""
 
 import resource
 import socket
@@ -38,7 +38,7 @@ def at_rest(options, binary: Path, folder: Path) -> None:
             connections = Connections(program.port, data, options.active)
             time.sleep(1)
             held = program.memory_mb()
-            # They are all still there.
+            # All connections are still open.
             connections.call_on_each()
             connections.close()
             time.sleep(2)
@@ -67,7 +67,7 @@ def at_rest(options, binary: Path, folder: Path) -> None:
 
 
 def allow_files(number: int) -> None:
-    """Open files, here and in the service, which inherits it."""
+    """Raises the limit of open files for this process and for the service, which inherits it."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     if most != resource.RLIM_INFINITY and most < number:
         raise Failure(f"{number:,} open files are needed, and {most:,} allowed: ulimit -Hn {number}")
@@ -75,7 +75,7 @@ def allow_files(number: int) -> None:
 
 
 class Connections:
-    """Each has had one answer to one of the users, and is kept."""
+    """Open connections, each of which has been used for one request."""
 
     def __init__(self, port: int, data: Data, active: int):
         self.requests = [
@@ -85,7 +85,7 @@ class Connections:
         ]
         self.sockets = []
         for number in range(CONNECTIONS):
-            # At once: the service does not wait long for the first request.
+            # Immediately, because the service closes connections that send no first request.
             self.sockets.append(socket.create_connection(("127.0.0.1", port), timeout=10))
             self.call(number)
 

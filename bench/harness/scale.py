@@ -1,4 +1,4 @@
-"""A page of a thousand times as many tasks: what it takes, and by which plan."""
+"""The cost of a page in a database with a thousand times as many tasks, and its query plan."""
 
 import random
 import re
@@ -20,12 +20,12 @@ from harness.programs import Client, Program, service
 SMALL = Data(users=100, tasks=10_000)
 LARGE = Data(users=100_000, tasks=10_000_000)
 MOST = 1.3
-# With its indexes, and with what making these takes.
+# Bytes per task, including its indexes and the temporary space for creating them.
 BYTES_A_TASK = 1_200
 
 PAGE = 50
 SORTS = ["created", "title", "due_date"]
-# The last one begins within the list; the others have no second page at a hundred tasks a user.
+# Only the last one begins within the list: with 100 tasks per user, the others have no second page.
 PARTS = [("all", 0), ("pending", 0), ("completed", 0), ("all", 20)]
 SAMPLE = 20
 REPEATS = 9
@@ -33,7 +33,7 @@ REPEATS = 9
 
 @dataclass
 class Times:
-    """In ms: of the first call for each user, and the medians of those after it."""
+    """In ms: the first request of each user, and the medians of the following ones."""
 
     first: list = field(default_factory=list)
     database: list = field(default_factory=list)
@@ -41,7 +41,7 @@ class Times:
 
 
 class Side:
-    """One size: its database, a service on it, and what was measured there."""
+    """One database size: its database, a service on it, and the results."""
 
     def __init__(self, name: str, data: Data, server: Postgres):
         self.name = name
@@ -50,7 +50,7 @@ class Side:
         self.times = defaultdict(Times)
 
     def start(self, binary: Path, folder: Path) -> Program:
-        # One connection, so that each statement is prepared once, as it would be in the long run.
+        # One connection, so that each statement is prepared only once, as in a service that runs for long.
         url = self.server.url(self.name)
         program = service(binary, url, self.data.secret, folder, connections=1, name=f"todo-backend-{self.name}")
         self.client = Client(program.port)
@@ -94,8 +94,8 @@ def measure(sides: list, server: Postgres, binary: Path, folder: Path) -> None:
             stack.enter_context(side.start(binary, folder))
         server.logging("log_min_duration_statement", "0")
         log = stack.enter_context(server.log.open())
-        # Each page has users of its own, so that nobody has read their tasks before; the two sizes take
-        # turns, so that whatever else the machine does meets both.
+        # Each page uses other users, whose tasks have not been read before. The two sizes take turns, so that other
+        # load on the machine affects both.
         for page in pages():
             say(f"sort={page[0]} status={page[1]} after {page[2]}")
             samples = [random.sample(range(side.data.users), SAMPLE) for side in sides]
@@ -107,7 +107,7 @@ def measure(sides: list, server: Postgres, binary: Path, folder: Path) -> None:
 
 def measure_page(side: Side, user: int, page: tuple, log) -> None:
     token = side.data.token(user)
-    # Makes the user known, so that a call is one statement; reads another user's nothing.
+    # Makes the user known to the service, so that each later request is a single statement.
     side.client.call("GET", f"/api/tasks?status=all&limit=1&sort={page[0]}", token)
     path = path_of(side.client, token, *page)
     log.read()
@@ -119,7 +119,7 @@ def measure_page(side: Side, user: int, page: tuple, log) -> None:
         http.append((time.perf_counter() - started) * 1000)
         if len(tasks) != PAGE:
             raise Failure(f"{path} has {len(tasks)} tasks")
-        # Binding and executing are timed one by one.
+        # The server logs binding and executing separately.
         took = re.findall(r"duration: ([\d.]+) ms", log.read())
         database.append(sum(map(float, took)))
     times.first.append(database[0])
@@ -128,7 +128,7 @@ def measure_page(side: Side, user: int, page: tuple, log) -> None:
 
 
 def write_plans(file: Path, sides: list, server: Postgres, binary: Path, folder: Path) -> None:
-    """Of the service's own statements, as the server explains them when they run."""
+    """Writes the plans of the service's statements, as auto_explain logs them."""
     say("asking for the plans")
     with file.open("w") as out:
         for side in sides:
@@ -141,7 +141,7 @@ def write_plans(file: Path, sides: list, server: Postgres, binary: Path, folder:
                 token = side.data.token(side.data.users // 2)
                 for page in pages():
                     path = path_of(side.client, token, *page)
-                    # Often enough for a plan that holds for all users, if the server wants one.
+                    # Often enough for the server to choose a generic plan, if it wants one.
                     for _ in range(8):
                         log.read()
                         side.client.call("GET", path, token)

@@ -1,4 +1,4 @@
-"""The four works, in turn by each program."""
+"""The four kinds of requests, measured for each program in turns."""
 
 import sqlite3
 import statistics
@@ -18,7 +18,7 @@ from harness.report import AIMS, missed_on_postgres, missed_on_sqlite, report
 
 @dataclass(frozen=True)
 class Case:
-    """A line of the report for each program."""
+    """One measurement, which is one line per program in the report."""
 
     work: Work
     clients: int
@@ -30,7 +30,7 @@ class Case:
 
 
 def cases(options, place: str) -> list:
-    """What is asked for, of one place."""
+    """The requested measurements for one place (near or far)."""
     found = []
     for work in WORKS:
         if options.work and work.name not in options.work:
@@ -49,7 +49,7 @@ def on_postgres(options, binary: Path, folder: Path) -> None:
         seed_postgres(server, "todo", data, binary, folder)
         databases = ["todo"]
         if options.against:
-            # Each version with tables of its own making.
+            # Each version has a database with tables that it has created itself.
             seed_postgres(server, "other", data, options.against, folder)
             databases.append("other")
 
@@ -75,7 +75,7 @@ def on_postgres(options, binary: Path, folder: Path) -> None:
 
 
 def started(options, binary: Path, url, data: Data, folder: Path, stack: ExitStack) -> list:
-    """The service first, then the other one and the peers."""
+    """Starts the service, the other binary and the peers, in this order."""
     programs = [stack.enter_context(service(binary, url("todo"), data.secret, folder))]
     if options.against:
         programs.append(stack.enter_context(service(options.against, url("other"), data.secret, folder, name=OTHER)))
@@ -112,7 +112,7 @@ def on_sqlite(options, binary: Path, folder: Path) -> None:
 
 
 def rounds(options, asked: list, data: Data, limit, programs: list, tidy, folder: Path) -> dict:
-    """The medians: {case: {name: result}}."""
+    """The medians, as {case: {name: result}}."""
     wrk = Wrk(data, range(options.active), folder)
     results = {}
     for case in asked:

@@ -1,7 +1,7 @@
--- The load: requests of one kind, each for a random task of a random user.
+-- The load for wrk: requests of one kind, each for a random task of a random user.
 --
--- From the environment: WORK (get, list, create, toggle or nothing), TOKENS (a file, one a line, of the users 0, 1, …),
--- USERS and EACH (how many there are in the database, and how many tasks each has).
+-- Environment variables: WORK (get, list, create, toggle or nothing), TOKENS (a file with one token per line, of users
+-- 0, 1, …), USERS (the number of users in the database) and EACH (the number of tasks of each).
 
 local work = os.getenv("WORK")
 local users, each = tonumber(os.getenv("USERS")), tonumber(os.getenv("EACH"))
@@ -13,7 +13,7 @@ function setup(thread)
    thread:set("number", started)
 end
 
--- What follows the path in the request of each user.
+-- The part of each user's request that follows the path.
 local rest = {}
 
 function init()

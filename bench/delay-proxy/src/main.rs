@@ -1,11 +1,10 @@
-//! A TCP proxy that makes a server appear far away: `delay-proxy PORT SERVER-PORT MICROSECONDS` passes on what
-//! arrives at PORT of this machine, each byte MICROSECONDS after it came, in each direction.
+//! A TCP proxy that adds latency: `delay-proxy PORT SERVER-PORT MICROSECONDS` forwards connections to PORT on this
+//! machine to SERVER-PORT, and delays each byte by MICROSECONDS in each direction.
 //!
-//! What arrives gets the time of its arrival and waits in a queue until it is due, so that any number of bytes
-//! may be under way at once: the proxy adds latency and limits neither throughput nor order. One thread serves
-//! all connections, because a thread for each would cost more context switches than the programs that are
-//! measured. A timerfd wakes it, because epoll's own timeout and tokio's timers count whole milliseconds.
-//! Connections themselves are accepted at once.
+//! Received bytes are stored with the time of their arrival in a queue until they are due. Any number of them may be
+//! in transit, so the proxy adds latency without limiting the throughput. One thread serves all connections, because
+//! one thread per connection would cost more context switches than the measured programs. A timerfd wakes it, because
+//! epoll's timeout and tokio's timers have a resolution of a millisecond. Connections are accepted without delay.
 
 mod pipe;
 
@@ -32,11 +31,11 @@ struct Proxy {
     listener: TcpListener,
     server: u16,
     delay: Duration,
-    /// By a number that is twice the connection's, plus one for the server's end: each with the pipe that
-    /// leads away from it.
+    /// Both ends of every connection, each with the pipe that begins there. The key is twice the connection's
+    /// number, plus one for the server's end.
     ends: HashMap<u64, End>,
     next: u64,
-    /// When something is due, and at whose pipe. The delay is the same for all, so they are in order.
+    /// When bytes are due, and in which pipe. The delay is constant, so the entries are in order.
     due: VecDeque<(Instant, u64)>,
     buffer: Vec<u8>,
 }
@@ -114,8 +113,7 @@ impl Proxy {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
             Err(error) => return Err(error),
         };
-        // On this machine a connection is made, or refused, at once. The client of one that is refused
-        // finds its own closed.
+        // Connecting does not block on the same machine. If the server refuses, the client's connection is closed.
         let Ok(server) = TcpStream::connect(("127.0.0.1", self.server)) else {
             return Ok(());
         };
@@ -139,7 +137,7 @@ impl Proxy {
 
     fn on_event(&mut self, end: u64, flags: EventFlags) {
         if flags.contains(EventFlags::OUT) {
-            // It may take again what waits in the other end's pipe.
+            // This socket may accept the bytes that wait in the other end's pipe.
             self.pass_on(end ^ 1, Instant::now());
         }
         if flags.intersects(EventFlags::IN | EventFlags::RDHUP | EventFlags::HUP | EventFlags::ERR) {
@@ -169,7 +167,7 @@ impl Proxy {
         }
     }
 
-    /// What came from `end` goes to the other end of its connection, as far as it is due and is taken.
+    /// Sends what was received from `end` to the other end, as far as it is due and the socket accepts it.
     fn pass_on(&mut self, end: u64, now: Instant) {
         let Some(mut from) = self.ends.remove(&end) else {
             return;
@@ -186,7 +184,7 @@ impl Proxy {
                 self.receive(end, false);
             }
         } else {
-            // Both sockets are closed, and epoll forgets them.
+            // This closes both sockets, which removes them from epoll.
             self.ends.remove(&(end ^ 1));
         }
     }
@@ -195,7 +193,7 @@ impl Proxy {
         let Some((due, _)) = self.due.front() else {
             return Ok(());
         };
-        // Zero would disarm it.
+        // Zero would disarm the timer.
         let left = due
             .saturating_duration_since(Instant::now())
             .max(Duration::from_nanos(1));

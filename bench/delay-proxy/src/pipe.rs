@@ -1,36 +1,36 @@
-//! One direction of a connection: what has arrived and is not due yet, or is not taken yet.
+//! One direction of a connection: bytes that were received and are not yet due, or not yet accepted by the receiver.
 
 use std::collections::VecDeque;
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::time::Instant;
 
-/// A receiver that takes nothing fills no memory beyond this. It is far more than a delay's worth of bytes.
+/// Limits the memory for a receiver that does not read. It is far more than arrives during the delay.
 const MOST: usize = 64 * 1024 * 1024;
 
 #[derive(Default)]
 pub struct Pipe {
     chunks: VecDeque<Chunk>,
     held: usize,
-    /// There was more to receive, but no room for it.
+    /// Receiving is paused, because the buffer is full.
     paused: bool,
-    /// Nothing more will be received, or was passed on.
+    /// The sender has closed its half of the connection, or this has been forwarded.
     ended: bool,
     finished: bool,
 }
 
 struct Chunk {
     due: Instant,
-    /// Empty: the sender has closed its half of the connection.
+    /// Empty if the sender has closed its half of the connection.
     bytes: Vec<u8>,
     sent: usize,
 }
 
 impl Pipe {
-    /// Takes what the socket has, and says whether that is anything.
+    /// Receives what is available, and returns whether anything was received.
     ///
-    /// The socket is watched by edges, so it must be read until it has no more. A read that does not fill
-    /// the buffer proves that, unless the end has come (`closing`), which is told only once.
+    /// Notifications are edge-triggered, so the socket must be read until it is empty. A read that does not fill the
+    /// buffer proves that, except at the end of the stream (`closing`), which is reported only once.
     pub fn receive(
         &mut self,
         mut socket: &TcpStream,
@@ -53,7 +53,7 @@ impl Pipe {
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                // A reset is passed on as an end.
+                // A reset is forwarded as the end of the stream.
                 Ok(_) | Err(_) => {
                     self.ended = true;
                     self.push(due, &[]);
@@ -72,14 +72,14 @@ impl Pipe {
         });
     }
 
-    /// Until nothing is due, or the socket takes no more: then it tells when it does.
+    /// Sends until nothing is due or the socket accepts no more; epoll reports when it does again.
     pub fn send(&mut self, mut socket: &TcpStream, now: Instant) -> io::Result<()> {
         while let Some(chunk) = self.chunks.front_mut()
             && chunk.due <= now
         {
             if chunk.bytes.is_empty() {
                 self.finished = true;
-                // It may be closed already.
+                // The socket may already be closed.
                 let _ = socket.shutdown(Shutdown::Write);
                 self.chunks.clear();
                 break;
@@ -100,7 +100,7 @@ impl Pipe {
         Ok(())
     }
 
-    /// Whether receiving was paused for want of room that is there now; it is asked once.
+    /// Whether receiving was paused and there is room again. Resets the pause.
     pub fn may_receive_again(&mut self) -> bool {
         let again = self.paused && self.held < MOST / 2;
         self.paused &= !again;

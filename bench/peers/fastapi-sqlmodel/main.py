@@ -1,5 +1,5 @@
-"""The same four calls in FastAPI and SQLModel, the ordinary way: dependencies for the session and the caller,
-a model for the table, one for the body. Nothing that the service promises beyond that."""
+"""The same four requests in idiomatic FastAPI and SQLModel: dependencies for the session and the caller, one model for
+the table and one for the body. It has none of the service's other features."""
 
 import os
 from datetime import datetime, timezone

@@ -1,9 +1,9 @@
-//! What SQLite can do at most: the statement that the service runs, in a loop, on one connection per core.
+//! SQLite's limit: runs one of the service's statements in a loop, with one connection per core.
 //!
 //!     sqlite-limit FILE get|list|create|toggle SECONDS USERS EACH ACTIVE
 //!
-//! prints how often a second it ran; and `sqlite-limit version`, which SQLite that is. The file is one that the service made: `USERS` users with `EACH` tasks
-//! each, of which the first `ACTIVE` are asked for.
+//! prints the number of executions per second, and `sqlite-limit version` the version of SQLite. The service has created
+//! the file, with `USERS` users who have `EACH` tasks each. The statements are for the first `ACTIVE` users.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,7 +12,7 @@ use std::{env, thread};
 
 use rusqlite::{Connection, Result, Statement, params};
 
-/// As in `src/store/connection.rs`.
+/// As in `src/db/sqlite/manager.rs`.
 const PRAGMAS: &str = "
     PRAGMA busy_timeout = 4000;
     PRAGMA journal_mode = WAL;
@@ -24,10 +24,10 @@ const FIRST_USER: i64 = 1_000_000_000_000_000_000;
 
 const MOMENT: &str = "2026-01-02T03:04:05.678901Z";
 const TITLE: &str = "Buy oat milk for the weekend";
-/// Of the length that the key of such a title has.
+/// As long as the sort key of this title.
 const TITLE_KEY: [u8; 34] = [0x2f; 34];
 
-// As Diesel writes them for `src/store/tasks.rs`, `list.rs` and `write.rs`.
+// The SQL that Diesel generates for `src/store/tasks.rs`, `list.rs` and `write.rs`.
 const GET: &str = "
     SELECT tasks.id, tasks.title, tasks.description, tasks.completed, tasks.due_date, tasks.created_at,
         tasks.updated_at, tasks.version
@@ -57,12 +57,12 @@ struct Run {
     each: i64,
     active: i64,
     end: AtomicBool,
-    /// Two connections that write at once would fail or sleep; as in the service, they queue.
+    /// Writes queue here, as in the service. SQLite would let concurrent ones fail or sleep.
     writing: Mutex<()>,
 }
 
 impl Run {
-    /// Until the end; and how often.
+    /// Runs the statement until the end, and returns the number of executions.
     fn repeat(&self) -> Result<u64> {
         let conn = Connection::open(&self.file)?;
         conn.execute_batch(PRAGMAS)?;

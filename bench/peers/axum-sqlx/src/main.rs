@@ -1,6 +1,6 @@
-//! The same four calls in axum and sqlx, the ordinary way: an extractor for the caller, a query a handler, and
-//! `TraceLayer` for the access log. Nothing that the service promises beyond that: no users' rows, no tags,
-//! no sort keys, no paging, no deadlines.
+//! The same four requests in idiomatic axum and sqlx: an extractor for the caller, one query per handler, and
+//! `TraceLayer` for the access log. It has none of the service's other features: no rows for users, no ETags, no sort
+//! keys, no paging, no deadlines.
 
 use std::env;
 use std::error::Error;
@@ -48,7 +48,7 @@ struct NewTask {
     completed: bool,
 }
 
-/// Who is calling.
+/// The authenticated caller.
 struct User(String);
 
 impl FromRequestParts<App> for User {

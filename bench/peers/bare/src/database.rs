@@ -1,4 +1,4 @@
-//! Of each HTTP worker: one connection that all its reads share, and some for writes.
+//! The connections of one HTTP worker: one that all its reads share, and others for writes.
 
 use std::cell::Cell;
 
@@ -48,7 +48,7 @@ pub struct NewTask {
 pub struct Database {
     reader: AsyncPgConnection,
     writers: Vec<Writer>,
-    /// As many as writes may be under way on all writers together.
+    /// One permit for each write that may be in progress, on all connections for writes together.
     permits: Semaphore,
 }
 
@@ -57,7 +57,7 @@ struct Writer {
     under_way: Cell<usize>,
 }
 
-/// A write that is under way on its connection.
+/// A write that is in progress on its connection.
 struct Turn<'a> {
     writer: &'a Writer,
     _permit: SemaphorePermit<'a>,
@@ -69,7 +69,7 @@ impl Drop for Turn<'_> {
     }
 }
 
-/// Diesel would prepare each update anew: it believes of none that its text does not vary.
+/// Diesel would prepare each update again, because it assumes that the text of an update varies.
 struct Prepared<Q>(Q);
 
 impl<Q: Query> Query for Prepared<Q> {
@@ -93,7 +93,7 @@ impl<Q: QueryFragment<DB>, DB: Backend> QueryFragment<DB> for Prepared<Q> {
 
 async fn connect(url: &str) -> Result<AsyncPgConnection, Box<dyn std::error::Error>> {
     let (client, connection) = tokio_postgres::connect(url, NoTls).await?;
-    // Its driver runs on the HTTP worker that calls this, so that a query wakes no other thread.
+    // The driver runs on the HTTP worker that calls this, so that a query wakes no other thread.
     actix_web::rt::spawn(connection);
     Ok(AsyncPgConnection::try_from(client).await?)
 }
@@ -157,7 +157,7 @@ impl Database {
             .await
     }
 
-    /// On the connection that has the fewest writes under way, as soon as there is room.
+    /// Uses the connection with the fewest writes in progress, as soon as there is room.
     async fn turn(&self) -> QueryResult<Turn<'_>> {
         let _permit = self
             .permits

@@ -1,6 +1,6 @@
-//! A yardstick, and no peer: the service's way to PostgreSQL (`diesel-async`, pipelined on the HTTP workers), and
-//! nothing else. No token is verified, nothing is logged or counted. What the service needs beyond this is the
-//! price of all that it does. `/nothing` is a handler that does nothing, for what HTTP alone costs.
+//! A reference, not a comparable service: the service's access to PostgreSQL (`diesel-async`, pipelined on the HTTP
+//! workers) without anything around it. It verifies no token, and logs and counts nothing. The difference to the
+//! service is the cost of everything else that the service does. `/nothing` does nothing, and shows the cost of HTTP.
 
 mod database;
 
@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use database::{Database, NewTask};
 
-/// Who calls, as far as the token says: its signature is not looked at.
+/// The caller that the token names. Its signature is not verified.
 fn caller(request: &HttpRequest) -> Option<String> {
     #[derive(Deserialize)]
     struct Claims {
@@ -69,7 +69,7 @@ async fn main() -> std::io::Result<()> {
     let url = env::var("DATABASE_URL").expect("DATABASE_URL");
     let port = env::var("PORT").expect("PORT").parse().expect("a number");
     let workers = number("WORKERS").expect("WORKERS");
-    // One for the worker's reads, and the rest for its writes.
+    // One connection for the worker's reads, and the others for its writes.
     let writers = number("DATABASE_POOL_SIZE").expect("DATABASE_POOL_SIZE") / workers - 1;
     let depth = number("WRITE_DEPTH").unwrap_or(4);
     HttpServer::new(move || {
