@@ -2,10 +2,9 @@
 --
 --   psql "$COORDINATOR_URL" -X -f deploy/citus/distribute.sql
 --
--- On the coordinator, as the owner of the tables, after `todo-backend migrate`. It may be run again, and
--- then does nothing. All of it is one transaction: either everything is distributed afterwards, or nothing
--- has changed. Calls wait meanwhile; where the data are many, that is longer than a call may take, and
--- docs/SCALING.md says what to do then.
+-- Run it on the coordinator, as the owner of the tables, after `todo-backend migrate`. Running it again changes
+-- nothing. It is one transaction: either everything is distributed afterwards, or nothing has changed. Requests wait
+-- meanwhile. docs/SCALING.md says what to do if there is so much data that they would wait too long.
 --
 -- The number of shards is Citus' own setting (32): PGOPTIONS='-c citus.shard_count=64' psql …
 
@@ -14,9 +13,9 @@
 
 BEGIN;
 SET LOCAL statement_timeout = 0;
--- While this waits for a table, everybody waits behind it: rather give up, to be run again.
+-- Requests queue behind a lock that this script waits for, so it gives up soon. It can be run again.
 SET LOCAL lock_timeout = '4s';
--- Citus tells of each copy, and that it empties what it has copied.
+-- Hides Citus' notices about each copy.
 SET LOCAL client_min_messages = warning;
 
 DO $$
@@ -33,8 +32,7 @@ BEGIN
         RAISE EXCEPTION 'no node would take the data: nothing was changed'
             USING HINT = 'SELECT citus_set_coordinator_host(…), then citus_add_node(…) for each worker.';
     END IF;
-    -- An id is a number that JavaScript holds exactly: below 2^53. A node gives out ids from its group's
-    -- number times 2^48 on.
+    -- JavaScript represents ids exactly below 2^53. The ids of a node begin at its group's number times 2^48.
     IF (SELECT max(groupid) FROM pg_dist_node) > 31 THEN
         RAISE WARNING 'the ids that nodes of a group above 31 give out are too large: let the service connect to others';
     END IF;
@@ -48,7 +46,7 @@ $$;
 
 DO $$
 DECLARE
-    -- The tables whose rows are a user's: `tasks`, and those that name the user first in their primary key.
+    -- The tables whose rows belong to users: `tasks`, and those with the user first in their primary key.
     owned CONSTANT regclass[] := ARRAY(
         SELECT DISTINCT key.conrelid::regclass
         FROM pg_constraint AS key JOIN pg_constraint AS owner USING (conrelid)
@@ -56,13 +54,13 @@ DECLARE
             AND (key.conrelid = 'tasks'::regclass OR key.conkey[1] = (
                 SELECT attnum FROM pg_attribute WHERE attrelid = key.conrelid AND attname = 'user_id'))
     );
-    -- The service's rule for a table that belongs to Better Auth.
+    -- The same rule as the service has for a table that belongs to Better Auth.
     shared CONSTANT boolean := EXISTS (
         SELECT FROM pg_attribute
         WHERE attrelid = 'users'::regclass AND NOT attisdropped AND attname IN ('email_verified', 'emailVerified')
     );
-    -- Better Auth needs a unique `email`, and no foreign key of another program's table can lead to a
-    -- distributed one: then every node has all of `users`.
+    -- Better Auth needs a unique `email`, and foreign keys of its tables cannot reference a distributed table. So
+    -- `users` becomes a reference table, which every node has completely.
     on_every_node CONSTANT boolean := shared OR EXISTS (
         SELECT FROM pg_constraint
         WHERE confrelid = 'users'::regclass AND contype = 'f' AND conrelid <> ALL (owned)
@@ -72,7 +70,7 @@ DECLARE
     foreign_keys text[] := '{}';
     found record;
 BEGIN
-    -- The one that the service's migrations take.
+    -- The lock that the service's migrations take.
     PERFORM pg_advisory_xact_lock(x'746f646f6462'::bigint);
     pending := ARRAY(
         SELECT each FROM unnest(owned || ARRAY['users', '__diesel_schema_migrations']::regclass[]) AS each
@@ -87,7 +85,7 @@ BEGIN
         EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', relation);
     END LOOP;
 
-    -- A foreign key needs both tables distributed alike. They come back below.
+    -- Both tables of a foreign key must be distributed in the same way. The keys are added again below.
     FOR found IN
         SELECT conrelid::regclass AS relation, conname, pg_get_constraintdef(oid) AS definition
         FROM pg_constraint WHERE contype = 'f' AND conrelid = ANY (pending) AND conrelid = ANY (owned)
@@ -100,8 +98,8 @@ BEGIN
     IF 'users'::regclass = ANY (pending) AND on_every_node THEN
         PERFORM create_reference_table('users');
     ELSIF 'users'::regclass = ANY (pending) THEN
-        -- A unique key of a distributed table holds the column by which that is distributed, so the one on
-        -- `email` goes. Who has an address is the identity provider's to say.
+        -- A unique key must contain the distribution column, so the one on `email` is dropped. The identity provider
+        -- ensures that addresses are unique.
         FOR found IN
             SELECT conname FROM pg_constraint WHERE contype = 'u' AND conrelid = 'users'::regclass
         LOOP
@@ -125,7 +123,7 @@ BEGIN
             PERFORM create_distributed_table(relation, 'user_id', colocate_with => 'tasks');
         END IF;
     END LOOP;
-    -- On every node, so that the service may connect to any of them and finds its migrations applied.
+    -- Copied to every node, so that a service that connects to any of them finds its migrations applied.
     IF '__diesel_schema_migrations'::regclass = ANY (pending) THEN
         PERFORM create_reference_table('__diesel_schema_migrations');
     END IF;
@@ -134,7 +132,7 @@ BEGIN
         EXECUTE found.statement;
     END LOOP;
 
-    -- What was copied to the shards still lies here as well.
+    -- The coordinator still has the rows that were copied to the shards.
     FOREACH relation IN ARRAY pending LOOP
         PERFORM truncate_local_data_after_distributing_table(relation);
     END LOOP;
@@ -143,6 +141,6 @@ $$;
 
 COMMIT;
 
--- The shards are new to the planner.
+-- The planner has no statistics of the new shards.
 ANALYZE users, tasks, idempotency_keys;
 SELECT table_name, citus_table_type, distribution_column, shard_count FROM citus_tables ORDER BY 1;
