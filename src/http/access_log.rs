@@ -1,4 +1,4 @@
-//! The outermost middleware: gives each request its ids, and logs and counts each response.
+//! The outermost middleware: assigns request ids, and logs and counts each response.
 
 use std::panic::AssertUnwindSafe;
 use std::time::{Instant, SystemTime};
@@ -24,7 +24,7 @@ use super::server::client_connection::InFlightRequests;
 use crate::auth::AuthenticatedUser;
 use crate::telemetry::{CompletedRequest, RequestContext};
 
-/// Stands for the route in the log and the metrics where there is none.
+/// Replaces the route in log and metrics if the request matches none.
 const NO_ROUTE: &str = "-";
 
 pub async fn access_log(
@@ -43,7 +43,7 @@ pub async fn access_log(
                 record(&response, started);
                 Ok(response)
             }
-            // Only a panic comes this way: the request is lost with it.
+            // Only a panic gets here. It consumed the request, so route and user are unknown.
             Err(error) => {
                 let mut response = error.error_response();
                 add_request_id(response.headers_mut());
@@ -62,7 +62,7 @@ pub async fn access_log(
     context.scope(respond).await
 }
 
-/// The same for the metrics' listener, whose requests are neither logged nor counted.
+/// Replaces `access_log` on the metrics listener, whose requests are neither logged nor counted.
 pub async fn without_access_log(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
@@ -73,7 +73,7 @@ pub async fn without_access_log(
         .await
 }
 
-/// Wraps the handlers, inside CORS, so that the response to a panic gets CORS headers like any other.
+/// Runs inside the CORS middleware, so that the response to a panic gets CORS headers as well.
 pub async fn catch_panic(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
@@ -96,13 +96,13 @@ fn finish<B>(response: ServiceResponse<B>) -> ServiceResponse<EitherBody<B, BoxB
     if is_error {
         let request = response.request().clone();
         stop_reading(&request, response.response_mut());
-        show_refused_preflight(&request, response.headers_mut());
+        expose_refused_preflight(&request, response.headers_mut());
     }
     add_request_id(response.headers_mut());
     response
 }
 
-/// The error response of a framework as one of ours.
+/// Converts an error response of the framework into a problem.
 fn problem_of<B>(response: &HttpResponse<B>) -> HttpResponse {
     let refused = response.error().and_then(|error| error.as_error::<CorsError>());
     let error = match refused {
@@ -118,8 +118,8 @@ fn problem_of<B>(response: &HttpResponse<B>) -> HttpResponse {
     problem
 }
 
-/// A chunked body that no handler has read to its end would be read by the parser for as long as the client sends.
-/// The parser skips the rest of a body with a Content-Length by itself.
+/// Closes the connection after an error response to a chunked request, because the parser would read the rest of the
+/// body for as long as the client sends. (It limits this by itself if there is a Content-Length.)
 fn stop_reading<B>(request: &HttpRequest, response: &mut HttpResponse<B>) {
     if request.headers().contains_key(TRANSFER_ENCODING) {
         response.head_mut().set_connection_type(ConnectionType::Close);
@@ -129,11 +129,12 @@ fn stop_reading<B>(request: &HttpRequest, response: &mut HttpResponse<B>) {
     }
 }
 
-/// The origins whose pages may read responses.
+/// The origins whose pages may read responses (`CORS_ALLOWED_ORIGINS`).
 pub struct AllowedOrigins(pub Vec<String>);
 
-/// The CORS middleware adds its header to every response but one: that to a preflight that it refuses.
-fn show_refused_preflight(request: &HttpRequest, headers: &mut HeaderMap) {
+/// Adds the CORS header to the response to a refused preflight, which the CORS middleware leaves without, so that the
+/// browser shows the reason.
+fn expose_refused_preflight(request: &HttpRequest, headers: &mut HeaderMap) {
     let is_refused =
         request.method() == Method::OPTIONS && !headers.contains_key(ACCESS_CONTROL_ALLOW_ORIGIN);
     if is_refused
@@ -170,12 +171,12 @@ fn record(response: &ServiceResponse<impl MessageBody>, started: Instant) {
     .record();
 }
 
-/// The bytes of the response to a request whose headers did not arrive in time. As there is no request, no
-/// middleware sees it.
+/// The raw response to a client whose request headers did not arrive in time. The middleware cannot make it,
+/// because there is no request yet.
 pub fn header_timeout_response() -> Vec<u8> {
     let context = new_context();
     let id = context.request_id.clone();
-    context.sync_scope(|| log::info!("408: a request's headers did not arrive in time"));
+    context.sync_scope(|| log::info!("408: the request headers did not arrive in time"));
     let body = ApiError::RequestTimeout.body(&id);
     let head = format!(
         "HTTP/1.1 408 Request Timeout\r\ncontent-length: {}\r\nconnection: close\r\n\

@@ -1,4 +1,4 @@
-//! The middleware before everything under `/api/`: verifies the token and inserts the user.
+//! The authentication middleware of `/api/`: it verifies the token and puts the user into the request.
 
 use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -39,7 +39,7 @@ fn bearer_token(request: &ServiceRequest) -> Result<&str, Refusal> {
     if headers.next().is_some() {
         return Err(Refusal::Ambiguous);
     }
-    // A token that is no ASCII is none, which its verification finds; `to_str` looks at each character.
+    // `to_str` would also check that each character is ASCII, but a token that is not fails verification anyway.
     let (scheme, token) = std::str::from_utf8(header.as_bytes())
         .ok()
         .and_then(|text| text.split_once(' '))

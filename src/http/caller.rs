@@ -1,4 +1,4 @@
-//! Who is calling, as handlers see it: the user whom the guard verified.
+//! The extractor of `Owner`, from which handlers get everything that belongs to the authenticated user.
 
 use std::future::{Ready, ready};
 use std::rc::Rc;
@@ -7,19 +7,20 @@ use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpMessage as _, HttpRequest, web};
 use serde::Deserialize;
 
+use super::app_data;
 use super::contract::Contract;
 use super::error::ApiError;
 use crate::auth::{AuthenticatedUser, Refusal};
 use crate::store::{Owner, Store};
 
-/// The user whom the guard put into the request. Where no guard stands there is none, and the answer is 401.
+/// The user whom the guard put into the request. A route outside the guarded scope has none and responds with 401.
 pub fn caller(request: &HttpRequest) -> Result<AuthenticatedUser, ApiError> {
     let user = request.extensions().get::<AuthenticatedUser>().cloned();
     Ok(user.ok_or(Refusal::Missing)?)
 }
 
-/// The way to everything that belongs to the caller; 403 if the path names another user. As the first argument of
-/// a handler it is extracted before the body is read.
+/// Fails with 403 if the path names another user. Handlers take it as their first argument, so that this is checked
+/// before the body is read.
 impl FromRequest for Owner {
     type Error = ApiError;
     type Future = Ready<Result<Self, ApiError>>;
@@ -43,8 +44,5 @@ fn owner(request: &HttpRequest) -> Result<Owner, ApiError> {
             return Err(ApiError::OtherUser);
         }
     }
-    let store = request
-        .app_data::<Rc<Store>>()
-        .ok_or_else(|| ApiError::Internal("no store was given to the application".into()))?;
-    Ok(Owner::new(user, Rc::clone(store)))
+    Ok(Owner::new(user, Rc::clone(app_data::<Rc<Store>>(request)?)))
 }

@@ -1,5 +1,5 @@
-//! The two contracts, told apart by the path: `/api/tasks…` (A, the token's tasks) and `/api/{user_id}/tasks…`
-//! (B, a named user's tasks).
+//! The two contracts, which differ in the path: `/api/tasks…` (A, the tasks of the token's user) and
+//! `/api/{user_id}/tasks…` (B, the tasks of a named user).
 
 use actix_web::HttpRequest;
 use actix_web::guard::GuardContext;
@@ -29,8 +29,8 @@ impl Contract {
     }
 }
 
-/// Whether a path below `/api/tasks/` is contract A's. Only `/api/tasks/tasks…` can be contract B's as well: for
-/// a user whose id is `tasks` it is the collection, for everybody else a task whose id is not a number.
+/// Whether a path below `/api/tasks` belongs to contract A. Only `/api/tasks/tasks…` is ambiguous: if the user's id is
+/// `tasks`, it is the collection of contract B; for all other users, it is a task with an invalid id.
 pub fn is_contract_a(context: &GuardContext<'_>) -> bool {
     let rest = context.head().uri.path().strip_prefix("/api/tasks/");
     rest.and_then(|rest| rest.split('/').next()) != Some("tasks") || !caller_is_named_tasks(context)

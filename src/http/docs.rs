@@ -1,7 +1,5 @@
-//! What the service says of itself: `/openapi.json` for machines, and `/docs` for people, which is
-//! Swagger UI over it. Must not know what the document says.
-//!
-//! All of it is in the binary, and the page loads nothing from anywhere else.
+//! The OpenAPI document at `/openapi.json`, and Swagger UI at `/docs`. All files are embedded in the binary, and the page
+//! loads nothing from another origin.
 
 use std::sync::{LazyLock, OnceLock};
 
@@ -18,27 +16,26 @@ use super::error::{ApiError, NO_SUCH_ROUTE};
 use super::etag::unchanged;
 use super::response_body::ChunkedBody;
 
-/// What the page loads, below `/docs/`.
+/// The files below `/docs/` that the page loads.
 pub const FILES: [&str; 3] = ["start.js", "swagger-ui-bundle.js", "swagger-ui.css"];
 
 const HTML: &str = "text/html; charset=utf-8";
 const JAVASCRIPT: &str = "text/javascript; charset=utf-8";
 const CSS: &str = "text/css; charset=utf-8";
 
-/// Swagger UI writes style attributes, and its icons are in its style sheet. Nothing else is inline, and
-/// nothing at all comes from another origin.
+/// Swagger UI needs inline styles, and `data:` for the icons in its style sheet.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; \
                       img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; \
                       frame-ancestors 'none'";
 
-/// For people who open the service's address in a browser.
+/// Redirects people who open the service's URL in a browser.
 pub async fn home() -> HttpResponse {
     HttpResponse::SeeOther()
         .insert_header((LOCATION, "/docs"))
         .finish()
 }
 
-/// `text` is the OpenAPI document; it is the same for every call.
+/// `text` is the OpenAPI document. It must be the same in every call, because it is cached.
 pub fn document(request: &HttpRequest, text: &'static str) -> HttpResponse {
     static DOCUMENT: OnceLock<Embedded> = OnceLock::new();
     let document = DOCUMENT.get_or_init(|| Embedded::plain("application/json", text.as_bytes()));
@@ -69,8 +66,8 @@ pub async fn file(name: web::Path<String>, request: HttpRequest) -> Result<HttpR
 struct Embedded {
     media_type: &'static str,
     bytes: web::Bytes,
-    /// Compressed when the program was built. Nobody who can show the page cannot read it, so there is
-    /// no second, plain copy.
+    /// The file was compressed when the program was built. There is no uncompressed copy, because every browser that
+    /// can show the page supports gzip.
     gzipped: bool,
     tag: String,
 }
@@ -110,7 +107,7 @@ impl Embedded {
         response
             .insert_header((CONTENT_TYPE, self.media_type))
             .insert_header((ETAG, &*self.tag))
-            // Kept, but asked for each time: a new version of the service has new files.
+            // The browser must revalidate its copy, because a new version of the service has new files.
             .insert_header((CACHE_CONTROL, "no-cache"))
             .insert_header((CONTENT_SECURITY_POLICY, POLICY))
             .insert_header((X_CONTENT_TYPE_OPTIONS, "nosniff"))

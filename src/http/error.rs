@@ -1,7 +1,7 @@
 //! The error type of handlers and middleware.
 //!
-//! `ApiError::problem` is the one place that says what an error is: its status, its words, its header, its log level, and
-//! what the OpenAPI document says of it.
+//! `ApiError::problem` is the only place that describes an error: its status, texts, header, log level, and its
+//! description in the OpenAPI document.
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{ALLOW, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
@@ -19,19 +19,18 @@ const RETRY_AFTER_SECONDS: u64 = 1;
 
 const TRY_AGAIN: &str = "The service cannot answer right now; try again after the time in Retry-After.";
 
-/// Its `Display` is what the log says, where the error is logged.
+/// `Display` is the text for the log, if the error is logged.
 #[derive(Debug, thiserror::Error)]
 pub enum ApiError {
-    /// From the guard, or from a handler that was registered where no guard stands.
+    /// From the guard, or from a handler that was registered outside the guarded scope.
     #[error("{0}")]
     Unauthenticated(#[from] Refusal),
-    /// On contract B alone: its path names a user, and the token another one. Whether that user exists does
-    /// not matter.
-    #[error("the path names another user than the token")]
+    /// Contract B only, and whether or not the user in the path exists.
+    #[error("the user in the path is not the token's")]
     OtherUser,
-    /// Also for what belongs to another user: a client must not learn that it exists.
+    /// Also if the task belongs to another user, because a client must not learn that it exists.
     #[error("not found")]
-    NotFound(&'static Missing),
+    NotFound(&'static NotFound),
     #[error("the method is not allowed")]
     MethodNotAllowed { allow: &'static str },
     #[error("invalid input")]
@@ -48,37 +47,37 @@ pub enum ApiError {
     UnsupportedMediaType(&'static str),
     #[error("the idempotency key was used with another payload")]
     IdempotencyKeyReused,
-    #[error("the rate limit is reached")]
+    #[error("the rate limit is exceeded")]
     RateLimited { retry_after_seconds: u64 },
     #[error("{0}")]
     Store(StoreError),
-    #[error("the user, or all users together, have as many long responses in flight as they may")]
+    #[error("the quota for long responses of the user or of all users is used up")]
     TooManyLongResponses,
     #[error("{0}")]
     Internal(String),
-    /// The panic hook has logged it already, with the request's id.
+    /// Not logged here, because the panic hook has done so.
     #[error("a handler panicked")]
     Panicked,
     #[error("{0}")]
     PreflightRefused(String),
-    /// The framework made an error response by itself.
+    /// An error response that the framework made.
     #[error("{0}")]
     Framework(StatusCode),
 }
 
-/// Something that a client asked for and that is not there.
+/// The texts of a 404, which depend on what was not found.
 #[derive(Debug)]
-pub struct Missing {
+pub struct NotFound {
     /// The response's name in the OpenAPI document.
     pub component: &'static str,
-    pub when: &'static str,
+    pub description: &'static str,
     pub detail: &'static str,
 }
 
-pub static NO_SUCH_ROUTE: Missing = Missing {
+pub static NO_SUCH_ROUTE: NotFound = NotFound {
     component: "NoSuchFile",
-    when: "There is no such file.",
-    detail: "Nothing is at this address; see /docs for what is.",
+    description: "There is no such file.",
+    detail: "No route has this path; see /docs for the routes that exist.",
 };
 
 impl ApiError {
@@ -95,7 +94,7 @@ impl ApiError {
                 WWW_AUTHENTICATE,
                 HeaderValue::from_static("Bearer realm=\"todo-backend\""),
             )
-            // A client's mistake: strangers must not be able to fill the log with warnings.
+            // Not a warning, because anybody can cause it.
             .logged(Level::Info),
             Self::Unauthenticated(_) => Problem::new(
                 ("Unauthenticated", "There is no token, or it is not valid."),
@@ -115,26 +114,26 @@ impl ApiError {
             Self::OtherUser => Problem::new(
                 (
                     "OtherUser",
-                    "The path names another user than the token, whether or not that user exists.",
+                    "The user id in the path is not the token's, whether or not such a user exists.",
                 ),
                 StatusCode::FORBIDDEN,
                 ("forbidden", "Not your tasks"),
                 "The user id in the path must be the id of the user that the token was issued to.",
             ),
-            Self::NotFound(missing) => Problem::new(
-                (missing.component, missing.when),
+            Self::NotFound(not_found) => Problem::new(
+                (not_found.component, not_found.description),
                 StatusCode::NOT_FOUND,
                 ("not-found", "Not found"),
-                missing.detail,
+                not_found.detail,
             ),
             Self::MethodNotAllowed { allow } => Problem::new(
                 (
                     "WrongMethod",
-                    "The address does not have this method; `Allow` says which it has.",
+                    "The resource does not support this method; `Allow` lists those that it supports.",
                 ),
                 StatusCode::METHOD_NOT_ALLOWED,
                 ("method-not-allowed", "Method not allowed"),
-                format!("Use one of the methods that this address allows: {allow}."),
+                format!("Use one of the methods that this resource supports: {allow}."),
             )
             .with_header(ALLOW, HeaderValue::from_static(allow)),
             Self::BadInput(contract, errors) => Problem::new(
@@ -143,7 +142,7 @@ impl ApiError {
                         Contract::A => "BadInput",
                         Contract::B => "UnprocessableInput",
                     },
-                    "The input cannot be used: `errors` names every wrong field.",
+                    "The input is invalid; `errors` lists every invalid field.",
                 ),
                 contract.invalid_input_status(),
                 ("bad-input", "Bad input"),
@@ -174,7 +173,7 @@ impl ApiError {
                 "The task was changed since the version in If-Match; fetch it and try again.",
             ),
             Self::BodyTooLarge { max_bytes } => Problem::new(
-                ("TooLarge", "The body is too long."),
+                ("TooLarge", "The body is too large."),
                 StatusCode::PAYLOAD_TOO_LARGE,
                 ("payload-too-large", "Body too large"),
                 format!("Send a body of at most {max_bytes} bytes."),
@@ -182,7 +181,7 @@ impl ApiError {
             Self::UnsupportedMediaType(detail) => Problem::new(
                 (
                     "MediaType",
-                    "The body is declared to be something else than plain JSON in UTF-8.",
+                    "The media type is not JSON in UTF-8, or the body has a content encoding.",
                 ),
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
                 ("unsupported-media-type", "Unsupported media type"),
@@ -200,7 +199,7 @@ impl ApiError {
             Self::RateLimited { retry_after_seconds } => Problem::new(
                 (
                     "RateLimited",
-                    "The user calls more often than this service allows. A service need not set a limit.",
+                    "The user has sent more requests than the rate limit allows. The limit is off by default.",
                 ),
                 StatusCode::TOO_MANY_REQUESTS,
                 ("too-many-requests", "Too many requests"),
@@ -208,7 +207,7 @@ impl ApiError {
             )
             .with_header(RETRY_AFTER, *retry_after_seconds),
             Self::TooManyLongResponses => {
-                unavailable("Too many long lists are in flight: ask for less with limit, or try again later.")
+                unavailable("Too many long lists are being sent: request fewer tasks with limit, or try again later.")
             }
             Self::Panicked | Self::Store(StoreError::Panicked) => internal(),
             Self::Internal(_) | Self::Store(StoreError::Internal(_)) => internal().logged(Level::Error),
@@ -229,7 +228,7 @@ impl ApiError {
         }
     }
 
-    /// The body of the response, for whoever writes the response by hand.
+    /// The body of the response, for code that does not build an `HttpResponse`.
     pub fn body(&self, request_id: &str) -> String {
         self.problem().body(self.field_errors(), request_id)
     }
@@ -241,7 +240,7 @@ impl ApiError {
         }
     }
 
-    /// A word for it, where the metrics have one.
+    /// The label that the metrics use for a refused token.
     fn reason(&self) -> Option<&'static str> {
         match self {
             Self::Unauthenticated(refusal) => Some(refusal.kind()),
@@ -254,7 +253,7 @@ fn unavailable(detail: &'static str) -> Problem {
     Problem::new(
         (
             "Unavailable",
-            "The database, or the keys to verify tokens with, cannot be reached in time.",
+            "The database or the issuer's key set cannot be reached in time.",
         ),
         StatusCode::SERVICE_UNAVAILABLE,
         ("unavailable", "Service unavailable"),
@@ -266,7 +265,7 @@ fn unavailable(detail: &'static str) -> Problem {
 
 fn internal() -> Problem {
     Problem::new(
-        ("Internal", "The service made a mistake."),
+        ("Internal", "The service failed unexpectedly."),
         StatusCode::INTERNAL_SERVER_ERROR,
         ("internal", "Internal error"),
         "Something went wrong inside the service; try again later, and quote the request_id when you report it.",
@@ -288,7 +287,7 @@ impl ResponseError for ApiError {
         self.problem().status
     }
 
-    /// Must be called while the request is being handled, because that is where the request's id is known.
+    /// Must be called while the request is being handled, because it needs the request's id.
     fn error_response(&self) -> HttpResponse {
         let problem = self.problem();
         if let Some(level) = problem.level {

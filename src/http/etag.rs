@@ -1,4 +1,4 @@
-//! ETags, and the preconditions that are made of them (RFC 9110, section 13).
+//! ETags, `If-Match` and `If-None-Match` (RFC 9110, section 13).
 
 use std::future::{Ready, ready};
 
@@ -9,7 +9,7 @@ use actix_web::{FromRequest, HttpRequest};
 use super::error::ApiError;
 use crate::store::Condition;
 
-/// A task's tag is its version: it grows with every change, however fast they follow each other.
+/// A task's tag is its version. A timestamp would not change between two updates in the same microsecond.
 pub fn tag(version: i64) -> String {
     format!("\"{version}\"")
 }
@@ -17,7 +17,7 @@ pub fn tag(version: i64) -> String {
 /// The version of a task that was just created.
 pub const FIRST_VERSION: i64 = 1;
 
-/// `If-Match`, for the store to decide together with the write.
+/// `If-Match`, which the store checks in the same statement as the write.
 impl FromRequest for Condition {
     type Error = ApiError;
     type Future = Ready<Result<Self, ApiError>>;
@@ -29,11 +29,10 @@ impl FromRequest for Condition {
 
 fn condition(headers: &HeaderMap) -> Condition {
     if !headers.contains_key(IF_MATCH) || tags(headers, IF_MATCH).any(|tag| tag == "*") {
-        // `*` asks that the task exists, and the write finds that out by itself.
+        // `*` demands that the task exists, which every write checks anyway.
         return Condition::None;
     }
-    // A weak tag never matches here, and neither does one that we did not make.
-    // Tags are compared as they are written, so that `"03"` is none of ours either.
+    // Weak tags and tags in a format that `tag` does not write, such as `"03"`, never match.
     let versions = tags(headers, IF_MATCH).filter_map(|text| {
         let version = text.trim_matches('"').parse().ok()?;
         (tag(version) == text).then_some(version)
@@ -41,12 +40,12 @@ fn condition(headers: &HeaderMap) -> Condition {
     Condition::VersionIn(versions.collect())
 }
 
-/// `If-None-Match`: the client has what it is about to get. Weak and strong tags count alike.
+/// Whether `If-None-Match` says that the client already has the response. Weak tags match as well.
 pub fn unchanged(headers: &HeaderMap, tag: &str) -> bool {
     tags(headers, IF_NONE_MATCH).any(|known| known == "*" || known.trim_start_matches("W/") == tag)
 }
 
-/// The tags of all headers of a name. Ours have no comma in them, so a list can be taken apart at these.
+/// The tags in all headers of this name. They can be split at commas, because the service's tags contain none.
 fn tags(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &str> {
     headers
         .get_all(name)
@@ -66,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn if_match_takes_strong_tags_of_ours_alone() {
+    fn if_match_matches_only_strong_tags_of_the_service() {
         let read = |value| condition(&headers(IF_MATCH, value));
         assert_eq!(condition(&HeaderMap::new()), Condition::None);
         assert_eq!(read("*"), Condition::None);
@@ -80,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn if_none_match_takes_weak_tags_too() {
+    fn if_none_match_matches_weak_tags_too() {
         let read = |value| unchanged(&headers(IF_NONE_MATCH, value), "\"3\"");
         assert!(read("\"3\"") && read("W/\"3\"") && read("*") && read("\"1\", \"3\""));
         assert!(!read("\"4\"") && !read("3"));

@@ -1,23 +1,21 @@
-//! Whether the process lives, whether it can serve, and what it has counted.
+//! The probes and the metrics endpoint.
 
 use std::rc::Rc;
 
 use actix_web::{HttpRequest, HttpResponse, web};
 
+use super::app_data;
 use super::error::ApiError;
 use crate::store::{Database, Store};
 use crate::telemetry::METRICS;
 
-/// Never asks the database: restarting the process would not bring that back.
+/// Does not check the database, because restarting the process would not repair it.
 pub async fn livez() -> HttpResponse {
     HttpResponse::Ok().json(serde_json::json!({"status": "alive"}))
 }
 
 pub async fn readyz(request: HttpRequest) -> Result<HttpResponse, ApiError> {
-    let store = request
-        .app_data::<Rc<Store>>()
-        .ok_or_else(|| ApiError::Internal("no store was given to the application".into()))?;
-    store.database.ready().await?;
+    app_data::<Rc<Store>>(&request)?.database.ready().await?;
     Ok(HttpResponse::Ok().json(serde_json::json!({"status": "ready"})))
 }
 

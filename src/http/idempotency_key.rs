@@ -1,4 +1,4 @@
-//! The header `Idempotency-Key`: a client's way to repeat a request that may have succeeded already.
+//! The header `Idempotency-Key`, with which a client can safely repeat a request that may have succeeded.
 
 use actix_web::HttpRequest;
 use actix_web::http::header::HeaderName;
@@ -16,16 +16,13 @@ pub fn parse(request: &HttpRequest) -> Result<Option<String>, ValidationError> {
     if headers.next().is_some() {
         return Err(ErrorCode::Repeated.with("must be given once"));
     }
-    let wrong = |code: ErrorCode| {
-        code.with(format!(
-            "must have 1 to {MAX_KEY_LENGTH} printable ASCII characters"
-        ))
-    };
-    // `to_str` accepts printable ASCII and the tab, which is excluded here.
+    let message = format!("must have 1 to {MAX_KEY_LENGTH} printable ASCII characters");
+    // `to_str` also accepts tabs.
     let printable = |key: &&str| !key.is_empty() && key.bytes().all(|b| (b' '..=b'~').contains(&b));
     let key = header.to_str().ok().filter(printable);
-    match key.ok_or_else(|| wrong(ErrorCode::Format))? {
-        key if key.len() > MAX_KEY_LENGTH => Err(wrong(ErrorCode::TooLong)),
-        key => Ok(Some(key.into())),
+    match key {
+        None => Err(ErrorCode::Format.with(message)),
+        Some(key) if key.len() > MAX_KEY_LENGTH => Err(ErrorCode::TooLong.with(message)),
+        Some(key) => Ok(Some(key.into())),
     }
 }

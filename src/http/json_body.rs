@@ -1,4 +1,4 @@
-//! Request bodies: read within a bound of size and time, then parsed into the domain.
+//! Reads JSON request bodies, limited in size and time, and parses them into domain types.
 
 use std::time::Duration;
 
@@ -24,18 +24,17 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A type that a JSON object can be parsed into.
 pub trait FromJson: Sized + 'static {
-    /// The object's members, each not parsed yet, so that every wrong one can be reported and not just the first.
+    /// The object's members, not parsed yet, so that every invalid one can be reported and not only the first.
     type Fields<'a>: Deserialize<'a>;
 
     fn from_fields(fields: &Self::Fields<'_>) -> Result<Self, ValidationErrors>;
 
-    /// What an empty body means, if it is allowed.
+    /// The value of an empty body, if that is allowed.
     fn from_empty() -> Option<Self> {
         None
     }
 }
 
-/// A request's body, parsed and valid.
 pub struct JsonBody<T>(pub T);
 
 impl<T: FromJson> FromRequest for JsonBody<T> {
@@ -74,11 +73,11 @@ async fn read(request: &HttpRequest, mut payload: Payload) -> Result<Vec<u8>, Ap
     if declared.is_some_and(|length| length > MAX_BODY_BYTES) {
         return Err(TOO_LARGE);
     }
-    // After `Upgrade: websocket`, actix takes everything up to the end of the connection for the body. This
-    // service does not upgrade connections, so the body is as long as its Content-Length says, or empty.
+    // After `Upgrade: websocket`, actix reads the body until the connection ends. This service does not upgrade
+    // connections, so the body ends after its Content-Length, or is empty without one.
     let headers = request.headers();
-    let ends_by_itself = !headers.contains_key(UPGRADE) || headers.contains_key(TRANSFER_ENCODING);
-    let end = match ends_by_itself {
+    let has_end = !headers.contains_key(UPGRADE) || headers.contains_key(TRANSFER_ENCODING);
+    let end = match has_end {
         true => usize::MAX,
         false => declared.unwrap_or(0),
     };
@@ -125,37 +124,37 @@ fn check_media_type(request: &HttpRequest) -> Result<(), ApiError> {
     }
 }
 
-/// The parser of media types accepts no blank before a semicolon, but RFC 9110 does.
+/// RFC 9110 allows a space before a semicolon; the parser does not.
 fn media_type(text: &str) -> Option<Mime> {
     let parts: Vec<&str> = text.split(';').map(str::trim).collect();
     parts.join(";").parse().ok()
 }
 
-/// For `deserialize_with`: the absent member is `None`, and `null` is a value.
+/// For `deserialize_with`: distinguishes `null`, which is a value, from an absent member, which is `None`.
 pub fn present<'de, D: Deserializer<'de>>(from: D) -> Result<Option<&'de RawValue>, D::Error> {
     Deserialize::deserialize(from).map(Some)
 }
 
 fn parse<'a, F: Deserialize<'a>>(bytes: &'a [u8]) -> Result<F, ValidationErrors> {
-    let wrong = |code: ErrorCode, message: &str| ValidationErrors::one("body", code.with(message));
-    let text = std::str::from_utf8(bytes).map_err(|_| wrong(ErrorCode::Json, "must be UTF-8"))?;
+    let invalid = |code: ErrorCode, message: &str| ValidationErrors::one("body", code.with(message));
+    let text = std::str::from_utf8(bytes).map_err(|_| invalid(ErrorCode::Json, "must be UTF-8"))?;
     if !text.trim_start().starts_with('{') {
         let json = serde_json::from_str::<IgnoredAny>(text).is_ok();
         let code = if json { ErrorCode::Type } else { ErrorCode::Json };
-        return Err(wrong(code, "must be a JSON object"));
+        return Err(invalid(code, "must be a JSON object"));
     }
     serde_json::from_str(text).map_err(|error| {
-        // Members are not parsed yet, so all that can be wrong with valid JSON is a repeated member.
+        // The members are not parsed yet, so the only possible error in valid JSON is a repeated member.
         let code = if error.is_data() {
             ErrorCode::Repeated
         } else {
             ErrorCode::Json
         };
-        wrong(code, &format!("must be valid JSON: {error}"))
+        invalid(code, &format!("must be valid JSON: {error}"))
     })
 }
 
-/// The value of a member: `None` for `null`.
+/// Parses a member. `null` is `None`.
 pub fn value<T: DeserializeOwned>(raw: &RawValue, expected: &str) -> Result<Option<T>, ValidationError> {
     serde_json::from_str(raw.get()).map_err(|error| {
         if error.is_syntax() && raw.get().starts_with('"') {

@@ -1,4 +1,4 @@
-//! The HTTP machinery. It knows users and errors, and nothing of tasks.
+//! The HTTP machinery that every resource needs. It must not depend on tasks.
 
 pub mod access_log;
 pub mod auth_guard;
@@ -17,3 +17,13 @@ pub mod rate_limit;
 pub mod request_id;
 pub mod response_body;
 pub mod server;
+
+use actix_web::HttpRequest;
+
+use self::error::ApiError;
+
+/// The value of this type that the application was configured with (`app_data`).
+pub fn app_data<T: 'static>(request: &HttpRequest) -> Result<&T, ApiError> {
+    let missing = || ApiError::Internal(format!("app data is missing: {}", std::any::type_name::<T>()));
+    request.app_data().ok_or_else(missing)
+}

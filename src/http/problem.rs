@@ -1,4 +1,4 @@
-//! What an error response consists of, and its body (RFC 9457).
+//! Error responses in the format of RFC 9457.
 
 use std::borrow::Cow;
 
@@ -15,9 +15,9 @@ use crate::telemetry::RequestContext;
 pub const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
 
 pub struct Problem {
-    /// The response's name in the OpenAPI document, and its description there.
+    /// The response's name and description in the OpenAPI document.
     pub component: &'static str,
-    pub when: &'static str,
+    pub description: &'static str,
     pub status: StatusCode,
     /// The last part of `type`.
     pub kind: &'static str,
@@ -25,21 +25,21 @@ pub struct Problem {
     /// One sentence that tells the client what to change.
     pub detail: Cow<'static, str>,
     pub header: Option<(HeaderName, HeaderValue)>,
-    /// How the error is logged, if the line of the access log is not enough.
+    /// The level at which the error is logged, in addition to its line in the access log.
     pub level: Option<Level>,
 }
 
 impl Problem {
-    /// A client's mistake: without a header, and not logged.
+    /// A problem without a header that is not logged, as most mistakes of clients are.
     pub fn new(
-        (component, when): (&'static str, &'static str),
+        (component, description): (&'static str, &'static str),
         status: StatusCode,
         (kind, title): (&'static str, &'static str),
         detail: impl Into<Cow<'static, str>>,
     ) -> Self {
         Self {
             component,
-            when,
+            description,
             status,
             kind,
             title,
@@ -73,7 +73,7 @@ impl Problem {
         body.to_string()
     }
 
-    /// The response to the request that is being handled.
+    /// The response to the current request, whose id it contains.
     pub fn response(self, errors: &[FieldError]) -> HttpResponse {
         let context = RequestContext::current();
         let request_id = context.as_ref().map_or("-", |context| &context.request_id);

@@ -1,4 +1,4 @@
-//! At most so many requests a minute for each user (GCRA), where that is configured.
+//! The optional limit of requests per minute and user (GCRA).
 
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -14,9 +14,9 @@ use super::error::ApiError;
 use crate::auth::AuthenticatedUser;
 use crate::domain::UserId;
 
-/// After so many requests, users who have been quiet for long enough to have their whole allowance again
-/// are forgotten: memory is bounded by those who were active within about a minute.
-const FORGET_EVERY: u32 = 4_096;
+/// After this many requests, users with a full allowance are evicted, so that memory is bounded by the number of users
+/// who were active within about a minute.
+const EVICTION_INTERVAL_REQUESTS: u32 = 4_096;
 
 pub struct RateLimits {
     limiter: Option<DefaultKeyedRateLimiter<UserId>>,
@@ -32,12 +32,14 @@ impl RateLimits {
         }
     }
 
-    /// Or how many seconds to wait.
+    /// The error is the number of seconds to wait.
     fn check(&self, user: &UserId) -> Result<(), u64> {
         let Some(limiter) = &self.limiter else {
             return Ok(());
         };
-        if self.checks.fetch_add(1, Ordering::Relaxed) % FORGET_EVERY == FORGET_EVERY - 1 {
+        if self.checks.fetch_add(1, Ordering::Relaxed) % EVICTION_INTERVAL_REQUESTS
+            == EVICTION_INTERVAL_REQUESTS - 1
+        {
             limiter.retain_recent();
             limiter.shrink_to_fit();
         }
@@ -48,7 +50,7 @@ impl RateLimits {
     }
 }
 
-/// Behind the guard: who may not call at all does not use up anybody's allowance.
+/// Runs after the guard, so that requests without a valid token do not use up a user's allowance.
 pub async fn rate_limit(
     limits: web::Data<RateLimits>,
     request: ServiceRequest,

@@ -1,4 +1,4 @@
-//! The ids of a request: its own, and that of the distributed trace that it belongs to.
+//! Request ids and trace ids.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use actix_web::http::header::{HeaderMap, HeaderName};
 use crate::telemetry::{RequestContext, TraceId};
 
 pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-/// The headers of the W3C recommendation "Trace Context". CORS allows `tracestate`, but nothing reads it.
+/// Headers of the W3C recommendation "Trace Context". CORS allows `tracestate`, but the service does not read it.
 pub const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 pub const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
@@ -15,7 +15,7 @@ const MAX_LENGTH: usize = 128;
 
 pub fn context_of(headers: &HeaderMap) -> RequestContext {
     RequestContext {
-        request_id: clients_id(headers).map_or_else(new_id, Arc::from),
+        request_id: client_request_id(headers).map_or_else(new_id, Arc::from),
         trace_id: trace_id(headers),
     }
 }
@@ -31,11 +31,11 @@ fn new_id() -> Arc<str> {
     Arc::from(format!("{:032x}", fastrand::u128(..)))
 }
 
-/// The client's own id, unless it could do harm in a log or a header.
-fn clients_id(headers: &HeaderMap) -> Option<&str> {
+/// The id that the client sent, unless it contains characters that are unsafe in a log or a header.
+fn client_request_id(headers: &HeaderMap) -> Option<&str> {
     let id = headers.get(X_REQUEST_ID)?.to_str().ok()?;
-    let is_harmless = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:/+=@~".contains(&byte);
-    ((1..=MAX_LENGTH).contains(&id.len()) && id.bytes().all(is_harmless)).then_some(id)
+    let is_safe = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:/+=@~".contains(&byte);
+    ((1..=MAX_LENGTH).contains(&id.len()) && id.bytes().all(is_safe)).then_some(id)
 }
 
 /// A header that is given more than once is ignored.

@@ -1,8 +1,7 @@
-//! A body that the server takes in chunks. It copies what it takes, and keeps that until the client has read it:
-//! of a long body, a client that reads nothing would hold two copies.
+//! A response body that is passed to the server in chunks. The server copies what it gets and keeps the copy until the
+//! client has read it, so passing a long body at once would keep two copies of it for a client that does not read.
 
 use std::convert::Infallible;
-use std::mem;
 use std::pin::Pin;
 use std::sync::{Arc, LazyLock};
 use std::task::{Context, Poll};
@@ -16,27 +15,34 @@ use crate::quota::{Quota, Share};
 
 const CHUNK_BYTES: usize = 32 * 1024;
 
-/// Smaller bodies are not counted: what a client costs otherwise is more.
-const COUNTED_BYTES: usize = 64 * 1024;
+/// Smaller bodies do not count against the quota, because the connection itself needs more memory.
+const MIN_QUOTA_BYTES: usize = 64 * 1024;
 
-/// What may wait for clients to read it: a user's, and all users' together.
-static UNREAD: LazyLock<Arc<Quota>> = LazyLock::new(|| Quota::new(64 * 1024 * 1024, 256 * 1024 * 1024));
+const MAX_BYTES_PER_USER: usize = 64 * 1024 * 1024;
+const MAX_BYTES_TOTAL: usize = 256 * 1024 * 1024;
+
+/// The bodies that clients have not read yet.
+static UNREAD_BYTES: LazyLock<Arc<Quota>> = LazyLock::new(|| Quota::new(MAX_BYTES_PER_USER, MAX_BYTES_TOTAL));
 
 pub struct ChunkedBody {
-    left: Bytes,
+    remaining: Bytes,
     length: u64,
-    _unread: Option<Share>,
+    _share: Option<Share>,
 }
 
 impl ChunkedBody {
-    /// Clients that ask for much and read nothing must not take the service's memory.
+    /// Fails if the quota is used up, so that clients that do not read cannot exhaust the service's memory.
     pub fn for_user(owner: &UserId, bytes: Vec<u8>) -> Result<Self, ApiError> {
-        let unread = match bytes.len() {
-            0..COUNTED_BYTES => None,
-            length => Some(UNREAD.take(owner, length).ok_or(ApiError::TooManyLongResponses)?),
+        let share = match bytes.len() {
+            0..MIN_QUOTA_BYTES => None,
+            length => Some(
+                UNREAD_BYTES
+                    .take(owner, length)
+                    .ok_or(ApiError::TooManyLongResponses)?,
+            ),
         };
         Ok(Self {
-            _unread: unread,
+            _share: share,
             ..Self::from(Bytes::from(bytes))
         })
     }
@@ -46,16 +52,15 @@ impl From<Bytes> for ChunkedBody {
     fn from(bytes: Bytes) -> Self {
         Self {
             length: bytes.len() as u64,
-            left: bytes,
-            _unread: None,
+            remaining: bytes,
+            _share: None,
         }
     }
 }
 
-/// Takes the next chunk off.
-pub fn next_chunk(left: &mut Bytes) -> Bytes {
-    let rest = left.split_off(left.len().min(CHUNK_BYTES));
-    mem::replace(left, rest)
+/// Removes and returns the next chunk.
+pub fn next_chunk(remaining: &mut Bytes) -> Bytes {
+    remaining.split_to(remaining.len().min(CHUNK_BYTES))
 }
 
 impl MessageBody for ChunkedBody {
@@ -66,7 +71,7 @@ impl MessageBody for ChunkedBody {
     }
 
     fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Bytes, Infallible>>> {
-        let chunk = next_chunk(&mut self.left);
+        let chunk = next_chunk(&mut self.remaining);
         Poll::Ready((!chunk.is_empty()).then_some(Ok(chunk)))
     }
 }
@@ -76,7 +81,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_user_who_reads_nothing_gets_no_more_and_others_do() {
+    fn a_user_who_does_not_read_reaches_the_quota_and_others_do_not() {
         let user = |name| UserId::parse(name).unwrap();
         let eve: Vec<_> = (0..100)
             .map_while(|_| ChunkedBody::for_user(&user("eve"), vec![b'a'; 1024 * 1024]).ok())
@@ -87,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn the_server_gets_no_more_than_a_chunk_at_a_time() {
+    fn the_server_gets_one_chunk_at_a_time() {
         let mut body = ChunkedBody::from(Bytes::from(vec![b'a'; 70_000]));
         assert_eq!(body.size(), BodySize::Sized(70_000));
         let mut context = Context::from_waker(std::task::Waker::noop());

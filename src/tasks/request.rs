@@ -14,14 +14,14 @@ use crate::domain::{
     ValidationErrors,
 };
 use crate::http::contract::Contract;
-use crate::http::error::{ApiError, Missing};
+use crate::http::error::{ApiError, NotFound};
 use crate::http::idempotency_key;
 use crate::http::json_body::{FromJson, JsonBody, not_null, present, value};
 use crate::store::{IdempotencyKey, OwnedTasks, Owner};
 
-pub static NO_SUCH_TASK: Missing = Missing {
+pub static NO_SUCH_TASK: NotFound = NotFound {
     component: "NoSuchTask",
-    when: "There is no such task among the user's. The same answer for every such id.",
+    description: "There is no such task among the user's. The same answer for every such id.",
     detail: "There is no such task among yours; list your tasks to see their ids.",
 };
 

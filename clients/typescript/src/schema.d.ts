@@ -11,13 +11,13 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Where to begin */
+        /** Redirect to the documentation */
         get: operations["home"];
         put?: never;
         post?: never;
         delete?: never;
         options?: never;
-        /** Where to begin: the headers alone */
+        /** Redirect to the documentation: the headers alone */
         head: operations["homeHead"];
         patch?: never;
         trace?: never;
@@ -96,7 +96,7 @@ export interface paths {
             header?: never;
             path: {
                 /**
-                 * @description The token's user. Any other is 403, whether or not there is one.
+                 * @description The id of the token's user. Any other id is answered with 403, whether or not such a user exists.
                  * @example ada
                  */
                 user_id: components["parameters"]["UserId"];
@@ -121,7 +121,7 @@ export interface paths {
             header?: never;
             path: {
                 /**
-                 * @description The token's user. Any other is 403, whether or not there is one.
+                 * @description The id of the token's user. Any other id is answered with 403, whether or not such a user exists.
                  * @example ada
                  */
                 user_id: components["parameters"]["UserId"];
@@ -152,7 +152,7 @@ export interface paths {
             header?: never;
             path: {
                 /**
-                 * @description The token's user. Any other is 403, whether or not there is one.
+                 * @description The id of the token's user. Any other id is answered with 403, whether or not such a user exists.
                  * @example ada
                  */
                 user_id: components["parameters"]["UserId"];
@@ -181,13 +181,13 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** A page to read this document on, and to try the service with */
+        /** Open Swagger UI, to read this document and try the service */
         get: operations["docs"];
         put?: never;
         post?: never;
         delete?: never;
         options?: never;
-        /** A page to read this document on, and to try the service with: the headers alone */
+        /** Open Swagger UI, to read this document and try the service: the headers alone */
         head: operations["docsHead"];
         patch?: never;
         trace?: never;
@@ -202,13 +202,13 @@ export interface paths {
             };
             cookie?: never;
         };
-        /** What that page loads */
+        /** Read a file of that page */
         get: operations["docsFile"];
         put?: never;
         post?: never;
         delete?: never;
         options?: never;
-        /** What that page loads: the headers alone */
+        /** Read a file of that page: the headers alone */
         head: operations["docsFileHead"];
         patch?: never;
         trace?: never;
@@ -220,13 +220,13 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Does the process live? */
+        /** Check whether the process is alive */
         get: operations["livez"];
         put?: never;
         post?: never;
         delete?: never;
         options?: never;
-        /** Does the process live?: the headers alone */
+        /** Check whether the process is alive: the headers alone */
         head: operations["livezHead"];
         patch?: never;
         trace?: never;
@@ -238,13 +238,13 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** This document */
+        /** Read this document */
         get: operations["openapi"];
         put?: never;
         post?: never;
         delete?: never;
         options?: never;
-        /** This document: the headers alone */
+        /** Read this document: the headers alone */
         head: operations["openapiHead"];
         patch?: never;
         trace?: never;
@@ -256,13 +256,13 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Can it serve? */
+        /** Check whether the service can handle requests */
         get: operations["readyz"];
         put?: never;
         post?: never;
         delete?: never;
         options?: never;
-        /** Can it serve?: the headers alone */
+        /** Check whether the service can handle requests: the headers alone */
         head: operations["readyzHead"];
         patch?: never;
         trace?: never;
@@ -296,28 +296,28 @@ export interface components {
             title: components["schemas"]["Title"];
         };
         Problem: {
-            /** @description One plain sentence that says what to change. */
+            /** @description One sentence that says what to change. */
             detail: string;
-            /** @description Of bad input: every wrong field. */
+            /** @description All invalid fields, if the input is invalid. */
             errors?: {
                 /**
-                 * @description The kind of mistake, for programs.
+                 * @description The kind of error, for programs.
                  * @enum {string}
                  */
                 code: "json" | "required" | "null" | "type" | "blank" | "too_long" | "nul" | "format" | "range" | "enum" | "repeated" | "cursor";
-                /** @description A member of the body, a parameter, or `body` for the whole of it. */
+                /** @description A member of the body, a parameter, a header, or `body` for the whole body. */
                 field: string;
-                /** @description What it must be; reads on from the field's name. */
+                /** @description What is wrong, as the end of a sentence that begins with the field's name. */
                 message: string;
             }[];
-            /** @description The same as in the header X-Request-Id; the service's log has it too. */
+            /** @description The value of the header X-Request-Id, which the service's log contains as well. */
             request_id: string;
             status: number;
             /** @description The kind of problem, for people. */
             title: string;
             /**
              * Format: uri
-             * @description Tells the kinds of problems apart, for programs.
+             * @description Identifies the kind of problem, for programs.
              */
             type: string;
         };
@@ -360,7 +360,7 @@ export interface components {
         UserId: string;
     };
     responses: {
-        /** @description The input cannot be used: `errors` names every wrong field. */
+        /** @description The input is invalid; `errors` lists every invalid field. */
         BadInput: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -405,7 +405,7 @@ export interface components {
             };
             content?: never;
         };
-        /** @description The service made a mistake. */
+        /** @description The service failed unexpectedly. */
         Internal: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -425,7 +425,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description The body is declared to be something else than plain JSON in UTF-8. */
+        /** @description The media type is not JSON in UTF-8, or the body has a content encoding. */
         MediaType: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -455,7 +455,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description What the client has is still right. */
+        /** @description The client's copy is up to date. */
         NotModified: {
             headers: {
                 ETag: components["headers"]["ETag"];
@@ -464,7 +464,7 @@ export interface components {
             };
             content?: never;
         };
-        /** @description The path names another user than the token, whether or not that user exists. */
+        /** @description The user id in the path is not the token's, whether or not such a user exists. */
         OtherUser: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -484,7 +484,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description The user calls more often than this service allows. A service need not set a limit. */
+        /** @description The user has sent more requests than the rate limit allows. The limit is off by default. */
         RateLimited: {
             headers: {
                 "Retry-After": components["headers"]["Retry-After"];
@@ -520,7 +520,7 @@ export interface components {
                 "application/json": components["schemas"]["Task"];
             };
         };
-        /** @description What the client has is still right. */
+        /** @description The client's copy is up to date. */
         TaskNotModified: {
             headers: {
                 "Cache-Control": components["headers"]["Cache-Control"];
@@ -558,7 +558,7 @@ export interface components {
                 "application/json": components["schemas"]["Tasks"];
             };
         };
-        /** @description What the client has is still right. */
+        /** @description The client's copy is up to date. */
         TasksNotModified: {
             headers: {
                 "Cache-Control": components["headers"]["Cache-Control"];
@@ -569,7 +569,7 @@ export interface components {
             };
             content?: never;
         };
-        /** @description The body is too long. */
+        /** @description The body is too large. */
         TooLarge: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -590,7 +590,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description The database, or the keys to verify tokens with, cannot be reached in time. */
+        /** @description The database or the issuer's key set cannot be reached in time. */
         Unavailable: {
             headers: {
                 "Retry-After": components["headers"]["Retry-After"];
@@ -601,7 +601,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description The input cannot be used: `errors` names every wrong field. */
+        /** @description The input is invalid; `errors` lists every invalid field. */
         UnprocessableInput: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -611,7 +611,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description The address does not have this method; `Allow` says which it has. */
+        /** @description The resource does not support this method; `Allow` lists those that it supports. */
         WrongMethod: {
             headers: {
                 Allow: components["headers"]["Allow"];
@@ -626,11 +626,11 @@ export interface components {
     parameters: {
         /** @description Where the page begins: comes in the `Link` of the page before, with the `limit`, the `status` and the `sort` that it belongs to. Not to be made up. */
         Cursor: string;
-        /** @description Makes it safe to ask again: under one key one task is created, however often it is asked for. */
+        /** @description Makes the request safe to repeat: requests with the same key create one task. */
         IdempotencyKey: string;
-        /** @description One or more `ETag`s of the task, or `*`: write only if it still is what one of them stands for. */
+        /** @description One or more `ETag`s of the task, or `*`: the task is changed only if its current `ETag` is among them. */
         IfMatch: string;
-        /** @description One or more `ETag`s, or `*`: answer 304 if the client has the answer already. */
+        /** @description One or more `ETag`s, or `*`: the answer is 304 if the current `ETag` is among them. */
         IfNoneMatch: string;
         /** @description How many tasks to answer at most. Absent: all of them. */
         Limit: number;
@@ -644,52 +644,52 @@ export interface components {
          */
         TaskId: components["schemas"]["TaskId"];
         /**
-         * @description The token's user. Any other is 403, whether or not there is one.
+         * @description The id of the token's user. Any other id is answered with 403, whether or not such a user exists.
          * @example ada
          */
         UserId: components["schemas"]["UserId"];
-        /** @description A name for this request, which comes back in the answer and stands in the log. Up to 128 letters, digits and characters of `-_.:/+=@~`; anything else is replaced. */
+        /** @description The id of this request, for the response and the service's log: up to 128 letters, digits and characters of `-_.:/+=@~`. If it is absent or has another format, the service generates one. */
         XRequestId: string;
     };
     requestBodies: never;
     headers: {
         /**
-         * @description The methods that this address has.
+         * @description The methods that this resource supports.
          * @example GET, HEAD, POST
          */
         Allow: string;
         /**
-         * @description For the client's own cache, and to be asked about each time.
+         * @description Only the client's own cache may store the response, and must revalidate it each time.
          * @example private, no-cache
          */
         "Cache-Control": string;
         /**
-         * @description Stands for exactly this answer.
+         * @description Identifies this version of the representation.
          * @example "1"
          */
         ETag: string;
         /**
-         * @description The next page, when there was a `limit` and there is more.
+         * @description The URL of the next page, if there was a `limit` and more tasks follow.
          * @example </api/tasks?status=all&sort=created&limit=20&cursor=zK3v>; rel="next"
          */
         Link: string;
         /**
-         * @description The address of the new task, or of the page.
+         * @description The URL of the new task, or of the documentation page.
          * @example /api/tasks/1
          */
         Location: string;
         /**
-         * @description How many seconds to wait before the next try.
+         * @description How many seconds to wait before the next request.
          * @example 1
          */
         "Retry-After": number;
         /**
-         * @description What to authenticate with.
+         * @description The authentication scheme.
          * @example Bearer realm="todo-backend"
          */
         "WWW-Authenticate": string;
         /**
-         * @description The name of this request: the client's, or a new one.
+         * @description The id of this request: the client's, or a generated one.
          * @example 5f0c6d1e8b5b4c1e9a37c4b7d2a90f13
          */
         "X-Request-Id": string;
@@ -702,7 +702,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description A name for this request, which comes back in the answer and stands in the log. Up to 128 letters, digits and characters of `-_.:/+=@~`; anything else is replaced. */
+                /** @description The id of this request, for the response and the service's log: up to 128 letters, digits and characters of `-_.:/+=@~`. If it is absent or has another format, the service generates one. */
                 "X-Request-Id"?: components["parameters"]["XRequestId"];
             };
             path?: never;
@@ -710,7 +710,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description To the page for people. */
+            /** @description Redirects to the documentation page. */
             303: {
                 headers: {
                     Location: components["headers"]["Location"];
@@ -725,7 +725,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description A name for this request, which comes back in the answer and stands in the log. Up to 128 letters, digits and characters of `-_.:/+=@~`; anything else is replaced. */
+                /** @description The id of this request, for the response and the service's log: up to 128 letters, digits and characters of `-_.:/+=@~`. If it is absent or has another format, the service generates one. */
                 "X-Request-Id"?: components["parameters"]["XRequestId"];
             };
             path?: never;
@@ -733,7 +733,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description To the page for people. */
+            /** @description Redirects to the documentation page. */
             303: {
                 headers: {
                     Location: components["headers"]["Location"];
@@ -757,9 +757,9 @@ export interface operations {
                 cursor?: components["parameters"]["Cursor"];
             };
             header?: {
-                /** @description One or more `ETag`s, or `*`: answer 304 if the client has the answer already. */
+                /** @description One or more `ETag`s, or `*`: the answer is 304 if the current `ETag` is among them. */
                 "If-None-Match"?: components["parameters"]["IfNoneMatch"];
-                /** @description A name for this request, which comes back in the answer and stands in the log. Up to 128 letters, digits and characters of `-_.:/+=@~`; anything else is replaced. */
+                /** @description The id of this request, for the response and the service's log: up to 128 letters, digits and characters of `-_.:/+=@~`. If it is absent or has another format, the service generates one. */
                 "X-Request-Id"?: components["parameters"]["XRequestId"];
             };
             path?: never;
@@ -781,9 +781,9 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Makes it safe to ask again: under one key one task is created, however often it is asked for. */
+                /** @description Makes the request safe to repeat: requests with the same key create one task. */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
-                /** @description A name for this request, which comes back in the answer and stands in the log. Up to 128 letters, digits and characters of `-_.:/+=@~`; anything else is replaced. */
+                /** @description The id of this request, for the response and the service's log: up to 128 letters, digits and characters of `-_.:/+=@~`. If it is absent or has another format, the service generates one. */
                 "X-Request-Id"?: components["parameters"]["XRequestId"];
             };
             path?: never;
@@ -828,7 +828,7 @@ export interface operations {
                     "application/json": components["schemas"]["Task"];
                 };
             };
-            /** @description The input cannot be used: `errors` names every wrong field. The body ended before it was complete. */
+            /** @description The input is invalid; `errors` lists every invalid field. The body ended before it was complete. */
             400: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -862,9 +862,9 @@ export interface operations {
                 cursor?: components["parameters"]["Cursor"];
             };
             header?: {
-                /** @description One or more `ETag`s, or `*`: answer 304 if the client has the answer already. */
+                /** @description One or more `ETag`s, or `*`: the answer is 304 if the current `ETag` is among them. */
                 "If-None-Match"?: components["parameters"]["IfNoneMatch"];
-                /** @description A name for this request, which comes back in the answer and stands in the log. Up to 128 letters, digits and characters of `-_.:/+=@~`; anything else is replaced. */
+                /** @description The id of this request, for the response and the service's log: up to 128 letters, digits and characters of `-_.:/+=@~`. If it is absent or has another format, the service generates one. */
                 "X-Request-Id"?: components["parameters"]["XRequestId"];
             };
             path?: never;
@@ -883,7 +883,7 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description What the client has is still right. */
+            /** @description The client's copy is up to date. */
             304: {
                 headers: {
                     "Cache-Control": components["headers"]["Cache-Control"];
@@ -894,7 +894,7 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description The input cannot be used: `errors` names every wrong field. */
+            /** @description The input is invalid; `errors` lists every invalid field. */
             400: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -911,7 +911,7 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description The user calls more often than this service allows. A service need not set a limit. */
+            /** @description The user has sent more requests than the rate limit allows. The limit is off by default. */
             429: {
                 headers: {
                     "Retry-After": components["headers"]["Retry-After"];
@@ -927,7 +927,7 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description The service made a mistake. */
+            /** @description The service failed unexpectedly. */
             500: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -935,7 +935,7 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description The database, or the keys to verify tokens with, cannot be reached in time. */
+            /** @description The database or the issuer's key set cannot be reached in time. */
             503: {
                 headers: {
                     "Retry-After": components["headers"]["Retry-After"];
@@ -950,9 +950,9 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description One or more `ETag`s, or `*`: answer 304 if the client has the answer already. */
+                /** @description One or more `ETag`s, or `*`: the answer is 304 if the current `ETag` is among them. */
                 "If-None-Match"?: components["parameters"]["IfNoneMatch"];
-                /** @description A name for this request, which comes back in the answer and stands in the log. Up to 128 letters, digits and characters of `-_.:/+=@~`; anything else is replaced. */
+                /** @description The id of this request, for the response and the service's log: up to 128 letters, digits and characters of `-_.:/+=@~`. If it is absent or has another format, the service generates one. */
                 "X-Request-Id"?: components["parameters"]["XRequestId"];
             };
             path: {
@@ -980,9 +980,9 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description One or more `ETag`s of the task, or `*`: write only if it still is what one of them stands for. */
+                /** @description One or more `ETag`s of the task, or `*`: the task is changed only if its current `ETag` is among them. */
                 "If-Match"?: components["parameters"]["IfMatch"];
-                /** @description A name for this request, which comes back in the answer and stands in the log. Up to 128 letters, digits and characters of `-_.:/+=@~`; anything else is replaced. */
+                /** @description The id of this request, for the response and the service's log: up to 128 letters, digits and characters of `-_.:/+=@~`. If it is absent or has another format, the service generates one. */
                 "X-Request-Id"?: components["parameters"]["XRequestId"];
             };
             path: {
@@ -1007,7 +1007,7 @@ export interface operations {
         };
         responses: {
             200: components["responses"]["Task"];
-            /** @description The input cannot be used: `errors` names every wrong field. The body ended before it was complete. */
+            /** @description The input is invalid; `errors` lists every invalid field. The body ended before it was complete. */
             400: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -1033,9 +1033,9 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description One or more `ETag`s of the task, or `*`: write only if it still is what one of them stands for. */
+                /** @description One or more `ETag`s of the task, or `*`: the task is changed only if its current `ETag` is among them. */
                 "If-Match"?: components["parameters"]["IfMatch"];
-                /** @description A name for this request, which comes back in the answer and stands in the log. Up to 128 letters, digits and characters of `-_.:/+=@~`; anything else is replaced. */
+                /** @description The id of this request, for the response and the service's log: up to 128 letters, digits and characters of `-_.:/+=@~`. If it is absent or has another format, the service generates one. */
                 "X-Request-Id"?: components["parameters"]["XRequestId"];
             };
             path: {
@@ -1063,9 +1063,9 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description One or more `ETag`s, or `*`: answer 304 if the client has the answer already. */
+                /** @description One or more `ETag`s, or `*`: the answer is 304 if the current `ETag` is among them. */
                 "If-None-Match"?: components["parameters"]["IfNoneMatch"];
-                /** @description A name for this request, which comes back in the answer and stands in the log. Up to 128 letters, digits and characters of `-_.:/+=@~`; anything else is replaced. */
+                /** @description The id of this request, for the response and the service's log: up to 128 letters, digits and characters of `-_.:/+=@~`. If it is absent or has another format, the service generates one. */
                 "X-Request-Id"?: components["parameters"]["XRequestId"];
             };
             path: {
@@ -1089,7 +1089,7 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description What the client has is still right. */
+            /** @description The client's copy is up to date. */
             304: {
                 headers: {
                     "Cache-Control": components["headers"]["Cache-Control"];
@@ -1116,7 +1116,7 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description The user calls more often than this service allows. A service need not set a limit. */
+            /** @description The user has sent more requests than the rate limit allows. The limit is off by default. */
             429: {
                 headers: {
                     "Retry-After": components["headers"]["Retry-After"];
@@ -1132,7 +1132,7 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description The service made a mistake. */
+            /** @description The service failed unexpectedly. */
             500: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -1140,7 +1140,7 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description The database, or the keys to verify tokens with, cannot be reached in time. */
+            /** @description The database or the issuer's key set cannot be reached in time. */
             503: {
                 headers: {
                     "Retry-After": components["headers"]["Retry-After"];
@@ -1155,9 +1155,9 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description One or more `ETag`s of the task, or `*`: write only if it still is what one of them stands for. */
+                /** @description One or more `ETag`s of the task, or `*`: the task is changed only if its current `ETag` is among them. */
                 "If-Match"?: components["parameters"]["IfMatch"];
-                /** @description A name for this request, which comes back in the answer and stands in the log. Up to 128 letters, digits and characters of `-_.:/+=@~`; anything else is replaced. */
+                /** @description The id of this request, for the response and the service's log: up to 128 letters, digits and characters of `-_.:/+=@~`. If it is absent or has another format, the service generates one. */
                 "X-Request-Id"?: components["parameters"]["XRequestId"];
             };
             path: {
@@ -1181,7 +1181,7 @@ export interface operations {
         };
         responses: {
             200: components["responses"]["Task"];
-            /** @description The input cannot be used: `errors` names every wrong field. The body ended before it was complete. */
+            /** @description The input is invalid; `errors` lists every invalid field. The body ended before it was complete. */
             400: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -1216,14 +1216,14 @@ export interface operations {
                 cursor?: components["parameters"]["Cursor"];
             };
             header?: {
-                /** @description One or more `ETag`s, or `*`: answer 304 if the client has the answer already. */
+                /** @description One or more `ETag`s, or `*`: the answer is 304 if the current `ETag` is among them. */
                 "If-None-Match"?: components["parameters"]["IfNoneMatch"];
-                /** @description A name for this request, which comes back in the answer and stands in the log. Up to 128 letters, digits and characters of `-_.:/+=@~`; anything else is replaced. */
+                /** @description The id of this request, for the response and the service's log: up to 128 letters, digits and characters of `-_.:/+=@~`. If it is absent or has another format, the service generates one. */
                 "X-Request-Id"?: components["parameters"]["XRequestId"];
             };
             path: {
                 /**
-                 * @description The token's user. Any other is 403, whether or not there is one.
+                 * @description The id of the token's user. Any other id is answered with 403, whether or not such a user exists.
                  * @example ada
                  */
                 user_id: components["parameters"]["UserId"];
@@ -1247,14 +1247,14 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Makes it safe to ask again: under one key one task is created, however often it is asked for. */
+                /** @description Makes the request safe to repeat: requests with the same key create one task. */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
-                /** @description A name for this request, which comes back in the answer and stands in the log. Up to 128 letters, digits and characters of `-_.:/+=@~`; anything else is replaced. */
+                /** @description The id of this request, for the response and the service's log: up to 128 letters, digits and characters of `-_.:/+=@~`. If it is absent or has another format, the service generates one. */
                 "X-Request-Id"?: components["parameters"]["XRequestId"];
             };
             path: {
                 /**
-                 * @description The token's user. Any other is 403, whether or not there is one.
+                 * @description The id of the token's user. Any other id is answered with 403, whether or not such a user exists.
                  * @example ada
                  */
                 user_id: components["parameters"]["UserId"];
@@ -1306,7 +1306,7 @@ export interface operations {
             408: components["responses"]["BodyTooSlow"];
             413: components["responses"]["TooLarge"];
             415: components["responses"]["MediaType"];
-            /** @description The input cannot be used: `errors` names every wrong field. The `Idempotency-Key` was used before, with another payload. */
+            /** @description The input is invalid; `errors` lists every invalid field. The `Idempotency-Key` was used before, with another payload. */
             422: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -1335,14 +1335,14 @@ export interface operations {
                 cursor?: components["parameters"]["Cursor"];
             };
             header?: {
-                /** @description One or more `ETag`s, or `*`: answer 304 if the client has the answer already. */
+                /** @description One or more `ETag`s, or `*`: the answer is 304 if the current `ETag` is among them. */
                 "If-None-Match"?: components["parameters"]["IfNoneMatch"];
-                /** @description A name for this request, which comes back in the answer and stands in the log. Up to 128 letters, digits and characters of `-_.:/+=@~`; anything else is replaced. */
+                /** @description The id of this request, for the response and the service's log: up to 128 letters, digits and characters of `-_.:/+=@~`. If it is absent or has another format, the service generates one. */
                 "X-Request-Id"?: components["parameters"]["XRequestId"];
             };
             path: {
                 /**
-                 * @description The token's user. Any other is 403, whether or not there is one.
+                 * @description The id of the token's user. Any other id is answered with 403, whether or not such a user exists.
                  * @example ada
                  */
                 user_id: components["parameters"]["UserId"];
@@ -1362,7 +1362,7 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description What the client has is still right. */
+            /** @description The client's copy is up to date. */
             304: {
                 headers: {
                     "Cache-Control": components["headers"]["Cache-Control"];
@@ -1382,7 +1382,7 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description The path names another user than the token, whether or not that user exists. */
+            /** @description The user id in the path is not the token's, whether or not such a user exists. */
             403: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -1390,7 +1390,7 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description The input cannot be used: `errors` names every wrong field. */
+            /** @description The input is invalid; `errors` lists every invalid field. */
             422: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -1398,7 +1398,7 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description The user calls more often than this service allows. A service need not set a limit. */
+            /** @description The user has sent more requests than the rate limit allows. The limit is off by default. */
             429: {
                 headers: {
                     "Retry-After": components["headers"]["Retry-After"];
@@ -1414,7 +1414,7 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description The service made a mistake. */
+            /** @description The service failed unexpectedly. */
             500: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -1422,7 +1422,7 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description The database, or the keys to verify tokens with, cannot be reached in time. */
+            /** @description The database or the issuer's key set cannot be reached in time. */
             503: {
                 headers: {
                     "Retry-After": components["headers"]["Retry-After"];
@@ -1437,14 +1437,14 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description One or more `ETag`s, or `*`: answer 304 if the client has the answer already. */
+                /** @description One or more `ETag`s, or `*`: the answer is 304 if the current `ETag` is among them. */
                 "If-None-Match"?: components["parameters"]["IfNoneMatch"];
-                /** @description A name for this request, which comes back in the answer and stands in the log. Up to 128 letters, digits and characters of `-_.:/+=@~`; anything else is replaced. */
+                /** @description The id of this request, for the response and the service's log: up to 128 letters, digits and characters of `-_.:/+=@~`. If it is absent or has another format, the service generates one. */
                 "X-Request-Id"?: components["parameters"]["XRequestId"];
             };
             path: {
                 /**
-                 * @description The token's user. Any other is 403, whether or not there is one.
+                 * @description The id of the token's user. Any other id is answered with 403, whether or not such a user exists.
                  * @example ada
                  */
                 user_id: components["parameters"]["UserId"];
@@ -1473,14 +1473,14 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description One or more `ETag`s of the task, or `*`: write only if it still is what one of them stands for. */
+                /** @description One or more `ETag`s of the task, or `*`: the task is changed only if its current `ETag` is among them. */
                 "If-Match"?: components["parameters"]["IfMatch"];
-                /** @description A name for this request, which comes back in the answer and stands in the log. Up to 128 letters, digits and characters of `-_.:/+=@~`; anything else is replaced. */
+                /** @description The id of this request, for the response and the service's log: up to 128 letters, digits and characters of `-_.:/+=@~`. If it is absent or has another format, the service generates one. */
                 "X-Request-Id"?: components["parameters"]["XRequestId"];
             };
             path: {
                 /**
-                 * @description The token's user. Any other is 403, whether or not there is one.
+                 * @description The id of the token's user. Any other id is answered with 403, whether or not such a user exists.
                  * @example ada
                  */
                 user_id: components["parameters"]["UserId"];
@@ -1524,14 +1524,14 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description One or more `ETag`s of the task, or `*`: write only if it still is what one of them stands for. */
+                /** @description One or more `ETag`s of the task, or `*`: the task is changed only if its current `ETag` is among them. */
                 "If-Match"?: components["parameters"]["IfMatch"];
-                /** @description A name for this request, which comes back in the answer and stands in the log. Up to 128 letters, digits and characters of `-_.:/+=@~`; anything else is replaced. */
+                /** @description The id of this request, for the response and the service's log: up to 128 letters, digits and characters of `-_.:/+=@~`. If it is absent or has another format, the service generates one. */
                 "X-Request-Id"?: components["parameters"]["XRequestId"];
             };
             path: {
                 /**
-                 * @description The token's user. Any other is 403, whether or not there is one.
+                 * @description The id of the token's user. Any other id is answered with 403, whether or not such a user exists.
                  * @example ada
                  */
                 user_id: components["parameters"]["UserId"];
@@ -1560,14 +1560,14 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description One or more `ETag`s, or `*`: answer 304 if the client has the answer already. */
+                /** @description One or more `ETag`s, or `*`: the answer is 304 if the current `ETag` is among them. */
                 "If-None-Match"?: components["parameters"]["IfNoneMatch"];
-                /** @description A name for this request, which comes back in the answer and stands in the log. Up to 128 letters, digits and characters of `-_.:/+=@~`; anything else is replaced. */
+                /** @description The id of this request, for the response and the service's log: up to 128 letters, digits and characters of `-_.:/+=@~`. If it is absent or has another format, the service generates one. */
                 "X-Request-Id"?: components["parameters"]["XRequestId"];
             };
             path: {
                 /**
-                 * @description The token's user. Any other is 403, whether or not there is one.
+                 * @description The id of the token's user. Any other id is answered with 403, whether or not such a user exists.
                  * @example ada
                  */
                 user_id: components["parameters"]["UserId"];
@@ -1591,7 +1591,7 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description What the client has is still right. */
+            /** @description The client's copy is up to date. */
             304: {
                 headers: {
                     "Cache-Control": components["headers"]["Cache-Control"];
@@ -1610,7 +1610,7 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description The path names another user than the token, whether or not that user exists. */
+            /** @description The user id in the path is not the token's, whether or not such a user exists. */
             403: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -1626,7 +1626,7 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description The user calls more often than this service allows. A service need not set a limit. */
+            /** @description The user has sent more requests than the rate limit allows. The limit is off by default. */
             429: {
                 headers: {
                     "Retry-After": components["headers"]["Retry-After"];
@@ -1642,7 +1642,7 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description The service made a mistake. */
+            /** @description The service failed unexpectedly. */
             500: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -1650,7 +1650,7 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description The database, or the keys to verify tokens with, cannot be reached in time. */
+            /** @description The database or the issuer's key set cannot be reached in time. */
             503: {
                 headers: {
                     "Retry-After": components["headers"]["Retry-After"];
@@ -1665,14 +1665,14 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description One or more `ETag`s of the task, or `*`: write only if it still is what one of them stands for. */
+                /** @description One or more `ETag`s of the task, or `*`: the task is changed only if its current `ETag` is among them. */
                 "If-Match"?: components["parameters"]["IfMatch"];
-                /** @description A name for this request, which comes back in the answer and stands in the log. Up to 128 letters, digits and characters of `-_.:/+=@~`; anything else is replaced. */
+                /** @description The id of this request, for the response and the service's log: up to 128 letters, digits and characters of `-_.:/+=@~`. If it is absent or has another format, the service generates one. */
                 "X-Request-Id"?: components["parameters"]["XRequestId"];
             };
             path: {
                 /**
-                 * @description The token's user. Any other is 403, whether or not there is one.
+                 * @description The id of the token's user. Any other id is answered with 403, whether or not such a user exists.
                  * @example ada
                  */
                 user_id: components["parameters"]["UserId"];
@@ -1715,9 +1715,9 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description One or more `ETag`s, or `*`: answer 304 if the client has the answer already. */
+                /** @description One or more `ETag`s, or `*`: the answer is 304 if the current `ETag` is among them. */
                 "If-None-Match"?: components["parameters"]["IfNoneMatch"];
-                /** @description A name for this request, which comes back in the answer and stands in the log. Up to 128 letters, digits and characters of `-_.:/+=@~`; anything else is replaced. */
+                /** @description The id of this request, for the response and the service's log: up to 128 letters, digits and characters of `-_.:/+=@~`. If it is absent or has another format, the service generates one. */
                 "X-Request-Id"?: components["parameters"]["XRequestId"];
             };
             path?: never;
@@ -1743,9 +1743,9 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description One or more `ETag`s, or `*`: answer 304 if the client has the answer already. */
+                /** @description One or more `ETag`s, or `*`: the answer is 304 if the current `ETag` is among them. */
                 "If-None-Match"?: components["parameters"]["IfNoneMatch"];
-                /** @description A name for this request, which comes back in the answer and stands in the log. Up to 128 letters, digits and characters of `-_.:/+=@~`; anything else is replaced. */
+                /** @description The id of this request, for the response and the service's log: up to 128 letters, digits and characters of `-_.:/+=@~`. If it is absent or has another format, the service generates one. */
                 "X-Request-Id"?: components["parameters"]["XRequestId"];
             };
             path?: never;
@@ -1762,7 +1762,7 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description What the client has is still right. */
+            /** @description The client's copy is up to date. */
             304: {
                 headers: {
                     ETag: components["headers"]["ETag"];
@@ -1777,9 +1777,9 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description One or more `ETag`s, or `*`: answer 304 if the client has the answer already. */
+                /** @description One or more `ETag`s, or `*`: the answer is 304 if the current `ETag` is among them. */
                 "If-None-Match"?: components["parameters"]["IfNoneMatch"];
-                /** @description A name for this request, which comes back in the answer and stands in the log. Up to 128 letters, digits and characters of `-_.:/+=@~`; anything else is replaced. */
+                /** @description The id of this request, for the response and the service's log: up to 128 letters, digits and characters of `-_.:/+=@~`. If it is absent or has another format, the service generates one. */
                 "X-Request-Id"?: components["parameters"]["XRequestId"];
             };
             path: {
@@ -1810,9 +1810,9 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description One or more `ETag`s, or `*`: answer 304 if the client has the answer already. */
+                /** @description One or more `ETag`s, or `*`: the answer is 304 if the current `ETag` is among them. */
                 "If-None-Match"?: components["parameters"]["IfNoneMatch"];
-                /** @description A name for this request, which comes back in the answer and stands in the log. Up to 128 letters, digits and characters of `-_.:/+=@~`; anything else is replaced. */
+                /** @description The id of this request, for the response and the service's log: up to 128 letters, digits and characters of `-_.:/+=@~`. If it is absent or has another format, the service generates one. */
                 "X-Request-Id"?: components["parameters"]["XRequestId"];
             };
             path: {
@@ -1832,7 +1832,7 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description What the client has is still right. */
+            /** @description The client's copy is up to date. */
             304: {
                 headers: {
                     ETag: components["headers"]["ETag"];
@@ -1855,7 +1855,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description A name for this request, which comes back in the answer and stands in the log. Up to 128 letters, digits and characters of `-_.:/+=@~`; anything else is replaced. */
+                /** @description The id of this request, for the response and the service's log: up to 128 letters, digits and characters of `-_.:/+=@~`. If it is absent or has another format, the service generates one. */
                 "X-Request-Id"?: components["parameters"]["XRequestId"];
             };
             path?: never;
@@ -1863,7 +1863,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Yes. */
+            /** @description The check succeeded. */
             200: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -1884,7 +1884,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description A name for this request, which comes back in the answer and stands in the log. Up to 128 letters, digits and characters of `-_.:/+=@~`; anything else is replaced. */
+                /** @description The id of this request, for the response and the service's log: up to 128 letters, digits and characters of `-_.:/+=@~`. If it is absent or has another format, the service generates one. */
                 "X-Request-Id"?: components["parameters"]["XRequestId"];
             };
             path?: never;
@@ -1892,7 +1892,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Yes. */
+            /** @description The check succeeded. */
             200: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -1906,9 +1906,9 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description One or more `ETag`s, or `*`: answer 304 if the client has the answer already. */
+                /** @description One or more `ETag`s, or `*`: the answer is 304 if the current `ETag` is among them. */
                 "If-None-Match"?: components["parameters"]["IfNoneMatch"];
-                /** @description A name for this request, which comes back in the answer and stands in the log. Up to 128 letters, digits and characters of `-_.:/+=@~`; anything else is replaced. */
+                /** @description The id of this request, for the response and the service's log: up to 128 letters, digits and characters of `-_.:/+=@~`. If it is absent or has another format, the service generates one. */
                 "X-Request-Id"?: components["parameters"]["XRequestId"];
             };
             path?: never;
@@ -1916,7 +1916,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The document. */
+            /** @description The OpenAPI document. */
             200: {
                 headers: {
                     ETag: components["headers"]["ETag"];
@@ -1934,9 +1934,9 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description One or more `ETag`s, or `*`: answer 304 if the client has the answer already. */
+                /** @description One or more `ETag`s, or `*`: the answer is 304 if the current `ETag` is among them. */
                 "If-None-Match"?: components["parameters"]["IfNoneMatch"];
-                /** @description A name for this request, which comes back in the answer and stands in the log. Up to 128 letters, digits and characters of `-_.:/+=@~`; anything else is replaced. */
+                /** @description The id of this request, for the response and the service's log: up to 128 letters, digits and characters of `-_.:/+=@~`. If it is absent or has another format, the service generates one. */
                 "X-Request-Id"?: components["parameters"]["XRequestId"];
             };
             path?: never;
@@ -1944,7 +1944,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The document. */
+            /** @description The OpenAPI document. */
             200: {
                 headers: {
                     ETag: components["headers"]["ETag"];
@@ -1953,7 +1953,7 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description What the client has is still right. */
+            /** @description The client's copy is up to date. */
             304: {
                 headers: {
                     ETag: components["headers"]["ETag"];
@@ -1968,7 +1968,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description A name for this request, which comes back in the answer and stands in the log. Up to 128 letters, digits and characters of `-_.:/+=@~`; anything else is replaced. */
+                /** @description The id of this request, for the response and the service's log: up to 128 letters, digits and characters of `-_.:/+=@~`. If it is absent or has another format, the service generates one. */
                 "X-Request-Id"?: components["parameters"]["XRequestId"];
             };
             path?: never;
@@ -1976,7 +1976,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Yes. */
+            /** @description The check succeeded. */
             200: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -1999,7 +1999,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description A name for this request, which comes back in the answer and stands in the log. Up to 128 letters, digits and characters of `-_.:/+=@~`; anything else is replaced. */
+                /** @description The id of this request, for the response and the service's log: up to 128 letters, digits and characters of `-_.:/+=@~`. If it is absent or has another format, the service generates one. */
                 "X-Request-Id"?: components["parameters"]["XRequestId"];
             };
             path?: never;
@@ -2007,7 +2007,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Yes. */
+            /** @description The check succeeded. */
             200: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -2015,7 +2015,7 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description The service made a mistake. */
+            /** @description The service failed unexpectedly. */
             500: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -2023,7 +2023,7 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description The database, or the keys to verify tokens with, cannot be reached in time. */
+            /** @description The database or the issuer's key set cannot be reached in time. */
             503: {
                 headers: {
                     "Retry-After": components["headers"]["Retry-After"];

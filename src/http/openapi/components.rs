@@ -1,4 +1,4 @@
-//! The components of the OpenAPI document that every resource uses: headers, parameters, schemas.
+//! The components of the OpenAPI document that do not depend on tasks: headers, parameters, schemas.
 
 use serde_json::{Value, json};
 
@@ -6,8 +6,8 @@ use super::schema;
 use crate::domain::{ErrorCode, UserId};
 use crate::http::idempotency_key::MAX_KEY_LENGTH;
 
-/// Printable ASCII. Blanks around a header's value are not part of it, so there is none at either end.
-const KEY: &str = "^[!-~]([ -~]*[!-~])?$";
+/// Printable ASCII without spaces at the start and end, because those are not part of a header's value.
+const IDEMPOTENCY_KEY_PATTERN: &str = "^[!-~]([ -~]*[!-~])?$";
 
 pub fn parameters() -> Value {
     json!({
@@ -15,30 +15,30 @@ pub fn parameters() -> Value {
             "name": "user_id",
             "in": "path",
             "required": true,
-            "description": "The token's user. Any other is 403, whether or not there is one.",
+            "description": "The id of the token's user. Any other id is answered with 403, whether or not such a user exists.",
             "schema": schema("UserId"),
             "example": "ada",
         },
         "IfMatch": header_parameter(
             "If-Match",
-            "One or more `ETag`s of the task, or `*`: write only if it still is what one of them stands \
-             for.",
+            "One or more `ETag`s of the task, or `*`: the task is changed only if its current `ETag` is among \
+             them.",
             &json!({ "type": "string" }),
         ),
         "IfNoneMatch": header_parameter(
             "If-None-Match",
-            "One or more `ETag`s, or `*`: answer 304 if the client has the answer already.",
+            "One or more `ETag`s, or `*`: the answer is 304 if the current `ETag` is among them.",
             &json!({ "type": "string" }),
         ),
         "IdempotencyKey": header_parameter(
             "Idempotency-Key",
-            "Makes it safe to ask again: under one key one task is created, however often it is asked for.",
-            &json!({ "type": "string", "minLength": 1, "maxLength": MAX_KEY_LENGTH, "pattern": KEY }),
+            "Makes the request safe to repeat: requests with the same key create one task.",
+            &json!({ "type": "string", "minLength": 1, "maxLength": MAX_KEY_LENGTH, "pattern": IDEMPOTENCY_KEY_PATTERN }),
         ),
         "XRequestId": header_parameter(
             "X-Request-Id",
-            "A name for this request, which comes back in the answer and stands in the log. Up to 128 \
-             letters, digits and characters of `-_.:/+=@~`; anything else is replaced.",
+            "The id of this request, for the response and the service's log: up to 128 letters, digits and \
+             characters of `-_.:/+=@~`. If it is absent or has another format, the service generates one.",
             &json!({ "type": "string" }),
         ),
     })
@@ -70,27 +70,27 @@ fn problem() -> Value {
                 "type": "string",
                 "format": "uri",
                 "pattern": "^urn:todo-backend:problem:[a-z-]+$",
-                "description": "Tells the kinds of problems apart, for programs.",
+                "description": "Identifies the kind of problem, for programs.",
             },
             "title": text("The kind of problem, for people."),
             "status": { "type": "integer", "minimum": 400, "maximum": 599 },
-            "detail": text("One plain sentence that says what to change."),
-            "request_id": text("The same as in the header X-Request-Id; the service's log has it too."),
+            "detail": text("One sentence that says what to change."),
+            "request_id": text("The value of the header X-Request-Id, which the service's log contains as well."),
             "errors": {
-                "description": "Of bad input: every wrong field.",
+                "description": "All invalid fields, if the input is invalid.",
                 "type": "array",
                 "minItems": 1,
                 "items": {
                     "type": "object",
                     "required": ["field", "code", "message"],
                     "properties": {
-                        "field": text("A member of the body, a parameter, or `body` for the whole of it."),
+                        "field": text("A member of the body, a parameter, a header, or `body` for the whole body."),
                         "code": {
                             "type": "string",
                             "enum": ErrorCode::ALL,
-                            "description": "The kind of mistake, for programs.",
+                            "description": "The kind of error, for programs.",
                         },
-                        "message": text("What it must be; reads on from the field's name."),
+                        "message": text("What is wrong, as the end of a sentence that begins with the field's name."),
                     },
                 },
             },
@@ -104,39 +104,39 @@ pub fn headers() -> Value {
     json!({
         "X-Request-Id": header(
             true,
-            "The name of this request: the client's, or a new one.",
+            "The id of this request: the client's, or a generated one.",
             text("^[A-Za-z0-9_.:/+=@~-]{1,128}$"),
             "5f0c6d1e8b5b4c1e9a37c4b7d2a90f13",
         ),
-        "ETag": header(true, "Stands for exactly this answer.", text("^\"[A-Za-z0-9_-]+\"$"), "\"1\""),
+        "ETag": header(true, "Identifies this version of the representation.", text("^\"[A-Za-z0-9_-]+\"$"), "\"1\""),
         "Cache-Control": header(
             true,
-            "For the client's own cache, and to be asked about each time.",
+            "Only the client's own cache may store the response, and must revalidate it each time.",
             text("^private, no-cache$"),
             "private, no-cache",
         ),
         "Location": header(
             true,
-            "The address of the new task, or of the page.",
+            "The URL of the new task, or of the documentation page.",
             json!({ "type": "string", "format": "uri-reference" }),
             "/api/tasks/1",
         ),
         "Link": header(
             false,
-            "The next page, when there was a `limit` and there is more.",
+            "The URL of the next page, if there was a `limit` and more tasks follow.",
             text("^<[^>]+>; rel=\"next\"$"),
             "</api/tasks?status=all&sort=created&limit=20&cursor=zK3v>; rel=\"next\"",
         ),
         "WWW-Authenticate": header(
             true,
-            "What to authenticate with.",
+            "The authentication scheme.",
             text("^Bearer "),
             "Bearer realm=\"todo-backend\"",
         ),
-        "Allow": header(true, "The methods that this address has.", text("^[A-Z]+(, [A-Z]+)*$"), "GET, HEAD, POST"),
+        "Allow": header(true, "The methods that this resource supports.", text("^[A-Z]+(, [A-Z]+)*$"), "GET, HEAD, POST"),
         "Retry-After": {
             "required": true,
-            "description": "How many seconds to wait before the next try.",
+            "description": "How many seconds to wait before the next request.",
             "schema": { "type": "integer", "minimum": 1 },
             "example": 1,
         },

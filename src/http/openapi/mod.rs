@@ -1,4 +1,4 @@
-//! What the OpenAPI document says that has nothing to do with tasks.
+//! The parts of the OpenAPI document that do not depend on tasks, and functions to build it.
 
 pub mod components;
 pub mod problems;
@@ -19,7 +19,7 @@ pub fn parameter(name: &str) -> Value {
     component("parameters", name)
 }
 
-/// `X-Request-Id`, which every response has, and these headers.
+/// These headers and `X-Request-Id`, which every response has.
 pub fn headers(names: &[&str]) -> Value {
     let names = ["X-Request-Id"].into_iter().chain(names.iter().copied());
     names
@@ -28,7 +28,6 @@ pub fn headers(names: &[&str]) -> Value {
         .into()
 }
 
-/// A response with a body of JSON.
 pub fn json_response(description: &str, header_names: &[&str], schema_name: &str, example: &Value) -> Value {
     json!({
         "description": description,
@@ -38,5 +37,5 @@ pub fn json_response(description: &str, header_names: &[&str], schema_name: &str
 }
 
 pub fn not_modified(header_names: &[&str]) -> Value {
-    json!({ "description": "What the client has is still right.", "headers": headers(header_names) })
+    json!({ "description": "The client's copy is up to date.", "headers": headers(header_names) })
 }

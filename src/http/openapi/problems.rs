@@ -1,4 +1,4 @@
-//! The error responses in the OpenAPI document, as the service itself describes and writes them.
+//! The error responses in the OpenAPI document, generated from `ApiError`.
 
 use serde_json::{Map, Value, json};
 
@@ -9,7 +9,7 @@ use crate::http::contract::Contract;
 use crate::http::error::{ApiError, NO_SUCH_ROUTE};
 use crate::http::json_body::MAX_BODY_BYTES;
 
-/// The headers that describe an error's response, by their names in the document.
+/// The headers of error responses, with the capitalization of the document.
 const DOCUMENTED_HEADERS: [&str; 3] = ["Allow", "Retry-After", "WWW-Authenticate"];
 
 pub static UNAUTHENTICATED: ApiError = ApiError::Unauthenticated(Refusal::Missing);
@@ -28,7 +28,7 @@ pub static BODY_TOO_LARGE: ApiError = ApiError::BodyTooLarge {
 };
 pub static UNSUPPORTED_MEDIA_TYPE: ApiError =
     ApiError::UnsupportedMediaType("Send the body without a Content-Encoding.");
-/// No operation has this response: it is for the methods that an address does not have.
+/// No operation refers to this response, because it belongs to methods that a resource does not have.
 static METHOD_NOT_ALLOWED: ApiError = ApiError::MethodNotAllowed {
     allow: "GET, HEAD, POST",
 };
@@ -39,18 +39,17 @@ pub fn bad_input(contract: Contract) -> ApiError {
     ApiError::BadInput(contract, errors)
 }
 
-/// What an operation may be answered with: one response for each status. Several errors with the same status are
-/// examples of one response.
+/// The error responses of an operation by status. Errors with the same status become examples of one response.
 pub fn responses(errors: &[&ApiError]) -> Map<String, Value> {
     let status = |error: &ApiError| error.problem().status;
     let mut responses = Map::new();
     for error in errors {
-        let same: Vec<_> = errors
+        let with_same_status: Vec<_> = errors
             .iter()
             .copied()
             .filter(|other| status(other) == status(error))
             .collect();
-        let response = match same.as_slice() {
+        let response = match with_same_status.as_slice() {
             [only] => component("responses", only.problem().component),
             several => response(several),
         };
@@ -59,7 +58,7 @@ pub fn responses(errors: &[&ApiError]) -> Map<String, Value> {
     responses
 }
 
-/// The same errors as components, each by its name.
+/// The same errors as components of the document, by name.
 pub fn components(errors: &[&ApiError]) -> Map<String, Value> {
     let name = |error: &ApiError| error.problem().component.to_owned();
     errors
@@ -77,7 +76,7 @@ fn response(errors: &[&ApiError]) -> Value {
     let mut header_names = Vec::new();
     for error in errors {
         let problem = error.problem();
-        descriptions.push(problem.when);
+        descriptions.push(problem.description);
         header_names.extend(problem.header.and_then(|(name, _)| {
             let documented = DOCUMENTED_HEADERS.iter();
             documented

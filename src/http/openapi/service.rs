@@ -1,4 +1,4 @@
-//! The operations that need no token: probes, and what the service says of itself.
+//! The operations that need no token: probes and documentation.
 
 use serde_json::{Map, Value, json};
 
@@ -10,21 +10,33 @@ pub const TAG: &str = "Service";
 
 pub fn paths() -> Map<String, Value> {
     let not_modified = component("responses", "NotModified");
-    let health = |status: &str| json_response("Yes.", &[], "Health", &json!({ "status": status }));
+    let health = |status: &str| {
+        json_response(
+            "The check succeeded.",
+            &[],
+            "Health",
+            &json!({ "status": status }),
+        )
+    };
     let mut paths = Map::new();
     let to_docs = json!({
-        "description": "To the page for people.",
+        "description": "Redirects to the documentation page.",
         "headers": headers(&["Location"]),
     });
     paths.insert(
         "/".into(),
-        open("home", "Where to begin", &[], json!({ "303": to_docs })),
+        open(
+            "home",
+            "Redirect to the documentation",
+            &[],
+            json!({ "303": to_docs }),
+        ),
     );
     paths.insert(
         "/livez".into(),
         open(
             "livez",
-            "Does the process live?",
+            "Check whether the process is alive",
             &[],
             json!({ "200": health("alive") }),
         ),
@@ -33,10 +45,15 @@ pub fn paths() -> Map<String, Value> {
     ready.insert("200".into(), health("ready"));
     paths.insert(
         "/readyz".into(),
-        open("readyz", "Can it serve?", &[], ready.into()),
+        open(
+            "readyz",
+            "Check whether the service can handle requests",
+            &[],
+            ready.into(),
+        ),
     );
     let document = file(
-        "The document.",
+        "The OpenAPI document.",
         &["application/json"],
         &json!({ "type": "object" }),
     );
@@ -44,7 +61,7 @@ pub fn paths() -> Map<String, Value> {
         "/openapi.json".into(),
         open(
             "openapi",
-            "This document",
+            "Read this document",
             &["IfNoneMatch"],
             json!({ "200": document, "304": not_modified }),
         ),
@@ -55,14 +72,14 @@ pub fn paths() -> Map<String, Value> {
         "/docs".into(),
         open(
             "docs",
-            "A page to read this document on, and to try the service with",
+            "Open Swagger UI, to read this document and try the service",
             &["IfNoneMatch"],
             json!({ "200": page, "304": not_modified }),
         ),
     );
     let mut files = open(
         "docsFile",
-        "What that page loads",
+        "Read a file of that page",
         &["IfNoneMatch"],
         json!({
             "200": file("The file.", &["text/css", "text/javascript"], &text),
@@ -81,14 +98,14 @@ pub fn paths() -> Map<String, Value> {
     paths
 }
 
-/// The responses that these operations refer to by name.
+/// The responses that these operations refer to.
 pub fn responses() -> Map<String, Value> {
     let mut responses = problems::components(&[&NO_SUCH_FILE, &INTERNAL, &UNAVAILABLE]);
     responses.insert("NotModified".into(), not_modified(&["ETag"]));
     responses
 }
 
-/// What is served as it is, in one of these media types.
+/// A static file in one of these media types.
 fn file(description: &str, media_types: &[&str], schema: &Value) -> Value {
     let content: Map<String, Value> = media_types
         .iter()

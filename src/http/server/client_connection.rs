@@ -1,6 +1,5 @@
-//! A client's connection as the HTTP parser sees it. It keeps two promises that the parser does not: a
-//! client that does not read its response is disconnected, and so is one that takes too long to send the
-//! headers of a request, be it the connection's first or a later one.
+//! Wraps a client's TCP stream, to enforce two timeouts that actix does not have: a client is disconnected if it does not
+//! read its response, and if it takes too long to send the headers of any request (actix limits only the first one).
 
 use std::io;
 use std::pin::Pin;
@@ -21,11 +20,11 @@ const WRITE_PROGRESS_BYTES: usize = 64 * 1024;
 /// How long a client may take to send a request's headers.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long the rest of an unwanted body is read after the response. Closing at once would reset the
-/// connection of a client that is still sending, and the response would be lost.
+/// How long the rest of a rejected body is read after the response. Closing the connection at once would reset it
+/// while the client is still sending, and the client would lose the response.
 pub const LINGER_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Marks requests of a connection as being handled; shared by the connection and its requests.
+/// Counts a connection's requests in flight. Shared by the connection and its requests.
 #[derive(Clone)]
 pub struct InFlightRequests(Rc<Activity>);
 
@@ -36,7 +35,7 @@ impl InFlightRequests {
         InFlight(Rc::clone(&self.0))
     }
 
-    /// Closes the connection after the response that is being made.
+    /// Closes the connection after the response to the current request.
     pub fn close_after_response(&self) {
         self.0.close_after_response();
     }
@@ -50,26 +49,27 @@ impl Drop for InFlight {
     }
 }
 
-/// Makes the whole response, headers included, to a request whose headers did not arrive in time.
+/// Creates the raw response, headers included, to a request whose headers did not arrive in time.
 pub type TimeoutResponse = fn() -> Vec<u8>;
 
 pub struct ClientConnection {
     stream: TcpStream,
     registration: Registration,
     timeout_response: TimeoutResponse,
-    /// Runs while the client does not read.
+    /// Set while the socket accepts no bytes because the client does not read.
     write_timer: Option<Pin<Box<Sleep>>>,
     written_bytes: usize,
-    /// Since when the client has been sending a request that is not complete yet. A new connection counts
-    /// from its start.
+    /// When the client began to send the request that is still incomplete. For a new connection, this is the time
+    /// when it was accepted.
     request_started: Option<Instant>,
-    /// Checks `request_started` from time to time: one timer per connection, not one per request.
+    /// There is one timer per connection, because creating one per request is expensive. It checks
+    /// `request_started` when it fires.
     request_timer: Option<Pin<Box<Sleep>>>,
 }
 
 impl ClientConnection {
     pub fn new(stream: TcpStream, connections: &Connections, timeout_response: TimeoutResponse) -> Self {
-        // A response is written at once, so delaying small packets would gain nothing.
+        // Responses are written in one piece, so Nagle's algorithm would only delay them.
         let _ = stream.set_nodelay(true);
         Self {
             stream,
@@ -116,12 +116,12 @@ impl ClientConnection {
         Poll::Pending
     }
 
-    /// Tells the client why its connection is closed. The parser would do so for a connection's first
-    /// request only, and without a body.
+    /// Tells the client why its connection is closed. actix would do so for a connection's first request only, and
+    /// without a body.
     fn send_timeout_response(&mut self) {
         self.request_started = None;
         if !self.activity().is_closing() && self.write_timer.is_none() {
-            // Whether a client that is too slow can take this is not worth waiting for.
+            // The response is lost if the socket is not writable. Waiting for a slow client is not worth it.
             let _ = self.stream.try_write(&(self.timeout_response)());
         }
     }
@@ -133,7 +133,7 @@ impl AsyncRead for ClientConnection {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        // Nothing is put into the buffer: to the parser, the client has closed the connection.
+        // Reading no bytes means to actix that the client has closed the connection.
         const END: Poll<io::Result<()>> = Poll::Ready(Ok(()));
         if self.activity().is_evicted() {
             return END;
@@ -177,14 +177,14 @@ impl AsyncWrite for ClientConnection {
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 
-    /// The parser calls this whenever everything that it had to write has been written.
+    /// actix calls this whenever it has written everything that there is to write.
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.reset_write_timer();
         self.activity().set_writing(false);
         if self.activity().is_closing() {
             self.request_started.get_or_insert_with(Instant::now);
             self.request_timer = None;
-            // This starts the timer: a client that sends nothing more would not cause another read.
+            // Starts the timer, because a client that sends nothing more causes no further read.
             let _ = self.poll_request_timeout(context);
         }
         Pin::new(&mut self.stream).poll_flush(context)

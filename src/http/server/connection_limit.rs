@@ -1,27 +1,27 @@
-//! How many client connections there may be: as many as the limit of open files leaves room for.
+//! Derives the maximum number of client connections from the limit of open files.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// Open files that are no client connections: standard streams, listeners, the runtime's own, fetches of
-/// the key set, metrics connections.
+/// Open files that are not client connections: standard streams, listeners, the runtime's files, fetches of the key
+/// set, and connections to the metrics listener.
 const RESERVED_FILES: u64 = 64;
 
 /// SQLite opens up to three files per database connection; PostgreSQL needs one socket.
 const FILES_PER_DATABASE_CONNECTION: u64 = 4;
 
-/// More than this per worker thread is not useful (it is also actix's own default).
+/// More connections per worker thread are not useful. This is also actix's default.
 const MAX_PER_WORKER: usize = 25_600;
 
-/// Fewer than this per worker thread are not useful either, whatever the limit of open files.
+/// The service is not usable with fewer connections per worker thread, so a lower limit of open files is ignored.
 const MIN_PER_WORKER: usize = 16;
 
-/// The limits of one worker thread.
+/// The limits per worker thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ConnectionLimit {
-    /// From this number on, a new connection closes an idle one.
+    /// With this many connections, a new one closes an idle one.
     pub evict_above: usize,
-    /// From this number on, no connection is accepted. The gap to `evict_above` is what arrives while
-    /// connections are being closed.
+    /// With this many connections, no more are accepted. It exceeds `evict_above`, because new connections arrive
+    /// while evicted ones are still closing.
     pub accept_below: usize,
 }
 
@@ -51,7 +51,7 @@ impl ConnectionLimit {
     }
 }
 
-/// The limit in force afterwards; `None` where there is none.
+/// Returns the new limit; `None` means unlimited.
 fn raise_open_file_limit() -> Option<u64> {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     if current == maximum {
@@ -61,18 +61,18 @@ fn raise_open_file_limit() -> Option<u64> {
         current: maximum,
         maximum,
     };
-    let shown = |limit: Option<u64>| limit.map_or_else(|| "unlimited".into(), |limit| limit.to_string());
+    let display = |limit: Option<u64>| limit.map_or_else(|| "unlimited".into(), |limit| limit.to_string());
     match setrlimit(Resource::Nofile, raised) {
         Ok(()) => {
             log::info!(
                 "open file limit raised from {} to {}",
-                shown(current),
-                shown(maximum)
+                display(current),
+                display(maximum)
             );
             maximum
         }
         Err(error) => {
-            log::warn!("the open file limit stays {}: {error}", shown(current));
+            log::warn!("the open file limit stays {}: {error}", display(current));
             current
         }
     }
@@ -83,7 +83,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_limit_leaves_files_for_everything_else() {
+    fn the_limit_reserves_files_for_everything_else() {
         let limit = ConnectionLimit::of(256, 2, 8);
         assert_eq!(limit.accept_below, (256 - 64 - 32) / 2);
         assert!(limit.evict_above < limit.accept_below);

@@ -1,5 +1,5 @@
-//! The HTTP server: where it listens, its connections' timeouts, and how they end. It knows nothing of what
-//! is served.
+//! The HTTP server: its listening socket, its connections and their timeouts, and its shutdown. It does not depend on
+//! the application that it serves.
 
 pub mod client_connection;
 pub mod connection_limit;
@@ -26,39 +26,37 @@ use self::client_connection::{ClientConnection, LINGER_TIMEOUT, TimeoutResponse}
 use self::connection_limit::ConnectionLimit;
 use self::open_connections::{Connections, awaiting_first_request};
 
-/// How many connections may wait to be accepted. The standard library's 128 are too few for clients that all
-/// reconnect at once: those that find no room wait for seconds.
+/// The length of the queue of connections that wait to be accepted. The standard library's 128 is too short when many
+/// clients reconnect at the same time: those that find the queue full retry only after seconds.
 const BACKLOG: u32 = 2_048;
 
-/// For how long after a signal connections are still accepted: closing the listening socket resets those that
-/// wait in its queue.
+/// How long connections are still accepted after a stop signal. Closing the listening socket at once would reset those
+/// that wait in its queue.
 const ACCEPT_BEFORE_STOP: Duration = Duration::from_millis(200);
 
-/// For how long connections that were accepted may send their first request, where the next process takes over
-/// the listening socket: at least, for those that no worker thread has seen yet, and at most.
+/// How long accepted connections may send their first request after a stop signal, if the next process inherits the
+/// listening socket. The minimum is for connections that have not reached a worker thread yet.
 const FIRST_REQUEST_MIN: Duration = Duration::from_millis(200);
 const FIRST_REQUEST_MAX: Duration = Duration::from_secs(2);
 
-/// How long requests in flight may take after a stop.
+/// How long requests in flight may take after the stop.
 const SHUTDOWN_TIMEOUT_SECONDS: u64 = 8;
 
-/// How long after a stop idle connections are closed. A request that has arrived by then must be seen first:
-/// a connection that is woken by the signal does not know what lies in its socket, but one that is woken by
-/// the timer does, because by then the runtime has asked the system about all sockets.
+/// The delay between the stop and the closing of idle connections. Without it, a connection whose request has just
+/// arrived would count as idle: the runtime has to poll its socket first, which it does before it fires a timer.
 const IDLE_CLOSE_DELAY: Duration = Duration::from_millis(20);
 
-/// How long a connection may be idle between two requests: longer than common load balancers keep theirs,
-/// so that it is they who close one, and no request meets a closing connection.
+/// How long a connection may be idle between two requests. This is longer than the idle timeout of common load
+/// balancers, so that they close connections first and never send a request on one that is being closed.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 
-/// Where connections come from.
 pub struct Listener {
     pub socket: TcpListener,
-    /// systemd passed it, and keeps it open over a restart.
+    /// systemd passed the socket, and keeps it open during a restart.
     pub inherited: bool,
 }
 
-/// The socket that systemd passed, or else a new one at this address. Must be called inside the runtime.
+/// Returns the socket that systemd passed, or else a new one at this address. Must be called inside the runtime.
 pub fn listener(address: SocketAddr) -> io::Result<Listener> {
     let inherited = inherited_socket().map_err(|error| io::Error::other(format!("LISTEN_FDS: {error}")))?;
     if let Some(socket) = inherited {
@@ -75,8 +73,8 @@ pub fn listener(address: SocketAddr) -> io::Result<Listener> {
     })
 }
 
-/// Reads `LISTEN_PID` and `LISTEN_FDS` as `sd_listen_fds` does. `listenfd` alone would do without
-/// `LISTEN_PID`, and take sockets that were passed to another process.
+/// Reads `LISTEN_PID` and `LISTEN_FDS` as `sd_listen_fds` does. `listenfd` alone does not require `LISTEN_PID`, and
+/// would use sockets that were passed to another process.
 fn inherited_socket() -> io::Result<Option<TcpListener>> {
     const EXPECTED: &str = "systemd must pass exactly one listening TCP socket";
     match sd_notify::listen_fds()?.len() {
@@ -99,17 +97,17 @@ fn bind(address: SocketAddr) -> io::Result<TcpListener> {
         SocketAddr::V4(_) => TcpSocket::new_v4()?,
         SocketAddr::V6(_) => TcpSocket::new_v6()?,
     };
-    // Connections of an earlier process that are still being closed must not keep the port.
+    // Otherwise connections of an earlier process that are still closing would block the port.
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
     socket.listen(BACKLOG)?.into_std()
 }
 
-/// Lets requests in flight finish, and ends the server.
+/// Waits for the requests in flight and stops the server.
 pub async fn stop(server: ServerHandle, socket_inherited: bool) {
     if socket_inherited {
-        // New connections wait in the socket's queue for the next process. Those that were accepted must
-        // not be closed before their first request: their clients would have to try again.
+        // New connections wait in the socket's queue for the next process. Accepted ones stay open until their
+        // first request, because their clients would have to retry.
         server.pause().await;
         let started = Instant::now();
         sleep(FIRST_REQUEST_MIN).await;
@@ -122,7 +120,7 @@ pub async fn stop(server: ServerHandle, socket_inherited: bool) {
     server.stop(true).await;
 }
 
-/// Does what `HttpServer` does, which accepts no other type of connection than its own.
+/// Replaces `HttpServer`, which does not support a connection type of our own.
 pub fn listen<F, A, S, B>(
     socket: TcpListener,
     workers: usize,
@@ -152,19 +150,19 @@ where
                 let stopping = stopping.clone();
                 async move {
                     stopping.notified().await;
-                    // Boxed, because every idle connection would reserve room for it.
+                    // Boxed, because otherwise every idle connection would contain space for it.
                     Box::pin(sleep(IDLE_CLOSE_DELAY)).await;
                 }
             })
             .keep_alive(KEEP_ALIVE)
-            // Off: `ClientConnection` has its own, for every request and with a body.
+            // Disabled, because `ClientConnection` has a timeout for every request.
             .client_request_timeout(Duration::ZERO)
             .client_disconnect_timeout(LINGER_TIMEOUT)
             .on_connect_ext(|connection: &ClientConnection, extensions| {
                 extensions.insert(connection.in_flight_requests());
             })
             .finish(map_config(app, |()| AppConfig::default()));
-        // This closure runs once per worker thread.
+        // The surrounding closure runs once per worker thread.
         let connections = Connections::new(limit.evict_above);
         let service = fn_service(move |stream: TcpStream| {
             let peer = stream.peer_addr().ok();
@@ -172,7 +170,7 @@ where
             async move { Ok((connection, Protocol::Http1, peer)) }
         })
         .and_then(http);
-        // Boxed, because the server's task would otherwise reserve room for a connection's state twice.
+        // Boxed, because otherwise a connection's task would contain space for its state twice.
         boxed::factory(service)
     };
     Ok(builder

@@ -1,5 +1,5 @@
-//! The open client connections, and which of them are closed when there are too many: clients that connect
-//! and say nothing must not keep others from being served.
+//! The table of open client connections. If there are too many, idle ones are closed, so that clients that connect and
+//! send nothing cannot keep others from being served.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -10,39 +10,39 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use slab::Slab;
 
-/// How often the log says that the limit is reached.
+/// The minimum time between two warnings that the limit is reached.
 const LOG_INTERVAL: Duration = Duration::from_secs(60);
 
-/// Over all worker threads.
+/// The sum over all worker threads.
 static AWAITING_FIRST_REQUEST: AtomicUsize = AtomicUsize::new(0);
 
-/// How many open connections have not had a request yet.
+/// The number of open connections that have not sent a request yet.
 pub fn awaiting_first_request() -> usize {
     AWAITING_FIRST_REQUEST.load(Ordering::Relaxed)
 }
 
 /// The open connections of one worker thread.
 #[derive(Clone)]
-pub struct Connections(Rc<Worker>);
+pub struct Connections(Rc<Table>);
 
-struct Worker {
+struct Table {
     limit: usize,
     open: RefCell<Slab<Rc<Activity>>>,
-    /// How many of `open` have been told to close.
+    /// The number of evicted connections that are still open.
     evicted: Cell<usize>,
-    /// Where the last search for an idle connection ended.
+    /// The hand of the CLOCK algorithm: the slot where the last search for an idle connection ended.
     hand: Cell<usize>,
 }
 
-/// What one connection is doing.
+/// The state of one connection.
 #[derive(Default)]
 pub struct Activity {
     in_flight: Cell<usize>,
     had_request: Cell<bool>,
     closes_after_response: Cell<bool>,
-    /// A part of a response has not reached the socket yet.
+    /// A part of a response has not been written to the socket yet.
     writing: Cell<bool>,
-    /// It has had a request since the last search came past it.
+    /// The connection has had a request since the hand last passed it.
     recently_used: Cell<bool>,
     evicted: Cell<bool>,
     waker: RefCell<Option<Waker>>,
@@ -50,14 +50,14 @@ pub struct Activity {
 
 /// An open connection's entry; dropped with the connection.
 pub struct Registration {
-    worker: Rc<Worker>,
+    table: Rc<Table>,
     key: usize,
     pub activity: Rc<Activity>,
 }
 
 impl Connections {
     pub fn new(limit: usize) -> Self {
-        Self(Rc::new(Worker {
+        Self(Rc::new(Table {
             limit,
             open: RefCell::default(),
             evicted: Cell::new(0),
@@ -65,29 +65,25 @@ impl Connections {
         }))
     }
 
-    /// Adds a connection, and closes an idle one where there are too many.
+    /// Adds a connection, and evicts an idle one if there are too many.
     pub fn register(&self) -> Registration {
         let activity = Rc::new(Activity::default());
         activity.recently_used.set(true);
         AWAITING_FIRST_REQUEST.fetch_add(1, Ordering::Relaxed);
-        let worker = Rc::clone(&self.0);
-        // Before the new one is among them: it has no request yet, and would be the first to go.
-        if worker.open.borrow().len() - worker.evicted.get() >= worker.limit {
-            worker.evict_one();
+        let table = Rc::clone(&self.0);
+        // This must happen before the new connection is added, which is idle and could be evicted itself.
+        if table.open.borrow().len() - table.evicted.get() >= table.limit {
+            table.evict_one();
         }
-        let key = worker.open.borrow_mut().insert(Rc::clone(&activity));
-        Registration {
-            worker,
-            key,
-            activity,
-        }
+        let key = table.open.borrow_mut().insert(Rc::clone(&activity));
+        Registration { table, key, activity }
     }
 }
 
-impl Worker {
-    /// The CLOCK algorithm: it approximates "least recently used", and no request has to reorder a list
-    /// for it. Twice around, for the first time only takes away `recently_used`. Where every connection
-    /// has a request in flight, none is closed, and new ones soon have to wait.
+impl Table {
+    /// Uses the CLOCK algorithm, which approximates "least recently used" without reordering a list in each request. It
+    /// goes around twice, because the first round may only clear `recently_used`. If every connection has a request in
+    /// flight, it closes none.
     fn evict_one(&self) {
         let open = self.open.borrow();
         let slots = open.capacity();
@@ -136,12 +132,11 @@ impl Activity {
         self.in_flight.get() > 0
     }
 
-    /// The connection ends after the response that is being made.
     pub fn close_after_response(&self) {
         self.closes_after_response.set(true);
     }
 
-    /// The last response has been made, and only the rest of an unwanted request is still being read.
+    /// The last response is complete, and only the rest of a rejected request is still being read.
     pub fn is_closing(&self) -> bool {
         self.closes_after_response.get() && !self.has_request()
     }
@@ -154,7 +149,7 @@ impl Activity {
         self.evicted.get()
     }
 
-    /// Has the connection's task look at `is_evicted` again once that changes.
+    /// Registers the connection's task to be woken when `is_evicted` changes.
     pub fn wake_on_eviction(&self, context: &Context<'_>) {
         let mut waker = self.waker.borrow_mut();
         if !waker
@@ -179,12 +174,12 @@ impl Activity {
 
 impl Drop for Registration {
     fn drop(&mut self) {
-        self.worker.open.borrow_mut().remove(self.key);
+        self.table.open.borrow_mut().remove(self.key);
         if !self.activity.had_request.get() {
             AWAITING_FIRST_REQUEST.fetch_sub(1, Ordering::Relaxed);
         }
         if self.activity.is_evicted() {
-            self.worker.evicted.set(self.worker.evicted.get() - 1);
+            self.table.evicted.set(self.table.evicted.get() - 1);
         }
     }
 }
@@ -202,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn a_new_connection_closes_an_idle_one_and_none_with_a_request() {
+    fn a_new_connection_evicts_only_an_idle_one() {
         let connections = Connections::new(4);
         let mut open: Vec<_> = (0..4).map(|_| connections.register()).collect();
         assert!(evicted(&open).is_empty());
@@ -216,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn where_every_connection_has_a_request_none_is_closed() {
+    fn no_connection_with_a_request_is_evicted() {
         let connections = Connections::new(2);
         let open: Vec<_> = (0..4)
             .map(|_| {
@@ -229,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn a_closed_connection_makes_room() {
+    fn closed_connections_do_not_count() {
         let connections = Connections::new(2);
         let mut open: Vec<_> = (0..3).map(|_| connections.register()).collect();
         assert_eq!(evicted(&open).len(), 1);
