@@ -1,12 +1,12 @@
-//! The shape of the source stays what `docs/ARCHITECTURE.md` says it is, as far as neither the compiler (privacy)
-//! nor clippy (`clippy.toml`) sees to that.
+//! Checks that the source has the structure that `docs/ARCHITECTURE.md` describes, as far as neither the
+//! compiler (through privacy) nor clippy (`clippy.toml`) enforces it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
-/// Every source file below `src/`, by its path from there.
+/// Returns every source file below `src/` with its path relative to that folder.
 fn sources() -> Vec<(String, String)> {
     fn collect(folder: &Path, found: &mut Vec<PathBuf>) {
         for entry in fs::read_dir(folder).unwrap().flatten() {
@@ -25,7 +25,7 @@ fn sources() -> Vec<(String, String)> {
     found.into_iter().map(read).collect()
 }
 
-/// What a file says to the compiler: without comments.
+/// Returns a source file without its comment lines.
 fn code(source: &str) -> String {
     let lines = source.lines().filter(|line| !line.trim_start().starts_with("//"));
     lines.collect::<Vec<_>>().join("\n")
@@ -33,7 +33,7 @@ fn code(source: &str) -> String {
 
 #[test]
 fn each_part_knows_only_what_it_may() {
-    // Who, and what must not be named there.
+    // Each entry is a file or folder, and the names that must not appear in it.
     let rules: [(&str, &[&str]); 7] = [
         (
             "domain/",

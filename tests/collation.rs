@@ -1,12 +1,12 @@
-//! The order by title: as people read it (the CLDR root collation), the same on both databases.
+//! Sorting by title uses the CLDR root collation, with the same result on both databases.
 
 use serde_json::json;
 
 use crate::support::CONTRACTS;
 use crate::support::task::id;
 
-/// In order. Spaces, punctuation, symbols, currencies, digits, letters; and among letters the
-/// alphabet first, then accents, then case, with small letters in front.
+/// Titles in the expected order: spaces, punctuation, symbols, currencies, digits, letters. Letters are
+/// compared by alphabet first, then by accent, then by case, with lower case first.
 const IN_ORDER: &[&str] = &[
     "  two spaces",
     " one space",
@@ -114,9 +114,9 @@ const IN_ORDER: &[&str] = &[
     "日本",
 ];
 
-/// Every title once, in an order that has nothing to do with the right one.
+/// Returns every title once, in an order that is unrelated to the expected one.
 fn shuffled(titles: &'static [&'static str]) -> impl Iterator<Item = &'static str> {
-    // 37 has no factor in common with the number of titles, so every one is reached.
+    // The number of titles is not a multiple of the prime 37, so every index is reached.
     assert!(!titles.len().is_multiple_of(37));
     (0..titles.len()).map(|step| titles[(step * 37 + 11) % titles.len()])
 }

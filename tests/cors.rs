@@ -1,4 +1,4 @@
-//! CORS for the frontend's origin: without these headers a browser shows no answer at all.
+//! CORS for the frontend's origin: without these headers, a browser hides every response from the frontend.
 
 use std::sync::LazyLock;
 
@@ -19,7 +19,7 @@ fn assert_shown_to(answer: &Response, origin: &str) {
         Some(origin),
         "{answer}"
     );
-    // A cache must not show one origin's answer to another.
+    // A cache must not serve the response for one origin to another.
     assert!(
         answer.list_header("vary").contains(&"origin".to_owned()),
         "{answer}"
@@ -193,7 +193,7 @@ on_both_databases!(
             .start();
         let ada = app.user("ada");
         let ask = |origin: &str| ada.request("GET", "/api/tasks", &[("origin", origin)], b"");
-        // Its origin: a path and a slash at the end are no part of one.
+        // The URL's path and trailing slash are not part of its origin.
         assert_shown_to(&ask("https://todo.example"), "https://todo.example");
         assert_hidden(&ask(FRONTEND.as_str()));
     }

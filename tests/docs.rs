@@ -1,8 +1,8 @@
-//! `/docs`: a page for people that needs nothing from anywhere else.
+//! `/docs`: the documentation page, which loads nothing from other servers.
 
 use crate::support::Response;
 
-/// Nothing may be loaded but from the service itself; the browser sees to it.
+/// Checks that the content security policy makes the browser load resources only from the service itself.
 fn assert_policy(answer: &Response) {
     let policy = answer.header("content-security-policy").unwrap();
     assert!(policy.starts_with("default-src 'none';"), "{answer}");
@@ -48,7 +48,7 @@ on_both_databases!(
         nobody.request("HEAD", "/docs", &[], b"").expect(200);
     }
 
-    fn whoever_opens_the_services_address_is_led_there(app: TestApp) {
+    fn the_root_redirects_to_the_documentation(app: TestApp) {
         for method in ["GET", "HEAD"] {
             let answer = app.anonymous().request(method, "/", &[], b"").expect(303);
             assert_eq!(answer.header("location"), Some("/docs"));
@@ -59,7 +59,7 @@ on_both_databases!(
         assert_eq!(answer.header("allow"), Some("GET, HEAD"));
     }
 
-    fn there_is_nothing_else_below_it(app: TestApp) {
+    fn other_paths_below_docs_are_404(app: TestApp) {
         for path in [
             "/docs/",
             "/docs/index.html",

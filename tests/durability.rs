@@ -1,4 +1,4 @@
-//! What was acknowledged is there: after a restart, a kill, and for every replica.
+//! Acknowledged writes are durable: after a restart, after a kill, and across replicas.
 
 use std::sync::Arc;
 
@@ -34,7 +34,7 @@ on_both_databases!(
         ada.patch(&format!("{task}/complete")).expect(200);
         ada.put(&task, json!({ "title": "changed" })).expect(200);
         ada.delete(&task).expect(204);
-        assert!(id(&ada.has_task("new")) > deleted, "an id is never used again");
+        assert!(id(&ada.has_task("new")) > deleted, "ids must not be reused");
     }
 
     fn what_was_acknowledged_survives_a_kill(db: Database) {
@@ -63,7 +63,7 @@ on_both_databases!(
                 .collect();
             starts
                 .into_iter()
-                .map(|start| start.join().expect("it comes up"))
+                .map(|start| start.join().expect("each replica should start"))
                 .collect()
         });
         let ada = replicas[0].user("ada");

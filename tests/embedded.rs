@@ -1,4 +1,4 @@
-//! What needs a handler of the test's own: the service runs inside of the test's process.
+//! Tests that need handlers of their own. The service runs inside the test process.
 
 use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
@@ -57,14 +57,14 @@ impl Embedded {
 
 impl Drop for Embedded {
     fn drop(&mut self) {
-        // Sent when it is called; the future only waits for the outcome.
+        // `stop` has sent its command when it returns; the future only waits for the result.
         drop(self.handle.stop(false));
         let _ = self.thread.take().unwrap().join();
     }
 }
 
 async fn panics() -> &'static str {
-    panic!("this handler always does")
+    panic!("this handler always panics")
 }
 
 async fn unguarded(tasks: OwnedTasks) -> String {
@@ -82,7 +82,7 @@ fn a_panic_in_a_handler_is_a_500_problem_and_the_connection_lives_on() {
 
     let panicked = connection.send(get("/panics")).read().unwrap();
     panicked.assert_problem(500);
-    assert!(!panicked.text().contains("always does"));
+    assert!(!panicked.text().contains("always panics"));
     assert_eq!(panicked.headers["access-control-allow-origin"], ORIGIN);
 
     let alive = connection.send(get("/livez")).read().unwrap();

@@ -1,4 +1,4 @@
-//! An issuer behind TLS whose certificate the machine trusts, and one whose it does not.
+//! An issuer behind TLS, with a certificate that the machine trusts and with one that it does not trust.
 
 use std::fs;
 use std::process::Command;
@@ -13,7 +13,7 @@ use crate::support::process::Process;
 use crate::support::token::{base64url, now};
 use crate::support::wait;
 
-/// Answers every request with the key set, and says its port.
+/// A server that answers every request with the key set and prints its port.
 const SERVER: &str = r#"
     const [folder, keys] = process.argv.slice(1);
     const read = (name) => require("fs").readFileSync(`${folder}/${name}`);
@@ -55,7 +55,7 @@ impl Issuer {
                 "/CN=localhost",
             ])
             .args(["-addext", "subjectAltName=DNS:localhost"])
-            // rustls takes no authority's certificate for a server's.
+            // rustls does not accept a CA certificate as a server certificate.
             .args(["-addext", "basicConstraints=critical,CA:FALSE"])
             .current_dir(&folder)
             .output()

@@ -1,4 +1,5 @@
-//! What a call costs, in instructions: callgrind counts them, so no busy machine moves them.
+//! Counts the instructions of a request with callgrind. Unlike times, the counts do not depend on the load of
+//! the machine.
 
 use std::fs;
 use std::path::Path;
@@ -9,17 +10,17 @@ use serde_json::json;
 
 use crate::support::{Database, TestApp, wait};
 
-/// So many of each, after as many that are not counted.
+/// The number of measured requests of each kind. The same number of unmeasured requests precedes them.
 const CALLS: u64 = 50;
 
-/// How much more than was measured is let through, in percent: other hash seeds, another machine's
-/// routines for copying memory, a new compiler.
-const HEAD_ROOM: u64 = 20;
+/// The allowed increase over the recorded counts, in percent. It covers other hash seeds, other
+/// implementations of `memcpy` and new compilers.
+const TOLERANCE_PERCENT: u64 = 20;
 
-/// Thousands of instructions of the whole process for one call, as the tests build it: without
-/// optimisation a call takes about seven times what a release takes (docs/PERFORMANCE.md), but work that is
-/// added adds to both. Raise a figure only together with its reason.
-fn measured(database: Database) -> [u64; 4] {
+/// Thousands of instructions that the whole process executes for one request, in an unoptimized build. A
+/// request takes about seven times as many as in a release build (docs/PERFORMANCE.md), but added work
+/// increases both. Raise a figure only together with the reason for it.
+fn recorded(database: Database) -> [u64; 4] {
     match database {
         Database::Postgres => [720, 2_110, 910, 930],
         Database::Sqlite => [750, 2_380, 960, 950],
@@ -27,7 +28,7 @@ fn measured(database: Database) -> [u64; 4] {
 }
 
 on_both_databases!(
-    fn a_call_takes_no_more_instructions_than_it_did(db: Database) {
+    fn a_request_takes_no_more_instructions_than_recorded(db: Database) {
         let folder = tempfile::tempdir().unwrap();
         let counts = folder.path().join("counts");
         let file = format!("--callgrind-out-file={}", counts.display());
@@ -59,12 +60,12 @@ on_both_databases!(
             counts: &counts,
         };
         for (number, (name, work)) in works.into_iter().enumerate() {
-            let bound = measured(db)[number] * (100 + HEAD_ROOM) / 100;
+            let bound = recorded(db)[number] * (100 + TOLERANCE_PERCENT) / 100;
             let now = counter.thousands_a_call(number + 1, work);
-            eprintln!("{name}: {now},000 instructions, at most {bound},000");
+            eprintln!("{name}: {now},000 instructions, limit {bound},000");
             assert!(
                 now <= bound,
-                "{name}: {now},000 instructions, and not {bound},000 at most"
+                "{name}: {now},000 instructions exceed the limit of {bound},000"
             );
         }
     }
@@ -82,13 +83,14 @@ impl Counter<'_> {
         self.control(&["-i", "on"]);
         calls();
         self.control(&["-i", "off"]);
-        // And from zero again.
+        // A dump also resets the counters to zero.
         self.control(&["--dump=calls"]);
         self.total(dump) / CALLS / 1_000
     }
 
     fn control(&self, arguments: &[&str]) {
-        // It finds the process by names that both make of these variables; the service has few others.
+        // `callgrind_control` finds the process through file names that both derive from these variables. The
+        // service's environment contains only `HOST`.
         let control = Command::new("callgrind_control")
             .env_remove("USER")
             .env_remove("LOGNAME")
@@ -96,11 +98,12 @@ impl Counter<'_> {
             .args(arguments)
             .arg(self.process.to_string())
             .output()
-            .expect("valgrind is installed");
+            .expect("valgrind should be installed");
         assert!(control.status.success(), "{control:?}");
     }
 
-    /// Of the file that a dump makes: its name ends in a number, and it comes in its own time.
+    /// Reads the total from the file of this dump. Its name ends in the dump's number, and it is written
+    /// asynchronously.
     fn total(&self, dump: usize) -> u64 {
         let file = self.counts.with_extension(dump.to_string());
         let total = wait::until(Duration::from_secs(10), || {
@@ -108,6 +111,6 @@ impl Counter<'_> {
             let total = text.lines().find_map(|line| line.strip_prefix("totals: "))?;
             total.trim().parse().ok()
         });
-        total.expect("callgrind writes what it counted")
+        total.expect("callgrind should write its dump")
     }
 }

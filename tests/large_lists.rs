@@ -1,4 +1,4 @@
-//! Lists without end: of 100,000 tasks, which nobody should ask for and somebody will, and many that nobody reads.
+//! Very long lists: one of 100,000 tasks, and several that the client does not read.
 
 use std::fs;
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -13,24 +13,24 @@ use crate::support::task::assert_is_task;
 use crate::support::{Actor, CONTRACTS, Contract, Database, Response, TestApp, raw, wait};
 
 const TASKS: usize = 100_000;
-const AT_ONCE: usize = 4;
+const CONCURRENT_READERS: usize = 4;
 
-/// What may come on top of the service's memory while it writes long lists, in KiB: it has some portions of each
-/// in memory, and never a whole one.
-const MAY_GROW: u64 = 96 * 1024;
+/// The allowed growth of the service's memory while it writes long lists, in KiB. It keeps a few portions of
+/// each list in memory and never a whole list.
+const MAX_GROWTH_KIB: u64 = 96 * 1024;
 
-/// An unoptimized build on a busy machine takes its time; an idle one needs a tenth of that.
-const PATIENCE: Duration = Duration::from_secs(150);
+/// An unoptimized build on a busy machine is slow; an idle machine needs a tenth of this time.
+const TIMEOUT: Duration = Duration::from_secs(150);
 
 fn start(database: Database) -> TestApp {
-    // What is measured is memory, and not time.
+    // These tests measure memory, not time, so the timeouts are long.
     TestApp::builder(database)
         .env("DATABASE_ACQUIRE_TIMEOUT_MS", "5000")
         .env("DATABASE_STATEMENT_TIMEOUT_MS", "150000")
         .start()
 }
 
-/// As another program on the same database inserts them.
+/// Inserts the tasks directly into the database, as another program would.
 fn insert(app: &TestApp, owner: &Actor) {
     let owner = &owner.id;
     app.execute(&match app.kind {
@@ -47,7 +47,7 @@ fn insert(app: &TestApp, owner: &Actor) {
     });
 }
 
-/// The service's resident memory in KiB.
+/// Returns the service's resident memory in KiB.
 fn resident(app: &TestApp) -> u64 {
     let status = fs::read_to_string(format!("/proc/{}/status", app.process_id())).unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
@@ -55,18 +55,19 @@ fn resident(app: &TestApp) -> u64 {
     figure.expect("VmRSS").parse().unwrap()
 }
 
-/// Asks, and leaves the answer unread. Unlike our client, it waits for as long as the service may take.
+/// Sends a request and leaves the response unread. Unlike the test client, it waits as long as the service
+/// may need.
 fn ask(app: &TestApp, user: &Actor, path: &str) -> TcpStream {
     let mut stream = TcpStream::connect(app.base_url().trim_start_matches("http://")).unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.set_read_timeout(Some(TIMEOUT)).unwrap();
     let token = user.token.as_deref().unwrap();
     let request = raw::request(app, &format!("GET {path}"), token, &["Connection: close"], b"");
     stream.write_all(&request).unwrap();
     stream
 }
 
-/// Reads an answer to its end and keeps nothing of it: how many bytes came, or none if the call was refused, as it
-/// is while the user has as many long lists under way as a user may have.
+/// Reads a response to its end and discards it. Returns the number of bytes, or `None` if the request was
+/// refused because the user already has the maximum number of long lists in progress.
 fn read_through(app: &TestApp, user: &Actor, path: &str) -> Option<usize> {
     let mut stream = BufReader::new(ask(app, user, path));
     let mut line = String::new();
@@ -84,7 +85,7 @@ fn read_through(app: &TestApp, user: &Actor, path: &str) -> Option<usize> {
 
 #[track_caller]
 fn assert_whole(answer: &Response) {
-    // Taken apart no further than into tasks: a hundred thousand of them are a lot of memory here, too.
+    // Only the array is parsed: 100,000 parsed tasks would take a lot of memory in the test process as well.
     let tasks: Vec<&RawValue> = serde_json::from_slice(&answer.body).expect("an array");
     assert_eq!(tasks.len(), TASKS);
     for (at, title) in [(0, format!("task {TASKS}")), (TASKS - 1, "task 1".to_owned())] {
@@ -95,7 +96,7 @@ fn assert_whole(answer: &Response) {
 }
 
 on_both_databases!(
-    fn a_hundred_thousand_tasks_come_in_one_list_and_ten_of_those_leave_the_memory_flat(db: Database) {
+    fn a_list_of_a_hundred_thousand_tasks_is_complete_and_concurrent_ones_need_little_memory(db: Database) {
         let app = start(db);
         let ada = app.user("ada");
         ada.get("/api/tasks").expect(200);
@@ -118,32 +119,35 @@ on_both_databases!(
         let mut peak = 0;
         thread::scope(|scope| {
             let (app, ada) = (&app, &ada);
-            let calls: Vec<_> = (0..AT_ONCE)
+            let calls: Vec<_> = (0..CONCURRENT_READERS)
                 .map(|number| {
                     let path = CONTRACTS[number % 2].tasks(ada);
                     scope.spawn(move || {
                         let read = || read_through(app, ada, &path);
-                        // What makes chunks of it comes on top.
-                        assert!(wait::until(PATIENCE, read).expect("an answer") > one);
+                        // The response is longer than `one` because it includes the chunked coding.
+                        assert!(wait::until(TIMEOUT, read).expect("the list should arrive") > one);
                     })
                 })
                 .collect();
-            wait::until(PATIENCE, || {
+            wait::until(TIMEOUT, || {
                 peak = peak.max(resident(app));
                 calls.iter().all(|call| call.is_finished()).then_some(())
             })
-            .expect("an end");
+            .expect("all lists should be read");
         });
         println!(
             "{:?}: a list of {} KiB; resident KiB: {before} before, {peak} at most",
             app.kind,
             one / 1024
         );
-        assert!(peak <= before + MAY_GROW, "{peak} KiB, {before} KiB before");
+        assert!(
+            peak <= before + MAX_GROWTH_KIB,
+            "the memory grew from {before} KiB to {peak} KiB"
+        );
     }
 );
 
-/// 48 MB of JSON in 8 MB of database: what JSON writes as `\\u0001` is one byte there.
+/// Inserts 8 MB into the database that become 48 MB of JSON: each byte is written as `\\u0001`.
 fn insert_long_ones(app: &TestApp, owner: &Actor) {
     let owner = &owner.id;
     app.execute(&match app.kind {
@@ -159,12 +163,12 @@ fn insert_long_ones(app: &TestApp, owner: &Actor) {
     });
 }
 
-/// As little as keeps an answer from being given up.
+/// Reads just enough to keep the service from aborting the response.
 fn read_some(stream: &mut TcpStream) {
     stream.read_exact(&mut vec![0; 256 * 1024]).unwrap();
 }
 
-/// Asks for the whole list and reads no more than how that is answered.
+/// Requests the whole list and reads only the status.
 fn status_of(app: &TestApp, user: &Actor) -> (TcpStream, String) {
     let mut stream = ask(app, user, "/api/tasks");
     let mut line = vec![0; "HTTP/1.1 200".len()];
@@ -173,7 +177,7 @@ fn status_of(app: &TestApp, user: &Actor) -> (TcpStream, String) {
 }
 
 on_both_databases!(
-    fn whoever_reads_none_of_many_long_lists_does_not_take_the_memory_of_all(db: Database) {
+    fn unread_long_lists_do_not_exhaust_the_memory(db: Database) {
         let app = start(db);
         let eve = app.user("eve");
         eve.get("/api/tasks").expect(200);
@@ -184,7 +188,8 @@ on_both_databases!(
 
         let mut unread = Vec::new();
         let refused = loop {
-            // Whoever reads nothing for some time is cut off; and on a slow machine that time comes.
+            // The service disconnects a client that reads nothing for some time, and a slow machine may reach
+            // that time.
             for stream in &mut unread {
                 read_some(stream);
             }
@@ -194,11 +199,11 @@ on_both_databases!(
                 "HTTP/1.1 503" => break stream,
                 other => panic!("{other}"),
             }
-            assert!(unread.len() < 5, "all of them are taken on");
+            assert!(unread.len() < 5, "the service should refuse one of the lists");
         };
         let grown = resident(&app) - before;
-        assert!(grown < 2 * MAY_GROW, "{grown} KiB");
-        // Whoever asks for less is served: others, and pages.
+        assert!(grown < 2 * MAX_GROWTH_KIB, "the memory grew by {grown} KiB");
+        // Short lists are served nevertheless: those of other users, and pages.
         assert_eq!(ada.get("/api/tasks").expect(200).json(), json!([task]));
         assert_eq!(
             eve.get("/api/tasks?limit=2")
@@ -216,7 +221,7 @@ on_both_databases!(
             .ok();
         assert!(problem.to_lowercase().contains("retry-after: "), "{problem}");
         assert!(problem.contains("limit"), "{problem}");
-        // Long ones too, if they are somebody else's.
+        // Long lists of other users are served as well.
         insert_long_ones(&app, &ada);
         unread.iter_mut().for_each(read_some);
         let (_others, status) = status_of(&app, &ada);
@@ -224,6 +229,6 @@ on_both_databases!(
 
         drop(unread);
         let served = || (status_of(&app, &eve).1 == "HTTP/1.1 200").then_some(());
-        wait::until(Duration::from_secs(15), served).expect("room again");
+        wait::until(Duration::from_secs(15), served).expect("long lists should be served again");
     }
 );

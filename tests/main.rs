@@ -1,12 +1,13 @@
-//! The service as its callers see it: the real binary, over HTTP, on both databases.
+//! Black-box tests: the real binary, over HTTP, on both databases.
 //!
-//! The tree mirrors the URLs. `support` has the harness; every case says in its name what holds.
+//! The folders mirror the URLs. `support` contains the harness. The name of every test states the expected
+//! behaviour.
 
 #![allow(
     clippy::disallowed_methods,
     clippy::expect_used,
     clippy::unwrap_used,
-    reason = "a test that cannot go on panics, and the harness is told by variables where to go"
+    reason = "a test that cannot continue panics, and variables tell the harness which deployment to test"
 )]
 
 #[macro_use]

@@ -1,4 +1,4 @@
-//! The migrations: the same ones on both databases, and each can be taken back.
+//! Both databases have the same migrations, and each migration can be reverted.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -9,7 +9,7 @@ use crate::support::cluster::connect_for_migrations;
 use crate::support::database::Connection;
 use crate::support::{Database, OwnDatabase};
 
-/// What Citus takes of them.
+/// Checks that Citus accepts the migrations.
 mod distributable;
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");

@@ -1,4 +1,5 @@
-//! `/openapi.json`: the same wherever it comes from, true to the routes, and with examples that are right.
+//! `/openapi.json`: the committed, printed and served documents are identical, describe all routes, and
+//! contain valid examples.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -13,11 +14,12 @@ const METHODS: [&str; 7] = ["get", "head", "post", "put", "patch", "delete", "op
 
 static TEXT: LazyLock<String> = LazyLock::new(|| {
     fs::read_to_string(format!("{ROOT}/docs/openapi.json"))
-        .expect("docs/openapi.json; make it with: cargo run -q -- openapi > docs/openapi.json")
+        .expect("docs/openapi.json should exist; create it with: cargo run -q -- openapi > docs/openapi.json")
 });
-static DOCUMENT: LazyLock<Value> = LazyLock::new(|| serde_json::from_str(&TEXT).expect("JSON"));
+static DOCUMENT: LazyLock<Value> =
+    LazyLock::new(|| serde_json::from_str(&TEXT).expect("docs/openapi.json should be JSON"));
 
-/// Every path with its methods, as they stand in `Allow`.
+/// Returns every path of the document with its methods.
 fn documented() -> BTreeMap<String, Vec<String>> {
     let methods = |item: &Value| {
         let mut methods: Vec<_> = item.as_object().unwrap().keys().cloned().collect();
@@ -28,7 +30,7 @@ fn documented() -> BTreeMap<String, Vec<String>> {
     paths.map(|(path, item)| (path.clone(), methods(item))).collect()
 }
 
-/// Every operation, by method and path.
+/// Returns every operation of the document, keyed by method and path.
 pub fn operations() -> BTreeMap<String, &'static Value> {
     let paths = documented().into_iter();
     let operations = paths.flat_map(|(path, methods)| {
@@ -45,7 +47,7 @@ fn the_committed_document_is_what_the_subcommand_prints_without_any_configuratio
     let folder = tempfile::tempdir().unwrap();
     for environment in [&[][..], &[("DATABASE_URL", "nonsense"), ("PORT", "nonsense")]] {
         let printed = cli::run(folder.path(), environment, &["openapi"]).expect_success();
-        let fresh = "make it anew with: cargo run -q -- openapi > docs/openapi.json";
+        let fresh = "recreate it with: cargo run -q -- openapi > docs/openapi.json";
         assert!(
             printed.stdout == *TEXT,
             "docs/openapi.json is not up to date; {fresh}"
@@ -57,7 +59,7 @@ fn the_committed_document_is_what_the_subcommand_prints_without_any_configuratio
 }
 
 on_both_databases!(
-    fn it_is_served_to_everyone_and_kept_by_caches_until_it_changes(app: TestApp) {
+    fn the_document_needs_no_token_and_can_be_revalidated(app: TestApp) {
         let answer = app.anonymous().get("/openapi.json").expect(200);
         assert_eq!(answer.json(), *DOCUMENT);
         assert_eq!(answer.text(), *TEXT);
@@ -75,8 +77,8 @@ on_both_databases!(
         assert_eq!(head.header("content-length"), Some(&*TEXT.len().to_string()));
     }
 
-    /// A method that no address has is answered with what the address does have: nothing more, nothing
-    /// less than the document says. An address that is not there would be 404.
+    /// A method that no route supports is answered with 405 and the supported methods in `Allow`, which must
+    /// be the documented ones. A path that does not exist would be answered with 404.
     fn the_documented_paths_and_methods_are_those_of_the_service(app: TestApp) {
         let ada = app.user("ada");
         for (path, mut methods) in documented() {
@@ -91,15 +93,17 @@ on_both_databases!(
     }
 );
 
-/// The other way round: no route that the document does not have. Read from the text, for a running
-/// server tells nobody its routes.
+/// Checks the opposite direction: the service has no route that the document lacks. The routes are read from
+/// the source, because a running server does not list them.
 #[test]
 fn every_route_is_documented() {
     let table = fs::read_to_string(format!("{ROOT}/src/routes.rs")).unwrap();
     let (table, _) = table
         .split_once("\nfn at(")
-        .expect("the route table, and then `at`");
-    let (open, api) = table.split_once("web::scope(\"/api\")").expect("a scope");
+        .expect("the route table should come before `fn at`");
+    let (open, api) = table
+        .split_once("web::scope(\"/api\")")
+        .expect("the table should have a scope `/api`");
     let routes = |text: &str, prefix: &str| -> BTreeSet<String> {
         let starts = text.split("at(\"").skip(1);
         let paths = starts.map(|rest| rest.split('"').next().unwrap());
@@ -116,7 +120,7 @@ fn every_operation_has_a_name_of_its_own_and_says_how_it_fails() {
     let mut names = BTreeSet::new();
     for (which, operation) in operations() {
         let name = operation["operationId"].as_str().unwrap();
-        assert!(names.insert(name), "{name} is there twice");
+        assert!(names.insert(name), "{name} is used twice");
         assert!(
             operation["summary"].is_string() && operation["tags"][0].is_string(),
             "{which}"
@@ -132,9 +136,13 @@ fn every_operation_has_a_name_of_its_own_and_says_how_it_fails() {
                 assert!(statuses.contains(&status), "{which}: {status}");
             }
             assert_eq!(statuses.contains(&"403"), which.contains("{user_id}"), "{which}");
-            assert_eq!(operation.get("security"), None, "{which} needs the token");
+            assert_eq!(operation.get("security"), None, "{which} must require the token");
         } else {
-            assert_eq!(operation["security"], json!([]), "{which} needs no token");
+            assert_eq!(
+                operation["security"],
+                json!([]),
+                "{which} must not require the token"
+            );
         }
     }
 }
@@ -152,14 +160,14 @@ fn every_reference_leads_somewhere_and_every_component_is_used() {
     for (kind, components) in DOCUMENT["components"].as_object().unwrap() {
         for name in components.as_object().unwrap().keys() {
             let pointer = format!("/components/{kind}/{name}");
-            // 405 is for methods that have no operation which could refer to it.
+            // 405 applies to methods that have no operation, so no operation refers to it.
             let used = used.contains(&pointer) || kind == "securitySchemes" || name == "WrongMethod";
             assert!(used, "{pointer}");
         }
     }
 }
 
-/// Wherever something has a schema and examples of it, the examples are right.
+/// Validates every example against the schema next to it.
 #[test]
 fn every_example_is_valid() {
     let mut count = 0;
@@ -175,10 +183,10 @@ fn every_example_is_valid() {
     assert!(count > 45, "only {count} examples were found");
 }
 
-/// The examples that stand in one object, each with its schema.
+/// Returns the examples of one object, each with its schema.
 fn examples(object: &Map<String, Value>) -> Vec<(&Value, &Value)> {
     let Some(schema) = object.get("schema") else {
-        // Of a schema itself, they are a list.
+        // In a schema itself, `examples` is a list.
         let schema = object.get("type").or(object.get("anyOf"));
         let list = object
             .get("examples")
@@ -200,10 +208,10 @@ fn examples(object: &Map<String, Value>) -> Vec<(&Value, &Value)> {
         .collect()
 }
 
-/// JSON Schema 2020-12 with formats, which is what OpenAPI 3.1 says a schema is.
+/// Builds a validator for JSON Schema 2020-12 with formats, which is the dialect of OpenAPI 3.1.
 fn validator(schema: &Value) -> jsonschema::Validator {
     let schema = match schema {
-        // An `anyOf` without the object that it stands in.
+        // `examples` passes the array of an `anyOf` without the object around it.
         Value::Array(options) => json!({ "anyOf": options }),
         schema => schema.clone(),
     };
@@ -225,7 +233,7 @@ fn walk(value: &'static Value, at: &str, visit: &mut impl FnMut(&str, &'static V
     }
 }
 
-/// Which titles and dates the schemas let through is what the service lets through.
+/// Checks that the schemas accept the same titles and dates as the service.
 #[test]
 fn the_schemas_draw_the_line_where_the_service_does() {
     let app = TestApp::start(Database::Sqlite);
@@ -299,7 +307,7 @@ fn the_schemas_draw_the_line_where_the_service_does() {
     }
 }
 
-/// A field that a task has is in each of its schemas, and so in their examples.
+/// Checks that every field of a task is in all its schemas, and thereby in their examples.
 #[test]
 fn the_schemas_have_the_fields_of_a_task() {
     let fields = |value: &Value| -> BTreeSet<String> { value.as_object().unwrap().keys().cloned().collect() };
@@ -314,7 +322,10 @@ fn the_schemas_have_the_fields_of_a_task() {
         .iter()
         .map(|field| field.as_str().unwrap().to_owned())
         .collect();
-    assert_eq!(required, task, "so that an example without one is none");
+    assert_eq!(
+        required, task,
+        "every field must be required, so that an incomplete example is invalid"
+    );
     for made_by_the_service in ["id", "user_id", "created_at", "updated_at", "version"] {
         task.remove(made_by_the_service);
     }

@@ -1,4 +1,4 @@
-//! `RATE_LIMIT_PER_MINUTE`: so many calls of one user, and nobody else is slower for it.
+//! `RATE_LIMIT_PER_MINUTE` limits the requests of each user without affecting other users.
 
 use std::sync::Barrier;
 use std::thread;
@@ -16,14 +16,16 @@ fn limited_to(database: Database, per_minute: u32) -> TestApp {
         .start()
 }
 
-/// How long the service asks to wait.
+/// Checks for a 429 problem and returns its `Retry-After` in seconds.
 #[track_caller]
 fn assert_too_many(answer: &Response) -> u64 {
     answer.assert_problem(429);
-    let seconds = answer.header("retry-after").expect("a Retry-After");
+    let seconds = answer
+        .header("retry-after")
+        .expect("the response should have Retry-After");
     let seconds = seconds
         .parse()
-        .unwrap_or_else(|_| panic!("no integer: {seconds}"));
+        .unwrap_or_else(|_| panic!("not an integer: {seconds}"));
     assert!((1..=60).contains(&seconds), "{answer}");
     seconds
 }
@@ -33,7 +35,7 @@ fn from_the_frontend(user: &Actor, path: &str) -> Response {
 }
 
 on_both_databases!(
-    fn the_sixth_call_of_five_is_429_and_says_when_to_come_back(db: Database) {
+    fn a_call_over_the_limit_is_429_with_retry_after(db: Database) {
         let app = limited_to(db, 5);
         for contract in CONTRACTS {
             let user = app.user(&format!("{contract:?}"));
@@ -43,7 +45,7 @@ on_both_databases!(
             }
             for _ in 0..3 {
                 let answer = from_the_frontend(&user, &contract.tasks(&user));
-                // One call every twelve seconds, counted from the first.
+                // A limit of five per minute allows one call every twelve seconds, counted from the first.
                 let seconds = assert_too_many(&answer);
                 assert!(seconds <= 12, "{answer}");
                 let asked = began.elapsed() + Duration::from_secs(seconds);
@@ -73,7 +75,7 @@ on_both_databases!(
         assert_eq!(app.value("SELECT count(*) FROM tasks").as_deref(), Some("1"));
     }
 
-    fn another_user_does_not_notice(db: Database) {
+    fn one_users_limit_does_not_affect_another_user(db: Database) {
         let app = limited_to(db, 5);
         let ada = app.user("ada");
         for _ in 0..10 {
@@ -87,7 +89,7 @@ on_both_databases!(
         assert_too_many(&bob.get("/api/tasks"));
     }
 
-    fn calls_without_a_valid_token_use_up_nobodys_allowance(db: Database) {
+    fn calls_without_a_valid_token_do_not_count(db: Database) {
         let app = limited_to(db, 5);
         let ada = app.user("ada");
         let mut expired = ada.claims();
@@ -103,7 +105,7 @@ on_both_databases!(
             ada.get("/api/tasks").expect(200);
         }
         assert_too_many(&ada.get("/api/tasks"));
-        // Nor do they get another answer than before, or the probes and preflights.
+        // Calls without a token, probes and preflights are answered as before.
         app.anonymous().get("/api/tasks").assert_unauthorized();
         ada.get("/livez").expect(200);
         ada.get("/readyz").expect(200);
@@ -118,7 +120,7 @@ on_both_databases!(
         }
     }
 
-    fn of_many_calls_at_once_no_more_than_allowed_pass(db: Database) {
+    fn concurrent_calls_do_not_exceed_the_limit(db: Database) {
         let app = limited_to(db, 5);
         let ada = app.user("ada");
         let start = Barrier::new(20);
@@ -136,14 +138,14 @@ on_both_databases!(
         assert!((5..=5 + refilled).contains(&passed), "{passed}");
     }
 
-    fn who_waits_as_asked_is_served_again(db: Database) {
+    fn a_client_that_waits_for_retry_after_is_served_again(db: Database) {
         let app = limited_to(db, 60);
         let ada = app.user("ada");
         let refused = wait::until(Duration::from_secs(60), || {
             let answer = ada.get("/api/tasks");
             (answer.status != 200).then_some(answer)
         });
-        let asked = Duration::from_secs(assert_too_many(&refused.expect("an end to the allowance")));
+        let asked = Duration::from_secs(assert_too_many(&refused.expect("the limit should be reached")));
         thread::sleep(asked);
         ada.get("/api/tasks").expect(200);
     }

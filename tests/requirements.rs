@@ -1,10 +1,10 @@
-//! `docs/REQUIREMENTS.md` stays true: every id is there, and every test that it names exists.
+//! Checks that `docs/REQUIREMENTS.md` lists every requirement and names only existing tests.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
-/// The ids of both specifications.
+/// The ids of the requirements in both specifications.
 const IDS: [&str; 42] = [
     "FR-001", "FR-002", "FR-003", "FR-004", "FR-005", "FR-006", "FR-007", "FR-008", "FR-009", "FR-010",
     "FR-011", "FR-012", "FR-013", "FR-014", "FR-015", "FR-016", "FR-017", "FR-018", "FR-019", "FR-020",
@@ -14,7 +14,7 @@ const IDS: [&str; 42] = [
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
-/// Every table row: its id, and the tests that it names.
+/// Returns the id of every table row and the tests that the row names.
 fn rows() -> BTreeMap<String, Vec<String>> {
     let text = fs::read_to_string(format!("{ROOT}/docs/REQUIREMENTS.md")).expect("docs/REQUIREMENTS.md");
     let mut rows = BTreeMap::new();
@@ -25,12 +25,15 @@ fn rows() -> BTreeMap<String, Vec<String>> {
             continue;
         }
         let tests = tests.split('`').skip(1).step_by(2).map(str::to_owned).collect();
-        assert!(rows.insert(id.to_owned(), tests).is_none(), "{id} is there twice");
+        assert!(
+            rows.insert(id.to_owned(), tests).is_none(),
+            "{id} is listed twice"
+        );
     }
     rows
 }
 
-/// The tests of this crate as the runner names them, without the database at the end:
+/// Returns the tests of this crate by the names that the test runner uses, without the database at the end:
 /// `tasks::create::a_created_task_comes_back_with_its_location`.
 fn tests() -> BTreeSet<String> {
     let mut found = BTreeSet::new();
@@ -53,7 +56,8 @@ fn collect(folder: &Path, module: &str, found: &mut BTreeSet<String>) {
                 stem => inner(stem),
             };
             let source = fs::read_to_string(entry.path()).unwrap();
-            // Every function counts, helpers too: a name that is none of a test is told by its own.
+            // Helper functions are included as well. They do no harm, because their names do not look like
+            // those of tests.
             let functions = source
                 .lines()
                 .filter_map(|line| line.trim_start().strip_prefix("fn "));
@@ -83,7 +87,7 @@ fn every_test_that_is_named_exists() {
     let tests = tests();
     for (id, named) in rows() {
         for name in named {
-            // A unit test or a doctest of the service has its file for a name.
+            // A unit test or doctest of the service is named by its file.
             if name.starts_with("src/") {
                 let path = name.split("::").next().unwrap();
                 assert!(Path::new(&format!("{ROOT}/{path}")).exists(), "{id}: {name}");

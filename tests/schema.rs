@@ -1,4 +1,4 @@
-//! The tables, as other programs on the same database find and use them.
+//! The schema as other programs on the same database see and use it.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use crate::support::app::Builder;
 use crate::support::task::assert_is_task;
 use crate::support::{CONTRACTS, Database, OwnDatabase, TestApp};
 
-/// What every program may rely on: table, column, whether it may be NULL.
+/// The columns that other programs may rely on: table, column, whether it may be NULL.
 const COLUMNS: [(&str, &str, bool); 13] = [
     ("users", "id", false),
     ("users", "email", true),
@@ -25,7 +25,7 @@ const COLUMNS: [(&str, &str, bool); 13] = [
     ("tasks", "updated_at", false),
 ];
 
-/// `information_schema`, with a fitting end to its one-column query.
+/// Returns one attribute of a column from `information_schema`.
 fn column(app: &TestApp, asked: &str, table: &str, column: &str) -> Option<String> {
     app.value(&format!(
         "SELECT {asked} FROM information_schema.columns \
@@ -45,7 +45,7 @@ on_both_databases!(
         for (table, name, nullable) in COLUMNS {
             let found = match app.kind {
                 Database::Postgres => column(&app, "is_nullable", table, name).map(|answer| answer == "YES"),
-                // A primary key of SQLite is never NULL, and not always declared so.
+                // A primary key column of SQLite is never NULL but is not always declared `NOT NULL`.
                 Database::Sqlite => app
                     .value(&format!(
                         "SELECT \"notnull\" = 0 AND pk = 0 FROM pragma_table_info('{table}') \
@@ -102,7 +102,7 @@ on_both_databases!(
         }
     }
 
-    fn a_foreign_row_can_be_read_changed_toggled_and_deleted(app: AppWithDatabase) {
+    fn a_row_of_another_program_can_be_read_changed_toggled_and_deleted(app: AppWithDatabase) {
         let ada = app.user("ada");
         app.execute(&format!(
             "INSERT INTO users (id, name) VALUES ('{}', 'A')",
@@ -129,7 +129,7 @@ on_both_databases!(
         }
     }
 
-    fn a_title_changed_by_another_program_is_sorted_by_what_it_is_now(app: AppWithDatabase) {
+    fn a_title_changed_by_another_program_is_sorted_by_its_new_value(app: AppWithDatabase) {
         let ada = app.user("ada");
         for title in ["apple", "banana", "cherry"] {
             ada.has_task(title);
@@ -142,8 +142,8 @@ on_both_databases!(
         assert_eq!(titles(&app, &ada), [expected, expected]);
     }
 
-    fn a_title_that_is_no_text_does_not_keep_a_list_from_ending(db: Database) {
-        // Only SQLite takes one.
+    fn a_title_that_is_a_blob_does_not_break_a_list(db: Database) {
+        // Only SQLite accepts a BLOB in a text column.
         if db == Database::Sqlite {
             let app = TestApp::builder(db).start();
             let ada = app.user("ada");
@@ -156,7 +156,7 @@ on_both_databases!(
         }
     }
 
-    fn tasks_go_with_their_user(app: AppWithDatabase) {
+    fn tasks_are_deleted_with_their_user(app: AppWithDatabase) {
         let ada = app.user("ada");
         let eve = app.user("eve");
         ada.has_task("Ada's");
@@ -170,7 +170,7 @@ on_both_databases!(
         assert_eq!(ada.get("/api/tasks").expect(200).json(), json!([]));
     }
 
-    fn a_task_without_its_user_cannot_be(db: Database) {
+    fn a_task_needs_an_existing_user(db: Database) {
         let app = TestApp::builder(db).start();
         let mut connection = app.connect();
         let insert = "INSERT INTO tasks (user_id, title) VALUES ('nobody', 't')";
@@ -179,7 +179,7 @@ on_both_databases!(
         }));
         assert!(
             refused.is_err(),
-            "the foreign key holds for other programs as well"
+            "the foreign key must also hold for other programs"
         );
     }
 
@@ -234,7 +234,7 @@ with_a_process_of_its_own!(
         assert_eq!(column(&app, "is_identity", "tasks", "id").as_deref(), Some("YES"));
     }
 
-    fn it_is_right_without_the_unique_index_on_email_too() {
+    fn it_works_without_the_unique_index_on_email() {
         let app = TestApp::builder(Database::Postgres).start();
         app.execute(
             "DO $$ DECLARE c record; BEGIN \

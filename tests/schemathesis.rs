@@ -1,5 +1,5 @@
-//! schemathesis: requests made out of the service's own document, good and bad ones, and everything that
-//! it can say of the answers. How it is set up, and what is excepted, stands in `schemathesis/`.
+//! schemathesis sends valid and invalid requests that it generates from the OpenAPI document, and checks the
+//! responses. Its configuration and the exceptions are in `schemathesis/`.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -10,7 +10,7 @@ use crate::support::process::run;
 use crate::support::{TestApp, cli, python};
 
 const HERE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/schemathesis");
-/// It takes a minute when it has two processors for itself.
+/// A run takes one minute if it has two processors to itself.
 const RUN_WITHIN: Duration = Duration::from_secs(420);
 
 on_both_databases!(
@@ -29,14 +29,14 @@ on_both_databases!(
             .env("TODO_URL", app.base_url())
             .env("TODO_TOKEN", token.stdout.trim())
             .env("SCHEMATHESIS_HOOKS", format!("{HERE}/hooks.py"))
-            // The service is on this machine, whatever else is behind a proxy.
+            // The service runs on this machine, so a configured proxy must not be used.
             .env("NO_PROXY", "127.0.0.1")
             .env("no_proxy", "127.0.0.1")
             .env("PYTHONDONTWRITEBYTECODE", "1")
             .args(["--config-file", &format!("{HERE}/schemathesis.toml")])
             .args(["run", &format!("{}/openapi.json", app.base_url()), "--no-color"]);
         let said = run(&mut schemathesis, RUN_WITHIN);
-        // Nothing was left out, either.
+        // All operations of the document must have been tested.
         let tested = format!("Tested: {}\n", operations().len());
         assert!(
             said.contains("No issues found") && said.contains(&tested),
@@ -54,7 +54,7 @@ fn environment() -> PathBuf {
     python::programs(&format!("{HERE}/requirements.txt"))
 }
 
-/// By the rules of OpenAPI 3.1 itself.
+/// Validates the document against the specification of OpenAPI 3.1.
 #[test]
 fn the_document_is_openapi() {
     let document = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/openapi.json");

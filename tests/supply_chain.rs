@@ -1,7 +1,7 @@
-//! What the service is made of: known licences, one source, nothing without a reason.
+//! The dependencies of the service have allowed licences, come from one registry and are documented.
 //!
-//! `cargo deny check licenses bans sources` asks more of the same (`deny.toml`); this needs no more than
-//! cargo itself, and so runs everywhere.
+//! `cargo deny check licenses bans sources` checks the same more thoroughly (`deny.toml`). These tests need
+//! only cargo and therefore run everywhere.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -34,7 +34,7 @@ fn text<'a>(value: &'a Value, name: &str) -> &'a str {
     value[name].as_str().unwrap_or_default()
 }
 
-/// The licences that `deny.toml` allows.
+/// Returns the licences that `deny.toml` allows.
 fn allowed() -> BTreeSet<String> {
     let deny = fs::read_to_string(format!("{ROOT}/deny.toml")).unwrap();
     let (_, rest) = deny.split_once("\nallow = [").unwrap();
@@ -46,7 +46,7 @@ fn allowed() -> BTreeSet<String> {
         .collect()
 }
 
-/// Whether one of the alternatives of a licence expression is allowed whole.
+/// Returns whether all licences of one alternative of the expression are allowed.
 fn is_allowed(expression: &str, allowed: &BTreeSet<String>) -> bool {
     let plain = expression.replace(['(', ')'], " ").replace('/', " OR ");
     plain.split(" OR ").any(|alternative| {
@@ -74,7 +74,8 @@ fn every_licence_is_known_and_every_crate_from_one_source() {
     }
 }
 
-/// That it is used is the compiler's to see (`unused_crate_dependencies`), and of tests cargo-machete's.
+/// The compiler checks that each dependency is used (`unused_crate_dependencies`), and cargo-machete does so
+/// for tests.
 #[test]
 fn every_dependency_has_its_reason() {
     let metadata = metadata(&["--no-deps"]);

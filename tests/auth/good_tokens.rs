@@ -1,4 +1,4 @@
-//! The table of tokens that are let in, and the user id that each stands for.
+//! Tokens that must be accepted, each with the user id that it stands for.
 
 use serde_json::{Value, json};
 
@@ -12,7 +12,7 @@ pub struct Good {
     pub user: String,
 }
 
-/// Claims with these in place of `sub`.
+/// Returns claims with `identity` in place of `sub`.
 fn claims(identity: Value) -> Value {
     let mut claims = json!({ "iat": now(), "exp": now() + 900 });
     for (name, value) in identity.as_object().unwrap() {
@@ -37,30 +37,30 @@ pub fn good_tokens(app: &TestApp) -> Vec<Good> {
 
     let by_claims: Vec<(&'static str, Value, String)> = vec![
         ("sub", claims(plain.clone()), a.clone()),
-        ("id alone", claims(json!({ "id": id("b") })), id("b")),
-        ("user_id alone", claims(json!({ "user_id": id("c") })), id("c")),
+        ("only id", claims(json!({ "id": id("b") })), id("b")),
+        ("only user_id", claims(json!({ "user_id": id("c") })), id("c")),
         (
-            "userId alone, with the right issuer",
+            "only userId, with the right issuer",
             claims(json!({ "userId": id("d"), "iss": origin })),
             id("d"),
         ),
         (
-            "userId alone, with the right audience",
+            "only userId, with the right audience",
             claims(json!({ "userId": id("d"), "aud": [origin] })),
             id("d"),
         ),
         (
-            "user.id beside a userId that does not count",
+            "user.id beside a userId that must be ignored",
             claims(json!({ "userId": "4", "user": { "id": id("l") } })),
             id("l"),
         ),
         (
-            "user.id alone",
+            "only user.id",
             claims(json!({ "user": { "id": id("e") } })),
             id("e"),
         ),
         (
-            "session.userId alone",
+            "only session.userId",
             claims(json!({ "session": { "userId": id("f") } })),
             id("f"),
         ),
@@ -113,7 +113,7 @@ pub fn good_tokens(app: &TestApp) -> Vec<Good> {
             emoji,
         ),
         (
-            "the payload of a hand-written route",
+            "the payload of a custom route",
             claims(json!({ "sub": a, "email": "a@example.com", "name": "A" })),
             a.clone(),
         ),
@@ -166,7 +166,7 @@ pub fn good_tokens(app: &TestApp) -> Vec<Good> {
             a.clone(),
         ),
         (
-            "a scope nobody asked for",
+            "an unknown claim",
             claims(json!({ "sub": a, "scope": ["x"] })),
             a.clone(),
         ),
@@ -192,9 +192,9 @@ pub fn good_tokens(app: &TestApp) -> Vec<Good> {
         secret.as_bytes(),
     );
     for (why, authorization) in [
-        ("a typ", format!("Bearer {typed}")),
-        ("a typ in any case", format!("Bearer {typed_oddly}")),
-        ("a kid, which HS256 has no use for", format!("Bearer {with_kid}")),
+        ("the typ JWT", format!("Bearer {typed}")),
+        ("the typ in mixed case", format!("Bearer {typed_oddly}")),
+        ("a kid, which HS256 does not use", format!("Bearer {with_kid}")),
         ("white space in the JSON", format!("Bearer {spaced}")),
         ("a scheme in lower case", format!("bearer {typed}")),
         ("a scheme in upper case", format!("BEARER {typed}")),

@@ -1,5 +1,5 @@
-//! Tokens under a key set: algorithms by each of their names, keys of unknown kinds beside good ones, and
-//! tokens that the issuer signed for something else.
+//! Tokens verified with a key set: algorithm names, unknown keys in the set, and tokens that the issuer
+//! signed for other purposes.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
@@ -39,7 +39,7 @@ impl Issuer {
         ]});
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}/jwks", listener.local_addr().unwrap());
-        // It ends with the test's process.
+        // The thread ends with the test process.
         thread::spawn(move || {
             let body = keys.to_string();
             let length = body.len();
@@ -73,7 +73,7 @@ impl Issuer {
     }
 }
 
-/// What Better Auth's jwt plugin says.
+/// Returns the claims of a token of Better Auth's jwt plugin.
 fn claims(user: &Actor) -> Value {
     let mut claims = user.claims();
     claims["iss"] = json!(frontend());
@@ -82,7 +82,7 @@ fn claims(user: &Actor) -> Value {
 }
 
 on_both_databases!(
-    fn an_algorithm_goes_by_each_of_its_names_and_unknown_keys_spoil_nothing(db: Database) {
+    fn all_names_of_an_algorithm_work_and_unknown_keys_are_ignored(db: Database) {
         let issuer = Issuer::start();
         let app = issuer.service(db);
         let ada = app.user("ada");
@@ -94,7 +94,7 @@ on_both_databases!(
             ("Ed25519", "rfc9864", 200),
             ("Ed25519", "unnamed", 200),
             ("ES512", "p521", 200),
-            // A key of one kind is never used for another algorithm.
+            // A key must never be used with the algorithm of another key type.
             ("ES512", "rfc8037", 401),
             ("EdDSA", "p521", 401),
             ("Ed448", "ed448", 401),
@@ -112,7 +112,7 @@ on_both_databases!(
         ada.with_token(&changed).get("/api/tasks").assert_unauthorized();
     }
 
-    fn a_token_for_something_else_is_refused_whichever_key_signed_it(db: Database) {
+    fn a_token_for_another_purpose_is_refused_whichever_key_signed_it(db: Database) {
         let issuer = Issuer::start();
         let app = issuer.service(db);
         let ada = app.user("ada");
@@ -137,7 +137,7 @@ on_both_databases!(
                 with("requestType", json!("change-email-verification")),
                 401,
             ),
-            // These tokens always name their issuer, so `userId` counts.
+            // `userId` counts because the token names its issuer.
             (
                 "JWT",
                 json!({
@@ -160,10 +160,13 @@ on_both_databases!(
     }
 
     fn a_secret_in_the_key_sets_url_is_in_no_line_of_the_log(db: Database) {
-        // Nobody answers at the first; the second one answers what is no key set.
-        let silent = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let talking = TestApp::builder(db).start();
-        for address in [silent.to_string(), talking.base_url().replace("http://", "")] {
+        // Nothing listens at the first address. The server at the second one returns no key set.
+        let unreachable = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let not_an_issuer = TestApp::builder(db).start();
+        for address in [
+            unreachable.to_string(),
+            not_an_issuer.base_url().replace("http://", ""),
+        ] {
             let url = format!("http://hunter1:hunter2@{address}/hunter3/jwks?key=hunter4#hunter5");
             let app = TestApp::builder(db)
                 .env("BETTER_AUTH_JWKS_URL", &url)
@@ -176,8 +179,12 @@ on_both_databases!(
             wait::until(Duration::from_secs(5), || {
                 app.log().contains("cannot be fetched").then_some(())
             })
-            .expect("the log says why");
-            assert!(app.log().contains(&address), "and where: {}", app.log());
+            .expect("the log should explain the failure");
+            assert!(
+                app.log().contains(&address),
+                "the address is missing in the log: {}",
+                app.log()
+            );
             assert!(!app.log().contains("hunter"), "{}", app.log());
         }
     }

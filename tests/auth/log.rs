@@ -1,4 +1,4 @@
-//! The log: it explains refusals to the operator, and gives nothing away.
+//! The log explains refusals to the operator and contains no secrets.
 
 use serde_json::json;
 
@@ -47,23 +47,37 @@ on_both_databases!(
         wait::until(Duration::from_secs(5), || {
             app.log().contains(&marker).then_some(())
         })
-        .expect("the log has reached the last request");
+        .expect("the last request should appear in the log");
 
         let log = app.log();
-        assert!(log.len() > 10_000, "trace says more than {} bytes", log.len());
-        assert!(!log.contains(SECRET), "the secret");
-        assert!(!log.contains(DATABASE_PASSWORD), "the database's password");
+        assert!(
+            log.len() > 10_000,
+            "the trace log should be longer than {} bytes",
+            log.len()
+        );
+        assert!(!log.contains(SECRET), "the log contains the secret");
+        assert!(
+            !log.contains(DATABASE_PASSWORD),
+            "the log contains the database password"
+        );
         for authorization in given {
             for part in authorization
                 .split(['.', ' ', '"', ','])
                 .filter(|part| part.len() >= 20)
             {
-                // Two tokens' common header is no credential, and shorter words are no part of one.
+                // The header that most tokens share is not secret, and parts shorter than 20 characters may
+                // appear in the log by chance.
                 let common = part.starts_with("eyJhbGciOi");
-                assert!(common || !log.contains(part), "a token's part: {part}");
+                assert!(
+                    common || !log.contains(part),
+                    "the log contains a part of a token: {part}"
+                );
             }
         }
-        assert!(!log.contains("eyJhbGciOi"), "a token's header");
+        assert!(
+            !log.contains("eyJhbGciOi"),
+            "the log contains the header of a token"
+        );
     }
 
     fn a_refusal_is_explained_to_the_operator(db: Database) {
@@ -87,7 +101,7 @@ on_both_databases!(
                 hs256(&link, app.secret()),
                 &["token of a Better Auth e-mail link"],
             ),
-            // Whoever verifies with another secret than the frontend's is not told to share that one.
+            // The advice to use the same secret as the frontend would be wrong for these tokens.
             (hs256(&link, other), &["token of a Better Auth e-mail link"]),
             (hs256(&bound, app.secret()), &["bound to its holder's key (cnf)"]),
             (hs256(&nowhere, app.secret()), &["set baseURL"]),
@@ -111,7 +125,7 @@ on_both_databases!(
             let before = app.log().len();
             let answer = app.anonymous().with_token(&token).get("/api/tasks");
             answer.assert_unauthorized();
-            // Any of the words: they name what to fix, in whatever sentence.
+            // One of the words suffices, because the wording of the message may change.
             let explained = || {
                 let log = app.log()[before..].to_lowercase();
                 words
@@ -134,7 +148,7 @@ on_both_databases!(
         wait::until(Duration::from_secs(5), || {
             app.log().contains(&marker).then_some(())
         })
-        .expect("a refusal is logged under the request's id");
+        .expect("the refusal should be logged with the request id");
     }
 
     fn a_json_log_is_one_object_a_line(db: Database) {

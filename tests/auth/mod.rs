@@ -1,4 +1,4 @@
-//! Who is calling: tokens, and the row that a user gets.
+//! Authentication: tokens and the `users` row that a user gets.
 
 mod bad_tokens;
 mod forged;

@@ -1,4 +1,4 @@
-//! What a call costs in the steady state: one statement, counted by the server itself.
+//! The number of database statements per request in the steady state, which is one.
 
 use serde_json::json;
 
@@ -7,7 +7,8 @@ use crate::support::task::id;
 use crate::support::{Actor, CONTRACTS, Database, OwnDatabase, TestApp, app::Builder};
 use std::sync::Arc;
 
-/// What the service sent while `call` ran, on a connection that did not rest before it.
+/// Returns the statements of the service while `call` ran, without those that initialize or check a
+/// connection.
 fn sent(app: &TestApp, call: impl FnOnce()) -> Vec<Statement> {
     let before = statements::recorded(app).len();
     call();
@@ -16,14 +17,15 @@ fn sent(app: &TestApp, call: impl FnOnce()) -> Vec<Statement> {
     sent
 }
 
-/// A service whose statements are recorded, and a user whom every one of its connections knows.
+/// Returns a service whose statements are recorded, and a user that the service already knows.
 fn recorded() -> (TestApp, Actor) {
     let database = Arc::new(OwnDatabase::create(Database::Postgres));
     statements::record(&database);
-    // One connection: what each of them does once, when it is new, is not part of a call.
+    // A pool of one connection: the statements that initialize a connection are executed once and do not
+    // belong to a request.
     let app = Builder::on(database).env("DATABASE_POOL_SIZE", "1").start();
     let ada = app.user("ada");
-    // Each kind of call once, so that what is prepared is prepared.
+    // Each kind of request runs once, so that its statements are already prepared.
     let task = id(&ada.has_task("warm"));
     ada.get("/api/tasks").expect(200);
     ada.get(&format!("/api/tasks/{task}")).expect(200);
@@ -76,7 +78,7 @@ with_a_process_of_its_own!(
             ];
             for (call, run) in calls {
                 let statements = sent(&app, run);
-                // Prepared before, so that it is also one round trip.
+                // The statement was prepared before, so the request also takes only one round trip.
                 let [Statement { prepared: true, .. }] = &statements[..] else {
                     panic!("{contract:?} {call}: {statements:#?}");
                 };
@@ -84,18 +86,18 @@ with_a_process_of_its_own!(
         }
     }
 
-    fn a_connection_that_does_not_rest_is_not_asked_whether_it_lives() {
+    fn a_busy_connection_is_not_checked() {
         let (app, ada) = recorded();
         let before = statements::recorded(&app).len();
         for _ in 0..50 {
             ada.get("/api/tasks").expect(200);
         }
         let sent = statements::recorded(&app).split_off(before);
-        let asked = sent
+        let checks = sent
             .iter()
             .filter(|statement| statement.text == "SELECT 1")
             .count();
-        assert!(asked < 10, "{asked} times in 50 calls");
+        assert!(checks < 10, "{checks} checks in 50 calls");
     }
 
     fn a_conditional_update_is_one_statement_too() {
@@ -115,7 +117,7 @@ with_a_process_of_its_own!(
         ada.has_task("Buy milk");
         let statements = sent(&app, || {
             for _ in 0..5 {
-                // A new token with the same email and name is the same user.
+                // The token differs, but its email and name are unchanged.
                 let mut claims = ada.claims();
                 claims["jti"] = json!(crate::support::random::suffix());
                 ada.signed(&claims).get("/api/tasks").expect(200);
@@ -144,7 +146,7 @@ with_a_process_of_its_own!(
         assert_eq!(statements.len(), 11, "{statements:#?}");
     }
 
-    fn an_email_that_another_row_holds_is_not_asked_for_with_each_call() {
+    fn an_email_that_another_row_holds_is_not_looked_up_with_each_call() {
         let (app, ada) = recorded();
         let bob = app.user("bob");
         let mut claims = bob.claims();
@@ -159,7 +161,7 @@ with_a_process_of_its_own!(
         assert_eq!(statements.len(), 5, "{statements:#?}");
     }
 
-    fn a_list_with_nothing_in_it_is_one_statement_too() {
+    fn an_empty_list_is_one_statement_too() {
         let (app, ada) = recorded();
         for query in ["", "?status=completed"] {
             let statements = sent(&app, || {
@@ -169,7 +171,7 @@ with_a_process_of_its_own!(
         }
     }
 
-    fn what_needs_no_database_asks_it_nothing() {
+    fn responses_that_need_no_database_send_no_statement() {
         let (app, ada) = recorded();
         let eve = app.user("eve");
         let statements = sent(&app, || {

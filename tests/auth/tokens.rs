@@ -1,4 +1,4 @@
-//! Every token of the two tables, on every route that a token guards.
+//! Sends every token of the two tables to every route that requires a token.
 
 use std::net::TcpListener;
 use std::time::Duration;
@@ -11,7 +11,8 @@ use crate::support::task::id;
 use crate::support::token::{hs256, mint, now};
 use crate::support::{Actor, CONTRACTS, Contract, Response, TestApp, wait};
 
-/// Both contracts' routes, and one that does not exist: it tells nobody so without a token.
+/// Returns the routes of both contracts and routes that do not exist: without a token, a client must not
+/// learn which ones exist.
 fn guarded(user: &Actor, task: i64) -> Vec<(&'static str, String)> {
     let mut routes: Vec<_> = CONTRACTS
         .iter()
@@ -57,7 +58,7 @@ on_both_databases!(
         assert_eq!(ada.get("/api/tasks").expect(200).json(), json!([task]));
     }
 
-    fn why_a_token_was_refused_is_not_told_to_the_client(app: TestApp) {
+    fn the_client_is_not_told_why_a_token_was_refused(app: TestApp) {
         let table = bad_tokens(&app);
         let answers = table
             .iter()
@@ -66,7 +67,8 @@ on_both_databases!(
         let mut answers: Vec<String> = answers.collect();
         answers.sort();
         answers.dedup();
-        // No token at all may be told from a bad one; one bad one from another may not.
+        // The response to a missing token may differ from that to an invalid one, but all invalid tokens must
+        // get the same response.
         assert!(answers.len() <= 2, "{answers:#?}");
         for word in ["signature", "HS256", "secret", "issuer"] {
             assert!(!answers.concat().contains(word), "{word}: {answers:#?}");
@@ -99,25 +101,25 @@ on_both_databases!(
                 let answer = app.anonymous().request("GET", &path, &headers, b"");
                 assert_eq!(answer.status, 200, "{}: {answer}", good.why);
             }
-            // Whoever the token names by `sub` sees the same tasks.
+            // The tasks must belong to the user whom `sub` would name.
             for task in seen {
                 user.get(&Contract::A.task(&user, task)).expect(200);
             }
         }
     }
 
-    fn an_expired_token_lives_five_seconds_longer_at_most(app: TestApp) {
+    fn an_expired_token_is_accepted_for_five_more_seconds_at_most(app: TestApp) {
         let ada = app.user("ada");
         let mut claims = ada.claims();
         claims["exp"] = json!(now() - 2);
-        // Within the leeway, which may be anything up to 5 seconds.
+        // The token is within the leeway, which may be any time up to 5 seconds.
         let answer = ada.signed(&claims).get("/api/tasks");
         assert!(matches!(answer.status, 200 | 401), "{answer}");
 
         claims["exp"] = json!(now() + 1);
         let soon = ada.signed(&claims);
         soon.get("/api/tasks").expect(200);
-        // One that a service had seen while it was good must die all the same.
+        // A token that the service accepted before it expired must be refused as well.
         let mut last = now();
         let refused = || {
             let sent = now();
@@ -127,7 +129,7 @@ on_both_databases!(
             }
             (!good).then_some(())
         };
-        wait::until(Duration::from_secs(10), refused).expect("a token that was seen before dies");
+        wait::until(Duration::from_secs(10), refused).expect("a known token should expire");
         assert!(last <= claims["exp"].as_i64().unwrap() + 5);
     }
 
@@ -142,7 +144,7 @@ on_both_databases!(
         }
     }
 
-    fn a_token_anywhere_but_in_its_header_is_none(app: TestApp) {
+    fn a_token_outside_of_the_authorization_header_is_ignored(app: TestApp) {
         let token = hs256(&claims(&app, json!({})), app.secret());
         for headers in [
             ("cookie", format!("better-auth.session_data={token}")),
@@ -164,10 +166,10 @@ on_both_databases!(
         }
     }
 
-    fn a_header_that_names_a_place_for_keys_causes_no_fetch(app: TestApp) {
-        let trap = TcpListener::bind("127.0.0.1:0").unwrap();
-        trap.set_nonblocking(true).unwrap();
-        let url = format!("http://{}/jwks", trap.local_addr().unwrap());
+    fn a_key_url_in_a_token_header_causes_no_fetch(app: TestApp) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let url = format!("http://{}/jwks", listener.local_addr().unwrap());
         for algorithm in ["HS256", "RS256", "EdDSA"] {
             for name in ["jku", "x5u"] {
                 for secret in [
@@ -181,8 +183,8 @@ on_both_databases!(
             }
         }
         assert!(
-            trap.accept().is_err(),
-            "the service fetched what a token told it to"
+            listener.accept().is_err(),
+            "the service connected to the address in the token"
         );
     }
 

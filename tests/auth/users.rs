@@ -1,4 +1,4 @@
-//! The row in `users`: when it appears, what it follows, and what happens without it.
+//! The row in `users`: when it is created and updated, and what happens when it is missing.
 
 use std::sync::Arc;
 
@@ -15,24 +15,24 @@ fn column(app: &TestApp, column: &str, user: &Actor) -> Option<String> {
     app.value(&format!("SELECT {column} FROM users WHERE id = '{}'", user.id))
 }
 
-/// The number of rows of this test's users.
+/// Returns the number of rows of this test's users.
 fn rows(app: &TestApp) -> usize {
     let ours = app.unique("%");
     app.values(&format!("SELECT id FROM users WHERE id LIKE '{ours}'"))
         .len()
 }
 
-/// An address that nobody has in another test.
+/// Returns an email address that no other test uses.
 fn address(app: &TestApp, name: &str) -> String {
     format!("{}@example.com", app.unique(name))
 }
 
-/// The same user with another `email` and `name`; `null` leaves the claim out.
+/// Returns the same user with another `email` and `name`; `null` leaves the claim out.
 fn now_called(user: &Actor, email: Value, name: Value) -> Actor {
     called(user, user.claims(), email, name)
 }
 
-/// By a token that was issued so many seconds later (or earlier).
+/// Does the same with a token that was issued `seconds` later, or earlier if negative.
 fn called_later(user: &Actor, seconds: i64, email: Value, name: Value) -> Actor {
     let mut claims = user.claims();
     claims["iat"] = json!(claims["iat"].as_i64().unwrap() + seconds);
@@ -50,7 +50,7 @@ fn called(user: &Actor, mut claims: Value, email: Value, name: Value) -> Actor {
 }
 
 on_both_databases!(
-    fn the_row_comes_with_the_first_call_whichever_it_is(app: AppWithDatabase) {
+    fn the_first_call_of_any_kind_creates_the_row(app: AppWithDatabase) {
         for contract in CONTRACTS {
             for (number, method) in ["GET", "POST", "PUT", "DELETE", "PATCH"].iter().enumerate() {
                 let user = app.user(&format!("{contract:?}{number}"));
@@ -113,7 +113,7 @@ on_both_databases!(
         assert_eq!(column(&app, "name", &ada).as_deref(), Some("Outer"));
     }
 
-    fn a_token_without_them_leaves_email_and_name_alone(app: AppWithDatabase) {
+    fn a_token_without_email_and_name_leaves_them_unchanged(app: AppWithDatabase) {
         let ada = app.user("ada");
         ada.get("/api/tasks").expect(200);
         now_called(&ada, Value::Null, Value::Null)
@@ -133,7 +133,7 @@ on_both_databases!(
         assert_eq!(column(&app, "name", &bob), None);
     }
 
-    fn an_email_or_name_of_any_kind_is_no_failure(app: AppWithDatabase) {
+    fn an_unusual_email_or_name_is_not_an_error(app: AppWithDatabase) {
         for (number, odd) in [
             json!(""),
             json!(" "),
@@ -149,7 +149,7 @@ on_both_databases!(
         .enumerate()
         {
             let user = app.user(&format!("odd{number}"));
-            // Optional, and no part of who it is.
+            // These claims are optional and do not identify the user.
             now_called(&user, odd.clone(), odd.clone())
                 .get("/api/tasks")
                 .expect(200);
@@ -184,7 +184,7 @@ on_both_databases!(
         assert_eq!(column(&app, "email", &ada), Some(ada.email.clone()));
     }
 
-    fn an_email_that_has_become_free_is_had_by_the_next_newer_token(app: AppWithDatabase) {
+    fn a_newer_token_takes_an_email_that_has_become_free(app: AppWithDatabase) {
         let old = app.user("old");
         let new = app.user("new");
         old.get("/api/tasks").expect(200);
@@ -199,14 +199,14 @@ on_both_databases!(
         assert_eq!(column(&app, "email", &old), Some(address(&app, "other")));
     }
 
-    // Two sessions of one user, one of which has not fetched a new token yet.
-    fn an_older_token_does_not_undo_what_a_newer_one_said(db: Database) {
+    // This happens when a user has two sessions and one of them still uses its old token.
+    fn an_older_token_does_not_undo_the_changes_of_a_newer_one(db: Database) {
         let app = TestApp::start(db);
         let older = app.user("ada");
         let newer = called_later(&older, 10, json!(address(&app, "new")), json!("Augusta"));
         older.get("/api/tasks").expect(200);
         newer.get("/api/tasks").expect(200);
-        // Who has the older address now, keeps it.
+        // Another user now has the old address and must keep it.
         let bob = now_called(&app.user("bob"), json!(older.email), json!("Bob"));
         bob.get("/api/tasks").expect(200);
         older.get("/api/tasks").expect(200);
@@ -241,20 +241,21 @@ on_both_databases!(
         }
     }
 
-    fn a_newer_token_refreshes_and_an_older_one_does_not_whichever_process_sees_it(db: Database) {
+    fn only_a_newer_token_refreshes_the_row_in_any_process(db: Database) {
         let database = Arc::new(OwnDatabase::create(db));
         let apps = [0, 1].map(|_| Builder::on(Arc::clone(&database)).start());
         let ada = apps[0].user("ada");
         let tokens = [("Ada", 0), ("Augusta", 10), ("Ada", 20), ("Countess", 30)]
             .map(|(name, issued)| called_later(&ada, issued, json!(ada.email), json!(name)));
-        // Which token is shown to which process, and whose name the row has then.
+        // Each entry is a token, the process that receives it, and the name that the row must have
+        // afterwards.
         for (token, process, expected) in [
             (0, 0, "Ada"),
             (0, 1, "Ada"),
             (1, 0, "Augusta"),
             (0, 1, "Augusta"),
             (0, 0, "Augusta"),
-            // The second process has seen this name last, and not that the first one changed it.
+            // The second process last saw this name and does not know that the first one changed it.
             (2, 1, "Ada"),
             (1, 0, "Ada"),
             (3, 0, "Countess"),
@@ -272,7 +273,7 @@ on_both_databases!(
                 "token {token} at process {process}"
             );
         }
-        // A process that has seen none of them yet.
+        // This process has not seen any of the tokens.
         let third = Builder::on(Arc::clone(&database)).start();
         for token in [1, 3, 0] {
             tokens[token].at(third.target()).has_task("t");
@@ -281,7 +282,7 @@ on_both_databases!(
         }
     }
 
-    fn a_token_that_does_not_say_when_it_was_issued_makes_a_row_and_refreshes_none(app: AppWithDatabase) {
+    fn a_token_without_iat_creates_a_row_but_does_not_refresh_one(app: AppWithDatabase) {
         let ada = app.user("ada");
         let undated = |name: &str| {
             let mut claims = ada.claims();
@@ -291,7 +292,7 @@ on_both_databases!(
         undated("Ada").get("/api/tasks").expect(200);
         undated("Augusta").get("/api/tasks").expect(200);
         assert_eq!(column(&app, "name", &ada).as_deref(), Some("Ada"));
-        // Its row is older than any token that is dated.
+        // A row created by a token without `iat` counts as older than any token with one.
         now_called(&ada, json!(ada.email), json!("Countess"))
             .get("/api/tasks")
             .expect(200);
@@ -300,7 +301,7 @@ on_both_databases!(
         assert_eq!(column(&app, "name", &ada).as_deref(), Some("Countess"));
     }
 
-    fn of_users_with_one_email_one_has_it_and_all_get_answers(app: AppWithDatabase) {
+    fn of_several_users_with_the_same_email_only_one_row_holds_it(app: AppWithDatabase) {
         let email = address(&app, "one");
         let users: Vec<Actor> = (0..12)
             .map(|n| now_called(&app.user(&format!("u{n}")), json!(email), json!("U")))
@@ -323,7 +324,7 @@ on_both_databases!(
         assert_eq!(holders(), holder);
     }
 
-    fn fifty_first_calls_at_once_make_one_row_and_fifty_answers(app: AppWithDatabase) {
+    fn fifty_concurrent_first_calls_create_one_row(app: AppWithDatabase) {
         let ada = app.user("ada");
         std::thread::scope(|scope| {
             for number in 0..50 {
@@ -338,7 +339,7 @@ on_both_databases!(
         assert_eq!(ada.titles("/api/tasks").len(), 25);
     }
 
-    fn a_row_deleted_underneath_comes_back_with_the_next_write(app: AppWithDatabase) {
+    fn a_row_deleted_by_another_program_is_recreated_by_the_next_write(app: AppWithDatabase) {
         let ada = app.user("ada");
         for contract in CONTRACTS {
             let tasks = contract.tasks(&ada);
@@ -368,7 +369,7 @@ on_both_databases!(
         }
     }
 
-    fn columns_that_another_program_adds_do_not_matter(db: Database) {
+    fn columns_that_another_program_adds_are_ignored(db: Database) {
         let app = TestApp::builder(db).start();
         let ada = app.user("ada");
         ada.has_task("before");
@@ -381,19 +382,19 @@ on_both_databases!(
         assert_eq!(rows(&app), 2);
     }
 
-    // Its migration runs while the service does, under either name of the column.
-    fn from_the_moment_that_the_table_is_better_auths_it_is_never_written(db: Database) {
-        for column_of_theirs in ["email_verified", "\"emailVerified\""] {
+    // Better Auth's migration may run while the service does. The column has one of two names.
+    fn a_table_that_becomes_better_auths_is_no_longer_written(db: Database) {
+        for better_auth_column in ["email_verified", "\"emailVerified\""] {
             let app = TestApp::builder(db).start();
             let ada = app.user("ada");
             let task = id(&ada.has_task("before"));
             app.execute(&format!(
-                "ALTER TABLE users ADD COLUMN {column_of_theirs} boolean DEFAULT false NOT NULL"
+                "ALTER TABLE users ADD COLUMN {better_auth_column} boolean DEFAULT false NOT NULL"
             ));
-            // Somebody who is not in it.
+            // This user has no row.
             let bob = app.user("bob");
             assert_every_call_is_unauthorized(&bob, task);
-            // Somebody who is, with a newer token, at this process and at one that has not seen her.
+            // This user has a row. The token is newer, and one of the processes has not seen the user yet.
             let other = Builder::on(Arc::clone(app.database())).start();
             let renamed = called_later(&ada, 10, json!(address(&app, "new")), json!("Augusta"));
             for target in [app.target(), other.target()] {
@@ -404,7 +405,7 @@ on_both_databases!(
             assert_eq!(column(&app, "name", &ada), Some(ada.name.clone()));
             assert_eq!(column(&app, "email", &ada), Some(ada.email.clone()));
             assert_eq!(rows(&app), 1);
-            // Somebody who is not in it any more.
+            // This user no longer has a row.
             app.execute(&format!("DELETE FROM users WHERE id = '{}'", ada.id));
             ada.post("/api/tasks", json!({ "title": "t" }))
                 .assert_unauthorized();
@@ -420,7 +421,7 @@ on_both_databases!(
         }
     }
 
-    fn a_table_that_is_better_auths_when_the_migration_runs_gets_no_column(db: Database) {
+    fn the_migration_adds_no_column_to_a_table_of_better_auth(db: Database) {
         let database = Arc::new(OwnDatabase::create(db));
         migrate_as_version_0_1_0_did(&database);
         database.execute("ALTER TABLE users ADD COLUMN email_verified boolean DEFAULT false NOT NULL");

@@ -1,5 +1,5 @@
-//! The links in Better Auth's e-mails carry tokens, some of them JWTs under the very secret that API tokens
-//! are signed with, and one goes to an address that nobody has verified. None of them opens the API.
+//! The links in Better Auth's e-mails contain tokens. Some of these are JWTs signed with the same secret as
+//! API tokens, and some are sent to an unverified address. None of them may give access to the API.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use super::refused::assert_refused;
 use super::tokens::{assert_good, service_of};
 use crate::support::{CONTRACTS, random, wait};
 
-/// The newest e-mail, once there are that many.
+/// Returns the newest e-mail as soon as `count` e-mails have arrived.
 #[track_caller]
 fn newest(issuer: &Issuer, count: usize, subject: &str) -> Email {
     let arrived = || {
@@ -18,19 +18,19 @@ fn newest(issuer: &Issuer, count: usize, subject: &str) -> Email {
         (emails.len() == count).then(|| emails.pop().unwrap())
     };
     let email = wait::until(Duration::from_secs(5), arrived);
-    let email = email.unwrap_or_else(|| panic!("{count} e-mails: {:?}", issuer.mailbox()));
+    let email = email.unwrap_or_else(|| panic!("expected {count} e-mails, got {:?}", issuer.mailbox()));
     assert_eq!(email.subject, subject, "{email:?}");
     assert!(email.url.contains(&email.token), "{email:?}");
     email
 }
 
-/// Has the issuer send every kind of e-mail that it can send with a link in it.
+/// Makes the issuer send every kind of e-mail that contains a link.
 fn all_emails(issuer: &Issuer) -> Vec<Email> {
     let ada = issuer.sign_up("Ada");
     let asks = |path: &str, body: Value| drop(ada.post(&format!("/api/auth/{path}"), body).expect(200));
     let address = || format!("stranger-{}@example.com", random::suffix()).to_lowercase();
 
-    // Of an address that is not verified: one step, and the link goes to the new address.
+    // If the current address is unverified, the link is sent to the new address at once.
     let stranger = address();
     asks("change-email", json!({ "newEmail": stranger }));
     assert_eq!(newest(issuer, 1, "verify address").to, stranger);
@@ -40,7 +40,8 @@ fn all_emails(issuer: &Issuer) -> Vec<Email> {
     assert_eq!(verification.to, ada.email);
     ada.follows(&verification.url);
 
-    // Of one that is: a link to the old address, and when that is followed one to the new.
+    // If the current address is verified, a first link is sent to it. Following that link sends a second one
+    // to the new address.
     let stranger = address();
     asks("change-email", json!({ "newEmail": stranger }));
     let confirmation = newest(issuer, 3, "confirm new address");
@@ -54,7 +55,7 @@ fn all_emails(issuer: &Issuer) -> Vec<Email> {
     asks("delete-user", json!({}));
     newest(issuer, 6, "delete account");
 
-    // And what is sent once the new address is the user's.
+    // These e-mails are sent after the new address has been confirmed.
     ada.follows(&second_step.url);
     asks("request-password-reset", json!({ "email": stranger }));
     newest(issuer, 7, "reset password");
@@ -64,11 +65,11 @@ fn all_emails(issuer: &Issuer) -> Vec<Email> {
 }
 
 on_both_databases!(
-    fn no_token_of_an_e_mail_opens_the_api(db: Database) {
+    fn no_token_from_an_e_mail_gives_access_to_the_api(db: Database) {
         let issuer = Issuer::start(&["--emails"]);
         let app = service_of(&issuer, db);
         let emails = all_emails(&issuer);
-        // The reader of the mailbox, signed in or not, is whoever holds the token.
+        // Anyone who reads the mailbox can use the token, whether or not they are signed in.
         let reader = issuer.sign_up("Reader");
         let mut jwts = 0;
         for email in &emails {

@@ -1,4 +1,4 @@
-//! A real issuer as a process of the test's own, and the people who are signed in there.
+//! A real issuer in a process of its own, and its signed-in users.
 
 use std::time::Duration;
 
@@ -13,12 +13,12 @@ use crate::support::{Actor, OwnDatabase, Response, TestApp, random, wait};
 pub struct Issuer {
     _process: Process,
     pub url: String,
-    /// Where it is told what to do; it answers there while it plays dead.
+    /// The URL of the control interface, which also answers while the issuer simulates an outage.
     pub control: String,
 }
 
 impl Issuer {
-    /// With options of `tests/node/issuer.mjs`. It has the secret that the service has.
+    /// Starts the issuer with options of `tests/node/issuer.mjs` and with the service's secret.
     pub fn start(options: &[&str]) -> Self {
         let mut command = node::script("issuer.mjs");
         command.args(["--secret", SECRET]).args(options);
@@ -31,7 +31,7 @@ impl Issuer {
             }
         });
         let Some(Some(ready)) = ready else {
-            panic!("the issuer does not start: {}", process.said().stderr);
+            panic!("the issuer did not start: {}", process.said().stderr);
         };
         let text = |member: &str| ready[member].as_str().unwrap().to_owned();
         Self {
@@ -41,19 +41,19 @@ impl Issuer {
         }
     }
 
-    /// On the service's own database, with `users` as the table of both.
+    /// Starts the issuer on the service's database, so that both share the table `users`.
     pub fn on(database: &OwnDatabase) -> Self {
         Self::start(&["--database", &database.url])
     }
 
-    /// `rotate`, `down`, `up`.
-    pub fn is_told(&self, what: &str) {
+    /// Sends a command such as `rotate`, `down` or `up`.
+    pub fn control(&self, command: &str) {
         Actor::anonymous(Target::new(vec![self.control.clone()], String::new()))
-            .request("POST", &format!("/{what}"), &[], b"")
+            .request("POST", &format!("/{command}"), &[], b"")
             .expect(204);
     }
 
-    /// The e-mails that it has sent, in the order of their sending.
+    /// Returns the sent e-mails, oldest first.
     pub fn mailbox(&self) -> Vec<Email> {
         let answer = Actor::anonymous(Target::new(vec![self.control.clone()], String::new()))
             .get("/mailbox")
@@ -69,7 +69,7 @@ impl Issuer {
         answer.as_array().unwrap().iter().map(email).collect()
     }
 
-    /// Somebody new; no two have the same address.
+    /// Signs up a new user with a unique address.
     pub fn sign_up(&self, name: &str) -> Session {
         let email = format!("{name}-{}@example.com", random::suffix()).to_lowercase();
         self.sign_up_as(name, &email)
@@ -105,11 +105,11 @@ pub struct Email {
     pub subject: String,
     pub to: String,
     pub url: String,
-    /// The one in the URL.
+    /// The token in the URL.
     pub token: String,
 }
 
-/// The answer's cookies, as a browser would send them back.
+/// Returns the response's cookies as a browser would send them.
 fn cookies(answer: &Response) -> String {
     let lines = answer.headers.get_all("set-cookie").iter();
     let pairs = lines.map(|line| line.to_str().unwrap().split(';').next().unwrap());
@@ -120,7 +120,7 @@ pub struct Session {
     pub id: String,
     pub email: String,
     pub name: String,
-    /// The one of the sign-up's answer, which is no JWT.
+    /// The token in the response to the sign-up, which is not a JWT.
     pub opaque_token: String,
     cookies: String,
     origin: String,
@@ -128,13 +128,14 @@ pub struct Session {
 }
 
 impl Session {
-    /// The JWT of Better Auth's jwt plugin; another one with every call, for it says when it was made.
+    /// Returns a JWT of Better Auth's jwt plugin. Each call returns another one, because a token contains the
+    /// time of its creation.
     #[track_caller]
     pub fn token(&self) -> String {
         self.token_from("/api/auth/token")
     }
 
-    /// The one of a route that the frontend's authors wrote.
+    /// Returns a token from a custom route of the frontend.
     #[track_caller]
     pub fn bridge_token(&self) -> String {
         self.token_from("/api/bridge")
@@ -144,7 +145,7 @@ impl Session {
         let mut pairs = self.cookies.split("; ").filter_map(|pair| pair.split_once('='));
         let found = pairs.find(|(found, _)| *found == name);
         found
-            .unwrap_or_else(|| panic!("no cookie {name}: {}", self.cookies))
+            .unwrap_or_else(|| panic!("the cookie {name} is missing: {}", self.cookies))
             .1
     }
 
@@ -159,10 +160,12 @@ impl Session {
             .request("POST", path, &headers, body.to_string().as_bytes())
     }
 
-    /// Follows a link of an e-mail, signed in as this person, and no redirect after it.
+    /// Follows the link of an e-mail as this user, without following redirects.
     #[track_caller]
     pub fn follows(&self, url: &str) {
-        let path = url.strip_prefix(&self.origin).expect("a link to the issuer");
+        let path = url
+            .strip_prefix(&self.origin)
+            .expect("the link should lead to the issuer");
         let headers = [("cookie", self.cookies.as_str())];
         let answer = self.caller.request("GET", path, &headers, b"");
         assert!(matches!(answer.status, 200 | 302), "{url}: {answer}");
@@ -177,7 +180,7 @@ impl Session {
         answer.json()["token"].as_str().unwrap().to_owned()
     }
 
-    /// This person as a caller of the service, with this token.
+    /// Returns this user as a client of the service with this token.
     pub fn calls(&self, app: &TestApp, token: &str) -> Actor {
         Actor {
             id: self.id.clone(),

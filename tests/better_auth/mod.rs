@@ -1,6 +1,7 @@
-//! Tokens of a real Better Auth, in every mode in which frontends run it.
+//! Tokens of a real Better Auth, in every mode in which frontends use it.
 //!
-//! `tests/node/issuer.mjs` is the issuer; `Issuer` starts it, and `Session` is somebody signed in there.
+//! The issuer is `tests/node/issuer.mjs`. An `Issuer` starts it, and a `Session` is a user who is signed in
+//! there.
 
 mod emails;
 pub mod issuer;

@@ -1,4 +1,4 @@
-//! The Node side: its packages, installed once, and its scripts as processes.
+//! Installs the Node packages once and runs the scripts of `tests/node`.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -8,11 +8,12 @@ use std::time::Duration;
 
 use crate::support::process::Process;
 
-/// Cold, with a slow network. Only the first test that needs the packages ever waits for them.
-const INSTALLATION: Duration = Duration::from_secs(180);
-const OLDEST: u32 = 20;
+/// Time limit for an installation with an empty cache and a slow network. Only the first test that needs the
+/// packages waits for it.
+const INSTALL_TIMEOUT: Duration = Duration::from_secs(180);
+const MIN_NODE_VERSION: u32 = 20;
 
-/// A script of `tests/node`, with its packages there.
+/// Returns a command that runs a script of `tests/node`. It installs the packages if necessary.
 pub fn script(name: &str) -> Command {
     static READY: OnceLock<Result<(), String>> = OnceLock::new();
     if let Err(reason) = READY.get_or_init(|| check_node().and_then(|()| install())) {
@@ -26,7 +27,7 @@ pub fn script(name: &str) -> Command {
     command
 }
 
-/// The script as a process, which ends with the value at the latest.
+/// Starts the command. The process ends at the latest when the returned value is dropped.
 pub fn spawn(command: Command) -> Process {
     Process::spawn(command)
 }
@@ -49,23 +50,23 @@ fn check_node() -> Result<(), String> {
     let major = found.trim_start_matches('v').split('.').next();
     let major: u32 = major.and_then(|major| major.parse().ok()).unwrap_or(0);
     let npm = Command::new("npm").arg("--version").output().is_ok();
-    if major >= OLDEST && npm {
+    if major >= MIN_NODE_VERSION && npm {
         return Ok(());
     }
     Err(format!(
-        "These tests need Node.js {OLDEST} or later with npm, and on this machine there is {found}{}. \
-         Install them with `apt-get install nodejs npm`, or from nodejs.org where that is older.",
+        "These tests need Node.js {MIN_NODE_VERSION} or later with npm, but this machine has {found}{}. \
+         Install them with `apt-get install nodejs npm`, or from nodejs.org if that version is older.",
         if npm { "" } else { " and no npm" }
     ))
 }
 
-/// Test processes may run side by side: one installs, the others wait for it.
+/// Test processes may run in parallel: one of them installs the packages while the others wait.
 fn install() -> Result<(), String> {
     let lock_file = folder().join("package-lock.json");
     let opened = File::open(&lock_file).map_err(|error| format!("{}: {error}", lock_file.display()))?;
     opened.lock().map_err(|error| error.to_string())?;
     let wanted = fs::read(&lock_file).map_err(|error| error.to_string())?;
-    // What is installed is what this says, for it is written last.
+    // This file is written last, so its content describes a complete installation.
     let installed = folder().join("node_modules/.installed-for.json");
     if fs::read(&installed).is_ok_and(|found| found == wanted) {
         return Ok(());
@@ -73,10 +74,10 @@ fn install() -> Result<(), String> {
     let mut npm = Command::new("npm");
     npm.args(["ci", "--prefix"]).arg(folder());
     let mut npm = spawn(npm);
-    let status = npm.wait(INSTALLATION);
+    let status = npm.wait(INSTALL_TIMEOUT);
     if !status.is_some_and(|status| status.success()) {
         return Err(format!(
-            "`npm ci --prefix tests/node` failed; run it by hand to see why.\n{}",
+            "`npm ci --prefix tests/node` failed; run it manually to see the cause.\n{}",
             npm.said().stderr
         ));
     }

@@ -1,4 +1,4 @@
-//! What Better Auth hands out that is not a token for this service; the log says why.
+//! Tokens and cookies of Better Auth that are not tokens for this service. The log explains each refusal.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use super::issuer::{Issuer, Session};
 use super::tokens::{assert_good, service_of};
 use crate::support::{TestApp, wait};
 
-/// 401, and within moments a line of the log with all of these words.
+/// Checks that the token gets 401 and that the log soon contains a line with all of these words.
 #[track_caller]
 pub fn assert_refused(app: &TestApp, session: &Session, token: &str, words: &[&str]) {
     let before = app.log().len();
@@ -20,25 +20,25 @@ pub fn assert_refused(app: &TestApp, session: &Session, token: &str, words: &[&s
     });
     assert!(
         explained.is_some(),
-        "no line with {words:?} in\n{}",
+        "the log has no line with {words:?}:\n{}",
         &app.log()[before..]
     );
     assert!(!app.log().contains(token), "the token is in the log");
 }
 
 on_both_databases!(
-    fn an_opaque_session_token_is_refused_and_the_log_says_what_it_is(db: Database) {
+    fn an_opaque_session_token_is_refused_and_the_log_identifies_it(db: Database) {
         let issuer = Issuer::start(&[]);
         let app = service_of(&issuer, db);
         let ada = issuer.sign_up("Ada");
         let words = ["opaque", "session token", "/api/auth/token"];
         assert_refused(&app, &ada, &ada.opaque_token, &words);
-        // The cookie is the same with a signature; percent-encoded, as people copy it.
+        // The cookie contains the same token with a signature, percent-encoded as users copy it.
         assert_refused(&app, &ada, ada.cookie("better-auth.session_token"), &words);
         assert_good(&app, &ada, &ada.token());
     }
 
-    fn a_session_cache_that_the_key_set_signs_is_refused(db: Database) {
+    fn a_session_cache_signed_by_the_key_set_is_refused(db: Database) {
         let issuer = Issuer::start(&["--session-cache", "jwks"]);
         let app = service_of(&issuer, db);
         let ada = issuer.sign_up("Ada");
@@ -61,13 +61,13 @@ on_both_databases!(
         let issuer = Issuer::start(&[]);
         let app = service_of(&issuer, db);
         let ada = issuer.sign_up("Ada");
-        issuer.is_told("expired");
+        issuer.control("expired");
         assert_refused(&app, &ada, &ada.token(), &["expired"]);
-        issuer.is_told("fresh");
+        issuer.control("fresh");
         assert_good(&app, &ada, &ada.token());
     }
 
-    fn an_algorithm_that_is_not_spoken_is_refused_by_its_name(db: Database) {
+    fn an_unsupported_algorithm_is_refused_and_named_in_the_log(db: Database) {
         let issuer = Issuer::start(&["--alg", "ES384"]);
         let app = service_of(&issuer, db);
         let ada = issuer.sign_up("Ada");

@@ -1,4 +1,4 @@
-//! Better Auth and the service on one PostgreSQL database, with one `users` table for both.
+//! Better Auth and the service share one PostgreSQL database and its table `users`.
 
 use std::sync::Arc;
 
@@ -21,22 +21,26 @@ fn count(app: &TestApp, table: &str, condition: &str) -> String {
     count.unwrap()
 }
 
-/// Sign-up makes the row, the service's calls use it, and the issuer's deletion takes the tasks along.
+/// Checks that a sign-up creates the row, the service uses it, and deleting the account deletes the tasks.
 fn assert_shared(app: &TestApp, issuer: &Issuer) {
     let ada = issuer.sign_up("Ada");
     assert_eq!(
         count(app, "users", &row_of(&ada)),
         "1",
-        "the sign-up made the row"
+        "the sign-up should create the row"
     );
 
     let token = ada.token();
     assert_good(app, &ada, &token);
-    assert_eq!(count(app, "users", "true"), "1", "the service made no other");
+    assert_eq!(
+        count(app, "users", "true"),
+        "1",
+        "the service should create no further row"
+    );
     assert_eq!(
         count(app, "users", &row_of(&ada)),
         "1",
-        "nor did it change this one"
+        "the service should not change the row"
     );
     let hers = format!("user_id = '{}'", ada.id);
     assert_eq!(count(app, "tasks", &hers), "2");
@@ -46,9 +50,17 @@ fn assert_shared(app: &TestApp, issuer: &Issuer) {
     ada.post("/api/auth/delete-user", json!({ "password": PASSWORD }))
         .expect(200);
     assert_eq!(count(app, "users", &row_of(&ada)), "0");
-    assert_eq!(count(app, "tasks", &hers), "0", "the tasks went with the user");
-    assert_eq!(count(app, "tasks", "true"), "2", "and nobody else's");
-    assert_stays_away(app, issuer, &ada, &token);
+    assert_eq!(
+        count(app, "tasks", &hers),
+        "0",
+        "the user's tasks should be deleted"
+    );
+    assert_eq!(
+        count(app, "tasks", "true"),
+        "2",
+        "other users' tasks should remain"
+    );
+    assert_stays_deleted(app, issuer, &ada, &token);
     assert_is_never_written(app, issuer, &bob);
 }
 
@@ -57,14 +69,14 @@ fn row_of(user: &Session) -> String {
     format!("id = '{id}' AND email = '{email}' AND name = '{name}'")
 }
 
-/// The token of a deleted account holds for a while yet, and opens nothing.
-fn assert_stays_away(app: &TestApp, issuer: &Issuer, ada: &Session, token: &str) {
+/// Checks that the token of a deleted account, which has not expired yet, gives no access.
+fn assert_stays_deleted(app: &TestApp, issuer: &Issuer, ada: &Session, token: &str) {
     let title = json!({ "title": "after all" });
     let ada_again = ada.calls(app, token);
     assert_eq!(ada_again.get("/api/tasks").expect(200).json(), json!([]));
     ada_again.post("/api/tasks", title.clone()).assert_unauthorized();
     ada_again.get("/api/tasks").assert_unauthorized();
-    // A process that has not seen her before.
+    // This process has not seen the user before.
     let other = service_on(app.database(), issuer);
     let at_other = ada.calls(&other, token);
     at_other.get("/api/tasks").assert_unauthorized();
@@ -72,18 +84,20 @@ fn assert_stays_away(app: &TestApp, issuer: &Issuer, ada: &Session, token: &str)
     at_other.post("/api/tasks", title).assert_unauthorized();
     at_other.delete("/api/tasks/1").assert_unauthorized();
     assert_eq!(count(app, "users", &format!("id = '{}'", ada.id)), "0");
-    // So that she can sign up anew with the same address.
+    // The user must be able to sign up again with the same address.
     let again = issuer.sign_up_as("Ada", &ada.email);
     assert_ne!(again.id, ada.id);
     again.calls(app, &again.token()).has_task("a new start");
 }
 
-/// Not by a token from before a change, at no process, and not by one that names an account that is not there.
+/// Checks that no process writes to the table, neither with an outdated token nor with one of an unknown
+/// account.
 fn assert_is_never_written(app: &TestApp, issuer: &Issuer, bob: &Session) {
     let before = bob.token();
     bob.post("/api/auth/update-user", json!({ "name": "Robert" }))
         .expect(200);
-    // What Better Auth does once the new address is confirmed; the one from before is somebody else's now.
+    // The statement does what Better Auth does when a new address has been confirmed, and gives the old
+    // address to another user.
     let moved = format!("new-{}", bob.email);
     let other = issuer.sign_up("Carol");
     app.execute(&format!(
@@ -92,7 +106,7 @@ fn assert_is_never_written(app: &TestApp, issuer: &Issuer, bob: &Session) {
         bob.id, bob.email, other.id
     ));
     let rows = || {
-        // `xmin` changes with every write, even with one that changes nothing.
+        // `xmin` changes with every write, even with one that changes no value.
         app.values("SELECT concat_ws(' ', xmin, id, email, name, email_verified) FROM users ORDER BY id")
     };
     let untouched = rows();
@@ -104,7 +118,7 @@ fn assert_is_never_written(app: &TestApp, issuer: &Issuer, bob: &Session) {
             bob.get("/api/tasks").expect(200);
             bob.has_task("t");
         }
-        // Somebody of whom Better Auth knows nothing, with the address of somebody else.
+        // Better Auth does not know this user. The token claims another user's address.
         let stranger = app.user("stranger");
         let mut claims = stranger.claims();
         claims["email"] = json!(bob.email);
@@ -119,7 +133,8 @@ fn the_service_started_first_and_both_share_the_users() {
         return;
     }
     let database = Arc::new(OwnDatabase::create(Database::Postgres));
-    // It has to know its frontend's URL before there is one, so a first process makes the tables.
+    // The issuer's URL is only known once it runs, and the issuer needs the tables. A first process therefore
+    // creates them.
     drop(Builder::on(Arc::clone(&database)).start());
     let issuer = Issuer::on(&database);
     let app = service_on(&database, &issuer);
@@ -133,16 +148,12 @@ fn better_auth_started_first_and_both_share_the_users() {
     }
     let database = Arc::new(OwnDatabase::create(Database::Postgres));
     let issuer = Issuer::on(&database);
-    let strict = "SELECT string_agg(concat(column_name, ' ', is_nullable, ' ', column_default), ', ' \
+    let columns = "SELECT string_agg(concat(column_name, ' ', is_nullable, ' ', column_default), ', ' \
          ORDER BY column_name) FROM information_schema.columns \
          WHERE table_schema = 'public' AND table_name = 'users'";
-    let made_by_better_auth = database.value(strict);
+    let before = database.value(columns);
     let app = service_on(&database, &issuer);
-    assert_eq!(
-        database.value(strict),
-        made_by_better_auth,
-        "the table stays as it was made"
-    );
+    assert_eq!(database.value(columns), before, "the table should not be altered");
     assert_shared(&app, &issuer);
 }
 
@@ -159,9 +170,9 @@ fn users_and_tasks_from_before_better_auth_are_still_there_with_it() {
     assert_eq!(
         ada.titles("/api/tasks"),
         ["from before"],
-        "while its columns were added"
+        "the service should tolerate the added columns"
     );
-    // From now on it is Better Auth who makes users.
+    // From now on, only Better Auth creates users.
     before.user("bob").get("/api/tasks").assert_unauthorized();
     assert_eq!(count(&before, "users", "true"), "1");
     let app = service_on(&database, &issuer);

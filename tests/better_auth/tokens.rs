@@ -1,16 +1,16 @@
-//! One case for each kind of token that a frontend with Better Auth sends.
+//! One test for each kind of token that a frontend with Better Auth sends.
 
 use serde_json::json;
 
 use super::issuer::{Issuer, Session};
 use crate::support::{CONTRACTS, Database, TestApp};
 
-/// A service whose frontend is this issuer, with nothing else configured.
+/// Starts a service whose only setting is this issuer as its frontend.
 pub fn service_of(issuer: &Issuer, db: Database) -> TestApp {
     TestApp::builder(db).env("BETTER_AUTH_URL", &issuer.url).start()
 }
 
-/// The token is good for its user's tasks, on both contracts, and for nobody else's.
+/// Checks that the token gives access to its user's tasks on both contracts, and to no other user's.
 #[track_caller]
 pub fn assert_good(app: &TestApp, session: &Session, token: &str) {
     let user = session.calls(app, token);
@@ -26,7 +26,7 @@ pub fn assert_good(app: &TestApp, session: &Session, token: &str) {
     user.get(&CONTRACTS[1].tasks(&other)).assert_problem(403);
 }
 
-/// The row says of the user what the token said.
+/// Checks the email and name in the user's row.
 #[track_caller]
 fn assert_row(app: &TestApp, id: &str, email: Option<&str>, name: Option<&str>) {
     let of = |column: &str| app.value(&format!("SELECT {column} FROM users WHERE id = '{id}'"));
@@ -44,36 +44,39 @@ fn assert_algorithm_works(db: Database, algorithm: &str) {
 
     let bob = issuer.sign_up("Bob");
     let bob = bob.calls(&app, &bob.token());
-    assert!(bob.titles("/api/tasks").is_empty(), "Bob has nothing of Ada's");
+    assert!(
+        bob.titles("/api/tasks").is_empty(),
+        "Bob should not see Ada's tasks"
+    );
 }
 
 on_both_databases!(
-    fn an_eddsa_token_which_the_jwt_plugin_issues_by_default_is_good(db: Database) {
+    fn an_eddsa_token_as_the_jwt_plugin_issues_it_by_default_is_accepted(db: Database) {
         assert_algorithm_works(db, "EdDSA");
     }
 
-    fn an_es256_token_is_good(db: Database) {
+    fn an_es256_token_is_accepted(db: Database) {
         assert_algorithm_works(db, "ES256");
     }
 
-    fn an_es512_token_is_good(db: Database) {
+    fn an_es512_token_is_accepted(db: Database) {
         assert_algorithm_works(db, "ES512");
     }
 
-    fn an_rs256_token_is_good(db: Database) {
+    fn an_rs256_token_is_accepted(db: Database) {
         assert_algorithm_works(db, "RS256");
     }
 
-    fn a_ps256_token_is_good(db: Database) {
+    fn a_ps256_token_is_accepted(db: Database) {
         assert_algorithm_works(db, "PS256");
     }
 
-    fn an_hs256_token_of_a_custom_signer_is_good(db: Database) {
-        // Its key set is a 404, and nobody minds.
+    fn an_hs256_token_of_a_custom_signer_is_accepted(db: Database) {
+        // In this mode, the issuer's key set URL returns 404, which must not matter.
         assert_algorithm_works(db, "HS256");
     }
 
-    fn an_hs256_token_of_a_bridge_route_is_good(db: Database) {
+    fn an_hs256_token_of_a_bridge_route_is_accepted(db: Database) {
         let issuer = Issuer::start(&[]);
         let app = service_of(&issuer, db);
         let ada = issuer.sign_up("Ada");
@@ -91,16 +94,16 @@ on_both_databases!(
         assert_eq!(titles, ["by the bridge", "by the plugin"]);
     }
 
-    fn the_cookie_of_the_session_cache_is_good(db: Database) {
+    fn the_cookie_of_the_session_cache_is_accepted(db: Database) {
         let issuer = Issuer::start(&["--session-cache", "secret"]);
         let app = service_of(&issuer, db);
         let ada = issuer.sign_up("Ada");
-        // No sub, no email and no name at the top: they are in `user` and `session`.
+        // The cookie has its claims in `user` and `session` instead of at the top level.
         assert_good(&app, &ada, ada.cookie("better-auth.session_data"));
         assert_row(&app, &ada.id, Some(&ada.email), Some("Ada"));
     }
 
-    fn a_payload_of_sub_alone_is_enough(db: Database) {
+    fn a_payload_with_only_sub_is_enough(db: Database) {
         let issuer = Issuer::start(&["--payload", "sub"]);
         let app = service_of(&issuer, db);
         let ada = issuer.sign_up("Ada");
@@ -108,7 +111,7 @@ on_both_databases!(
         assert_row(&app, &ada.id, None, None);
     }
 
-    fn a_payload_of_id_and_email_is_enough(db: Database) {
+    fn a_payload_with_only_id_and_email_is_enough(db: Database) {
         let issuer = Issuer::start(&["--payload", "id-email"]);
         let app = service_of(&issuer, db);
         let ada = issuer.sign_up("Ada");

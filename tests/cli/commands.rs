@@ -1,4 +1,4 @@
-//! `check-config`, `healthcheck`, `migrate`, and what is no command.
+//! `check-config`, `healthcheck`, `migrate`, and unknown commands.
 
 use std::fs;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use crate::support::database::DATABASE_PASSWORD;
 use crate::support::{OwnDatabase, TestApp};
 
 on_both_databases!(
-    fn check_config_says_what_is_in_force_without_the_secrets(db: Database) {
+    fn check_config_prints_the_effective_settings_without_secrets(db: Database) {
         let database = OwnDatabase::create(db);
         let folder = tempfile::tempdir().unwrap();
         let environment = [
@@ -38,12 +38,12 @@ on_both_databases!(
         assert!(!everything.contains(SECRET), "{everything}");
         assert!(!everything.contains(DATABASE_PASSWORD), "{everything}");
         assert!(!everything.contains("hunter"), "{everything}");
-        // But which database it is can be told.
+        // The output must still identify the database.
         let place = database.url.rsplit('/').next().unwrap();
         assert!(outcome.stdout.contains(place), "{}", outcome.stdout);
     }
 
-    fn healthcheck_tells_a_serving_process_from_none(db: Database) {
+    fn healthcheck_succeeds_only_while_the_service_runs(db: Database) {
         let mut app = TestApp::builder(db).start();
         let port = app.base_url().rsplit(':').next().unwrap().to_owned();
         let url = app.url.clone();
@@ -61,7 +61,7 @@ on_both_databases!(
         assert!(!healthy());
     }
 
-    fn migrate_makes_the_tables_and_may_be_run_again(db: Database) {
+    fn migrate_creates_the_tables_and_can_be_repeated(db: Database) {
         let database = Arc::new(OwnDatabase::create(db));
         let folder = tempfile::tempdir().unwrap();
         let environment = [("DATABASE_URL", &*database.url), ("BETTER_AUTH_SECRET", SECRET)];
@@ -95,7 +95,7 @@ with_a_process_of_its_own!(
         }
     }
 
-    fn what_it_does_not_know_it_refuses() {
+    fn unknown_commands_and_options_are_refused() {
         let folder = tempfile::tempdir().unwrap();
         for wrong in [&["surve"][..], &["token"], &["--unknown"], &["migrate", "extra"]] {
             let outcome = run(folder.path(), &[], wrong);
@@ -103,10 +103,10 @@ with_a_process_of_its_own!(
             assert!(!outcome.stderr.is_empty(), "{wrong:?}");
         }
         let files = fs::read_dir(folder.path()).unwrap().count();
-        assert_eq!(files, 0, "a wrong command leaves nothing behind");
+        assert_eq!(files, 0, "a wrong command should create no files");
     }
 
-    fn it_says_its_version_and_its_commands() {
+    fn version_and_help_are_printed() {
         let folder = tempfile::tempdir().unwrap();
         let version = run(folder.path(), &[], &["--version"]).expect_success();
         assert!(

@@ -1,4 +1,4 @@
-//! `completions SHELL`: what a shell makes of the script.
+//! `completions SHELL`, tested in the shell where possible.
 
 use std::process::Command;
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::support::cli;
 use crate::support::process::run;
 
-/// In a shell of its own, and without any configuration.
+/// Generates the script without any configuration.
 fn script(shell: &str) -> String {
     let folder = tempfile::tempdir().unwrap();
     cli::run(folder.path(), &[], &["completions", shell])
@@ -43,7 +43,7 @@ fn bash_completes_commands_and_options() {
 }
 
 #[test]
-fn other_shells_get_their_own_and_an_unknown_one_is_refused() {
+fn zsh_and_fish_are_supported_and_an_unknown_shell_is_refused() {
     assert!(script("zsh").starts_with("#compdef todo-backend"));
     assert!(script("fish").contains("complete -c todo-backend"));
     let folder = tempfile::tempdir().unwrap();

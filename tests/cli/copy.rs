@@ -1,4 +1,4 @@
-//! `copy`, in both directions: from the database that a case is about into one of the other kind.
+//! `copy` in both directions: from the database kind of the test to the other kind.
 
 use std::fs;
 
@@ -10,8 +10,8 @@ use crate::support::cli::{Outcome, run};
 use crate::support::task::id;
 use crate::support::{Database, OwnDatabase, TestApp};
 
-/// Of each kind of row: enough for three portions.
-const MANY: i64 = 6_000;
+/// The number of rows inserted into each table, enough for three batches.
+const ROWS: i64 = 6_000;
 
 fn other(db: Database) -> OwnDatabase {
     OwnDatabase::create(match db {
@@ -24,7 +24,7 @@ fn copy(from: &OwnDatabase, to: &OwnDatabase) -> Outcome {
     run_on(from, &["copy", "--to", &to.url])
 }
 
-/// Every row of every table, written alike on both databases.
+/// Returns every row of every table in a format that is the same for both databases.
 fn rows(database: &OwnDatabase) -> Vec<Option<String>> {
     let postgres = database.kind == Database::Postgres;
     let bytes = |column: &str| match postgres {
@@ -78,10 +78,10 @@ fn rows(database: &OwnDatabase) -> Vec<Option<String>> {
     rows
 }
 
-/// Users, tasks and keys beside those that a service made.
+/// Adds users, tasks and idempotency keys to those that the service created.
 fn fill(database: &OwnDatabase) {
     let numbers =
-        format!("WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {MANY})");
+        format!("WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {ROWS})");
     let bytes = match database.kind {
         Database::Postgres => "'\\x00ff'",
         Database::Sqlite => "x'00ff'",
@@ -101,7 +101,7 @@ fn fill(database: &OwnDatabase) {
 }
 
 on_both_databases!(
-    fn a_copy_has_every_row_as_it_was_and_the_service_goes_on_with_it(db: Database) {
+    fn a_copy_preserves_every_row_and_the_service_can_use_it(db: Database) {
         let app = TestApp::builder(db).start();
         let ada = app.user("ada");
         let headers = [("content-type", "application/json"), ("idempotency-key", "one")];
@@ -113,19 +113,19 @@ on_both_databases!(
             .expect(200);
         fill(&app);
         let highest: i64 = app.value("SELECT max(id) FROM tasks").unwrap().parse().unwrap();
-        // An id that was given out once, and never again.
-        let past = highest + 1_000;
+        // This id was assigned and deleted, so it must not be assigned again.
+        let used = highest + 1_000;
         app.execute(&format!(
-            "INSERT INTO tasks (id, user_id, title) VALUES ({past}, '{}', 'gone')",
+            "INSERT INTO tasks (id, user_id, title) VALUES ({used}, '{}', 'gone')",
             ada.id
         ));
         if db == Database::Postgres {
-            app.value(&format!("SELECT setval('tasks_id_seq', {past})"));
+            app.value(&format!("SELECT setval('tasks_id_seq', {used})"));
         }
-        app.execute(&format!("DELETE FROM tasks WHERE id = {past}"));
+        app.execute(&format!("DELETE FROM tasks WHERE id = {used}"));
 
         let target = other(db);
-        // A password that is meant for the other side would not open this one.
+        // This password belongs to the source and must not be used for the target.
         let mut environment = vec![("DATABASE_URL", &*app.url)];
         if db == Database::Sqlite {
             environment.push(("DATABASE_PASSWORD", "of another server"));
@@ -133,9 +133,9 @@ on_both_databases!(
         let folder = tempfile::tempdir().unwrap();
         let said = run(folder.path(), &environment, &["copy", "--to", &target.url]).expect_success();
         assert!(said.stdout.contains("6002 tasks"), "{}", said.stdout);
-        assert_eq!(said.stderr, "", "no progress where there is no terminal");
+        assert_eq!(said.stderr, "", "without a terminal, no progress should be shown");
         let copied = rows(&target);
-        assert_eq!(copied.len() as i64, 3 * MANY + 4);
+        assert_eq!(copied.len() as i64, 3 * ROWS + 4);
         for (there, here) in copied.iter().zip(&rows(&app)) {
             assert_eq!(there, here);
         }
@@ -145,12 +145,12 @@ on_both_databases!(
         let again = ada_there.request("POST", "/api/tasks", &headers, create("éclair").as_bytes());
         assert_eq!(again.expect(201).text(), first.text());
         assert_eq!(ada_there.titles("/api/tasks?sort=title"), ["éclair", "Zebra"]);
-        // PostgreSQL has given one id to the create that was not repeated.
+        // On PostgreSQL, the repeated create with its idempotency key used up one id.
         let new = id(&ada_there.has_task("new"));
-        assert!((past + 1..=past + 2).contains(&new), "{new} after {past}");
+        assert!((used + 1..=used + 2).contains(&new), "{new} after {used}");
     }
 
-    fn both_sides_can_be_named_and_a_copy_of_nothing_is_one(db: Database) {
+    fn both_databases_can_be_given_and_an_empty_one_can_be_copied(db: Database) {
         let (source, target, folder) = (OwnDatabase::create(db), other(db), tempfile::tempdir().unwrap());
         run_on(&source, &["migrate"]).expect_success();
         let sides = ["copy", "--from", &source.url, "--to", &target.url];
@@ -159,7 +159,7 @@ on_both_databases!(
         assert_eq!(id(&there.user("ada").has_task("the first")), 1);
     }
 
-    fn a_copy_joins_users_who_are_there_already(db: Database) {
+    fn a_copy_keeps_existing_users_of_the_target(db: Database) {
         let (here, there) = (
             TestApp::builder(db).start(),
             Builder::on(other(db).into()).start(),
@@ -177,16 +177,16 @@ on_both_databases!(
         let user =
             |column: &str, id: &str| there.value(&format!("SELECT {column} FROM users WHERE id = '{id}'"));
         assert_eq!(user("name", &ada.id).as_deref(), Some("newer"));
-        assert_eq!(user("email", &bob.id), None, "another row holds it");
+        assert_eq!(user("email", &bob.id), None, "the email belongs to another row");
         assert_eq!(user("name", &bob.id), Some(bob.name.clone()));
         assert_eq!(bob.at(there.target()).titles("/api/tasks"), ["his"]);
     }
 
-    fn a_copy_that_fails_leaves_nothing(db: Database) {
+    fn a_failed_copy_leaves_the_target_empty(db: Database) {
         let app = TestApp::builder(db).start();
         app.user("ada").has_task("first");
         fill(&app);
-        // In the last portion of tasks, one whose user is not there.
+        // The last batch of tasks contains one without a user.
         app.execute(match db {
             Database::Postgres => "ALTER TABLE tasks DROP CONSTRAINT tasks_user_id_fkey",
             Database::Sqlite => "SELECT 1",
@@ -203,7 +203,7 @@ on_both_databases!(
         assert_eq!(rows(&target), []);
     }
 
-    fn a_target_with_tasks_or_of_better_auth_is_refused(db: Database) {
+    fn a_target_with_tasks_or_with_better_auths_table_is_refused(db: Database) {
         let here = TestApp::builder(db).start();
         here.user("ada").has_task("hers");
         let there = Builder::on(other(db).into()).start();
@@ -222,7 +222,7 @@ on_both_databases!(
         assert_eq!(count(&there, "tasks", "1 = 1"), "0");
     }
 
-    fn a_source_may_be_better_auths_and_of_an_older_version(db: Database) {
+    fn a_source_may_have_better_auths_table_and_an_older_schema(db: Database) {
         let here = TestApp::builder(db).start();
         let ada = here.user("ada");
         ada.has_task("hers");
@@ -235,7 +235,7 @@ on_both_databases!(
 );
 
 with_a_process_of_its_own!(
-    fn what_cannot_be_copied_is_said_before_anything_is_made() {
+    fn invalid_arguments_are_reported_before_anything_is_created() {
         let folder = tempfile::tempdir().unwrap();
         let url = "sqlite://here.db";
         for (arguments, code, said) in [

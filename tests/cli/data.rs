@@ -1,4 +1,4 @@
-//! `export`, `erase` and `backup`. None of them is told a secret.
+//! `export`, `erase` and `backup`. The tests configure no secret, because these commands need none.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -17,8 +17,8 @@ use crate::support::process;
 use crate::support::task::id;
 use crate::support::{Actor, Database, OwnDatabase, TestApp};
 
-/// More than one portion of what an export reads at a time.
-const MANY: usize = 1_200;
+/// More than one batch of the tasks that an export reads at a time.
+const TASKS: usize = 1_200;
 
 pub fn run_on(database: &OwnDatabase, arguments: &[&str]) -> Outcome {
     let folder = tempfile::tempdir().unwrap();
@@ -35,7 +35,7 @@ pub fn count(database: &OwnDatabase, table: &str, condition: &str) -> String {
     count.unwrap()
 }
 
-/// A user with a task, and a key that made it.
+/// Creates a user with one task that was created with an idempotency key.
 fn with_a_key(app: &TestApp, name: &str) -> Actor {
     let user = app.user(name);
     let headers = [("content-type", "application/json"), ("idempotency-key", "one")];
@@ -44,7 +44,7 @@ fn with_a_key(app: &TestApp, name: &str) -> Actor {
     user
 }
 
-/// Answers a question of the command's on a terminal.
+/// Runs `erase` on a pseudo-terminal and answers its question.
 fn answer(database: &OwnDatabase, user: &str, answer: &str) -> (bool, String) {
     let folder = tempfile::tempdir().unwrap();
     let line = format!(
@@ -59,7 +59,7 @@ fn answer(database: &OwnDatabase, user: &str, answer: &str) -> (bool, String) {
 }
 
 on_both_databases!(
-    fn an_export_is_the_row_and_the_tasks_as_the_api_writes_them(db: Database) {
+    fn an_export_contains_the_user_and_the_tasks_in_the_apis_format(db: Database) {
         let app = TestApp::builder(db).start();
         let ada = app.user("ada");
         let full = json!({
@@ -68,7 +68,7 @@ on_both_databases!(
         });
         let mut expected = vec![ada.creates(full)];
         app.user("bob").has_task("not hers");
-        expected.extend((0..MANY).map(|number| ada.has_task(&format!("task {number}"))));
+        expected.extend((0..TASKS).map(|number| ada.has_task(&format!("task {number}"))));
         ada.patch(&format!("/api/tasks/{}/complete", id(&expected[1])))
             .expect(200);
         expected[1] = ada.get(&format!("/api/tasks/{}", id(&expected[1]))).json();
@@ -89,7 +89,7 @@ on_both_databases!(
         assert_eq!(user.as_object().unwrap().len(), 4);
     }
 
-    fn a_user_without_tasks_has_an_empty_list_and_an_unknown_one_nothing(db: Database) {
+    fn a_user_without_tasks_is_exported_and_an_unknown_user_is_an_error(db: Database) {
         let app = TestApp::builder(db).start();
         let ada = app.user("ada");
         ada.get("/api/tasks").expect(200);
@@ -106,7 +106,7 @@ on_both_databases!(
         }
     }
 
-    fn erase_takes_all_that_is_a_users_and_nothing_else(db: Database) {
+    fn erase_deletes_all_data_of_the_user_and_nothing_else(db: Database) {
         let app = TestApp::builder(db).start();
         let (ada, bob) = (with_a_key(&app, "ada"), with_a_key(&app, "bob"));
         let kept = |user: &Actor| {
@@ -122,12 +122,12 @@ on_both_databases!(
         assert!(said.stdout.contains("1 task"), "{}", said.stdout);
         assert_eq!(kept(&ada), ["0", "0", "0"]);
         assert_eq!(kept(&bob), ["1", "1", "1"]);
-        // The service goes on, also for her.
+        // The running service still works, also for the erased user.
         ada.has_task("a new start");
         assert_eq!(ada.titles("/api/tasks"), ["a new start"]);
     }
 
-    fn erase_asks_on_a_terminal_and_does_nothing_without_one(db: Database) {
+    fn erase_asks_on_a_terminal_and_refuses_to_run_without_one(db: Database) {
         let app = TestApp::builder(db).start();
         let ada = app.user("ada");
         ada.has_task("dear to her");
@@ -142,7 +142,7 @@ on_both_databases!(
         assert_eq!(count(&app, "tasks", "1 = 1"), "0");
     }
 
-    fn erase_leaves_the_row_where_the_table_is_better_auths(db: Database) {
+    fn erase_keeps_the_row_in_a_table_of_better_auth(db: Database) {
         let app = TestApp::builder(db).start();
         let ada = with_a_key(&app, "ada");
         app.execute("ALTER TABLE users ADD COLUMN email_verified boolean DEFAULT false NOT NULL");
@@ -154,7 +154,7 @@ on_both_databases!(
     }
 );
 
-/// A service on the file that a backup is.
+/// Starts a service on a copy of the backup.
 fn restored(backup: &Path) -> TestApp {
     let folder = TempDir::new().unwrap();
     fs::copy(backup, folder.path().join("todo.db")).unwrap();
@@ -162,7 +162,7 @@ fn restored(backup: &Path) -> TestApp {
 }
 
 with_a_process_of_its_own!(
-    fn a_backup_is_whole_while_the_service_writes() {
+    fn a_backup_is_consistent_while_the_service_writes() {
         let app = TestApp::builder(Database::Sqlite).start();
         let ada = app.user("ada");
         ada.has_task("before");
@@ -187,7 +187,7 @@ with_a_process_of_its_own!(
         let mode = fs::metadata(&file).unwrap().permissions().mode() & 0o777;
         assert_eq!(mode, 0o600);
         let names: Vec<_> = fs::read_dir(folder.path()).unwrap().flatten().collect();
-        assert_eq!(names.len(), 1, "nothing else is left: {names:?}");
+        assert_eq!(names.len(), 1, "only the backup should remain: {names:?}");
         let restored = restored(&file);
         assert_eq!(
             restored.value("SELECT integrity_check FROM pragma_integrity_check"),
@@ -197,7 +197,7 @@ with_a_process_of_its_own!(
         assert!((before..=after).contains(&found), "{before} {found} {after}");
     }
 
-    fn a_backup_never_takes_the_place_of_another_file() {
+    fn a_backup_never_overwrites_a_file() {
         let app = TestApp::builder(Database::Sqlite).start();
         app.user("ada").has_task("kept");
         let folder = tempfile::tempdir().unwrap();
@@ -214,7 +214,7 @@ with_a_process_of_its_own!(
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 
-    fn a_backup_of_postgresql_is_pg_dumps() {
+    fn a_backup_of_postgresql_is_refused_in_favour_of_pg_dump() {
         let database = OwnDatabase::create(Database::Postgres);
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("snapshot.db");
@@ -224,7 +224,7 @@ with_a_process_of_its_own!(
         assert!(!file.exists());
     }
 
-    fn no_command_makes_a_database_in_the_place_of_a_mistyped_one() {
+    fn no_command_creates_a_database_for_a_mistyped_url() {
         let folder = tempfile::tempdir().unwrap();
         for command in [
             &["export", "ada"][..],

@@ -1,4 +1,4 @@
-//! What it creates on the disk, who may read that, and which commands create nothing.
+//! The files that the service creates, their permissions, and the commands that create none.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -20,11 +20,11 @@ fn database_files(database: &Path) -> [PathBuf; 3] {
 }
 
 with_a_process_of_its_own!(
-    fn nobody_else_may_read_the_database_whatever_the_umask() {
+    fn only_the_owner_can_read_the_database_whatever_the_umask() {
         for umask in ["000", "022", "077", "377"] {
             let script = format!("umask {umask}; exec \"$@\"");
             let data = tempfile::tempdir().unwrap();
-            // SQLite's own files come later than the database, so something has to be written.
+            // SQLite creates its other files with the first write.
             let app = TestApp::builder(Database::Sqlite)
                 .through(&["sh", "-c", &script, "sh"])
                 .env(
@@ -39,7 +39,7 @@ with_a_process_of_its_own!(
         }
     }
 
-    fn a_folder_that_it_creates_is_for_its_owner_alone() {
+    fn only_the_owner_can_access_a_created_folder() {
         let folder = tempfile::tempdir().unwrap();
         let url = format!("sqlite://{}/some/deep/todo.db", folder.path().display());
         let app = TestApp::builder(Database::Sqlite)
@@ -51,7 +51,7 @@ with_a_process_of_its_own!(
         }
     }
 
-    fn files_of_an_earlier_version_are_made_private_and_their_folder_is_left_alone() {
+    fn files_of_an_earlier_version_are_made_private_but_their_folder_is_not() {
         let data = tempfile::tempdir().unwrap();
         fs::set_permissions(data.path(), fs::Permissions::from_mode(0o755)).unwrap();
         let database = data.path().join("todo.db");
@@ -59,7 +59,7 @@ with_a_process_of_its_own!(
             .env("DATABASE_URL", &format!("sqlite://{}", database.display()))
             .start();
         app.user("ada").has_task("Buy milk");
-        // Killed, it leaves SQLite's own files behind.
+        // A killed process leaves SQLite's WAL files behind.
         app.kill();
         for file in database_files(&database) {
             fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
@@ -74,7 +74,7 @@ with_a_process_of_its_own!(
         assert_eq!(app.user("ada").titles("/api/tasks"), ["Buy milk"]);
     }
 
-    fn commands_that_serve_nothing_create_nothing() {
+    fn commands_that_only_read_create_no_files() {
         for (command, succeeds) in [
             ("check-config", true),
             ("openapi", true),
@@ -82,7 +82,7 @@ with_a_process_of_its_own!(
             ("inspect-token", false),
         ] {
             let folder = tempfile::tempdir().unwrap();
-            // Nobody listens at this port.
+            // No process listens on this port.
             let outcome = run(folder.path(), &[("PORT", "9")], &[command]);
             assert_eq!(outcome.success, succeeds, "{command}: {}", outcome.everything());
             let created: Vec<_> = fs::read_dir(folder.path()).unwrap().flatten().collect();
@@ -90,7 +90,7 @@ with_a_process_of_its_own!(
         }
     }
 
-    fn check_config_says_whether_there_is_a_secret_yet() {
+    fn check_config_reports_whether_the_secret_exists() {
         let folder = tempfile::tempdir().unwrap();
         let before = run(folder.path(), &[], &["check-config"]).expect_success();
         assert!(
@@ -111,17 +111,17 @@ with_a_process_of_its_own!(
         );
     }
 
-    fn a_reader_that_goes_away_early_is_no_failure() {
+    fn a_closed_output_pipe_is_not_an_error() {
         for arguments in [&["token", "alice"][..], &["openapi"], &["check-config"]] {
             let folder = tempfile::tempdir().unwrap();
-            // By the time it writes, `true` has ended.
+            // `true` has exited, and the pipe is closed, before the command writes.
             let script = "{ sleep 0.3; \"$@\"; echo \"status $?\" >&2; } | true";
             let through = ["sh", "-c", script, "sh"].map(str::to_owned);
             let mut command = command_through(&through, folder.path());
             command.env("BETTER_AUTH_SECRET", SECRET).args(arguments);
             let process = Process::spawn(command);
             let ended = || process.said().stderr.contains("status").then_some(());
-            crate::support::wait::until(Duration::from_secs(10), ended).expect("it ends");
+            crate::support::wait::until(Duration::from_secs(10), ended).expect("the command should exit");
             assert_eq!(process.said().stderr, "status 0\n", "{arguments:?}");
         }
     }

@@ -1,4 +1,4 @@
-//! The first start on a machine that has nothing but the binary.
+//! The first start on a machine that has only the binary.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -11,7 +11,7 @@ use crate::support::app::{SECRET, launch};
 use crate::support::cli::run;
 use crate::support::process::Process;
 
-/// Nothing is set but the port, which other tests have to share the machine with.
+/// Starts the service without settings, except for the port, because tests run in parallel.
 fn first_start(folder: &Path) -> (Process, String) {
     launch(folder, &[("PORT".to_owned(), "0".to_owned())])
 }
@@ -21,7 +21,7 @@ fn with_token(base_url: &str, token: &str) -> Actor {
 }
 
 with_a_process_of_its_own!(
-    fn the_first_start_needs_nothing_and_says_what_it_made() {
+    fn the_first_start_needs_no_settings_and_prints_what_it_created() {
         let folder = tempfile::tempdir().unwrap();
         let (process, base_url) = first_start(folder.path());
 
@@ -52,7 +52,7 @@ with_a_process_of_its_own!(
         assert!(!format!("{}{}", said.stdout, said.stderr).contains(secret.trim()));
     }
 
-    fn the_secret_is_made_once() {
+    fn the_secret_is_created_once() {
         let folder = tempfile::tempdir().unwrap();
         let token = {
             let (_process, base_url) = first_start(folder.path());
@@ -74,7 +74,7 @@ with_a_process_of_its_own!(
             .expect(200);
     }
 
-    fn the_database_is_made_where_it_is_missing_with_a_secret_from_outside_too() {
+    fn a_missing_database_is_created_also_with_a_configured_secret() {
         for url in ["sqlite://data/todo.db", "sqlite://some/folders/deep/todo.db"] {
             let folder = tempfile::tempdir().unwrap();
             let environment = [
@@ -98,7 +98,7 @@ with_a_process_of_its_own!(
         }
     }
 
-    fn a_folder_that_cannot_be_written_is_said_in_one_line() {
+    fn an_unwritable_folder_is_reported() {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("data"), "a file where a folder should be").unwrap();
         let outcome = run(folder.path(), &[("PORT", "0")], &[]);

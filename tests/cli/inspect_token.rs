@@ -1,4 +1,4 @@
-//! `inspect-token`: what the service would make of a token, and what to do about it.
+//! `inspect-token`: whether the service would accept a token, and what to do if not.
 
 use std::io::Write as _;
 use std::process::Stdio;
@@ -10,14 +10,14 @@ use crate::support::app::SECRET;
 use crate::support::cli;
 use crate::support::token::{base64url, hs256, now, sign};
 
-/// What it says on standard output, and whether it calls that a success.
+/// Returns whether the token is accepted, and the output.
 fn inspect(token: &str) -> (bool, String) {
     let folder = tempdir().unwrap();
     let mut command = cli::command(folder.path());
     command
         .arg("inspect-token")
         .env("BETTER_AUTH_SECRET", SECRET)
-        // Nobody listens there.
+        // No process listens on this port.
         .env("BETTER_AUTH_URL", "http://127.0.0.1:9")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped());
@@ -26,10 +26,10 @@ fn inspect(token: &str) -> (bool, String) {
     let output = child.wait_with_output().unwrap();
     let said = String::from_utf8(output.stdout).unwrap();
     let bare = token.trim().trim_start_matches("Authorization: Bearer ");
-    assert!(!said.contains(bare), "it never prints the token");
+    assert!(!said.contains(bare), "the output contains the token");
     assert!(
         !said.contains(bare.rsplit('.').next().unwrap()),
-        "nor its signature"
+        "the output contains the signature"
     );
     (output.status.success(), said)
 }
@@ -51,7 +51,7 @@ fn a_good_token_is_accepted_as_its_user() {
 }
 
 #[test]
-fn each_common_mistake_is_told_with_what_to_do() {
+fn each_common_mistake_is_explained_with_a_solution() {
     let with = |name: &str, value: Value| {
         let mut claims = claims();
         claims[name] = value;
@@ -111,7 +111,7 @@ fn each_common_mistake_is_told_with_what_to_do() {
         assert!(!accepted, "{said}");
         assert!(
             said.starts_with("refused: ") && said.contains(words),
-            "{said:?} lacks {words:?}"
+            "{said:?} should contain {words:?}"
         );
     }
 }
@@ -146,7 +146,7 @@ fn control_characters_in_a_token_do_not_reach_the_terminal() {
 }
 
 #[test]
-fn where_there_is_no_secret_none_is_made_to_compare_with() {
+fn without_a_secret_none_is_created() {
     let folder = tempdir().unwrap();
     let outcome = cli::run(folder.path(), &[], &["inspect-token"]);
     assert!(!outcome.success);

@@ -1,4 +1,4 @@
-//! SIGTERM, which an orchestrator sends before it loses patience, and SIGHUP, which a lost terminal sends.
+//! SIGTERM, which an orchestrator sends before it kills a process, and SIGHUP, which a closed terminal sends.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -8,11 +8,11 @@ use serde_json::json;
 use crate::support::TestApp;
 
 on_both_databases!(
-    fn a_sigterm_ends_it_well_and_in_time(db: Database) {
+    fn a_sigterm_stops_the_service_cleanly_and_in_time(db: Database) {
         let mut app = TestApp::builder(db).start();
         app.user("ada").has_task("Buy milk");
         let started = Instant::now();
-        assert!(app.stop(), "it ends with success");
+        assert!(app.stop(), "the process should exit successfully");
         assert!(
             started.elapsed() < Duration::from_secs(8),
             "{:?}",
@@ -20,7 +20,7 @@ on_both_databases!(
         );
     }
 
-    fn a_sighup_ends_it_as_well(db: Database) {
+    fn a_sighup_stops_the_service_as_well(db: Database) {
         let mut app = TestApp::builder(db).start();
         let ada = app.user("ada");
         ada.has_task("before");
@@ -34,7 +34,7 @@ on_both_databases!(
             call.join().unwrap().expect(201);
             app.process().wait(Duration::from_secs(10))
         });
-        assert!(status.expect("it ends in time").success());
+        assert!(status.expect("the process should exit in time").success());
     }
 
     fn a_sighup_that_nohup_ignores_is_ignored(db: Database) {
@@ -47,20 +47,20 @@ on_both_databases!(
         assert!(!app.log().contains("stopping"), "{}", app.log());
     }
 
-    fn nobody_has_to_take_what_it_says_on_stdout(db: Database) {
-        let to_nowhere = ["sh", "-c", "exec \"$@\" > /dev/full", "sh"];
-        let app = TestApp::builder(db).through(&to_nowhere).start();
+    fn an_unwritable_stdout_is_not_an_error(db: Database) {
+        let to_full_device = ["sh", "-c", "exec \"$@\" > /dev/full", "sh"];
+        let app = TestApp::builder(db).through(&to_full_device).start();
         app.user("ada").has_task("Buy milk");
     }
 
-    fn a_request_in_flight_is_answered_before_the_end(db: Database) {
+    fn a_request_in_flight_is_answered_before_the_process_exits(db: Database) {
         let mut app = TestApp::builder(db).start();
         let ada = app.user("ada");
         ada.has_task("before");
         let stopped = thread::scope(|scope| {
             let held = app.lock();
             let call = scope.spawn(|| ada.post("/api/tasks", json!({ "title": "in flight" })));
-            // Long enough for the request to be under way; what it waits for is held meanwhile.
+            // The pause lets the request reach the lock, which stays held meanwhile.
             thread::sleep(Duration::from_millis(300));
             let stop = scope.spawn(|| app.stop());
             thread::sleep(Duration::from_millis(300));

@@ -1,4 +1,4 @@
-//! A listening socket that systemd passes, and what systemd is told.
+//! Socket activation and notifications of systemd.
 
 use std::fs::{self, File};
 use std::net::{TcpListener, UdpSocket};
@@ -20,12 +20,13 @@ use crate::support::process::Process;
 use crate::support::raw::Connection;
 use crate::support::{Actor, wait};
 
-/// As systemd does it: the socket is file 3 (and 4), and the process's own id is in `LISTEN_PID`.
+/// These scripts do what systemd does: the sockets are the file descriptors 3 and 4, and `LISTEN_PID` is the
+/// id of the process.
 const ONE_SOCKET: &str = "exec 3<&0 </dev/null; export LISTEN_FDS=1 LISTEN_PID=$$; exec \"$@\"";
 const TWO_SOCKETS: &str = "exec 3<&0 4<&0 </dev/null; export LISTEN_FDS=2 LISTEN_PID=$$; exec \"$@\"";
 const OF_ANOTHER_PROCESS: &str = "exec 3<&0 </dev/null; export LISTEN_FDS=1 LISTEN_PID=1; exec \"$@\"";
 
-/// The service on an embedded database in this folder. What it says on stderr goes to a file there.
+/// Starts the service with an embedded database in this folder, and writes its stderr to a file there.
 fn start(folder: &Path, script: &str, socket: OwnedFd) -> Child {
     let through = ["sh", "-c", script, "sh"].map(str::to_owned);
     let mut command = command_through(&through, folder);
@@ -48,7 +49,7 @@ fn log(folder: &Path) -> String {
     fs::read_to_string(log_file(folder)).unwrap_or_default()
 }
 
-/// What systemd would listen to.
+/// Binds the socket that systemd would receive notifications on.
 fn notifications(folder: &Path) -> UnixDatagram {
     let socket = UnixDatagram::bind(folder.join("notify")).unwrap();
     socket.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
@@ -57,7 +58,9 @@ fn notifications(folder: &Path) -> UnixDatagram {
 
 fn next(notifications: &UnixDatagram) -> String {
     let mut message = [0; 256];
-    let length = notifications.recv(&mut message).expect("a notification");
+    let length = notifications
+        .recv(&mut message)
+        .expect("a notification should arrive");
     String::from_utf8_lossy(&message[..length]).trim().to_owned()
 }
 
@@ -72,7 +75,7 @@ fn ended(child: &mut Child) -> ExitStatus {
     let ended = wait::until(Duration::from_secs(15), || child.try_wait().unwrap());
     ended.unwrap_or_else(|| {
         let _ = child.kill();
-        panic!("it does not end")
+        panic!("the process did not exit")
     })
 }
 
@@ -85,7 +88,7 @@ fn folder() -> TempDir {
 }
 
 with_a_process_of_its_own!(
-    fn ten_restarts_behind_one_passed_socket_fail_no_request() {
+    fn no_request_fails_during_ten_restarts_with_a_passed_socket() {
         const RESTARTS: usize = 10;
         let folder = folder();
         let notifications = notifications(folder.path());
@@ -110,7 +113,7 @@ with_a_process_of_its_own!(
                     scope.spawn(|| {
                         while !over.yet() {
                             let answer = Connection::to(&address).send(&request).read();
-                            let answer = answer.expect("a connection that ends without an answer");
+                            let answer = answer.expect("the connection should not end without a response");
                             assert_eq!(answer.status, 200, "{answer}");
                             assert!(answer.text().contains("Buy milk"));
                             answered.fetch_add(1, Ordering::Relaxed);
@@ -142,7 +145,7 @@ with_a_process_of_its_own!(
         assert_eq!(log.matches("(socket passed by systemd)").count(), RESTARTS + 1);
     }
 
-    fn what_is_not_one_listening_tcp_socket_stops_the_start() {
+    fn anything_but_one_listening_tcp_socket_stops_the_start() {
         let listener = || fd(TcpListener::bind("127.0.0.1:0").unwrap());
         let connected = || {
             let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -164,7 +167,7 @@ with_a_process_of_its_own!(
         }
     }
 
-    fn a_socket_for_another_process_is_not_taken() {
+    fn a_socket_for_another_process_is_not_used() {
         let folder = folder();
         let notifications = notifications(folder.path());
         let socket = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -176,13 +179,13 @@ with_a_process_of_its_own!(
                 .contains("listening on http://127.0.0.1:")
                 .then_some(())
         };
-        wait::until(Duration::from_secs(5), said).expect("a line in the log");
+        wait::until(Duration::from_secs(5), said).expect("the address should be logged");
         let log = log(folder.path());
         assert!(!log.contains(&passed), "{log}");
         assert!(stop(child).success());
     }
 
-    fn a_service_manager_that_is_gone_is_no_failure() {
+    fn an_unreachable_service_manager_is_not_an_error() {
         let folder = folder();
         let mut command = command_through(&[], folder.path());
         command
@@ -191,7 +194,7 @@ with_a_process_of_its_own!(
             .env("NOTIFY_SOCKET", folder.path().join("nobody"));
         let mut process = Process::spawn(command);
         let warned = || process.said().stderr.contains("NOTIFY_SOCKET").then_some(());
-        wait::until(Duration::from_secs(20), warned).expect("a line in the log");
+        wait::until(Duration::from_secs(20), warned).expect("a warning should be logged");
         assert!(process.ended().is_none());
     }
 );

@@ -5,7 +5,7 @@ use crate::support::cli::run;
 use crate::support::token::{claims_of, now};
 use crate::support::{OwnDatabase, TestApp};
 
-/// The only line of a text.
+/// Returns the only line of a text.
 #[track_caller]
 pub fn only_line(text: &str) -> &str {
     let lines: Vec<&str> = text.lines().collect();
@@ -25,12 +25,12 @@ on_both_databases!(
         assert_eq!(claims_of(token)["sub"], "alice");
         assert!(claims_of(token)["exp"].as_i64().unwrap() > now());
 
-        let odd = run(app.folder(), &environment, &["token", "auth0|5 f/ü"]).expect_success();
-        let odd = app.anonymous().with_token(only_line(&odd.stdout));
-        assert_eq!(odd.has_task("t")["user_id"], "auth0|5 f/ü");
+        let unusual = run(app.folder(), &environment, &["token", "auth0|5 f/ü"]).expect_success();
+        let unusual = app.anonymous().with_token(only_line(&unusual.stdout));
+        assert_eq!(unusual.has_task("t")["user_id"], "auth0|5 f/ü");
     }
 
-    fn a_printed_token_says_what_it_was_told(db: Database) {
+    fn a_printed_token_has_the_given_claims(db: Database) {
         let app = TestApp::builder(db).start();
         let environment = [("DATABASE_URL", &*app.url), ("BETTER_AUTH_SECRET", SECRET)];
         let printed = run(
@@ -60,7 +60,7 @@ on_both_databases!(
         assert_eq!(email.as_deref(), Some("alice@example.com"));
     }
 
-    fn no_token_is_printed_for_what_is_no_user_id(db: Database) {
+    fn no_token_is_printed_for_an_invalid_user_id(db: Database) {
         let database = OwnDatabase::create(db);
         let folder = tempfile::tempdir().unwrap();
         let environment = [("DATABASE_URL", &*database.url), ("BETTER_AUTH_SECRET", SECRET)];

@@ -1,4 +1,4 @@
-//! `If-Match`: a write takes place only while the task is what the client thinks.
+//! `If-Match`: a write succeeds only if the task has not changed since the client read it.
 
 use serde_json::json;
 
@@ -6,7 +6,7 @@ use super::{tag, tag_of, write_if};
 use crate::support::task::id;
 use crate::support::{Actor, CONTRACTS, Contract};
 
-/// Every conditional write: its method, where it goes, and a body.
+/// Returns every conditional write as method, path and body.
 fn writes(contract: Contract, user: &Actor, task: i64) -> [(&'static str, String, &'static str); 4] {
     let item = contract.task(user, task);
     let complete = contract.complete(user, task);
@@ -25,13 +25,13 @@ fn assert_refused(user: &Actor, contract: Contract, task: i64, tags: &str) {
     for (method, path, body) in writes(contract, user, task) {
         write_if(user, method, &path, tags, body).assert_problem(412);
         let after = user.get(&item).expect(200);
-        assert_eq!(after.body, before.body, "{method} with {tags} changed it");
+        assert_eq!(after.body, before.body, "{method} with {tags} changed the task");
         assert_eq!(tag(&after), tag(&before));
     }
 }
 
 on_both_databases!(
-    fn the_right_tag_lets_a_write_pass(app: TestApp) {
+    fn a_write_with_the_current_tag_succeeds(app: TestApp) {
         let ada = app.user("ada");
         for contract in CONTRACTS {
             let task = id(&ada.has_task("t"));
@@ -45,7 +45,7 @@ on_both_databases!(
         }
     }
 
-    fn a_chain_of_writes_passes_with_the_tags_of_their_answers(app: TestApp) {
+    fn a_sequence_of_writes_succeeds_with_the_tags_of_the_responses(app: TestApp) {
         let ada = app.user("ada");
         for contract in CONTRACTS {
             let created = ada
@@ -88,7 +88,7 @@ on_both_databases!(
         }
     }
 
-    fn a_star_passes_while_the_task_is_there(app: TestApp) {
+    fn a_star_matches_while_the_task_exists(app: TestApp) {
         let ada = app.user("ada");
         for contract in CONTRACTS {
             let task = id(&ada.has_task("t"));
@@ -99,7 +99,7 @@ on_both_databases!(
         }
     }
 
-    fn one_right_tag_of_several_is_enough(app: TestApp) {
+    fn one_matching_tag_of_several_is_enough(app: TestApp) {
         let ada = app.user("ada");
         for contract in CONTRACTS {
             let item = contract.task(&ada, id(&ada.has_task("t")));
@@ -128,13 +128,14 @@ on_both_databases!(
         }
     }
 
-    fn a_tag_that_only_resembles_the_right_one_does_not_match(app: TestApp) {
+    fn a_tag_that_only_resembles_the_current_one_does_not_match(app: TestApp) {
         let ada = app.user("ada");
         for contract in CONTRACTS {
             let task = id(&ada.has_task("t"));
             let tag = tag_of(&ada, &contract.task(&ada, task));
             let inside = tag.trim_matches('"');
-            // RFC 9110, 8.8.3.2: two tags match if they are the same character by character.
+            // RFC 9110, section 8.8.3.2: two strong tags match only if they are identical character by
+            // character.
             for tags in [
                 format!("\"0{inside}\""),
                 format!("\"+{inside}\""),
@@ -151,23 +152,24 @@ on_both_databases!(
         }
     }
 
-    fn a_tag_without_quotes_never_lets_a_write_pass(app: TestApp) {
+    fn a_write_with_an_unquoted_tag_never_succeeds(app: TestApp) {
         let ada = app.user("ada");
         for contract in CONTRACTS {
             let item = contract.task(&ada, id(&ada.has_task("t")));
             let before = ada.get(&item).expect(200);
             for tags in [tag(&before).trim_matches('"'), ""] {
-                // No tag at all: that none matches and that the header is wrong are both true.
+                // The value contains no valid tag, so 412 (no tag matches) and 400 (the header is invalid)
+                // are both correct.
                 let answer = write_if(&ada, "PUT", &item, tags, r#"{"title": "u"}"#);
-                let fair = [412, 400, contract.bad_input()].contains(&answer.status);
-                assert!(fair, "{answer}");
+                let acceptable = [412, 400, contract.bad_input()].contains(&answer.status);
+                assert!(acceptable, "{answer}");
                 answer.assert_problem(answer.status);
             }
             assert_eq!(ada.get(&item).expect(200).body, before.body);
         }
     }
 
-    fn what_is_missing_or_of_another_user_is_404_whatever_the_tag(app: TestApp) {
+    fn a_missing_or_foreign_task_is_404_whatever_the_tag(app: TestApp) {
         let ada = app.user("ada");
         let bob = app.user("bob");
         let foreign = id(&bob.has_task("Bob's"));
@@ -185,7 +187,7 @@ on_both_databases!(
                     }
                 }
                 answers.dedup();
-                assert_eq!(answers.len(), 1, "the same answer in every case: {answers:?}");
+                assert_eq!(answers.len(), 1, "all responses should be identical: {answers:?}");
             }
         }
         assert_eq!(bob.titles("/api/tasks"), ["Bob's"]);

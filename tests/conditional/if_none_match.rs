@@ -1,4 +1,4 @@
-//! `If-None-Match`: 304 for what the client has already.
+//! `If-None-Match`: 304 if the client already has the current representation.
 
 use serde_json::json;
 
@@ -15,7 +15,7 @@ fn assert_not_modified(answer: &Response, expected: &str) {
 }
 
 on_both_databases!(
-    fn what_the_client_has_is_not_sent_again(app: TestApp) {
+    fn a_current_representation_is_not_sent_again(app: TestApp) {
         let ada = app.user("ada");
         let task = id(&ada.has_task("t"));
         for contract in CONTRACTS {
@@ -44,7 +44,7 @@ on_both_databases!(
         }
     }
 
-    fn what_the_client_does_not_have_is_sent(app: TestApp) {
+    fn a_representation_that_no_tag_matches_is_sent(app: TestApp) {
         let ada = app.user("ada");
         let task = id(&ada.has_task("t"));
         for contract in CONTRACTS {
@@ -57,7 +57,7 @@ on_both_databases!(
                     format!("\"{inside}x\""),
                     format!("\"x{inside}\""),
                     format!("\"0{inside}\""),
-                    // Neither is a tag: these have quotes.
+                    // These two are not valid tags: a tag needs quotes and an upper-case `W/`.
                     inside.clone(),
                     format!("w/\"{inside}\""),
                     "\"*\"".to_owned(),
@@ -70,7 +70,7 @@ on_both_databases!(
         }
     }
 
-    fn a_change_is_sent_to_whoever_has_the_state_before(app: TestApp) {
+    fn a_changed_representation_is_sent(app: TestApp) {
         let ada = app.user("ada");
         for contract in CONTRACTS {
             let item = contract.task(&ada, id(&ada.has_task("t")));
@@ -83,12 +83,12 @@ on_both_databases!(
                 get_unless(&ada, &list, &before[1]).expect(200).json()[0],
                 put.json()
             );
-            // What a write answers with is as good as what a read does.
+            // The tag in the response to a write must work as well as that of a read.
             assert_not_modified(&get_unless(&ada, &item, &tag(&put)), &tag(&put));
         }
     }
 
-    fn what_is_not_there_is_404_whatever_the_client_has(app: TestApp) {
+    fn a_missing_task_is_404_whatever_the_tag(app: TestApp) {
         let ada = app.user("ada");
         let bob = app.user("bob");
         let foreign = id(&bob.has_task("Bob's"));
@@ -102,7 +102,7 @@ on_both_databases!(
         }
     }
 
-    fn a_page_that_is_not_sent_again_still_says_where_the_next_one_is(app: TestApp) {
+    fn a_304_for_a_page_has_the_same_next_link_or_none(app: TestApp) {
         let ada = app.user("ada");
         for title in ["a", "b", "c"] {
             ada.has_task(title);
@@ -112,7 +112,7 @@ on_both_databases!(
             let page = ada.get(&path).expect(200);
             let again = get_unless(&ada, &path, &tag(&page));
             assert_not_modified(&again, &tag(&page));
-            // A 304 may leave out what the client has; what it sends must not differ.
+            // A 304 may omit headers that the client already has, but must not send different values.
             let link = again.header("link");
             assert!(link.is_none() || link == page.header("link"), "{again}");
         }

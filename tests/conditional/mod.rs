@@ -1,4 +1,4 @@
-//! `ETag`, and what clients ask for with one: not again what they have, and no write over another's.
+//! `ETag` and conditional requests: clients avoid repeated downloads and lost updates.
 
 mod if_match;
 mod if_none_match;
@@ -7,16 +7,16 @@ mod tags;
 
 use crate::support::{Actor, Response};
 
-/// A strong tag, as RFC 9110 writes it.
+/// Returns the response's tag, which must be a strong tag as defined in RFC 9110.
 #[track_caller]
 fn tag(answer: &Response) -> String {
     let tag = answer
         .header("etag")
-        .unwrap_or_else(|| panic!("no ETag: {answer}"));
+        .unwrap_or_else(|| panic!("ETag is missing: {answer}"));
     let inside = tag.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
     assert!(
         inside.is_some_and(|inside| !inside.is_empty() && !inside.contains(['"', ' '])),
-        "no strong tag: {answer}"
+        "ETag is not a strong tag: {answer}"
     );
     tag.to_owned()
 }

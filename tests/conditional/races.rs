@@ -1,4 +1,4 @@
-//! Of several writers with one tag, one passes.
+//! If several clients write with the same tag, only one succeeds.
 
 use std::sync::{Arc, Barrier};
 use std::thread;
@@ -57,7 +57,10 @@ on_both_databases!(
                 let before = tag_of(&ada, &item);
                 let passed = the_only_200(at_once(|number| put(&ada, &item, &before, number)));
                 let after = ada.get(&item).expect(200);
-                assert_eq!(after.body, passed.body, "what is kept is what was acknowledged");
+                assert_eq!(
+                    after.body, passed.body,
+                    "the acknowledged change should be the stored one"
+                );
                 assert_eq!(tag(&after), tag(&passed));
             }
         }
@@ -87,14 +90,14 @@ on_both_databases!(
             assert_eq!(passed, 1);
             let deleted = answers.iter().any(|answer| answer.status == 204);
             for answer in answers.iter().filter(|answer| answer.status >= 300) {
-                // Once it is deleted, it is missing.
+                // After the deletion, the task is missing.
                 let expected = if deleted && answer.status == 404 { 404 } else { 412 };
                 answer.assert_problem(expected);
             }
         }
     }
 
-    fn writers_at_several_replicas_are_told_apart_all_the_same(db: Database) {
+    fn of_writers_at_several_replicas_exactly_one_succeeds(db: Database) {
         let database = Arc::new(OwnDatabase::create(db));
         let replicas = [(); 2].map(|()| Builder::on(Arc::clone(&database)).start());
         let ada = replicas[0].user("ada");
@@ -125,7 +128,7 @@ with_a_process_of_its_own!(
             assert!(answer.status < 300, "{answer}");
             let mut asked = statements::recorded(&app).split_off(before);
             asked.retain(|statement| !statement.is_of_the_connection());
-            assert_eq!(asked.len(), 1, "{method} is one statement: {asked:#?}");
+            assert_eq!(asked.len(), 1, "{method} should be one statement: {asked:#?}");
         }
     }
 );

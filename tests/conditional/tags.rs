@@ -1,4 +1,4 @@
-//! What a tag stands for: one state of a task or of a list.
+//! A tag identifies one state of a task or of a list.
 
 use std::collections::BTreeSet;
 
@@ -12,7 +12,7 @@ use crate::support::task::id;
 use crate::support::{CONTRACTS, Contract};
 
 on_both_databases!(
-    fn every_answer_with_a_task_has_the_tag_that_a_read_has(app: TestApp) {
+    fn every_response_with_a_task_has_the_tag_of_a_read(app: TestApp) {
         let ada = app.user("ada");
         for contract in CONTRACTS {
             let created = ada
@@ -40,7 +40,7 @@ on_both_databases!(
                 assert_eq!(tag(&read), format!("\"{version}\""));
                 let list = ada.get(&contract.tasks(&ada)).expect(200).json();
                 let listed = list.as_array().unwrap().iter().find(|listed| id(listed) == task);
-                // What is in a list is enough to write safely.
+                // The version in a list is sufficient for a safe write.
                 let tag = format!("\"{}\"", listed.unwrap()["version"]);
                 write_if(&ada, "PUT", &item, &tag, r#"{"title": "u"}"#).expect(200);
                 write_if(&ada, "PUT", &item, &tag, r#"{"title": "v"}"#).assert_problem(412);
@@ -48,8 +48,9 @@ on_both_databases!(
         }
     }
 
-    /// What 0.1.0 made of a list's ids and versions: its clients must not go on showing tasks without one.
-    fn no_list_has_the_tag_that_it_had_while_tasks_had_no_version(app: TestApp) {
+    /// Version 0.1.0 derived the tag from ids and versions. If it were the same now, caches would keep lists
+    /// of tasks without `version`.
+    fn the_tag_of_a_list_differs_from_that_of_version_0_1_0(app: TestApp) {
         let ada = app.user("ada");
         let task = ada.has_task("t");
         for ids_and_versions in [vec![id(&task), 1], vec![]] {
@@ -88,9 +89,9 @@ on_both_databases!(
             let item = contract.task(&ada, id(&ada.has_task("t")));
             let mut tags = BTreeSet::from([tag_of(&ada, &item)]);
             for _ in 0..50 {
-                // The same value each time: what makes an update is that somebody asked for one.
+                // The value is unchanged, but every update that sets a field gets a new tag.
                 let answer = ada.put(&item, json!({ "title": "same" })).expect(200);
-                assert!(tags.insert(tag(&answer)), "a tag came again: {answer}");
+                assert!(tags.insert(tag(&answer)), "the tag is not new: {answer}");
             }
             assert_eq!(tags.len(), 51);
         }
@@ -121,7 +122,7 @@ on_both_databases!(
         let item = Contract::A.task(&ada, id(&ada.has_task("t")));
         let first = ada.put(&item, json!({ "title": "one" })).expect(200);
         let second = ada.put(&item, json!({ "title": "two" })).expect(200);
-        // As if both had come within one microsecond.
+        // Simulate two updates within the same microsecond.
         let owner = &ada.id;
         app.execute(&format!(
             "UPDATE tasks SET updated_at = created_at WHERE user_id = '{owner}'"
@@ -130,7 +131,7 @@ on_both_databases!(
         assert_eq!(tag_of(&ada, &item), tag(&second));
     }
 
-    fn an_update_of_nothing_leaves_the_task_and_its_tag(app: TestApp) {
+    fn an_empty_update_changes_neither_the_task_nor_its_tag(app: TestApp) {
         let ada = app.user("ada");
         for contract in CONTRACTS {
             let item = contract.task(&ada, id(&ada.has_task("t")));
@@ -141,33 +142,45 @@ on_both_databases!(
         }
     }
 
-    fn a_lists_tag_changes_with_every_change_in_it_and_with_no_other(app: TestApp) {
+    fn the_tag_of_a_list_changes_only_when_the_list_does(app: TestApp) {
         let ada = app.user("ada");
         let bob = app.user("bob");
         for contract in CONTRACTS {
             let list = contract.tasks(&ada);
             let mut seen = BTreeSet::from([tag_of(&ada, &list)]);
             let task = id(&ada.has_task("one"));
-            assert!(seen.insert(tag_of(&ada, &list)), "a task came");
+            assert!(
+                seen.insert(tag_of(&ada, &list)),
+                "the tag should change with a new task"
+            );
             let other = id(&ada.has_task("two"));
-            assert!(seen.insert(tag_of(&ada, &list)), "another task came");
+            assert!(
+                seen.insert(tag_of(&ada, &list)),
+                "the tag should change with another task"
+            );
             ada.put(&contract.task(&ada, task), json!({ "description": "d" }))
                 .expect(200);
-            assert!(seen.insert(tag_of(&ada, &list)), "a task changed");
+            assert!(
+                seen.insert(tag_of(&ada, &list)),
+                "the tag should change with an update"
+            );
             ada.patch(&contract.complete(&ada, task)).expect(200);
             let before = tag_of(&ada, &list);
-            assert!(seen.insert(before.clone()), "a task was completed");
+            assert!(seen.insert(before.clone()), "the tag should change with a toggle");
 
             bob.has_task("Bob's");
             ada.put(&contract.task(&ada, task), json!({})).expect(200);
             assert_eq!(tag_of(&ada, &list), before);
 
             ada.delete(&contract.task(&ada, other)).expect(204);
-            assert!(seen.insert(tag_of(&ada, &list)), "a task went");
+            assert!(
+                seen.insert(tag_of(&ada, &list)),
+                "the tag should change with a deletion"
+            );
         }
     }
 
-    fn lists_in_different_orders_or_parts_have_different_tags(app: TestApp) {
+    fn lists_with_another_order_or_selection_have_different_tags(app: TestApp) {
         let ada = app.user("ada");
         ada.creates(json!({ "title": "b", "due_date": "2026-05-02" }));
         ada.creates(json!({ "title": "c", "due_date": "2026-05-01" }));

@@ -1,4 +1,4 @@
-//! What a right value does.
+//! The effect of valid settings.
 
 use serde_json::json;
 
@@ -50,12 +50,12 @@ on_both_databases!(
         ada.signed(&claims).get("/api/tasks").assert_unauthorized();
     }
 
-    fn a_rate_limit_holds_for_each_user_by_itself(db: Database) {
+    fn a_rate_limit_applies_to_each_user_separately(db: Database) {
         let app = TestApp::builder(db).env("RATE_LIMIT_PER_MINUTE", "5").start();
         let ada = app.user("ada");
         let statuses: Vec<u16> = (0..12).map(|_| ada.get("/api/tasks").status).collect();
         assert_eq!(statuses[..5], [200; 5]);
-        // One may have been earned back meanwhile, not seven.
+        // The allowance may have grown by one call meanwhile, but not by seven.
         assert!(
             statuses[5..].iter().filter(|status| **status == 429).count() >= 5,
             "{statuses:?}"
@@ -63,11 +63,11 @@ on_both_databases!(
         let refused = (0..3)
             .map(|_| ada.get("/api/tasks"))
             .find(|answer| answer.status == 429);
-        let refused = refused.expect("a 429");
+        let refused = refused.expect("a call should be refused with 429");
         refused.assert_problem(429);
         let seconds: u32 = refused
             .header("retry-after")
-            .expect("a Retry-After")
+            .expect("the response should have Retry-After")
             .parse()
             .unwrap();
         assert!((1..=60).contains(&seconds), "{refused}");

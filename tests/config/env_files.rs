@@ -7,7 +7,7 @@ use crate::support::OwnDatabase;
 use crate::support::app::SECRET;
 use crate::support::cli::run;
 
-/// Every variable that there is.
+/// Every variable that the service reads.
 const VARIABLES: [&str; 22] = [
     "DATABASE_URL",
     "DATABASE_URL_FILE",
@@ -52,7 +52,7 @@ on_both_databases!(
         assert!(outcome.stdout.contains("\nPORT=8222\n"), "{}", outcome.stdout);
         assert!(!outcome.everything().contains(SECRET));
 
-        // What is wrong in the file stops the start like what is wrong around it.
+        // An invalid value in the file stops the start like one in the environment.
         fs::write(folder.path().join(".env"), "LOG_FORMAT=xml\n").unwrap();
         let outcome = run(folder.path(), &[("PORT", "0")], &[]);
         assert_refused("LOG_FORMAT", "xml", &outcome);
@@ -60,11 +60,11 @@ on_both_databases!(
 );
 
 #[test]
-fn the_example_has_every_variable_and_no_credential() {
+fn the_example_contains_every_variable_and_no_credential() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/.env.example");
-    let example = fs::read_to_string(path).expect(".env.example in the repository's root");
+    let example = fs::read_to_string(path).expect(".env.example should exist in the root of the repository");
     for variable in VARIABLES {
-        // As a line of its own, in force or commented out.
+        // The variable must be on a line of its own, which may be commented out.
         let named = example.lines().any(|line| {
             line.trim_start_matches(['#', ' '])
                 .starts_with(&format!("{variable}="))
@@ -75,5 +75,8 @@ fn the_example_has_every_variable_and_no_credential() {
         .lines()
         .find_map(|line| line.strip_prefix("BETTER_AUTH_SECRET="));
     let secret = secret.unwrap_or_default().trim_matches('"');
-    assert!(secret.len() < 32, "a secret that works is a credential: {secret}");
+    assert!(
+        secret.len() < 32,
+        "the example contains a usable secret: {secret}"
+    );
 }

@@ -1,4 +1,4 @@
-//! Variables that take a list, and what follows from `BETTER_AUTH_URL` where they are not set.
+//! Variables that take a list, and defaults that are derived from `BETTER_AUTH_URL`.
 
 use serde_json::json;
 
@@ -34,7 +34,7 @@ on_both_databases!(
         }
     }
 
-    fn each_of_several_origins_is_let_in(db: Database) {
+    fn each_of_several_origins_is_allowed(db: Database) {
         let app = TestApp::builder(db)
             .env(
                 "CORS_ALLOWED_ORIGINS",
@@ -57,7 +57,7 @@ on_both_databases!(
 );
 
 with_a_process_of_its_own!(
-    fn a_printed_token_is_of_the_first_issuer_for_the_first_audience() {
+    fn a_printed_token_has_the_first_issuer_and_audience() {
         let folder = tempfile::tempdir().unwrap();
         let environment = [
             ("JWT_ISSUER", "https://todo.example,https://preview.todo.example"),
@@ -69,7 +69,7 @@ with_a_process_of_its_own!(
         assert_eq!(claims["aud"], "todo-api");
     }
 
-    fn the_key_set_is_where_better_auth_puts_it() {
+    fn the_default_key_set_url_is_that_of_better_auth() {
         let folder = tempfile::tempdir().unwrap();
         for (frontend, key_set) in [
             ("https://todo.example", "https://todo.example/api/auth/jwks"),
@@ -90,7 +90,7 @@ with_a_process_of_its_own!(
         }
     }
 
-    fn a_secret_in_the_key_sets_url_is_not_shown_with_the_configuration() {
+    fn check_config_hides_secrets_in_the_key_set_url() {
         let folder = tempfile::tempdir().unwrap();
         let url = "http://hunter1:hunter2@127.0.0.1:9/hunter3/jwks?key=hunter4#hunter5";
         let environment = [("BETTER_AUTH_JWKS_URL", url)];

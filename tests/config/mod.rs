@@ -1,4 +1,4 @@
-//! Configuration: what each variable does, and what stops the start.
+//! Configuration: the effect of each variable, and the values that stop the start.
 
 mod effects;
 mod env_files;

@@ -1,4 +1,4 @@
-//! Secrets from files, as Docker and Kubernetes give them; and a database's password of its own.
+//! Secrets from files, as Docker and Kubernetes provide them, and `DATABASE_PASSWORD`.
 
 use std::fs;
 use std::path::Path;
@@ -40,7 +40,7 @@ on_both_databases!(
                 SECRET.to_owned(),
             ),
             ("BETTER_AUTH_SECRET_FILE", SECRET.to_owned(), SECRET.to_owned()),
-            // One newline and no more: whatever else is there belongs to the secret.
+            // Only one trailing newline is dropped; all other white space belongs to the secret.
             (
                 "BETTER_AUTH_SECRET_FILE",
                 format!(" {other} \n\n"),
@@ -61,7 +61,11 @@ on_both_databases!(
                 .start();
             assert_verifies_with(&app, &secret);
             let users = database.value("SELECT count(*) FROM users WHERE id = 'ada'");
-            assert_eq!(users.as_deref(), Some("1"), "in the database that the file names");
+            assert_eq!(
+                users.as_deref(),
+                Some("1"),
+                "the user should be in the database that the file names"
+            );
         }
     }
 
@@ -76,7 +80,8 @@ on_both_databases!(
             ("DATABASE_PASSWORD_FILE", "p", &secret),
             ("BETTER_AUTH_SECRETS_FILE", "1:s", &secret),
         ] {
-            // One in `.env`, one outside of it, either way around; and both outside.
+            // One form is in `.env` and the other in the environment, in both combinations, or both are in
+            // the environment.
             let direct = variable.trim_end_matches("_FILE");
             let both = [(direct, inside), (variable, outside.as_str())];
             for (in_file, around) in [
@@ -156,7 +161,7 @@ fn migrate(folder: &Path, url: &str, further: &[(&str, &str)]) -> bool {
 }
 
 with_a_process_of_its_own!(
-    fn the_databases_password_comes_from_wherever_it_is_given() {
+    fn the_database_password_can_be_given_in_each_documented_way() {
         let folder = tempfile::tempdir().unwrap();
         let mut server = OwnPostgres::prepare();
         server.asks_for_the_password_of("todo");
@@ -177,9 +182,9 @@ with_a_process_of_its_own!(
         }
         assert!(
             !migrate(folder.path(), &of(""), &[]),
-            "the server does ask for it"
+            "the server should require the password"
         );
-        // It wins over the URL's and over libpq's variable, which is the last resort.
+        // It takes precedence over the URL's password and over PGPASSWORD, which has the lowest precedence.
         let given = ("DATABASE_PASSWORD", PASSWORD);
         assert!(migrate(folder.path(), &of(":wrong"), &[given]));
         assert!(migrate(folder.path(), &of(""), &[("PGPASSWORD", "wrong"), given]));

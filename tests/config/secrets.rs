@@ -1,4 +1,4 @@
-//! `BETTER_AUTH_SECRETS`: a secret is replaced while tokens and cursors of the old one are in use.
+//! `BETTER_AUTH_SECRETS`: a secret is rotated while tokens and cursors of the old one are in use.
 
 use std::sync::Arc;
 
@@ -24,15 +24,15 @@ fn ada(app: &TestApp, secret: &str) -> Actor {
     app.anonymous().with_token(&hs256(&claims, secret))
 }
 
-/// The path of the next page of two tasks, with a cursor in it.
+/// Returns the path of the next page of two tasks, which contains a cursor.
 fn next_page(ada: &Actor) -> String {
     let answer = ada.get("/api/tasks?limit=2&sort=title").expect(200);
-    let link = answer.header("link").expect("a next page");
+    let link = answer.header("link").expect("the list should have a next page");
     let (path, _) = link.trim_start_matches('<').split_once('>').unwrap();
     path.to_owned()
 }
 
-/// Who verifies with these is asked for the status of a token and a page of either secret.
+/// Checks that tokens and cursors are accepted under exactly these secrets.
 #[track_caller]
 fn assert_accepts(app: &TestApp, pages: &[(&str, &str)], secrets: &[&str]) {
     for secret in [OLD, NEW] {
@@ -53,10 +53,10 @@ fn assert_accepts(app: &TestApp, pages: &[(&str, &str)], secrets: &[&str]) {
 }
 
 on_both_databases!(
-    fn a_secret_is_replaced_in_two_steps_without_signing_anybody_out(db: Database) {
+    fn a_secret_is_rotated_in_two_steps_without_signing_users_out(db: Database) {
         let database = Arc::new(OwnDatabase::create(db));
         let (both, reversed) = (format!("1:{OLD},2:{NEW}"), format!(" 2 : {NEW} , 1:{OLD}"));
-        // One process at a time, because the embedded database is for one.
+        // Only one process runs at a time, because only one may use the embedded database.
         let app = service(&database, OLD, "");
         for number in 0..5 {
             ada(&app, OLD).has_task(&format!("task {number}"));
@@ -65,16 +65,16 @@ on_both_databases!(
         assert_accepts(&app, &[(OLD, old_page.as_str())], &[OLD]);
         drop(app);
 
-        // Better Auth leaves the old secret in its own variable.
+        // Better Auth keeps the old secret in BETTER_AUTH_SECRET.
         let app = service(&database, OLD, &both);
         let page = next_page(&ada(&app, NEW));
-        assert_eq!(page, old_page, "the old secret still signs");
+        assert_eq!(page, old_page, "the old secret should still sign");
         assert_accepts(&app, &[(OLD, old_page.as_str())], &[OLD, NEW]);
         drop(app);
 
         let app = service(&database, OLD, &reversed);
         let new_page = next_page(&ada(&app, OLD));
-        assert_ne!(new_page, old_page, "the new secret signs");
+        assert_ne!(new_page, old_page, "the new secret should sign");
         let pages = [(OLD, old_page.as_str()), (NEW, new_page.as_str())];
         assert_accepts(&app, &pages, &[NEW, OLD]);
         drop(app);
@@ -111,7 +111,7 @@ on_both_databases!(
 );
 
 with_a_process_of_its_own!(
-    fn commands_that_only_look_make_no_secret() {
+    fn commands_that_only_read_create_no_secret() {
         let folder = tempfile::tempdir().unwrap();
         let checked = run(folder.path(), &[], &["check-config"]).expect_success();
         assert!(
@@ -121,7 +121,7 @@ with_a_process_of_its_own!(
         );
         run(folder.path(), &[("PORT", "9")], &["healthcheck"]);
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
-        // But what would stop the start is found.
+        // The command must still report what would stop the start.
         let environment = [("DATABASE_URL", "postgres://localhost/todo")];
         let checked = run(folder.path(), &environment, &["check-config"]);
         assert!(

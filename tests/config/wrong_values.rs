@@ -1,4 +1,4 @@
-//! A wrong value stops the start at once, and says which variable it was.
+//! An invalid value stops the start immediately with a message that names the variable.
 
 use std::fs;
 use std::time::Duration;
@@ -40,7 +40,7 @@ const WRONG: &[(&str, &str)] = &[
     ("BETTER_AUTH_SECRET", "s"),
     ("BETTER_AUTH_SECRET", PLACEHOLDER),
     ("BETTER_AUTH_SECRET", "better-auth-secret-12345678901234567890"),
-    // Good by itself, but not the one that is set beside it.
+    // This value is valid but does not contain the BETTER_AUTH_SECRET that is set as well.
     ("BETTER_AUTH_SECRETS", "1:a-secret-that-is-long-enough-for-it"),
     ("BETTER_AUTH_SECRETS", "a-secret-that-is-long-enough-for-it"),
     ("BETTER_AUTH_SECRETS", "v1:a-secret-that-is-long-enough-for-it"),
@@ -117,10 +117,10 @@ const WRONG: &[(&str, &str)] = &[
     ("RUST_LOG", "info,todo_backend=loud"),
 ];
 
-/// That of version 0.1.0's README, which many a deployment may have by now.
+/// The placeholder in the README of version 0.1.0, which deployments may have copied.
 const PLACEHOLDER: &str = "what the frontend has, at least 32 bytes";
 
-/// The start with these variables on top of a good configuration.
+/// Starts the service with these variables in addition to a valid configuration.
 fn start_with(database: &OwnDatabase, changes: &[(&str, &str)]) -> Outcome {
     let mut environment = vec![
         ("HOST", "127.0.0.1"),
@@ -136,7 +136,7 @@ fn start_with(database: &OwnDatabase, changes: &[(&str, &str)]) -> Outcome {
     run(folder.path(), &environment, &[])
 }
 
-/// Refused with one line that names `variable` and gives nothing away.
+/// Checks that the start failed with one line that names `variable` and contains no secret.
 #[track_caller]
 pub fn assert_refused(variable: &str, value: &str, outcome: &Outcome) {
     let shown = outcome.everything();
@@ -155,12 +155,12 @@ pub fn assert_refused(variable: &str, value: &str, outcome: &Outcome) {
 }
 
 on_both_databases!(
-    fn every_wrong_value_stops_the_start_and_names_its_variable(db: Database) {
+    fn every_invalid_value_stops_the_start_and_names_its_variable(db: Database) {
         let database = OwnDatabase::create(db);
         for &(variable, value) in WRONG {
             let mut outcome = start_with(&database, &[(variable, value)]);
             assert_refused(variable, value, &outcome);
-            // A second is plenty; on a machine as busy as this one it may take a second try.
+            // One second is ample, but on a busy machine the start may need another attempt.
             for _ in 0..3 {
                 if outcome.took < Duration::from_secs(1) {
                     break;
@@ -171,7 +171,7 @@ on_both_databases!(
         }
     }
 
-    fn every_wrong_value_is_found_by_check_config(db: Database) {
+    fn check_config_reports_every_invalid_value(db: Database) {
         let database = OwnDatabase::create(db);
         let folder = tempfile::tempdir().unwrap();
         let good = [("DATABASE_URL", &*database.url), ("BETTER_AUTH_SECRET", SECRET)];
@@ -188,7 +188,7 @@ on_both_databases!(
         }
     }
 
-    fn a_port_that_is_taken_is_said(db: Database) {
+    fn a_port_in_use_is_reported(db: Database) {
         let app = TestApp::builder(db).start();
         let port = app.base_url().rsplit(':').next().unwrap();
         let outcome = start_with(app.database(), &[("PORT", port)]);
@@ -199,10 +199,10 @@ on_both_databases!(
             "{}",
             outcome.everything()
         );
-        // And to a machine in its own language.
+        // With LOG_FORMAT=json, the error is a JSON object as well.
         let outcome = start_with(app.database(), &[("PORT", port), ("LOG_FORMAT", "json")]);
         let last = outcome.stderr.lines().last().unwrap();
-        let last: Value = serde_json::from_str(last).expect("JSON");
+        let last: Value = serde_json::from_str(last).expect("the last line should be JSON");
         assert_eq!(last["level"], "ERROR", "{last}");
         assert!(last["message"].as_str().unwrap().contains(port), "{last}");
     }
@@ -223,7 +223,11 @@ with_a_process_of_its_own!(
             let outcome = run(folder.path(), &environment, &[]);
             assert_refused("BETTER_AUTH_SECRET", "", &outcome);
         }
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "none is made up");
+        assert_eq!(
+            fs::read_dir(folder.path()).unwrap().count(),
+            0,
+            "no secret should be created"
+        );
     }
 
     fn a_mistyped_url_leaves_no_file_behind() {

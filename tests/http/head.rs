@@ -1,11 +1,11 @@
-//! `HEAD` wherever `GET` works: the same answer without its body.
+//! `HEAD` works wherever `GET` does, and its response is the same without the body.
 
 use crate::support::raw::{self, Connection};
 use crate::support::task::id;
 use crate::support::{CONTRACTS, Response};
 
-/// Everything that two answers to the same question have in common. The members of a list may come in
-/// any order.
+/// Returns the headers that must be the same in both responses. The members of a list header may be in any
+/// order.
 fn headers(answer: &Response) -> Vec<(String, Vec<String>)> {
     let names = answer.headers.keys().map(ToString::to_string);
     let names = names.filter(|name| !matches!(&**name, "date" | "x-request-id"));
@@ -64,7 +64,7 @@ on_both_databases!(
             connection.send(raw::request(&app, &format!("HEAD {path}"), &token, &[], b""));
             connection.read_head().expect("an answer");
         }
-        // A body that came all the same would stand in front of this answer.
+        // If a HEAD response had a body, it would be read in place of this response.
         connection.send(raw::request(&app, "GET /livez", "", &[], b""));
         assert_eq!(connection.read().expect("an answer").status, 200);
     }

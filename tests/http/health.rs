@@ -1,4 +1,4 @@
-//! The probes.
+//! The liveness probe.
 
 on_both_databases!(
     fn livez_needs_no_token(app: TestApp) {

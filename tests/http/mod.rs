@@ -1,4 +1,4 @@
-//! What holds for answers of every kind: HEAD, request ids, the probes, `Upgrade`.
+//! Behaviour of all routes: HEAD, request ids, the liveness probe, `Upgrade`.
 
 mod head;
 mod health;

@@ -1,9 +1,9 @@
-//! `X-Request-Id`: the client's where it is sane, else one that the service makes.
+//! `X-Request-Id`: the service keeps a well-formed id of the client and otherwise generates one.
 
 use std::collections::BTreeSet;
 
 on_both_databases!(
-    fn a_sane_request_id_comes_back(app: TestApp) {
+    fn a_well_formed_request_id_is_returned(app: TestApp) {
         let ada = app.user("ada");
         for id in [
             "a1",
@@ -22,7 +22,7 @@ on_both_databases!(
         }
     }
 
-    fn an_odd_request_id_is_replaced(app: TestApp) {
+    fn a_malformed_request_id_is_replaced(app: TestApp) {
         let ada = app.user("ada");
         let long = "x".repeat(2_000);
         for id in [

@@ -1,4 +1,4 @@
-//! `Upgrade`: the service has nothing to upgrade to, and answers as if the header were not there.
+//! The service supports no protocol upgrade and ignores the `Upgrade` header.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,4 @@
-"""Makes those requests right that no schema can: see schemathesis.toml."""
+"""Adjusts generated requests where a schema cannot express what makes them valid; see schemathesis.toml."""
 
 import itertools
 import os
@@ -13,26 +13,27 @@ COUNT = itertools.count(1)
 @schemathesis.hook
 def before_call(context, case, kwargs):
     headers = case.headers or {}
-    # A link may put a number (a task's id, say) into a header, which the HTTP client refuses to send.
+    # A link may put a number, such as a task's id, into a header, and the HTTP client refuses to send
+    # numbers.
     for name, value in headers.items():
         headers[name] = value if isinstance(value, (str, bytes)) else str(value)
     if case.meta is None or case.meta.generation.mode.is_negative:
         return
     count = next(COUNT)
-    # An id that was made up is rightly 404, and then nothing else of the request is tried: three of four
-    # valid cases get one of a task that is there. Not where links bring ids, which are real ones.
+    # A generated id leads to 404, and then nothing else of the request is tested. Three of four valid cases
+    # therefore get the id of an existing task. In the stateful phase, links already provide existing ids.
     if "id" in (case.path_parameters or {}) and count % 4 and case.meta.phase.name.value != "stateful":
         case.path_parameters["id"] = some_task()
-    # A tag that was made up is rightly 412: every second valid case gets the one that the task has now.
+    # A generated tag leads to 412, so every second valid case gets the task's current one.
     if "If-Match" in headers and count % 2:
         headers["If-Match"] = get(case.formatted_path.removesuffix("/complete")).headers.get("ETag", "*")
-    # A key that came before with another payload is rightly 422, so no valid case may repeat one. It
-    # keeps its characters, and its length where that is near the limit.
+    # Reusing a key with another payload leads to 422, so no valid case may repeat a key. The suffix preserves
+    # the key's other characters, and its length where it is near the limit.
     if key := headers.get("Idempotency-Key"):
         unique = f"-{count}"
         headers["Idempotency-Key"] = key[: max(0, len(key) - len(unique))] + unique
-    # A cursor that the service did not make is rightly bad input: a valid case gets one that it made for
-    # the same list, or none if that list is too short.
+    # A cursor that the service did not issue is invalid. A valid case gets one that the service issued for
+    # the same list, or none if the list is too short.
     if "cursor" in (case.query or {}):
         case.query.setdefault("limit", 1)
         del case.query["cursor"]

@@ -1,4 +1,4 @@
-//! Somebody who calls the service: `app.anonymous()`, `app.user("ada")`.
+//! A client of the service, with or without a token: `app.anonymous()`, `app.user("ada")`.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use super::response::Response;
 use super::token::{self, now};
 use super::{Contract, random};
 
-/// Where requests go.
+/// The service, or several replicas of it, that requests are sent to.
 pub struct Target {
     agent: ureq::Agent,
     base_urls: Vec<String>,
@@ -49,12 +49,12 @@ pub struct Actor {
 
 impl Actor {
     pub fn anonymous(target: Arc<Target>) -> Self {
-        let nobody = String::new();
+        let empty = String::new();
         Self {
             target,
-            id: nobody.clone(),
-            email: nobody.clone(),
-            name: nobody,
+            id: empty.clone(),
+            email: empty.clone(),
+            name: empty,
             token: None,
         }
     }
@@ -62,26 +62,27 @@ impl Actor {
     pub fn user(target: Arc<Target>, id: &str) -> Self {
         let mut actor = Self::anonymous(target);
         actor.id = id.to_owned();
-        // Not made of the id: that may be anything.
+        // The id may contain characters that are invalid in an email address, so the address is derived from
+        // its hash.
         actor.email = format!("{}@example.com", token::fingerprint(id));
         actor.name = format!("Name of {id}");
         let claims = actor.claims();
         actor.signed(&claims)
     }
 
-    /// The claims of a good token for this user.
+    /// Returns the claims of a valid token for this user.
     pub fn claims(&self) -> Value {
         json!({
             "sub": self.id,
             "email": self.email,
             "name": self.name,
-            // Some time ago, so that there can be later ones.
+            // The token is issued in the past so that tests can also issue later ones.
             "iat": now() - 1_000,
             "exp": now() + 900,
         })
     }
 
-    /// The same caller with a token that has other claims.
+    /// Returns the same user with a token that carries these claims.
     pub fn signed(&self, claims: &Value) -> Self {
         let token = token::hs256(claims, &self.target.secret);
         Self {
@@ -90,7 +91,7 @@ impl Actor {
         }
     }
 
-    /// The same caller with any token at all.
+    /// Returns the same user with this token, which need not be valid.
     pub fn with_token(&self, token: &str) -> Self {
         Self {
             token: Some(token.to_owned()),
@@ -98,7 +99,7 @@ impl Actor {
         }
     }
 
-    /// The same user, calling another process.
+    /// Returns the same user, whose requests go to another process.
     pub fn at(&self, target: &Arc<Target>) -> Self {
         Self {
             target: Arc::clone(target),
@@ -126,7 +127,7 @@ impl Actor {
         self.json("PUT", path, &body)
     }
 
-    /// Without a body, which is how a task is toggled.
+    /// Sends no body: without one, `PATCH …/complete` toggles the task.
     #[track_caller]
     pub fn patch(&self, path: &str) -> Response {
         self.request("PATCH", path, &[], &[])
@@ -137,7 +138,7 @@ impl Actor {
         self.body(method, path, body.to_string().as_bytes())
     }
 
-    /// Any bytes, said to be JSON.
+    /// Sends these bytes as `application/json`, whether or not they are valid JSON.
     #[track_caller]
     pub fn body(&self, method: &str, path: &str, body: &[u8]) -> Response {
         self.request(method, path, &[("content-type", "application/json")], body)
@@ -149,7 +150,7 @@ impl Actor {
             .unwrap_or_else(|error| panic!("{method} {path}: {error}"))
     }
 
-    /// `None` when nobody answers.
+    /// Returns `None` when the connection fails or no response arrives.
     pub fn try_get(&self, path: &str) -> Option<Response> {
         self.try_request("GET", path, &[], &[]).ok()
     }
@@ -178,7 +179,7 @@ impl Actor {
         Response::read(answer?, format!("{method} {path}"))
     }
 
-    /// A task of this user, by contract A; the whole of it.
+    /// Creates a task through contract A and returns it as the service sent it.
     #[track_caller]
     pub fn has_task(&self, title: &str) -> Value {
         self.creates(json!({ "title": title }))
@@ -189,11 +190,11 @@ impl Actor {
         self.post(&Contract::A.tasks(self), body).expect(201).json()
     }
 
-    /// The titles of a list, in its order.
+    /// Returns the titles of a list in the order in which the service sent them.
     #[track_caller]
     pub fn titles(&self, path: &str) -> Vec<String> {
         let list = self.get(path).expect(200).json();
-        let titles = list.as_array().expect("a list").iter();
+        let titles = list.as_array().expect("the body should be a JSON array").iter();
         titles
             .map(|task| task["title"].as_str().unwrap().to_owned())
             .collect()

@@ -1,4 +1,4 @@
-//! A running service for one test: a process and a database of its own, or a deployment.
+//! A running service for one test: a process with a database of its own, or the deployment under test.
 
 use std::ops::Deref;
 use std::path::Path;
@@ -14,26 +14,26 @@ use super::deployment::deployment;
 use super::process::{Process, Said};
 use super::{random, wait};
 
-/// Valid base64 as well, for the tests of what a secret must not be confused with.
+/// A secret that is also valid base64, because some tests check that the service does not decode it.
 pub const SECRET: &str = "dGhlIHRlc3Qgc3VpdGUncyBzZWNyZXQsIG5vYm9keSBlbHNlJ3M=";
 
 pub struct TestApp {
     target: Arc<Target>,
     suffix: String,
     own: Option<Own>,
-    /// Not known of every deployment.
+    /// `None` for a deployment whose database URL is not known.
     database: Option<Arc<OwnDatabase>>,
 }
 
-/// What a test has for itself when the suite is not pointed at a deployment. Fields are dropped in
-/// this order: the process ends before its folder goes, and its database after both.
+/// The process and the folder of a test that does not run against a deployment. Fields are dropped in this
+/// order, so the process ends before its folder is deleted; the database is dropped last.
 struct Own {
     process: Process,
     start: Start,
     folder: TempDir,
 }
 
-/// How a process is started.
+/// The command line and environment of a process, and the path that answers 200 once it is ready.
 struct Start {
     through: Vec<String>,
     environment: Vec<(String, String)>,
@@ -64,17 +64,17 @@ impl TestApp {
         Actor::anonymous(Arc::clone(&self.target))
     }
 
-    /// The same user for the same name, and another one in every other test.
+    /// Returns the same user for the same name within a test, and different users in different tests.
     pub fn user(&self, name: &str) -> Actor {
         self.user_with_id(&format!("{name}-{}", self.suffix))
     }
 
-    /// For ids that matter by themselves; never the same one in two tests.
+    /// Returns a user with exactly this id. Two tests must not use the same id.
     pub fn user_with_id(&self, id: &str) -> Actor {
         Actor::user(Arc::clone(&self.target), id)
     }
 
-    /// A name that no other test uses.
+    /// Returns a name that no other test uses.
     pub fn unique(&self, name: &str) -> String {
         format!("{name}-{}", self.suffix)
     }
@@ -91,7 +91,7 @@ impl TestApp {
         &self.target.secret
     }
 
-    /// Everything that the process has written so far, on both streams.
+    /// Returns everything that the process has written to both streams so far.
     pub fn log(&self) -> String {
         let Said { stdout, stderr } = self.said();
         format!("{stdout}{stderr}")
@@ -112,7 +112,7 @@ impl TestApp {
         self.own().folder.path()
     }
 
-    /// Ends the process as an orchestrator does; whether it ended well.
+    /// Sends SIGTERM, as an orchestrator does, and returns whether the process exited successfully.
     pub fn stop(&mut self) -> bool {
         let process = &mut self.own_mut().process;
         process.terminate();
@@ -121,7 +121,7 @@ impl TestApp {
             .is_some_and(|status| status.success())
     }
 
-    /// Ends it without any warning.
+    /// Sends SIGKILL.
     pub fn kill(&mut self) {
         self.own_mut().process.kill();
     }
@@ -134,13 +134,13 @@ impl TestApp {
         self.own().process.id()
     }
 
-    /// Sends it a signal, and does not wait for what comes of it.
+    /// Sends a signal and does not wait for its effect.
     pub fn signal(&self, signal: &str) {
         self.own().process.signal(signal);
     }
 
-    /// Another process with the same folder, environment and database. Actors made before it point
-    /// at the old port: make them again.
+    /// Starts a new process with the same folder, environment and database. It listens on another port, so
+    /// actors created before the restart must be created again.
     pub fn restart(&mut self) {
         self.stop();
         let own = self.own_mut();
@@ -162,7 +162,7 @@ impl TestApp {
     }
 }
 
-/// `app.execute(sql)` and its like go to the database behind the service's back.
+/// `app.execute(sql)` and similar methods access the database directly, not through the service.
 impl Deref for TestApp {
     type Target = OwnDatabase;
 
@@ -177,7 +177,7 @@ impl Drop for TestApp {
             && let Some(own) = &self.own
         {
             let said = own.process.said();
-            eprintln!("--- the service said:\n{}{}---", said.stdout, said.stderr);
+            eprintln!("--- output of the service:\n{}{}---", said.stdout, said.stderr);
         }
     }
 }
@@ -188,14 +188,15 @@ pub struct Builder {
 }
 
 impl Builder {
-    /// One more process on a database that is there already.
+    /// Builds a further process on an existing database.
     pub fn on(database: Arc<OwnDatabase>) -> Self {
         let environment = vec![
             ("HOST".to_owned(), "127.0.0.1".to_owned()),
             ("PORT".to_owned(), "0".to_owned()),
             ("DATABASE_URL".to_owned(), database.url.clone()),
             ("BETTER_AUTH_SECRET".to_owned(), SECRET.to_owned()),
-            // Longer than a busy machine stands still. Whoever tests what is refused in time sets its own.
+            // These timeouts are longer than the pauses of a busy machine. Tests of the timeouts set their
+            // own values.
             ("DATABASE_ACQUIRE_TIMEOUT_MS".to_owned(), "10000".to_owned()),
             ("DATABASE_STATEMENT_TIMEOUT_MS".to_owned(), "10000".to_owned()),
         ];
@@ -207,13 +208,14 @@ impl Builder {
         Self { database, start }
     }
 
-    /// For a service whose database comes later, or never.
+    /// Waits for `/livez` instead of `/readyz`, for a service that starts without a reachable database.
     pub fn without_its_database(mut self) -> Self {
         self.start.until = "/livez";
         self
     }
 
-    /// Has another program start it, which changes what it inherits: `env --ignore-signal=…`.
+    /// Starts the service through another program that changes what it inherits, such as `env
+    /// --ignore-signal=…`.
     pub fn through(mut self, program: &[&str]) -> Self {
         self.start.through = program.iter().map(|&part| part.to_owned()).collect();
         self
@@ -245,7 +247,7 @@ impl Builder {
     }
 }
 
-/// Starts the binary and waits until it serves: its base URL.
+/// Starts the binary, waits until it is ready and returns its base URL.
 pub fn launch(folder: &Path, environment: &[(String, String)]) -> (Process, String) {
     let start = Start {
         through: Vec::new(),
@@ -255,7 +257,7 @@ pub fn launch(folder: &Path, environment: &[(String, String)]) -> (Process, Stri
     launch_as(&start, folder)
 }
 
-/// Generous: other tests keep the processors busy.
+/// The timeout is generous because other tests run on the same processors.
 const START: Duration = Duration::from_secs(60);
 
 fn launch_as(start: &Start, folder: &Path) -> (Process, String) {
@@ -274,11 +276,11 @@ fn launch_as(start: &Start, folder: &Path) -> (Process, String) {
         Some(Err(status)) => {
             process.wait(Duration::from_secs(1));
             let Said { stdout, stderr } = process.said();
-            panic!("the service ended at once ({status})\n{stdout}{stderr}");
+            panic!("the service exited during startup ({status})\n{stdout}{stderr}");
         }
         None => {
             let Said { stdout, stderr } = process.said();
-            panic!("the service does not say where it listens\n{stdout}{stderr}");
+            panic!("the service did not log its address\n{stdout}{stderr}");
         }
     };
     let probe = Actor::anonymous(Target::new(vec![base_url.clone()], String::new()));
@@ -289,12 +291,13 @@ fn launch_as(start: &Start, folder: &Path) -> (Process, String) {
     };
     if wait::until(START, serves).is_none() {
         let Said { stdout, stderr } = process.said();
-        panic!("the service does not answer on {base_url}\n{stdout}{stderr}");
+        panic!("the service did not become ready on {base_url}\n{stdout}{stderr}");
     }
     (process, base_url)
 }
 
-/// The first `http://127.0.0.1:<port>` in a text, once the text goes on behind it.
+/// Returns the first `http://127.0.0.1:<port>` in the text. A character must follow the port, because the
+/// last digits may not have arrived yet.
 fn announced(said: &str) -> Option<String> {
     const START: &str = "http://127.0.0.1:";
     said.match_indices(START).find_map(|(at, _)| {

@@ -1,4 +1,4 @@
-//! Runs the command line to its end, in an environment that holds nothing but what a test put there.
+//! Runs the command line to completion in an environment that contains only what the test sets.
 
 use std::path::Path;
 use std::process::Command;
@@ -8,7 +8,7 @@ use super::process::Process;
 
 pub struct Outcome {
     pub success: bool,
-    /// None: a signal ended it.
+    /// `None` if a signal ended the process.
     pub code: Option<i32>,
     pub stdout: String,
     pub stderr: String,
@@ -27,19 +27,19 @@ impl Outcome {
     }
 }
 
-/// The binary in `folder`, with a cleared environment.
+/// Returns a command that runs the binary in `folder` with a cleared environment.
 pub fn command(folder: &Path) -> Command {
     command_through(&[], folder)
 }
 
-/// The same, started by another program with its arguments, if any.
+/// Like [`command`], but another program with its arguments starts the binary, if `program` is not empty.
 pub fn command_through(program: &[String], folder: &Path) -> Command {
-    // The kernel ends it with the test process, however that ends: a destructor may never run.
+    // The kernel kills the process when the test process ends, even if no destructor runs.
     let mut command = Command::new("setpriv");
     command.args(["--pdeathsig", "KILL"]).args(program);
     command.arg(env!("CARGO_BIN_EXE_todo-backend"));
     command.current_dir(folder).env_clear();
-    // For the tools that a test or a debugger calls through it; the service itself needs none.
+    // The service itself needs no PATH, but the wrapper programs of some tests do.
     if let Some(path) = std::env::var_os("PATH") {
         command.env("PATH", path);
     }
@@ -55,7 +55,7 @@ pub fn run(folder: &Path, environment: &[(&str, &str)], arguments: &[&str]) -> O
     let took = started.elapsed();
     let said = process.said();
     let status =
-        status.unwrap_or_else(|| panic!("{arguments:?} with {environment:?} does not end: {}", said.stderr));
+        status.unwrap_or_else(|| panic!("{arguments:?} with {environment:?} did not exit: {}", said.stderr));
     Outcome {
         success: status.success(),
         code: status.code(),

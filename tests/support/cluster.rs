@@ -1,9 +1,9 @@
-//! One private PostgreSQL for all tests of this checkout, in as many processes as there are.
+//! One private PostgreSQL server for all tests of this checkout, shared by all test processes.
 //!
-//! The first test process that needs it starts it from the machine's server binaries; the others
-//! find it running. Nobody stops it: a detached watchdog does, when the last user is gone. That
-//! holds under `cargo test` (threads of one process), under `cargo nextest` (a process per test) and
-//! after a run that was killed.
+//! The first test process that needs the server starts it from the installed binaries, and the other
+//! processes find it running. A detached watchdog stops it after the last test process has ended. This works
+//! under `cargo test` (threads of one process), under `cargo nextest` (one process per test) and after a test
+//! run that was killed.
 
 use std::fs::{self, File};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -26,12 +26,12 @@ use super::wait;
 pub struct Cluster {
     pub port: u16,
     home: PathBuf,
-    /// Held, not read: the lock on it is what keeps the server running.
+    /// Never read. The lock on this file keeps the server running.
     _in_use: File,
 }
 
 impl Cluster {
-    /// The server of this checkout, started when it does not run yet.
+    /// Returns the server of this checkout, and starts it if it is not running.
     pub fn get() -> &'static Self {
         static CLUSTER: OnceLock<Result<Cluster, String>> = OnceLock::new();
         match CLUSTER.get_or_init(Self::join) {
@@ -40,7 +40,8 @@ impl Cluster {
         }
     }
 
-    /// Trust authentication ignores the password: it is there to be looked for in the log.
+    /// The server uses trust authentication and ignores the password. Tests check that it never appears in a
+    /// log.
     pub fn url(&self, database: &str, password: &str) -> String {
         format!(
             "postgres://postgres:{password}@127.0.0.1:{}/{database}",
@@ -49,10 +50,10 @@ impl Cluster {
     }
 
     pub fn connect(&self, database: &str) -> Client {
-        connect(self.port, database).expect("the tests' PostgreSQL answers")
+        connect(self.port, database).expect("the tests' PostgreSQL should accept connections")
     }
 
-    /// Everything that the server has logged so far; each line has its database as `<name>`.
+    /// Returns the server's log so far. The prefix of each line contains the database as `<name>`.
     pub fn log(&self) -> String {
         String::from_utf8_lossy(&fs::read(self.home.join("server/log")).unwrap()).into_owned()
     }
@@ -78,13 +79,14 @@ impl Cluster {
     }
 }
 
-/// One folder for each user, checkout and choice of a version, so that none ever meets another's server.
+/// The folder is specific to the user, the checkout and the selected PostgreSQL version, so that servers are
+/// never mixed up.
 fn home() -> PathBuf {
     let uid = fs::metadata("/proc/self").unwrap().uid();
     let mut hasher = DefaultHasher::new();
     env!("CARGO_MANIFEST_DIR").hash(&mut hasher);
     Binaries::named().hash(&mut hasher);
-    // Short: a Unix socket lies below it, and its path may have 107 bytes.
+    // The path is short because a Unix socket below it may have at most 107 bytes.
     env::temp_dir().join(format!("todo-backend-{uid}-{:08x}", hasher.finish() as u32))
 }
 
@@ -105,19 +107,21 @@ pub fn connect_to(url: &str) -> Result<Client, postgres::Error> {
     Client::connect(url, NoTls)
 }
 
-/// A session of the tests' own: what it asks for is not in the server's log, whatever is recorded there.
+/// Returns the URL of a session for the tests themselves. Its statements are never logged, so that the log
+/// contains only those of the service.
 pub fn back_door(port: u16, database: &str) -> String {
     format!(
         "postgres://postgres@127.0.0.1:{port}/{database}?connect_timeout=5&options=-clog_statement%3Dnone"
     )
 }
 
-/// What Diesel's migrations can be run on.
+/// Returns a connection of the type that Diesel's migration harness needs.
 pub fn connect_for_migrations(url: &str) -> AsyncConnectionWrapper<AsyncPgConnection> {
-    AsyncConnectionWrapper::establish(url).expect("the tests' PostgreSQL answers")
+    AsyncConnectionWrapper::establish(url).expect("the tests' PostgreSQL should accept connections")
 }
 
-/// The port of a server that runs on our data; a pid file alone may be a dead server's.
+/// Returns the port of the server that runs on this data directory. The pid file alone proves nothing: it may
+/// be left over from a server that was killed.
 fn running(home: &Path) -> Option<u16> {
     let data = home.join("server/data");
     let pid_file = fs::read_to_string(data.join("postmaster.pid")).ok()?;
@@ -132,7 +136,7 @@ fn running(home: &Path) -> Option<u16> {
 fn start(home: &Path, binaries: &Binaries) -> Result<u16, String> {
     let server = home.join("server");
     if server.exists() {
-        // What a killed run left. Its data are of no use to anybody.
+        // A killed run left this folder behind. Nothing needs its data any more.
         let _ = binaries.stop(home).output();
         fs::remove_dir_all(&server).map_err(|error| format!("{}: {error}", server.display()))?;
     }
@@ -156,7 +160,7 @@ fn start(home: &Path, binaries: &Binaries) -> Result<u16, String> {
 
     let mut failure = String::new();
     for _ in 0..5 {
-        // Somebody may take the port between this and the start: then the next one.
+        // Another process may take the port before the server does; the next attempt then uses another one.
         let port = TcpListener::bind("127.0.0.1:0")
             .unwrap()
             .local_addr()
@@ -176,9 +180,7 @@ fn start(home: &Path, binaries: &Binaries) -> Result<u16, String> {
         }
     }
     let log = fs::read_to_string(server.join("log")).unwrap_or_default();
-    Err(format!(
-        "PostgreSQL for the tests does not start: {failure}\n{log}"
-    ))
+    Err(format!("the tests' PostgreSQL did not start: {failure}\n{log}"))
 }
 
 fn ensure_watchdog(home: &Path, binaries: &Binaries) {
@@ -189,7 +191,8 @@ fn ensure_watchdog(home: &Path, binaries: &Binaries) {
     let script = home.join("watchdog.sh");
     fs::write(&script, include_str!("watchdog.sh")).unwrap();
     let stop = binaries.stop(home);
-    // In a session of its own, without our streams: it outlives us, and no runner waits for it.
+    // The watchdog runs in its own session and without our streams, so that it outlives this process and no
+    // test runner waits for it.
     Command::new("setsid")
         .args(["--fork", "sh"])
         .arg(script)
@@ -200,23 +203,23 @@ fn ensure_watchdog(home: &Path, binaries: &Binaries) {
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .status()
-        .expect("setsid starts the watchdog");
+        .expect("setsid should start the watchdog");
     lock.unlock().unwrap();
     let taken = || lock_is_taken(&lock).then_some(());
-    wait::until(Duration::from_secs(5), taken).expect("the watchdog takes its lock");
+    wait::until(Duration::from_secs(5), taken).expect("the watchdog should take its lock");
 }
 
 fn lock_is_taken(lock: &File) -> bool {
     let taken = lock.try_lock().is_err();
     if !taken {
         lock.unlock().unwrap();
-        // Leaves the watchdog, which waits for it, a moment to get it.
+        // This pause gives the watchdog, which waits for the lock, a chance to take it.
         thread::sleep(Duration::from_millis(20));
     }
     taken
 }
 
-/// Where `initdb`, `pg_ctl` and `postgres` are.
+/// The folder that contains `initdb`, `pg_ctl` and `postgres`.
 pub struct Binaries(PathBuf);
 
 impl Binaries {
@@ -254,7 +257,8 @@ impl Binaries {
         self.0.join(program)
     }
 
-    /// PostgreSQL refuses to run as root, which is who runs tests in a container.
+    /// Runs the program as the user `postgres` if the tests run as root, as they do in a container:
+    /// PostgreSQL refuses to run as root.
     pub fn command(&self, program: &str) -> Command {
         let program = self.path(program);
         let mut command = if is_root() {
@@ -284,7 +288,8 @@ pub fn is_root() -> bool {
     fs::metadata("/proc/self").unwrap().uid() == 0
 }
 
-/// Runs to the end. The streams go to a file: a server that inherits a pipe keeps it open for good.
+/// Runs a command to completion. Its output goes to a file, because a server that inherited a pipe would keep
+/// it open.
 pub fn run(command: &mut Command) -> Result<(), String> {
     let mut output = tempfile::tempfile().unwrap();
     let status = command

@@ -1,4 +1,4 @@
-//! The two contracts, so that each case is written once and run for both.
+//! The two contracts, so that each test case is written once and runs for both.
 
 use std::fmt::Display;
 
@@ -6,9 +6,9 @@ use super::Actor;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Contract {
-    /// `/api/tasks`: the token's tasks.
+    /// `/api/tasks`: the tasks of the token's user.
     A,
-    /// `/api/{user_id}/tasks`: a named user's tasks.
+    /// `/api/{user_id}/tasks`: the tasks of the user named in the path.
     B,
 }
 
@@ -30,7 +30,7 @@ impl Contract {
         format!("{}/{id}/complete", self.tasks(user))
     }
 
-    /// The status for a body, a JSON syntax or a query that cannot be used.
+    /// The status of a response to an invalid body, invalid JSON syntax or an invalid query.
     pub fn bad_input(self) -> u16 {
         match self {
             Self::A => 400,
@@ -38,7 +38,7 @@ impl Contract {
         }
     }
 
-    /// Every route that a task is reached by: method and path.
+    /// Returns method and path of every route for tasks.
     pub fn routes(self, user: &Actor, id: impl Display) -> Vec<(&'static str, String)> {
         let item = self.task(user, &id);
         vec![
@@ -54,7 +54,7 @@ impl Contract {
     }
 }
 
-/// Percent-encodes everything that a path segment may not hold, and a little more.
+/// Percent-encodes everything except the unreserved characters of RFC 3986.
 pub fn encode(segment: &str) -> String {
     let mut encoded = String::new();
     for byte in segment.bytes() {

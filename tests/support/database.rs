@@ -1,5 +1,5 @@
-//! A database of one test's own, and a way to look into it behind the service's back: unrecorded, so
-//! that what a server logs of it is what the service asked for.
+//! A database for one test, and direct access to it. Statements of this direct access are not logged, so that
+//! the server's log contains only the statements of the service.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -18,7 +18,7 @@ pub enum Database {
     Postgres,
 }
 
-/// Created empty, and dropped at the end.
+/// A database that is created empty and dropped with this value.
 pub struct OwnDatabase {
     pub kind: Database,
     pub url: String,
@@ -26,17 +26,17 @@ pub struct OwnDatabase {
 }
 
 enum Place {
-    /// The folder, deleted with this value.
+    /// The folder of the SQLite file, which is deleted with this value.
     Sqlite(TempDir),
-    /// The database's name.
+    /// The name of a database on the shared server.
     Postgres(String),
-    /// The port of a server that goes away with everything in it.
+    /// The port of a server that belongs to one test and is deleted with all its databases.
     OwnServer(u16),
-    /// Nobody's own: that of the deployment at which the suite is pointed, which stays.
+    /// The database of the deployment under test, which is never dropped.
     Deployment,
 }
 
-/// In the URL of every PostgreSQL database of the tests: no log may ever have it.
+/// The password in the URL of every PostgreSQL database of the tests. It must not appear in any log.
 pub const DATABASE_PASSWORD: &str = "pa55word-of-the-database";
 
 pub enum Connection {
@@ -52,7 +52,7 @@ impl OwnDatabase {
         }
     }
 
-    /// With these options of `CREATE DATABASE`.
+    /// Creates a PostgreSQL database with these options of `CREATE DATABASE`.
     pub fn postgres_with(options: &str) -> Self {
         static CREATED: AtomicU32 = AtomicU32::new(0);
         let number = CREATED.fetch_add(1, Ordering::Relaxed);
@@ -69,7 +69,7 @@ impl OwnDatabase {
         }
     }
 
-    /// A SQLite file in a folder of the test's choice, which is deleted with this value.
+    /// Uses a SQLite file in this folder, which is deleted with this value.
     pub fn sqlite_in(folder: TempDir) -> Self {
         Self {
             kind: Database::Sqlite,
@@ -78,8 +78,8 @@ impl OwnDatabase {
         }
     }
 
-    /// The database `postgres` of a server that is the test's own. `url` is the service's way there,
-    /// which may lead through a pooler.
+    /// The database `postgres` of a server that belongs to one test. `url` is the one that the service uses;
+    /// it may lead through a pooler.
     pub fn of_server(url: String, port: u16) -> Self {
         Self {
             kind: Database::Postgres,
@@ -96,7 +96,7 @@ impl OwnDatabase {
         }
     }
 
-    /// The name under which PostgreSQL knows it.
+    /// Returns the name of the PostgreSQL database.
     pub fn name(&self) -> &str {
         match &self.place {
             Place::Postgres(name) => name,
@@ -106,7 +106,8 @@ impl OwnDatabase {
         }
     }
 
-    /// The way by which tests look into it: past every pooler, and unrecorded.
+    /// Returns the URL that tests use for direct access: it bypasses poolers, and its statements are not
+    /// logged.
     pub fn back_door(&self) -> String {
         match &self.place {
             Place::Postgres(name) => cluster::back_door(Cluster::get().port, name),
@@ -115,7 +116,8 @@ impl OwnDatabase {
         }
     }
 
-    /// Takes what every write needs, and on PostgreSQL every read, and keeps it until it is dropped.
+    /// Takes a lock that blocks every write, and on PostgreSQL also every read, until the connection is
+    /// dropped.
     pub fn lock(&self) -> Connection {
         let mut connection = self.connect();
         connection.execute(match self.kind {
@@ -142,19 +144,19 @@ impl OwnDatabase {
         }
     }
 
-    /// Runs statements, as another program on the same database would.
+    /// Executes statements as another program on the same database would.
     #[track_caller]
     pub fn execute(&self, sql: &str) {
         self.connect().execute(sql);
     }
 
-    /// The only column of a query, as text.
+    /// Returns the only column of a query as text.
     #[track_caller]
     pub fn values(&self, sql: &str) -> Vec<Option<String>> {
         self.connect().values(sql)
     }
 
-    /// The only column of the only row of a query; `None` stands for NULL.
+    /// Returns the only column of the only row of a query; `None` is NULL.
     #[track_caller]
     pub fn value(&self, sql: &str) -> Option<String> {
         let mut values = self.values(sql);
@@ -207,7 +209,7 @@ impl Connection {
 impl Drop for OwnDatabase {
     fn drop(&mut self) {
         if let Place::Postgres(name) = &self.place {
-            // A panic here would hide the one that a test failed with.
+            // A panic here would hide the failure of the test.
             let _ = Cluster::get()
                 .connect("postgres")
                 .batch_execute(&format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"));

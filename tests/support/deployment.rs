@@ -1,9 +1,9 @@
-//! Points the suite at a service that runs already, instead of one per test.
+//! Runs the suite against a service that is already running, instead of starting one process per test.
 //!
-//! `TODO_BASE_URL` (one URL, or several replicas separated by commas: each request goes to a random
-//! one) and `TODO_SECRET`, the deployment's `BETTER_AUTH_SECRET`. When its `BETTER_AUTH_URL` is not the
-//! default, `TODO_FRONTEND` is that one's origin. With `TODO_DATABASE_URL`, a way to its PostgreSQL, the
-//! cases that look into the database run as well.
+//! `TODO_BASE_URL` is the service's URL, or a comma-separated list of replicas, of which each request uses a
+//! random one. `TODO_SECRET` is the deployment's `BETTER_AUTH_SECRET`. If its `BETTER_AUTH_URL` is not the
+//! default, `TODO_FRONTEND` must be the origin of that URL. If `TODO_DATABASE_URL` leads to its PostgreSQL,
+//! the test cases that access the database run as well.
 
 use std::env;
 
@@ -15,7 +15,7 @@ pub struct Deployment {
 
 pub fn deployment() -> Option<Deployment> {
     let base_urls = env::var("TODO_BASE_URL").ok()?;
-    let secret = env::var("TODO_SECRET").expect("TODO_BASE_URL needs TODO_SECRET beside it");
+    let secret = env::var("TODO_SECRET").expect("TODO_BASE_URL requires TODO_SECRET");
     let base_urls = base_urls
         .split(',')
         .map(|url| url.trim().trim_end_matches('/').to_owned());
@@ -26,23 +26,24 @@ pub fn deployment() -> Option<Deployment> {
     })
 }
 
-/// The origin that the service knows as its frontend.
+/// Returns the origin of the frontend that the service is configured for.
 pub fn frontend() -> String {
     env::var("TODO_FRONTEND").unwrap_or_else(|_| "http://localhost:3000".to_owned())
 }
 
-/// What a case prints that ends early, before it says why.
-pub const NOT_HERE: &str = "not at this deployment: ";
+/// The prefix of the line that a skipped test case prints before the reason.
+pub const NOT_HERE: &str = "skipped at this deployment: ";
 
-/// Whether a test may start processes and do to databases as it likes; prints why when it may not.
+/// Returns whether a test may start processes and modify databases without restriction. If not, prints the
+/// reason.
 pub fn own_process_allowed() -> bool {
-    or_say("it needs a process of its own", deployment().is_none())
+    or_say("the test needs its own process", deployment().is_none())
 }
 
-/// Whether a test may look at and change its own users' rows; prints why when it may not.
+/// Returns whether a test may read and modify the rows of its own users. If not, prints the reason.
 pub fn database_known() -> bool {
     let known = deployment().is_none_or(|deployment| deployment.database_url.is_some());
-    or_say("it needs TODO_DATABASE_URL", known)
+    or_say("the test needs TODO_DATABASE_URL", known)
 }
 
 fn or_say(why_not: &str, possible: bool) -> bool {

@@ -1,12 +1,12 @@
-//! How a case becomes tests: `on_both_databases!` and `with_a_process_of_its_own!`.
+//! The macros that turn a test case into tests: `on_both_databases!` and `with_a_process_of_its_own!`.
 
 /// Turns `fn name(app: TestApp)` into the tests `name::sqlite` and `name::postgres`.
 ///
-/// A case that takes `app: AppWithDatabase` also looks into the database, at its own users' rows alone:
-/// a deployment has others. When the suite is pointed at one whose database it is not told, the case
-/// ends early, and says so. A case that takes `db: Database` starts what it needs by itself, a process
-/// with other variables, two of them, a database to spoil: it ends early at every deployment.
-/// Parentheses, not braces: rustfmt formats items only within those.
+/// A test case that takes `app: AppWithDatabase` also accesses the database directly, but only the rows of
+/// its own users, because a deployment has other users too. It is skipped at a deployment whose database URL
+/// is not known. A test case that takes `db: Database` starts its own processes, for example with other
+/// variables or on a database that it damages, and is skipped at every deployment. Call the macro with
+/// parentheses: rustfmt does not format items inside braces.
 macro_rules! on_both_databases {
     () => {};
     (
@@ -49,7 +49,8 @@ macro_rules! on_both_databases {
     };
 }
 
-/// The two tests of a case, which gets what `$start` makes of a database, where `$possible`.
+/// Generates the two tests of a case. Each passes the result of `$start` to the case, or does nothing unless
+/// `$possible` holds.
 macro_rules! on_each_database {
     ($name:ident, $possible:expr, $start:expr) => {
         mod $name {
@@ -69,7 +70,8 @@ macro_rules! on_each_database {
     };
 }
 
-/// The same for a case that is about one database only, or about none: `fn name()`.
+/// Generates a test `fn name()` for a case that concerns only one database or none. It is skipped at every
+/// deployment.
 macro_rules! with_a_process_of_its_own {
     ($($(#[$meta:meta])* fn $name:ident() $body:block)*) => {$(
         #[test]

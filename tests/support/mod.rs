@@ -1,6 +1,6 @@
-//! The harness: servers, databases, callers and what every answer must look like.
+//! The test harness: servers, databases, clients and checks that apply to every response.
 //!
-//! A test starts with a [`TestApp`], speaks through an [`Actor`] and reads a [`Response`].
+//! A test starts a [`TestApp`], sends requests through an [`Actor`] and inspects the [`Response`].
 
 #[macro_use]
 mod macros;

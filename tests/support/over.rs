@@ -1,8 +1,8 @@
-//! Tells threads that go on working until a test has seen enough that it has.
+//! Tells worker threads to stop when the test that started them ends.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// True once its guard is gone, and so also when the test that holds the guard has failed.
+/// Set when its guard is dropped, and thus also when the test that holds the guard panics.
 #[derive(Default)]
 pub struct Over(AtomicBool);
 

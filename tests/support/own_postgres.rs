@@ -1,4 +1,4 @@
-//! A PostgreSQL of one test's own, which may be killed. The one that all tests share never is.
+//! A PostgreSQL server for one test, which the test may stop and kill. Tests never stop the shared server.
 
 use std::fs::{self, File};
 use std::io::Write as _;
@@ -18,7 +18,7 @@ use super::{random, wait};
 pub struct OwnPostgres {
     pub port: u16,
     binaries: Binaries,
-    /// Fields are dropped in this order: the server ends before its folder goes.
+    /// Fields are dropped in this order: the server ends before its folder is deleted.
     server: Option<Process>,
     folder: TempDir,
 }
@@ -30,7 +30,7 @@ impl OwnPostgres {
         server
     }
 
-    /// Everything but the start: a server that is not there yet.
+    /// Creates the data directory without starting the server.
     pub fn prepare() -> Self {
         let binaries = Binaries::find().unwrap_or_else(|reason| panic!("{reason}"));
         let folder = folder_of_servers();
@@ -45,19 +45,19 @@ impl OwnPostgres {
         }
     }
 
-    /// Before its start: this role has to prove its password, and all others still need none.
+    /// Requires a password from this role; all other roles still need none. Call it before the server starts.
     pub fn asks_for_the_password_of(&self, role: &str) {
         self.add_rule(&format!("host all {role} 127.0.0.1/32 scram-sha-256"));
     }
 
-    /// Before its start: a line of `pg_hba.conf` that comes before all others.
+    /// Inserts a line at the beginning of `pg_hba.conf`. Call it before the server starts.
     pub fn add_rule(&self, rule: &str) {
         let rules = self.folder.path().join("data/pg_hba.conf");
         let others = fs::read_to_string(&rules).unwrap();
         fs::write(rules, format!("{rule}\n{others}")).unwrap();
     }
 
-    /// Before its start: TLS with this certificate and key.
+    /// Enables TLS with this certificate and key. Call it before the server starts.
     pub fn use_certificate(&self, certificate: &Path, key: &Path) {
         let data = self.folder.path().join("data");
         for (file, name) in [(certificate, "server.crt"), (key, "server.key")] {
@@ -65,7 +65,8 @@ impl OwnPostgres {
             fs::copy(file, &copy).unwrap();
             fs::set_permissions(&copy, fs::Permissions::from_mode(0o600)).unwrap();
             if is_root() {
-                run(Command::new("chown").arg("postgres:").arg(&copy)).expect("a user `postgres`");
+                run(Command::new("chown").arg("postgres:").arg(&copy))
+                    .expect("a system user `postgres` should exist");
             }
         }
         let mut settings = File::options()
@@ -75,7 +76,7 @@ impl OwnPostgres {
         settings.write_all(b"ssl = on\n").unwrap();
     }
 
-    /// A copy that follows, and without which no commit is acknowledged from now on.
+    /// Starts a synchronous standby. From then on, no commit is acknowledged without it.
     pub fn synchronous_standby(&self) -> Self {
         let folder = folder_of_servers();
         let primary = format!(
@@ -93,22 +94,24 @@ impl OwnPostgres {
         };
         standby.start_again();
         let mut primary = self.database().connect();
-        // It cannot stand in a transaction, which several statements at once are.
+        // ALTER SYSTEM cannot run in a transaction, and PostgreSQL runs several statements of one query in a
+        // transaction.
         primary.execute("ALTER SYSTEM SET synchronous_standby_names = 'standby'");
         primary.execute("SELECT pg_reload_conf()");
         let synchronous = || {
             let states = primary.values("SELECT sync_state FROM pg_stat_replication");
             (states == [Some("sync".to_owned())]).then_some(())
         };
-        wait::until(Duration::from_secs(20), synchronous).expect("the standby is synchronous");
+        wait::until(Duration::from_secs(20), synchronous).expect("the standby should become synchronous");
         standby
     }
 
-    /// Starts it on the same port and data, and waits until it answers.
+    /// Starts the server on the same port and data directory, and waits until it accepts connections.
     pub fn start_again(&mut self) {
         self.kill();
         let answers = || {
-            // After a kill, its last process may hold the data for a moment: then once more.
+            // After a kill, the last child process may hold the data directory for a moment, and the start
+            // must be repeated.
             if self.server.as_mut().is_none_or(|server| server.ended().is_some()) {
                 self.server = Some(Process::spawn(self.command()));
             }
@@ -116,7 +119,7 @@ impl OwnPostgres {
         };
         if wait::until(Duration::from_secs(30), answers).is_none() {
             let said = self.server.as_ref().map(|server| server.said().stderr);
-            panic!("the test's own PostgreSQL does not start: {said:?}");
+            panic!("the test's PostgreSQL did not start: {said:?}");
         }
     }
 
@@ -126,7 +129,7 @@ impl OwnPostgres {
             "listen_addresses=127.0.0.1",
             "max_connections=60",
             "shared_buffers=16MB",
-            // A process is killed here, never the machine: what was written is there.
+            // Tests kill processes but never the machine, so data written without fsync is not lost.
             "fsync=off",
             "full_page_writes=off",
         ];
@@ -134,7 +137,7 @@ impl OwnPostgres {
         if is_root() {
             command.args(["--reuid=postgres", "--regid=postgres", "--init-groups"]);
         }
-        // The kernel ends it with the test process, however that ends.
+        // The kernel kills the server when the test process ends, however it ends.
         command.args(["--pdeathsig", "KILL"]);
         command.arg(self.binaries.path("postgres"));
         command.arg("-D").arg(folder.join("data")).arg("-k").arg(folder);
@@ -145,18 +148,20 @@ impl OwnPostgres {
         command
     }
 
-    /// As the kernel does it when memory is short: the postmaster is gone, and its children follow.
+    /// Kills the postmaster, as the kernel does when memory runs out. Its child processes then exit.
     pub fn kill(&mut self) {
         if let Some(mut server) = self.server.take() {
             server.kill();
         }
     }
 
-    /// What `pg_ctl stop -m immediate` does.
+    /// Does what `pg_ctl stop -m immediate` does.
     pub fn stop_immediately(&mut self) {
         if let Some(mut server) = self.server.take() {
             server.signal("-QUIT");
-            server.wait(Duration::from_secs(10)).expect("PostgreSQL stops");
+            server
+                .wait(Duration::from_secs(10))
+                .expect("PostgreSQL should stop");
         }
     }
 
@@ -172,20 +177,22 @@ impl OwnPostgres {
     }
 }
 
-/// A folder that the user whom servers run as can use.
+/// Creates a folder that belongs to the user who runs the servers.
 pub fn folder_of_servers() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     if is_root() {
-        run(Command::new("chown").arg("postgres:").arg(folder.path())).expect("a user `postgres`");
+        run(Command::new("chown").arg("postgres:").arg(folder.path()))
+            .expect("a system user `postgres` should exist");
     }
     folder
 }
 
-/// One that no outgoing connection can be given meanwhile: a server that was killed needs it again.
+/// Returns a port below the range of outgoing connections, so that it is still free when a killed server
+/// starts again.
 pub fn free_port() -> u16 {
     let free = || {
         let port = 20_000 + (random::number() % 12_000) as u16;
         TcpListener::bind(("127.0.0.1", port)).is_ok().then_some(port)
     };
-    wait::until(Duration::from_secs(5), free).expect("a free port")
+    wait::until(Duration::from_secs(5), free).expect("a port between 20000 and 31999 should be free")
 }

@@ -1,4 +1,4 @@
-//! A PgBouncer of one test's own, in transaction mode: what stands before many a hosted PostgreSQL.
+//! A PgBouncer for one test, in transaction mode, as in front of many hosted PostgreSQL services.
 
 use std::net::TcpStream;
 use std::os::unix::fs::MetadataExt as _;
@@ -21,8 +21,8 @@ pub struct PgBouncer {
     _folder: TempDir,
 }
 
-/// Whether the pooler gives prepared statements names of its own, or passes them on as they are: what versions
-/// before 1.21 do, and newer ones that are told so.
+/// Whether the pooler supports prepared statements by renaming them, or passes them on unchanged, as versions
+/// before 1.21 do and newer ones can be configured to.
 #[derive(Clone, Copy)]
 pub enum PreparedStatements {
     Supported,
@@ -30,9 +30,9 @@ pub enum PreparedStatements {
 }
 
 impl PgBouncer {
-    /// Before the PostgreSQL at this port of the loopback.
+    /// Starts a pooler in front of the PostgreSQL server on this port of the loopback interface.
     pub fn before(server_port: u16, prepared_statements: PreparedStatements) -> Self {
-        let most = match prepared_statements {
+        let max_prepared_statements = match prepared_statements {
             PreparedStatements::Supported => 200,
             PreparedStatements::PassedOn => 0,
         };
@@ -43,7 +43,7 @@ impl PgBouncer {
             "[databases]\n* = host=127.0.0.1 port={server_port} user=postgres\n\
              [pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\n\
              auth_type = any\npool_mode = transaction\ndefault_pool_size = 10\n\
-             max_prepared_statements = {most}\n"
+             max_prepared_statements = {max_prepared_statements}\n"
         );
         fs::write(&ini, settings).unwrap();
         let mut process = Process::spawn(command(&ini));
@@ -52,7 +52,7 @@ impl PgBouncer {
             (ended || TcpStream::connect(("127.0.0.1", port)).is_ok()).then_some(ended)
         };
         if wait::until(Duration::from_secs(10), listens) != Some(false) {
-            panic!("PgBouncer does not start: {}", process.said().stderr);
+            panic!("PgBouncer did not start: {}", process.said().stderr);
         }
         Self {
             port,
@@ -61,7 +61,7 @@ impl PgBouncer {
         }
     }
 
-    /// The way through it to a database of that server.
+    /// Returns the URL of a database of that server through the pooler.
     pub fn url(&self, database: &str) -> String {
         format!(
             "postgres://postgres:{DATABASE_PASSWORD}@127.0.0.1:{}/{database}",
@@ -72,11 +72,11 @@ impl PgBouncer {
 
 fn command(ini: &Path) -> Command {
     let path = env::var_os("PATH").unwrap_or_default();
-    // Where the machine's own is too old, `scripts/fetch-pgbouncer` has put another one.
+    // `scripts/fetch-pgbouncer` installs a newer version here if that of the machine is too old.
     let uid = fs::metadata("/proc/self").unwrap().uid();
     let mut folders = vec![env::temp_dir().join(format!("todo-backend-pgbouncer-{uid}"))];
     folders.extend(env::split_paths(&path));
-    // Debian keeps it where only root's PATH leads.
+    // Debian installs it in a folder that is only in the PATH of root.
     folders.push("/usr/sbin".into());
     let program = folders.iter().map(|folder| folder.join("pgbouncer"));
     let program = program.into_iter().find(|program| program.is_file());
@@ -85,7 +85,7 @@ fn command(ini: &Path) -> Command {
     });
     let mut command = Command::new("setpriv");
     if is_root() {
-        // It refuses to run as root.
+        // PgBouncer refuses to run as root.
         command.args(["--reuid=postgres", "--regid=postgres", "--init-groups"]);
     }
     command.args(["--pdeathsig", "KILL"]).arg(program).arg(ini);

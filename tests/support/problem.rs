@@ -1,11 +1,11 @@
-//! Every promise about errors in one place: an error that keeps all but one of them is wrong.
+//! Checks of error responses. Every check verifies all rules that apply to every error.
 
 use serde_json::Value;
 
 use super::{Contract, Response};
 
 impl Response {
-    /// An RFC 9457 problem with this status, and everything that is promised of each.
+    /// Checks for an RFC 9457 problem with this status that follows all rules for problems.
     #[track_caller]
     pub fn assert_problem(&self, status: u16) -> Value {
         assert_eq!(self.status, status, "{self}");
@@ -19,18 +19,21 @@ impl Response {
         let text = |member: &str| {
             let value = problem[member].as_str();
             value
-                .unwrap_or_else(|| panic!("`{member}` is no string: {self}"))
+                .unwrap_or_else(|| panic!("`{member}` is not a string: {self}"))
                 .to_owned()
         };
         assert!(!text("type").is_empty(), "{self}");
         assert!(!text("title").is_empty(), "{self}");
         assert_eq!(problem["status"], status, "{self}");
         assert_eq!(text("request_id"), self.request_id(), "{self}");
-        assert!(is_a_plain_sentence(&text("detail")), "no plain sentence: {self}");
+        assert!(
+            is_a_plain_sentence(&text("detail")),
+            "`detail` is not a plain sentence: {self}"
+        );
         problem
     }
 
-    /// A problem that says 401 the way a bearer scheme does.
+    /// Checks for a 401 problem with a `Bearer` challenge.
     #[track_caller]
     pub fn assert_unauthorized(&self) {
         self.assert_problem(401);
@@ -41,15 +44,17 @@ impl Response {
         );
     }
 
-    /// 503, with the time after which to ask again.
+    /// Checks for a 503 problem with a `Retry-After` header.
     #[track_caller]
     pub fn assert_unavailable(&self) {
         self.assert_problem(503);
-        let seconds = self.header("retry-after").expect("a Retry-After");
+        let seconds = self
+            .header("retry-after")
+            .expect("the response should have Retry-After");
         assert!(seconds.parse::<u32>().is_ok_and(|seconds| seconds >= 1), "{self}");
     }
 
-    /// Bad input, with exactly these fields named, each with words of its own.
+    /// Checks that the input was refused because of exactly these fields, each with its own message.
     #[track_caller]
     pub fn assert_bad_fields(&self, contract: Contract, fields: &[&str]) {
         let mut named: Vec<String> = self.bad_fields(contract);
@@ -59,7 +64,7 @@ impl Response {
         assert_eq!(named, expected, "{self}");
     }
 
-    /// Bad input of which only that it is some matters: a body that is no JSON has no fields.
+    /// Checks that the input was refused, whatever the fields. A body that is not JSON has no fields to name.
     #[track_caller]
     pub fn assert_bad_input(&self, contract: Contract) {
         assert!(!self.bad_fields(contract).is_empty(), "`errors` is empty: {self}");
@@ -82,7 +87,7 @@ impl Response {
     }
 }
 
-/// One line that ends like a sentence, and in which no inside shows.
+/// Returns whether the text is one line, ends like a sentence and exposes no implementation details.
 fn is_a_plain_sentence(detail: &str) -> bool {
     const INSIDES: [&str; 8] = [
         "::", "panicked", "diesel", "SQL", "Error(", "src/", "Some(", "actix",

@@ -1,4 +1,4 @@
-//! The real binary as a child process: everything it says is kept, and it never outlives its test.
+//! A program as a child process. Its output is captured, and it never outlives the test.
 
 use std::borrow::BorrowMut;
 use std::io::{self, BufRead, BufReader, Read};
@@ -23,8 +23,8 @@ pub struct Said {
 }
 
 impl Process {
-    /// By value or by reference: a command that is built in one expression is a `&mut Command`.
-    /// Either way it is used up.
+    /// Takes the command by value or by mutable reference, because the builder methods of `Command` return
+    /// `&mut Command`. In both cases the command cannot be used again.
     pub fn spawn(mut command: impl BorrowMut<Command>) -> Self {
         let mut command = mem::replace(command.borrow_mut(), Command::new("false"));
         command
@@ -46,7 +46,7 @@ impl Process {
         self.said.lock().unwrap().clone()
     }
 
-    /// `None` while it runs.
+    /// Returns `None` while the process runs.
     pub fn ended(&mut self) -> Option<ExitStatus> {
         self.child.try_wait().unwrap()
     }
@@ -59,20 +59,21 @@ impl Process {
         self.signal("-TERM");
     }
 
-    /// Without any warning, as the kernel does it when memory is short.
+    /// Sends SIGKILL, as the kernel does when memory runs out.
     pub fn kill(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 
     pub fn signal(&self, signal: &str) {
-        // Through a program: the suite forbids itself unsafe code as the service does.
+        // An external program sends the signal, because the test suite, like the service, contains no unsafe
+        // code.
         let _ = Command::new("kill")
             .args([signal, &self.child.id().to_string()])
             .status();
     }
 
-    /// Waits for the end, which somebody else has caused, and for the last word.
+    /// Waits until the process has ended and all of its output has been read. The caller has to make it end.
     pub fn wait(&mut self, limit: Duration) -> Option<ExitStatus> {
         let status = wait::until(limit, || self.ended())?;
         for reader in self.readers.drain(..) {
@@ -82,7 +83,7 @@ impl Process {
     }
 }
 
-/// What a program wrote, once it has ended well.
+/// Runs a program that must succeed and returns its output.
 #[track_caller]
 pub fn run(command: &mut Command, limit: Duration) -> String {
     let line = format!("{command:?}");
@@ -93,12 +94,12 @@ pub fn run(command: &mut Command, limit: Duration) -> String {
     match status {
         Some(status) if status.success() => said,
         Some(status) => panic!("{line}: {status}\n{said}"),
-        None => panic!("{line} does not end within {limit:?}\n{said}"),
+        None => panic!("{line} did not exit within {limit:?}\n{said}"),
     }
 }
 
-/// Spawns from a thread that lives as long as the test process: what is told to end with its parent
-/// ends with the *thread* that made it, and some tests start services from threads of their own.
+/// Spawns the process from a thread that lives as long as the test process. `--pdeathsig` takes effect when
+/// the *thread* that spawned the process ends, and some tests start services from threads of their own.
 fn spawn_for_good(command: Command) -> Child {
     type Order = (Command, mpsc::Sender<io::Result<Child>>);
     static SPAWNER: LazyLock<mpsc::Sender<Order>> = LazyLock::new(|| {
@@ -112,7 +113,9 @@ fn spawn_for_good(command: Command) -> Child {
     });
     let (answer, child) = mpsc::channel();
     let description = format!("{command:?}");
-    SPAWNER.send((command, answer)).expect("the spawner lives on");
+    SPAWNER
+        .send((command, answer))
+        .expect("the spawner thread should be running");
     child
         .recv()
         .unwrap()

@@ -1,4 +1,4 @@
-//! Programs from Python packages, in virtual environments below `target/`.
+//! Programs from Python packages, installed in virtual environments below `target/`.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -10,13 +10,15 @@ use super::token;
 
 const INSTALL_WITHIN: Duration = Duration::from_secs(300);
 
-/// The programs of a virtual environment with what this file of requirements says, made where it is missing.
+/// Returns the folder of programs of a virtual environment with these requirements, and creates it if it does
+/// not exist.
 pub fn programs(requirements: &str) -> PathBuf {
     let fingerprint = token::fingerprint(&fs::read_to_string(requirements).unwrap());
     let parent = Path::new(env!("CARGO_TARGET_TMPDIR")).join("python");
     let home = parent.join(fingerprint.trim_start_matches('-'));
     fs::create_dir_all(&parent).unwrap();
-    // One test makes it, in whatever process, and the others wait. Let go of when the file is closed.
+    // One test of all test processes creates the environment while the others wait. Closing the file releases
+    // the lock.
     let lock = File::create(home.with_extension("lock")).unwrap();
     lock.lock().unwrap();
     let ready = home.join("ready");

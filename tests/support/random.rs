@@ -1,14 +1,14 @@
-//! Random names, so that no two tests meet in one database.
+//! Random names, so that two tests never use the same name in one database.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 
-/// Eight letters and digits that nobody else has.
+/// Returns eight random hexadecimal digits.
 pub fn suffix() -> String {
     format!("{:08x}", number() as u32)
 }
 
-/// The standard library seeds its hash maps from the operating system: random enough for names, and
-/// no further dependency.
+/// The standard library seeds its hash maps from the operating system, which is random enough for names and
+/// needs no further dependency.
 pub fn number() -> u64 {
     RandomState::new().build_hasher().finish()
 }

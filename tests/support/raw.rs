@@ -1,4 +1,4 @@
-//! HTTP byte by byte, for what an HTTP client refuses to send.
+//! HTTP as raw bytes, for requests that an HTTP client refuses to send.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -17,31 +17,32 @@ impl Connection {
     }
 
     pub fn to(address: &str) -> Self {
-        let stream = TcpStream::connect(address).expect("a plain http:// deployment");
+        let stream = TcpStream::connect(address).expect("the address should accept plain HTTP connections");
         stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
         stream.set_write_timeout(Some(Duration::from_secs(20))).unwrap();
         stream.set_nodelay(true).unwrap();
         Self(BufReader::new(stream))
     }
 
-    /// A service may answer and close before it has read everything: that is no failure yet.
+    /// Ignores write errors, because a service may respond and close the connection before it has read
+    /// everything.
     pub fn send(&mut self, bytes: impl AsRef<[u8]>) -> &mut Self {
         let _ = self.0.get_mut().write_all(bytes.as_ref());
         self
     }
 
-    /// The next answer, or `None` when the connection ends without one.
+    /// Returns the next response, or `None` if the connection ends without one.
     pub fn read(&mut self) -> Option<Response> {
         self.receive(true)
     }
 
-    /// The next answer, which is one to a HEAD: its length is not that of a body.
+    /// Returns the next response, which belongs to a HEAD request: no body follows its `Content-Length`.
     pub fn read_head(&mut self) -> Option<Response> {
         self.receive(false)
     }
 
-    /// Ends the connection at once, as the system does for a client that died. One that is merely dropped is
-    /// closed in order, and a server may go on with its request.
+    /// Closes the connection with RST, as the system does for a client that crashed. A connection that is
+    /// merely dropped is closed with FIN, and a server may continue with the request.
     pub fn reset(self) {
         set_socket_linger(self.0.get_ref(), Some(Duration::ZERO)).unwrap();
     }
@@ -55,7 +56,9 @@ impl Connection {
             if line.is_empty() {
                 break;
             }
-            let (name, value) = line.split_once(':').expect("a header line");
+            let (name, value) = line
+                .split_once(':')
+                .expect("a header line should contain a colon");
             headers.append(
                 HeaderName::from_bytes(name.as_bytes()).unwrap(),
                 HeaderValue::from_str(value.trim()).unwrap(),
@@ -103,7 +106,7 @@ impl Connection {
     }
 }
 
-/// A request with a token and a Host, and these further lines; `body` as it stands.
+/// Builds a request with a `Host` header, a token, these further header lines and this body, unchanged.
 pub fn request(app: &TestApp, line: &str, token: &str, headers: &[&str], body: &[u8]) -> Vec<u8> {
     let host = app.base_url().trim_start_matches("http://");
     let mut text = format!("{line} HTTP/1.1\r\nHost: {host}\r\n");
@@ -118,7 +121,7 @@ pub fn request(app: &TestApp, line: &str, token: &str, headers: &[&str], body: &
     [text.as_bytes(), body].concat()
 }
 
-/// The chunked transfer coding of a body, in pieces of 8 KiB.
+/// Encodes a body in the chunked transfer coding, in chunks of 8 KiB.
 pub fn chunked(body: &[u8]) -> Vec<u8> {
     let mut coded = Vec::new();
     for piece in body.chunks(8 << 10) {

@@ -1,4 +1,4 @@
-//! An answer, read to its end, with the questions that tests ask of every one.
+//! A complete response, with accessors and assertions.
 
 use serde_json::Value;
 use ureq::http::{self, HeaderMap};
@@ -8,7 +8,7 @@ pub struct Response {
     pub status: u16,
     pub headers: HeaderMap,
     pub body: Vec<u8>,
-    /// What was asked, for the message of a failed assertion.
+    /// The request, for the message of a failed assertion.
     pub asked: String,
 }
 
@@ -40,18 +40,18 @@ impl Response {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 
-    /// A header that is there at most once.
+    /// Returns the value of a header that may appear only once.
     #[track_caller]
     pub fn header(&self, name: &str) -> Option<&str> {
         let mut values = self.headers.get_all(name).iter();
         let value = values
             .next()
-            .map(|value| value.to_str().expect("a header of ASCII"));
-        assert!(values.next().is_none(), "{name} is there twice: {self}");
+            .map(|value| value.to_str().expect("the header should be ASCII"));
+        assert!(values.next().is_none(), "{name} appears twice: {self}");
         value
     }
 
-    /// The members of a header that is a list, over all its lines, in lower case and in order.
+    /// Returns the members of a list header, combined from all its lines, in lower case and sorted.
     pub fn list_header(&self, name: &str) -> Vec<String> {
         let lines = self.headers.get_all(name).iter();
         let mut members: Vec<String> = lines
@@ -69,7 +69,7 @@ impl Response {
             .unwrap_or_else(|| panic!("no X-Request-Id: {self}"))
     }
 
-    /// The body with the request's own id taken out: what must not differ between two answers.
+    /// Returns the body without the request id, for comparing two responses.
     pub fn body_without_request_id(&self) -> String {
         self.text().replace(self.request_id(), "<request id>")
     }

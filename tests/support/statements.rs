@@ -1,4 +1,4 @@
-//! What PostgreSQL was asked to do by the service, read off the server's own log.
+//! The statements that the service sent to PostgreSQL, read from the server's log.
 
 use super::cluster::Cluster;
 use super::database::OwnDatabase;
@@ -6,32 +6,33 @@ use super::database::OwnDatabase;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Statement {
     pub text: String,
-    /// Under a name: it was parsed before, and one message is enough to run it.
+    /// Whether it is a named prepared statement, which needs only one message once it has been parsed.
     pub prepared: bool,
-    /// As the log writes them: `'x'`, with quotes inside doubled, or `NULL`.
+    /// The parameters as the log writes them: `'x'` with doubled quotes inside, or `NULL`.
     pub parameters: Vec<String>,
 }
 
-/// Every statement in this database goes to the server's log from now on, for sessions that begin
-/// after this: call it before the service starts. The view `pg_stat_statements` would need a
-/// library that not every machine has, and does not tell databases of other tests apart as simply.
-/// The tests' own sessions are left out.
+/// Makes the server log every statement in this database, for sessions that start afterwards: call it before
+/// the service starts. The view `pg_stat_statements` would need an extension that is not installed
+/// everywhere, and would not separate the databases of different tests as simply. Sessions of the tests
+/// themselves are not logged.
 pub fn record(database: &OwnDatabase) {
     let name = database.name();
     database.execute(&format!("ALTER DATABASE {name} SET log_statement = 'all'"));
 }
 
 impl Statement {
-    /// Of a connection and of no call: it is opened, or is asked after a pause whether it lives. Connections are
-    /// opened in the background, so that this may come between a call's statements.
+    /// Returns whether the statement belongs to a connection and not to a request: it initializes a new
+    /// connection, or checks an idle one. Connections are opened in the background, so these statements may
+    /// appear between those of a request.
     pub fn is_of_the_connection(&self) -> bool {
         ["SELECT 1", "SET TIME ZONE 'UTC'", "SET CLIENT_ENCODING TO 'UTF8'"].contains(&&*self.text)
             || self.text.starts_with("SELECT current_setting('server_encoding')")
     }
 }
 
-/// The recorded statements so far, oldest first. The server writes each before it runs it, so
-/// whatever an answer rests on is there when the answer is.
+/// Returns the statements recorded so far, oldest first. The server logs each statement before it executes
+/// it, so all statements of a request have been logged when its response arrives.
 pub fn recorded(database: &OwnDatabase) -> Vec<Statement> {
     let marker = format!("<{}> ", database.name());
     let log = Cluster::get().log();
@@ -43,7 +44,8 @@ pub fn recorded(database: &OwnDatabase) -> Vec<Statement> {
         if let Some(said) = said.strip_prefix("LOG:  ") {
             found.extend(statement(said));
         } else if let Some(said) = said.strip_prefix("DETAIL:  ")
-            // `parameters: …`, and with a capital from PostgreSQL 16 on; below the statement they are of.
+            // The line `parameters: …` (`Parameters: …` from PostgreSQL 16 on) follows the statement that it
+            // belongs to.
             && let Some(parameters) = said.get(1..).and_then(|said| said.strip_prefix("arameters: "))
             && let Some(statement) = found.last_mut()
         {
@@ -53,7 +55,7 @@ pub fn recorded(database: &OwnDatabase) -> Vec<Statement> {
     found
 }
 
-/// An entry goes on over the lines that begin with a tab.
+/// Joins each entry with its continuation lines, which begin with a tab.
 fn entries(log: &str) -> impl Iterator<Item = String> {
     let mut lines = log.lines().peekable();
     std::iter::from_fn(move || {
@@ -66,7 +68,7 @@ fn entries(log: &str) -> impl Iterator<Item = String> {
     })
 }
 
-/// `statement: SELECT …`, or `execute __diesel_stmt_0: SELECT …` for one with parameters.
+/// Parses `statement: SELECT …`, or `execute __diesel_stmt_0: SELECT …` for a statement with parameters.
 fn statement(said: &str) -> Option<Statement> {
     let (kind, text) = said.split_once(": ")?;
     (kind == "statement" || kind.starts_with("execute ")).then(|| Statement {
@@ -76,12 +78,12 @@ fn statement(said: &str) -> Option<Statement> {
     })
 }
 
-/// The values in `$1 = 'x', $2 = NULL, $3 = 'it''s'`.
+/// Parses the values of `$1 = 'x', $2 = NULL, $3 = 'it''s'`.
 fn values(parameters: &str) -> Vec<String> {
     let mut found = Vec::new();
     let mut rest = parameters;
     while let Some((_, value)) = rest.split_once(" = ") {
-        // A comma counts where every quote before it is closed.
+        // A comma separates two values unless it is inside quotes.
         let mut inside = false;
         let end = value.find(|c| {
             inside ^= c == '\'';

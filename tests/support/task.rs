@@ -1,4 +1,4 @@
-//! What every task looks like, wherever it appears.
+//! Checks of a task, wherever it appears in a response.
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
@@ -15,12 +15,12 @@ const MEMBERS: [&str; 9] = [
     "version",
 ];
 
-/// Exactly the promised members, of the promised types.
+/// Checks that the value has exactly the members of a task, with the right types.
 #[track_caller]
 pub fn assert_is_task(task: &Value) {
     let mut members: Vec<&str> = task
         .as_object()
-        .expect("an object")
+        .expect("a task should be a JSON object")
         .keys()
         .map(|k| &**k)
         .collect();
@@ -28,7 +28,7 @@ pub fn assert_is_task(task: &Value) {
     assert_eq!(members, MEMBERS, "{task}");
     assert!(
         (1..1 << 53).contains(&id(task)),
-        "an id that JavaScript can hold: {task}"
+        "JavaScript cannot represent the id: {task}"
     );
     assert!(task["user_id"].is_string() && task["title"].is_string(), "{task}");
     assert!(
@@ -48,13 +48,13 @@ pub fn assert_is_task(task: &Value) {
 pub fn id(task: &Value) -> i64 {
     task["id"]
         .as_i64()
-        .unwrap_or_else(|| panic!("no integer id: {task}"))
+        .unwrap_or_else(|| panic!("`id` is not an integer: {task}"))
 }
 
-/// RFC 3339 in UTC with six digits and a Z: `2026-01-02T03:04:05.678901Z`.
+/// Parses a time that must have the form `2026-01-02T03:04:05.678901Z`.
 #[track_caller]
 pub fn time(value: &Value) -> DateTime<Utc> {
-    let text = value.as_str().unwrap_or_else(|| panic!("no time: {value}"));
+    let text = value.as_str().unwrap_or_else(|| panic!("not a string: {value}"));
     let shape: String = text
         .chars()
         .map(|c| if c.is_ascii_digit() { '0' } else { c })

@@ -1,4 +1,4 @@
-//! Mints tokens by hand: a library would refuse to make the bad ones.
+//! Creates tokens without a JWT library, because a library would refuse to create invalid ones.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -10,12 +10,12 @@ pub fn now() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() as i64
 }
 
-/// A token of the kind that a frontend's hand-written route signs.
+/// Creates a token of the kind that a custom route of a frontend signs.
 pub fn hs256(claims: &Value, secret: &str) -> String {
     mint(&json!({ "alg": "HS256" }), claims, secret)
 }
 
-/// HS256 by its signature, whatever the header says.
+/// Signs with HMAC-SHA-256, whatever algorithm the header names.
 pub fn mint(header: &Value, claims: &Value, secret: &str) -> String {
     sign(
         &header.to_string(),
@@ -25,7 +25,7 @@ pub fn mint(header: &Value, claims: &Value, secret: &str) -> String {
     )
 }
 
-/// Any header, any payload (no JSON even), any HMAC, any key.
+/// Signs any header and payload, which need not be JSON, with any HMAC algorithm and key.
 pub fn sign(header: &str, payload: &str, algorithm: hmac::Algorithm, key: &[u8]) -> String {
     let message = format!("{}.{}", base64url(header), base64url(payload));
     let signature = hmac::sign(&hmac::Key::new(algorithm, key), message.as_bytes());
@@ -36,14 +36,14 @@ pub fn base64url(bytes: impl AsRef<[u8]>) -> String {
     BASE64_URL_SAFE_NO_PAD.encode(bytes)
 }
 
-/// The claims of a token that somebody printed for us, unverified.
+/// Returns the claims of a token without verifying it.
 #[track_caller]
 pub fn claims_of(token: &str) -> Value {
-    let payload = token.split('.').nth(1).expect("a token has three parts");
+    let payload = token.split('.').nth(1).expect("a token should have three parts");
     serde_json::from_slice(&BASE64_URL_SAFE_NO_PAD.decode(payload).unwrap()).unwrap()
 }
 
-/// A short name for any text.
+/// Returns a short hash of a text.
 pub fn fingerprint(text: &str) -> String {
     base64url(&digest::digest(&digest::SHA256, text.as_bytes()).as_ref()[..9])
 }

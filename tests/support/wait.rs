@@ -1,18 +1,18 @@
-//! Waiting for something that another process does: polls, and gives up in time.
+//! Waiting for an effect in another process by polling, with a time limit.
 
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-/// The first `Some` that `probe` answers, or `None` after `limit`: and after some probes, for of a machine
-/// that stood still meanwhile nothing can be expected.
+/// Returns the first `Some` that `probe` returns, or `None` after `limit`. It probes at least a minimum
+/// number of times, because a machine under load may have been suspended for most of `limit`.
 pub fn until<T>(limit: Duration, mut probe: impl FnMut() -> Option<T>) -> Option<T> {
-    const FEWEST: usize = 20;
+    const MIN_PROBES: usize = 20;
     let deadline = Instant::now() + limit;
     for probes in 1.. {
         if let Some(found) = probe() {
             return Some(found);
         }
-        if Instant::now() >= deadline && probes >= FEWEST {
+        if Instant::now() >= deadline && probes >= MIN_PROBES {
             break;
         }
         sleep(Duration::from_millis(10));

@@ -2,9 +2,9 @@
 # Stops the tests' PostgreSQL once no test process has used it for a while.
 # Usage: watchdog.sh FOLDER STOP-COMMAND...
 #
-# Every test process holds a shared lock on in-use.lock as long as it lives, however it ends: the
-# kernel lets go of it. So an exclusive lock is to be had only while nobody is there. It is kept
-# while the server stops: a test process that comes at that moment waits, and starts a new server.
+# Every test process holds a shared lock on in-use.lock, which the kernel releases however the process
+# ends. The exclusive lock is therefore available only when no test process is running. It is held while
+# the server stops, so a test process that starts at that moment waits and then starts a new server.
 home=$1
 shift
 cd / || exit 1
@@ -25,6 +25,6 @@ done
 
 "$@" 7>&- 8>&-
 rm -rf "$home/server"
-# In this order: whoever gets in-use.lock next must not take this watchdog for a living one.
+# The order matters: the process that gets in-use.lock next must not find watchdog.lock still taken.
 exec 7>&-
 exec 8>&-
