@@ -1,4 +1,4 @@
-//! `deploy/kubernetes`: Kubernetes accepts it, and the service is where the manifests say it is.
+//! `deploy/kubernetes`: Kubernetes accepts the manifests, and the service matches their ports and paths.
 
 use std::fs;
 use std::net::TcpListener;
@@ -7,21 +7,21 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::{ROOT, checkers};
+use super::{ROOT, python_tools};
 use crate::support::actor::Target;
 use crate::support::app::{SECRET, launch};
 use crate::support::process::run;
 use crate::support::{Actor, Database, OwnDatabase, wait};
 
-const LIMIT: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// The oldest version that people still run, one in between, and the newest.
+/// The oldest version in common use, one in between, and the newest.
 const VERSIONS: [&str; 3] = ["1.27", "1.32", "1.37"];
 
-const TO_JSON: &str =
+const YAML_TO_JSON: &str =
     "import json, sys, yaml; print(json.dumps(list(yaml.safe_load_all(open(sys.argv[1])))))";
 
-/// What `kubectl apply --kustomize` would send, as YAML in a file and as objects.
+/// The objects that `kubectl apply --kustomize` would send, as a YAML file and parsed.
 struct Rendered {
     file: tempfile::NamedTempFile,
     objects: Vec<Value>,
@@ -33,32 +33,32 @@ impl Rendered {
             Command::new("kubectl")
                 .args(["kustomize", "deploy/kubernetes"])
                 .current_dir(ROOT),
-            LIMIT,
+            TIMEOUT,
         );
         let file = tempfile::NamedTempFile::new().unwrap();
         fs::write(&file, yaml).unwrap();
-        let mut python = Command::new(checkers().join("python"));
-        let json = run(python.args(["-c", TO_JSON]).arg(file.path()), LIMIT);
+        let mut python = Command::new(python_tools().join("python"));
+        let json = run(python.args(["-c", YAML_TO_JSON]).arg(file.path()), TIMEOUT);
         let objects = serde_json::from_str(&json).unwrap();
         Self { file, objects }
     }
 
-    fn the(&self, kind: &str) -> &Value {
+    fn only(&self, kind: &str) -> &Value {
         let mut found = self.objects.iter().filter(|object| object["kind"] == kind);
-        let one = found.next().unwrap_or_else(|| panic!("no {kind}"));
+        let one = found.next().unwrap_or_else(|| panic!("{kind} is missing"));
         assert!(found.next().is_none(), "more than one {kind}");
         one
     }
 
     fn pod(&self) -> &Value {
-        &self.the("Deployment")["spec"]["template"]
+        &self.only("Deployment")["spec"]["template"]
     }
 
     fn container(&self) -> &Value {
         &self.pod()["spec"]["containers"][0]
     }
 
-    /// The container's port of this name.
+    /// Returns the container port with this name.
     fn port(&self, name: &Value) -> u64 {
         let ports = self.container()["ports"].as_array().unwrap();
         let port = ports.iter().find(|port| &port["name"] == name);
@@ -67,15 +67,15 @@ impl Rendered {
             .unwrap()
     }
 
-    /// The container's environment, as Kubernetes puts it together.
+    /// Returns the container's environment as Kubernetes assembles it.
     fn environment(&self) -> Vec<(String, String)> {
         let container = self.container();
-        let settings = self.the("ConfigMap");
+        let settings = self.only("ConfigMap");
         assert_eq!(
             container["envFrom"][0]["configMapRef"]["name"],
             settings["metadata"]["name"]
         );
-        let text = |value: &Value| value.as_str().expect("a text").to_owned();
+        let text = |value: &Value| value.as_str().expect("the value should be a string").to_owned();
         let shared = settings["data"].as_object().unwrap().iter();
         let own = container["env"].as_array().unwrap().iter();
         shared
@@ -92,22 +92,23 @@ fn set(environment: &mut [(String, String)], name: &str, value: &str) -> String 
 }
 
 #[test]
-fn kubernetes_knows_every_field_of_every_manifest() {
+fn kubernetes_accepts_every_field_of_every_manifest() {
     let rendered = Rendered::new();
     for version in VERSIONS {
-        let mut validate = Command::new(checkers().join("kubernetes-validate"));
+        let mut validate = Command::new(python_tools().join("kubernetes-validate"));
         validate
             .args(["--strict", "-k", version])
             .arg(rendered.file.path());
-        let said = run(&mut validate, LIMIT);
+        let said = run(&mut validate, TIMEOUT);
         let passed = said.matches(" passed for resource ").count();
         assert_eq!(passed, rendered.objects.len(), "{said}");
     }
 }
 
 with_a_process_of_its_own! {
-    /// The environment and the mounted Secret of the pod, but for the addresses: a test listens on free ports.
-    fn a_pod_answers_its_probes_and_has_its_metrics_where_the_manifests_say() {
+    /// Uses the pod's environment and mounted Secret, except for the addresses, because a test listens on
+    /// free ports.
+    fn probes_and_metrics_of_a_pod_are_where_the_manifests_say() {
         let rendered = Rendered::new();
         let container = rendered.container();
         let mut environment = rendered.environment();
@@ -116,7 +117,7 @@ with_a_process_of_its_own! {
         let http = set(&mut environment, "PORT", "0");
         let metrics = set(&mut environment, "METRICS_ADDR", &free);
 
-        // The README of the folder makes the Secret from files with these names.
+        // The README of the folder creates the Secret from files with these names.
         let database = OwnDatabase::create(Database::Postgres);
         let folder = tempfile::tempdir().unwrap();
         for (key, value) in [("database-url", &*database.url), ("better-auth-secret", SECRET)] {
@@ -134,7 +135,7 @@ with_a_process_of_its_own! {
 
         let elsewhere = tempfile::tempdir().unwrap();
         let (_process, base_url) = launch(elsewhere.path(), &environment);
-        // With the secret and on the database that the files name.
+        // The service must use the secret and the database from the files.
         let ada = Actor::user(Target::new(vec![base_url.clone()], SECRET.to_owned()), "ada");
         ada.has_task("Buy milk");
         assert_eq!(database.value("SELECT title FROM tasks").as_deref(), Some("Buy milk"));
@@ -149,19 +150,19 @@ with_a_process_of_its_own! {
         assert_eq!(metrics, format!("0.0.0.0:{scraped}"));
         assert_eq!(rendered.port(&"metrics".into()).to_string(), scraped);
         let scraper = Actor::anonymous(Target::new(vec![format!("http://{free}")], String::new()));
-        wait::until(Duration::from_secs(5), || scraper.try_get("/metrics")).expect("metrics").expect(200);
+        wait::until(Duration::from_secs(5), || scraper.try_get("/metrics")).expect("the metrics should be served").expect(200);
     }
 }
 
 #[test]
-fn every_object_means_the_pods_and_ports_that_there_are() {
+fn every_selector_and_port_matches_the_pod() {
     let rendered = Rendered::new();
     let labels = rendered.pod()["metadata"]["labels"].as_object().unwrap();
     let selectors = [
-        &rendered.the("Deployment")["spec"]["selector"]["matchLabels"],
-        &rendered.the("Service")["spec"]["selector"],
-        &rendered.the("PodDisruptionBudget")["spec"]["selector"]["matchLabels"],
-        &rendered.the("NetworkPolicy")["spec"]["podSelector"]["matchLabels"],
+        &rendered.only("Deployment")["spec"]["selector"]["matchLabels"],
+        &rendered.only("Service")["spec"]["selector"],
+        &rendered.only("PodDisruptionBudget")["spec"]["selector"]["matchLabels"],
+        &rendered.only("NetworkPolicy")["spec"]["podSelector"]["matchLabels"],
         &rendered.pod()["spec"]["topologySpreadConstraints"][0]["labelSelector"]["matchLabels"],
     ];
     for selector in selectors {
@@ -172,10 +173,10 @@ fn every_object_means_the_pods_and_ports_that_there_are() {
         }
     }
     assert_eq!(
-        rendered.port(&rendered.the("Service")["spec"]["ports"][0]["targetPort"]),
+        rendered.port(&rendered.only("Service")["spec"]["ports"][0]["targetPort"]),
         8000
     );
-    let policy = &rendered.the("NetworkPolicy")["spec"];
+    let policy = &rendered.only("NetworkPolicy")["spec"];
     let open = |direction: &str| -> Vec<(String, String)> {
         let rules = policy[direction].as_array().unwrap().iter();
         rules
@@ -188,22 +189,22 @@ fn every_object_means_the_pods_and_ports_that_there_are() {
             })
             .collect()
     };
-    let mut ways_in = open("ingress").into_iter();
+    let mut ingress = open("ingress").into_iter();
     for name in ["http", "metrics"] {
         rendered.port(&name.into());
-        assert_eq!(ways_in.next(), Some(("TCP".into(), format!("{name:?}"))));
+        assert_eq!(ingress.next(), Some(("TCP".into(), format!("{name:?}"))));
     }
-    assert_eq!(ways_in.next(), None);
-    let ways_out = open("egress");
+    assert_eq!(ingress.next(), None);
+    let egress = open("egress");
     for (protocol, port) in [("UDP", "53"), ("TCP", "53"), ("TCP", "5432"), ("TCP", "443")] {
         assert!(
-            ways_out.contains(&(protocol.into(), port.into())),
+            egress.contains(&(protocol.into(), port.into())),
             "{protocol} {port}"
         );
     }
 }
 
-/// A namespace that enforces the strictest of the Pod Security Standards admits the pod.
+/// A namespace that enforces the strictest Pod Security Standard admits the pod.
 #[test]
 fn a_pod_is_within_the_restricted_pod_security_standard() {
     let rendered = Rendered::new();
@@ -223,7 +224,7 @@ fn a_pod_is_within_the_restricted_pod_security_standard() {
     for volume in pod["volumes"].as_array().unwrap() {
         assert!(volume["secret"].is_object(), "{volume}");
     }
-    // And by the image's own user, who is the only one that the image was made for.
+    // The pod must run as the user that the image was built for.
     let dockerfile = fs::read_to_string(format!("{ROOT}/Dockerfile")).unwrap();
     let user = format!("\nUSER {}:{}\n", of_pod["runAsUser"], of_pod["runAsGroup"]);
     assert!(dockerfile.contains(&user), "{user}");

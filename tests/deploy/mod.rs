@@ -1,4 +1,4 @@
-//! What `deploy/` and `.github/` hold, checked by the programs that will read it.
+//! Checks the content of `deploy/` and `.github/` with the programs that use it.
 
 mod kubernetes;
 mod monitoring;
@@ -11,7 +11,7 @@ use crate::support::python;
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
-/// The checkers that come as Python packages.
-fn checkers() -> PathBuf {
+/// Installs the tools that are Python packages and returns their folder.
+fn python_tools() -> PathBuf {
     python::programs(&format!("{ROOT}/tests/deploy/requirements.txt"))
 }

@@ -1,4 +1,4 @@
-//! `deploy/monitoring`: a real Prometheus reads it, and finds in it what the service really counts.
+//! `deploy/monitoring`, loaded by a real Prometheus that scrapes the real service.
 
 use std::fs;
 use std::net::TcpListener;
@@ -15,31 +15,28 @@ use crate::support::process::{Process, run};
 use crate::support::task::id;
 use crate::support::{Actor, Database, TestApp, wait};
 
-const LIMIT: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/monitoring");
 
-/// Prometheus' programs: installed, or as `scripts/test` unpacks them.
+/// Returns a program of Prometheus, either installed or unpacked by `scripts/test`.
 fn program(name: &str) -> Command {
     let unpacked = format!("{ROOT}/target/prometheus/usr/bin/{name}");
     match Path::new(&unpacked).exists() {
         true => Command::new(unpacked),
         false => {
             let there = Command::new(name).arg("--version").output();
-            assert!(
-                there.is_ok(),
-                "{name} is missing; run scripts/test once, which fetches it"
-            );
+            assert!(there.is_ok(), "{name} is missing; scripts/test downloads it");
             Command::new(name)
         }
     }
 }
 
 fn promtool(arguments: &[&str]) -> String {
-    run(program("promtool").args(arguments).current_dir(FOLDER), LIMIT)
+    run(program("promtool").args(arguments).current_dir(FOLDER), TIMEOUT)
 }
 
 #[test]
-fn promtool_accepts_the_rules_and_every_rule_fires_when_it_should() {
+fn promtool_accepts_the_rules_and_every_alert_has_a_test() {
     let said = promtool(&["check", "config", "prometheus.yml"]);
     assert!(said.contains("1 rule files found"), "{said}");
     promtool(&["test", "rules", "alerts.test.yml"]);
@@ -50,12 +47,12 @@ fn promtool_accepts_the_rules_and_every_rule_fires_when_it_should() {
         .filter_map(|line| line.trim().strip_prefix("- alert: "));
     for name in names {
         let fires = format!("alertname: {name}\n        exp_alerts:\n");
-        assert!(tests.contains(&fires), "no test shows {name} firing");
+        assert!(tests.contains(&fires), "no test expects the alert {name}");
     }
 }
 
-/// Debian's Prometheus is built without Kubernetes, so the rest of that file is checked around another source
-/// of targets.
+/// Debian's Prometheus is built without Kubernetes support, so the service discovery is replaced before the
+/// file is checked.
 #[test]
 fn promtool_accepts_the_configuration_for_kubernetes() {
     let text = fs::read_to_string(format!("{FOLDER}/prometheus-kubernetes.yml")).unwrap();
@@ -66,7 +63,7 @@ fn promtool_accepts_the_configuration_for_kubernetes() {
     promtool(&["check", "config", file.path().to_str().unwrap()]);
 }
 
-/// A Prometheus that scrapes one service every half second, with the configuration of `deploy/monitoring`.
+/// A Prometheus with the configuration of `deploy/monitoring` that scrapes one service every half second.
 struct Prometheus {
     api: Actor,
     _process: Process,
@@ -101,7 +98,7 @@ impl Prometheus {
         let api = Actor::anonymous(Target::new(vec![format!("http://{address}")], String::new()));
         let ready = || api.try_get("/-/ready").filter(|answer| answer.status == 200);
         if wait::until(Duration::from_secs(30), ready).is_none() {
-            panic!("Prometheus does not start: {}", process.said().stderr);
+            panic!("Prometheus did not start: {}", process.said().stderr);
         }
         Self {
             api,
@@ -119,7 +116,7 @@ impl Prometheus {
         body["data"]["result"].as_array().unwrap().clone()
     }
 
-    /// The states of the alerts by their names.
+    /// Returns the name and state of every alert.
     fn alerts(&self) -> Vec<(String, String)> {
         let body = self.api.get("/api/v1/rules").expect(200).json();
         let rules = body["data"]["groups"][0]["rules"].as_array().unwrap();
@@ -134,7 +131,7 @@ impl Prometheus {
     }
 }
 
-/// Every query of the dashboard, by its panel, and then those that draw over all panels.
+/// Returns the queries of the panels, each with the panel's title, and the queries of the annotations.
 fn queries() -> (Vec<(String, String)>, Vec<String>) {
     let text = fs::read_to_string(format!("{FOLDER}/dashboard.json")).unwrap();
     let dashboard: Value = serde_json::from_str(&text).unwrap();
@@ -156,15 +153,15 @@ fn queries() -> (Vec<(String, String)>, Vec<String>) {
     (of_panels.collect(), annotations.collect())
 }
 
-/// Everything that users and others do in a few seconds.
-fn use_it(app: &TestApp, for_as_long_as: Duration) {
+/// Sends successful and failing requests of several users for the given time.
+fn generate_load(app: &TestApp, duration: Duration) {
     let started = Instant::now();
     thread::scope(|scope| {
         for name in ["ada", "bob", "eve"] {
             scope.spawn(move || {
                 let user = app.user(name);
                 let stranger = user.with_token("no.token.atall");
-                while started.elapsed() < for_as_long_as {
+                while started.elapsed() < duration {
                     let task = id(&user.creates(json!({ "title": "Buy milk" })));
                     user.get("/api/tasks?limit=5").expect(200);
                     user.patch(&format!("/api/tasks/{task}/complete")).expect(200);
@@ -179,27 +176,28 @@ fn use_it(app: &TestApp, for_as_long_as: Duration) {
 }
 
 with_a_process_of_its_own! {
-    fn every_panel_shows_something_and_an_outage_sets_off_its_alerts() {
+    fn every_panel_shows_data_and_an_outage_triggers_its_alerts() {
         let metrics = TcpListener::bind("127.0.0.2:0").unwrap().local_addr().unwrap().to_string();
         let app = TestApp::builder(Database::Postgres).env("METRICS_ADDR", &metrics).start();
         let prometheus = Prometheus::scraping(&metrics);
-        // It takes some seconds to begin.
+        // The first scrape takes some seconds.
         let scrapes = || Some(prometheus.query("up == 1")).filter(|found| !found.is_empty());
-        wait::until(Duration::from_secs(30), scrapes).expect("a first scrape");
-        use_it(&app, Duration::from_secs(4));
+        wait::until(Duration::from_secs(30), scrapes).expect("Prometheus should scrape the service");
+        generate_load(&app, Duration::from_secs(4));
         let (panels, annotations) = queries();
         assert!(panels.len() > 15, "{panels:?}");
         for query in annotations {
-            // Nothing was restarted, so there may be nothing to draw.
+            // The query is only checked for errors. It may return nothing, because the service was not
+            // restarted.
             prometheus.query(&query);
         }
         for (panel, query) in panels {
             let found = prometheus.query(&query);
             let numbers = found.iter().all(|series| series["value"][1] != "NaN");
-            assert!(!found.is_empty() && numbers, "{panel} shows nothing: {query}: {found:?}");
+            assert!(!found.is_empty() && numbers, "{panel} shows no data: {query}: {found:?}");
         }
         for (alert, state) in prometheus.alerts() {
-            assert_eq!(state, "inactive", "{alert}, with nothing wrong");
+            assert_eq!(state, "inactive", "{alert} is active without a reason");
         }
 
         app.execute("ALTER TABLE tasks RENAME TO elsewhere");
@@ -212,6 +210,6 @@ with_a_process_of_its_own! {
             expected.iter().all(active).then_some(())
         };
         wait::until(Duration::from_secs(20), noticed)
-            .unwrap_or_else(|| panic!("no alert notices that: {:?}", prometheus.alerts()));
+            .unwrap_or_else(|| panic!("the outage triggers no alert: {:?}", prometheus.alerts()));
     }
 }

@@ -1,4 +1,4 @@
-//! `deploy/systemd`, as systemd itself judges it.
+//! `deploy/systemd`, checked by systemd's own tools.
 
 use std::fs;
 use std::path::Path;
@@ -8,10 +8,11 @@ use std::time::Duration;
 use super::ROOT;
 use crate::support::process::run;
 
-const LIMIT: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 const UNITS: [&str; 2] = ["todo-backend.socket", "todo-backend.service"];
 
-/// A file system's root with systemd's own units, ours, and a program where ours expects it.
+/// Creates a root file system with the distribution's units, our units, and a program at the path in our
+/// unit.
 fn machine() -> tempfile::TempDir {
     let root = tempfile::tempdir().unwrap();
     let [programs, own, theirs] = ["usr/local/bin", "etc/systemd/system", "usr/lib/systemd/system"]
@@ -21,9 +22,9 @@ fn machine() -> tempfile::TempDir {
     }
     let system = ["/usr/lib/systemd/system", "/lib/systemd/system"];
     let system = system.into_iter().find(|folder| Path::new(folder).exists());
-    let system = system.expect("systemd's units; apt-get install systemd");
+    let system = system.expect("systemd is missing: apt-get install systemd");
     fs::create_dir_all(theirs.parent().unwrap()).unwrap();
-    run(Command::new("cp").args(["-r", system]).arg(&theirs), LIMIT);
+    run(Command::new("cp").args(["-r", system]).arg(&theirs), TIMEOUT);
     fs::copy("/bin/true", programs.join("todo-backend")).unwrap();
     for unit in UNITS {
         fs::copy(format!("{ROOT}/deploy/systemd/{unit}"), own.join(unit)).unwrap();
@@ -32,27 +33,27 @@ fn machine() -> tempfile::TempDir {
 }
 
 #[test]
-fn systemd_finds_nothing_wrong_with_the_units() {
+fn systemd_accepts_the_units() {
     let root = machine();
     let said = run(
         Command::new("systemd-analyze")
             .arg(format!("--root={}", root.path().display()))
             .args(["--man=no", "verify"])
             .args(UNITS),
-        LIMIT,
+        TIMEOUT,
     );
-    // It ends well with an unknown setting, too, and only mentions it.
+    // For an unknown setting, the program succeeds and only prints a message.
     assert!(!said.contains("todo-backend"), "{said}");
 }
 
 #[test]
-fn the_service_is_exposed_less_than_2_of_10() {
+fn the_exposure_level_of_the_service_is_below_2() {
     let unit = format!("{ROOT}/deploy/systemd/todo-backend.service");
     let said = run(
         Command::new("systemd-analyze")
             .args(["security", "--no-pager", "--offline=true", "--threshold=20"])
             .arg(unit),
-        LIMIT,
+        TIMEOUT,
     );
     assert!(said.contains("Overall exposure level"), "{said}");
 }

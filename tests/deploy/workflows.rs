@@ -1,18 +1,18 @@
-//! `.github/` and the scripts that it runs.
+//! `.github/` and the scripts that its workflows run.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 use std::time::Duration;
 
-use super::{ROOT, checkers};
+use super::{ROOT, python_tools};
 use crate::support::process::{Process, run};
 
-const LIMIT: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// By the schemas that GitHub's files have to follow.
+/// Validates the files against the JSON schemas of GitHub.
 #[test]
-fn github_knows_every_key_of_its_files() {
+fn the_files_for_github_match_their_schemas() {
     for (schema, files) in [
         (
             "vendor.github-workflows",
@@ -31,16 +31,16 @@ fn github_knows_every_key_of_its_files() {
             &[".github/ISSUE_TEMPLATE/config.yml"],
         ),
     ] {
-        let mut check = Command::new(checkers().join("check-jsonschema"));
+        let mut check = Command::new(python_tools().join("check-jsonschema"));
         check.args(["--builtin-schema", schema]).args(files);
-        run(check.current_dir(ROOT), LIMIT);
+        run(check.current_dir(ROOT), TIMEOUT);
     }
 }
 
-/// Script injection, credentials that lie about, permissions that are wider than a job needs.
+/// zizmor reports script injection, stored credentials and excessive permissions.
 #[test]
-fn the_workflows_are_safe_from_what_others_send() {
-    let mut zizmor = Command::new(checkers().join("zizmor"));
+fn zizmor_finds_no_security_problem_in_the_workflows() {
+    let mut zizmor = Command::new(python_tools().join("zizmor"));
     zizmor.args([
         "--offline",
         "--no-progress",
@@ -48,15 +48,15 @@ fn the_workflows_are_safe_from_what_others_send() {
         ".github/zizmor.yml",
         ".github",
     ]);
-    let said = run(zizmor.current_dir(ROOT), LIMIT);
+    let said = run(zizmor.current_dir(ROOT), TIMEOUT);
     assert!(said.contains("No findings to report"), "{said}");
 }
 
 #[test]
-fn a_release_has_notes_only_once_the_changelog_has_its_date() {
+fn only_a_released_version_has_release_notes() {
     let notes = |version: &str| {
         let mut notes = Process::spawn(Command::new(format!("{ROOT}/scripts/release-notes")).arg(version));
-        let succeeded = notes.wait(LIMIT).unwrap().success();
+        let succeeded = notes.wait(TIMEOUT).unwrap().success();
         (succeeded, notes.said().stdout)
     };
     let (succeeded, said) = notes("0.1.0");
@@ -68,9 +68,9 @@ fn a_release_has_notes_only_once_the_changelog_has_its_date() {
 }
 
 #[test]
-fn a_release_archive_has_the_program_its_units_and_completions() {
+fn a_release_archive_contains_the_program_units_and_completions() {
     let folder = tempfile::tempdir().unwrap();
-    // The program itself is large before a release build strips it.
+    // A script stands in for the program, because an unstripped debug build is very large.
     let program = folder.path().join("program");
     let script = format!(
         "#!/bin/sh\nexec '{}' \"$@\"\n",
@@ -79,13 +79,13 @@ fn a_release_archive_has_the_program_its_units_and_completions() {
     fs::write(&program, script).unwrap();
     fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
     let mut package = Command::new(format!("{ROOT}/scripts/package"));
-    let said = run(package.arg(&program).arg("todo-backend-test"), LIMIT);
+    let said = run(package.arg(&program).arg("todo-backend-test"), TIMEOUT);
     let archive = format!("{ROOT}/{}", said.trim());
     run(
         Command::new("tar")
             .args(["-xzf", &archive])
             .current_dir(folder.path()),
-        LIMIT,
+        TIMEOUT,
     );
     let unpacked = folder.path().join("todo-backend-test");
     for file in [
@@ -104,7 +104,7 @@ fn a_release_archive_has_the_program_its_units_and_completions() {
     }
     let said = run(
         Command::new(unpacked.join("todo-backend")).arg("--version"),
-        LIMIT,
+        TIMEOUT,
     );
     assert!(said.contains(env!("CARGO_PKG_VERSION")), "{said}");
 }

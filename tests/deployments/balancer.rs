@@ -1,10 +1,10 @@
-//! A load balancer that does no more than the least of them: it sends each request to any replica that
-//! takes part, over a connection that it keeps or over a new one, and hands the answer on.
+//! A minimal load balancer: it sends each request to a random active replica, over a new or a reused
+//! connection, and returns the response.
 //!
-//! What it assumes of a rolling restart is what orchestrators and balancers agree upon. A replica takes
-//! part once its `/readyz` is 200. It is taken out before it is told to stop, and told to at once: what
-//! was sent to it is under way then, and it has to answer. Nothing is ever sent twice, to this replica or
-//! to another: a request that gets no answer has failed, even one that another balancer would repeat.
+//! It assumes what orchestrators and load balancers agree on in a rolling restart. A replica becomes active
+//! when its `/readyz` returns 200. It is removed from the balancer just before it is told to stop, so
+//! requests may still be in flight, and it must answer them. A request without a response counts as failed
+//! and is never retried, although other load balancers might retry it.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -15,7 +15,7 @@ use crate::support::{Response, TestApp, random};
 
 #[derive(Default)]
 pub struct Balancer {
-    taking_part: RwLock<Vec<Arc<Replica>>>,
+    active: RwLock<Vec<Arc<Replica>>>,
 }
 
 pub struct Replica {
@@ -24,8 +24,8 @@ pub struct Replica {
     answered: AtomicUsize,
 }
 
-/// One client's connections, each to another replica.
-pub type Kept = HashMap<String, Connection>;
+/// The idle connections of one client, by the address of the replica.
+pub type IdleConnections = HashMap<String, Connection>;
 
 impl Balancer {
     pub fn add(&self, app: &TestApp) -> Arc<Replica> {
@@ -35,34 +35,35 @@ impl Balancer {
             sent: AtomicUsize::new(0),
             answered: AtomicUsize::new(0),
         });
-        self.taking_part.write().unwrap().push(Arc::clone(&replica));
+        self.active.write().unwrap().push(Arc::clone(&replica));
         replica
     }
 
-    /// Nothing is on its way to it when this returns: what was sent has been handed over whole.
-    pub fn take_out(&self, replica: &Arc<Replica>) {
-        let mut taking_part = self.taking_part.write().unwrap();
-        taking_part.retain(|other| !Arc::ptr_eq(other, replica));
+    /// Removes a replica. When this returns, every request to it has been sent completely.
+    pub fn remove(&self, replica: &Arc<Replica>) {
+        let mut active = self.active.write().unwrap();
+        active.retain(|other| !Arc::ptr_eq(other, replica));
     }
 
-    /// The answer, if there is one.
-    pub fn send(&self, kept: &mut Kept, request: &[u8]) -> Option<Response> {
+    /// Sends a request and returns the response, or `None` if the connection ended without one.
+    pub fn send(&self, idle: &mut IdleConnections, request: &[u8]) -> Option<Response> {
         let number = random::number() as usize;
-        let taking_part = self.taking_part.read().unwrap();
-        let replica = Arc::clone(&taking_part[number % taking_part.len()]);
-        // Every fourth goes over a connection that nobody has accepted yet.
-        let old = kept
+        let active = self.active.read().unwrap();
+        let replica = Arc::clone(&active[number % active.len()]);
+        // Every fourth request uses a new connection, so that connections that wait to be accepted are tested
+        // as well.
+        let reused = idle
             .remove(&replica.address)
             .filter(|_| !number.is_multiple_of(4));
-        let mut connection = old.unwrap_or_else(|| Connection::to(&replica.address));
+        let mut connection = reused.unwrap_or_else(|| Connection::to(&replica.address));
         replica.sent.fetch_add(1, Ordering::SeqCst);
         connection.send(request);
-        drop(taking_part);
+        drop(active);
 
         let answer = connection.read()?;
         replica.answered.fetch_add(1, Ordering::SeqCst);
         if answer.header("connection") != Some("close") {
-            kept.insert(replica.address.clone(), connection);
+            idle.insert(replica.address.clone(), connection);
         }
         Some(answer)
     }
@@ -73,8 +74,8 @@ impl Replica {
         self.answered.load(Ordering::SeqCst)
     }
 
-    /// Sent, and not answered so far.
-    pub fn under_way(&self) -> usize {
+    /// Returns the number of requests that were sent but not yet answered.
+    pub fn in_flight(&self) -> usize {
         self.sent.load(Ordering::SeqCst) - self.answered()
     }
 }

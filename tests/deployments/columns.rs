@@ -1,4 +1,4 @@
-//! Another program has added a column to `users` that must not be null and has no default.
+//! Another program has added a column to `users` that is NOT NULL and has no default.
 
 use std::time::Duration;
 
@@ -15,13 +15,13 @@ fn newer(user: &Actor, name: &str) -> Actor {
 }
 
 with_a_process_of_its_own!(
-    fn a_column_without_default_stops_new_users_and_nobody_else() {
+    fn a_required_column_without_default_affects_only_new_users() {
         let mut app = TestApp::builder(Database::Postgres).start();
         let id = app.unique("ada");
         app.user_with_id(&id).has_task("before");
         app.execute("ALTER TABLE users ADD COLUMN tenant TEXT; UPDATE users SET tenant = 't'");
         app.execute("ALTER TABLE users ALTER COLUMN tenant SET NOT NULL");
-        // A process that knows the user, and one that does not.
+        // The first process has seen the user, the one after the restart has not.
         for name in ["Ada the Second", "Ada the Third"] {
             let ada = app.user_with_id(&id);
             ada.get("/api/tasks").expect(200);
@@ -36,15 +36,15 @@ with_a_process_of_its_own!(
         app.user("bob")
             .post("/api/tasks", json!({ "title": "t" }))
             .assert_unavailable();
-        // The log leaves in batches.
+        // The log is written in batches, so the line may be delayed.
         let named = || {
             let log = app.log();
             let mut lines = log.lines();
             lines.find(|line| line.contains("503") && line.contains("column \"tenant\""))?;
             Some(())
         };
-        wait::until(Duration::from_secs(5), named).expect("the log names the column");
-        // The operator mends it, and the user is served without a restart.
+        wait::until(Duration::from_secs(5), named).expect("the log should name the column");
+        // The operator repairs the table, and the user is served without a restart.
         app.execute("ALTER TABLE users ALTER COLUMN tenant SET DEFAULT 't'");
         app.user("bob").has_task("at last");
     }

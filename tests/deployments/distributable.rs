@@ -1,7 +1,6 @@
-//! On a cluster whose tables are distributed by user, the same statements go to one shard each. That is
-//! guarded here without a cluster, by what it rests on: of every statement that the service sends, and
-//! at the database itself. It is the proof of isolation as well: no statement reaches the rows of
-//! a user whom it does not name.
+//! On a cluster whose tables are distributed by user, each statement must be sent to a single shard. These
+//! tests verify that without a cluster, by checking the text of every statement that the service sends. This
+//! also proves isolation: no statement accesses the rows of a user whom it does not name.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -11,32 +10,32 @@ use super::{replicas, suite};
 use crate::support::statements::{self, Statement};
 use crate::support::{Database, OwnDatabase};
 
-/// The statements that need not name a user, to the letter, and why.
+/// The exact statements that need not name a user, with the reason.
 const EXEMPT: [(&str, &str); 7] = [
     (
         "SELECT \"__diesel_schema_migrations\".\"version\" FROM \"__diesel_schema_migrations\"",
-        "a table that no user is in, for /readyz",
+        "for /readyz; the table has no rows of users",
     ),
     (
         "SELECT 1 FROM users WHERE 1 = 0; SELECT 1 FROM tasks WHERE 1 = 0; \
          SELECT 1 FROM idempotency_keys WHERE 1 = 0",
-        "the same, of the tables themselves; a cluster asks none of its workers for that",
+        "for /readyz; with a condition that is always false, a cluster contacts no worker",
     ),
     (
         "BEGIN ISOLATION LEVEL READ COMMITTED",
-        "stands before statements that are looked at by themselves",
+        "the statements of the transaction are checked separately",
     ),
-    ("COMMIT", "stands behind them"),
-    ("ROLLBACK", "stands behind them"),
-    ("SET TIME ZONE 'UTC'", "Diesel's greeting on a new connection"),
+    ("COMMIT", "ends a transaction"),
+    ("ROLLBACK", "ends a transaction"),
+    ("SET TIME ZONE 'UTC'", "sent by Diesel on a new connection"),
     (
         "SET CLIENT_ENCODING TO 'UTF8'",
-        "Diesel's greeting on a new connection",
+        "sent by Diesel on a new connection",
     ),
 ];
 
-/// What the suite makes the service do to the tables, so that all of it was looked at.
-const DONE: [&str; 10] = [
+/// The kinds of statements that the suite must have caused, so that all of them were checked.
+const EXPECTED_STATEMENTS: [&str; 10] = [
     "INSERT INTO \"users\"",
     "SELECT \"users\"",
     "SELECT EXISTS (SELECT 1 FROM pg_attribute",
@@ -49,10 +48,11 @@ const DONE: [&str; 10] = [
     "DELETE FROM \"idempotency_keys\"",
 ];
 
-/// Each is about one user: names none but one, and that one in an equality for each table.
+/// Checks that each statement names at most one user, and names that user in an equality condition for each
+/// table.
 #[track_caller]
 fn assert_about_one_user(statements: &[Statement]) {
-    // A statement is sent many times, and read once.
+    // Each distinct text is analysed once, although it is sent many times.
     let mut users: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
     for Statement { text, parameters, .. } in statements {
         if EXEMPT.iter().any(|(exempt, _)| exempt == text) {
@@ -60,10 +60,13 @@ fn assert_about_one_user(statements: &[Statement]) {
         }
         let users = users.entry(text).or_insert_with(|| match users_of(text) {
             Ok(users) => users,
-            Err(complaint) => panic!("a statement {complaint}:\n{text}"),
+            Err(complaint) => panic!("invalid statement: it {complaint}:\n{text}"),
         });
         let named: BTreeSet<&String> = users.iter().map(|number| &parameters[number - 1]).collect();
-        assert!(named.len() <= 1, "a statement is about {named:?}:\n{text}");
+        assert!(
+            named.len() <= 1,
+            "the statement names several users, {named:?}:\n{text}"
+        );
     }
 }
 
@@ -73,27 +76,27 @@ with_a_process_of_its_own!(
         statements::record(&database);
         let replicas = replicas(1, &database, &database.url);
         replicas[0].anonymous().get("/readyz").expect(200);
-        // What comes before makes the tables.
+        // Earlier statements create the tables.
         let before = statements::recorded(&database).len();
         suite::passes_at(&replicas);
         let recorded = statements::recorded(&database).split_off(before);
         assert_about_one_user(&recorded);
         let is_there = |start: &str| recorded.iter().any(|statement| statement.text.starts_with(start));
-        for done in DONE {
-            assert!(is_there(done), "nothing was recorded that begins with {done}");
+        for start in EXPECTED_STATEMENTS {
+            assert!(is_there(start), "no recorded statement begins with {start}");
         }
         for (statement, _) in EXEMPT {
             assert!(
                 is_there(statement),
-                "is never sent, and needs no exemption: {statement}"
+                "the exempt statement is never sent: {statement}"
             );
         }
     }
 );
 
-/// The guard itself: what it lets pass, and for what it stops the rest.
+/// Tests the check itself with statements that a cluster accepts and statements that it refuses.
 #[test]
-fn a_statement_that_a_cluster_would_refuse_is_told_from_one_that_it_takes() {
+fn statements_that_a_cluster_would_refuse_are_detected() {
     for statement in [
         "SELECT 1",
         "SELECT title FROM tasks WHERE user_id = $1 AND id = $2",
@@ -113,23 +116,26 @@ fn a_statement_that_a_cluster_would_refuse_is_told_from_one_that_it_takes() {
         assert_eq!(users_of(statement).err(), None, "{statement}");
     }
     for (statement, complaint) in [
-        ("SELECT title FROM tasks WHERE id = $1", "whoever's"),
-        ("SELECT title FROM tasks", "whoever's"),
-        ("SELECT title FROM tasks WHERE user_id <> $1", "whoever's"),
-        ("SELECT title FROM tasks WHERE user_id = ANY($1)", "whoever's"),
-        ("SELECT title FROM tasks WHERE NOT (user_id = $1)", "whoever's"),
+        ("SELECT title FROM tasks WHERE id = $1", "of any user"),
+        ("SELECT title FROM tasks", "of any user"),
+        ("SELECT title FROM tasks WHERE user_id <> $1", "of any user"),
+        ("SELECT title FROM tasks WHERE user_id = ANY($1)", "of any user"),
+        ("SELECT title FROM tasks WHERE NOT (user_id = $1)", "of any user"),
         (
             "SELECT title FROM tasks WHERE user_id = $1 OR id = $2",
-            "whoever's",
+            "of any user",
         ),
         (
             "SELECT title FROM tasks WHERE ((user_id = $1) OR (id = $2))",
-            "whoever's",
+            "of any user",
         ),
-        ("SELECT title FROM tasks WHERE user_id = tasks.title", "whoever's"),
+        (
+            "SELECT title FROM tasks WHERE user_id = tasks.title",
+            "of any user",
+        ),
         (
             "SELECT id FROM tasks WHERE CASE WHEN true AND user_id = $1 AND false THEN false END",
-            "whoever's",
+            "of any user",
         ),
         (
             "SELECT 1 FROM tasks JOIN users ON users.id = user_id WHERE tasks.user_id = $1",
@@ -147,17 +153,17 @@ fn a_statement_that_a_cluster_would_refuse_is_told_from_one_that_it_takes() {
             "(SELECT id FROM tasks WHERE user_id = $1) UNION ALL (SELECT 0 FROM users)",
             "`users`",
         ),
-        ("SELECT id FROM tasks WHERE id = $1 FOR UPDATE", "whoever's"),
-        ("SELECT 1 FROM settings FOR UPDATE", "nobody's"),
-        ("DELETE FROM tasks WHERE id = $1", "whoever's"),
+        ("SELECT id FROM tasks WHERE id = $1 FOR UPDATE", "of any user"),
+        ("SELECT 1 FROM settings FOR UPDATE", "without owners"),
+        ("DELETE FROM tasks WHERE id = $1", "of any user"),
         (
             "DELETE FROM tasks USING users WHERE tasks.user_id = $1",
             "not understood",
         ),
-        ("UPDATE tasks SET completed = $1 WHERE id = $2", "whoever's"),
+        ("UPDATE tasks SET completed = $1 WHERE id = $2", "of any user"),
         (
             "UPDATE users SET email = $1 WHERE email = $2 AND id != $3",
-            "whoever's",
+            "of any user",
         ),
         (
             "UPDATE tasks SET updated_at = clock_timestamp() WHERE user_id = $1",
@@ -190,8 +196,8 @@ fn a_statement_that_a_cluster_would_refuse_is_told_from_one_that_it_takes() {
         ),
         ("WITH t AS (SELECT 1) SELECT * FROM t", "WITH"),
         ("SELECT 1; DELETE FROM tasks", "several statements"),
-        ("TRUNCATE tasks", "no query"),
-        ("LOCK TABLE tasks", "no query"),
+        ("TRUNCATE tasks", "not a query"),
+        ("LOCK TABLE tasks", "not a query"),
     ] {
         let said = users_of(statement).err().unwrap_or_default();
         assert!(said.contains(complaint), "{statement}: {said:?}");

@@ -1,4 +1,5 @@
-//! A database that cannot keep every text is refused as a whole, and not by each call with an emoji.
+//! A database whose encoding cannot store every text is refused at startup, because otherwise single requests
+//! would fail.
 
 use std::sync::Arc;
 
@@ -22,7 +23,7 @@ fn is_refused(encoding: &str, through_a_pooler: bool) {
     let says = || app.log().contains("UTF8").then_some(());
     wait::until(Duration::from_secs(10), says).unwrap_or_else(|| panic!("{}", app.log()));
     assert!(app.log().contains(encoding), "{}", app.log());
-    // It is tried again meanwhile, and stays refused.
+    // The service retries meanwhile, and the database remains refused.
     for _ in 0..3 {
         app.anonymous().get("/readyz").assert_unavailable();
         app.user("ada").get("/api/tasks").assert_unavailable();

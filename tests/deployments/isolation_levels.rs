@@ -1,4 +1,4 @@
-//! Servers whose operators have made another isolation level the default.
+//! Servers with another default isolation level than READ COMMITTED.
 
 use std::sync::Arc;
 use std::thread;
@@ -29,7 +29,7 @@ fn create_once(user: &Actor, key: &str) -> i64 {
     id(&answer.expect(201).json())
 }
 
-/// What `caller` does for each round, by so many callers at once.
+/// Runs `call` for each round in several concurrent callers.
 fn at_once(callers: usize, rounds: usize, call: impl Fn(usize, usize) + Sync) {
     thread::scope(|scope| {
         for caller in 0..callers {
@@ -39,7 +39,7 @@ fn at_once(callers: usize, rounds: usize, call: impl Fn(usize, usize) + Sync) {
     });
 }
 
-/// Everything collides: all callers toggle one task and create with the same keys.
+/// Makes concurrent calls conflict: all callers toggle the same task and use the same idempotency keys.
 fn parallel_calls_succeed(app: &TestApp) {
     let ada = app.user("ada");
     let path = format!("/api/tasks/{}", id(&ada.has_task("toggled")));
@@ -53,10 +53,10 @@ fn parallel_calls_succeed(app: &TestApp) {
         create_once(&ada, &format!("{caller} {round}"));
         ada.get("/api/tasks").expect(200);
         ada.delete(&format!("/api/tasks/{}", task["id"])).expect(204);
-        // A user who has no row yet, and whom several callers bring.
+        // This user has no row yet, and several callers create it concurrently.
         app.user(&format!("new{round}")).has_task("first");
     });
-    // The version counts from 1, and no toggle may be missing.
+    // The version starts at 1, and each toggle increments it, so no toggle was lost.
     let toggled = ada.get(&path).expect(200).json();
     assert_eq!(toggled["version"], json!(1 + 8 * 25));
     assert_eq!(toggled["completed"], json!(false));
@@ -76,7 +76,7 @@ with_a_process_of_its_own!(
     }
 
     fn writers_of_different_rows_succeed_behind_a_pooler_at_repeatable_read() {
-        // The pooler takes no option with which the service could choose the level itself.
+        // A pooler does not pass on the startup option with which the service would set the level itself.
         let database = database_with("repeatable read");
         let pooler = PgBouncer::before(Cluster::get().port, PreparedStatements::Supported);
         let app = Builder::on(Arc::clone(&database))

@@ -1,5 +1,5 @@
-//! The ways in which it is deployed: behind a transaction pooler, and as many replicas on one database.
-//! The whole API suite passes at each of them, for it is the same service.
+//! The supported deployments: behind a transaction pooler, and several replicas on one database. The whole
+//! API suite must pass for each of them.
 
 mod balancer;
 mod columns;
@@ -21,12 +21,14 @@ use std::thread;
 use crate::support::app::Builder;
 use crate::support::{OwnDatabase, TestApp};
 
-/// Processes that start at once on one database, which they have to agree about, by this way to it.
+/// Starts several processes at the same time on one database, which they reach through `url`.
 fn replicas(number: usize, database: &Arc<OwnDatabase>, url: &str) -> Vec<TestApp> {
     let start = || Builder::on(Arc::clone(database)).env("DATABASE_URL", url).start();
     thread::scope(|scope| {
         let starts: Vec<_> = (0..number).map(|_| scope.spawn(start)).collect();
-        let replicas = starts.into_iter().map(|start| start.join().expect("it comes up"));
+        let replicas = starts
+            .into_iter()
+            .map(|start| start.join().expect("each replica should start"));
         replicas.collect()
     })
 }

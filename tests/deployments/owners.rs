@@ -1,31 +1,31 @@
-//! Whose rows a statement touches, and whether a cluster that is distributed by user takes it.
+//! Determines whose rows a statement accesses, and whether a cluster distributed by user accepts it.
 
 use super::sql::{self, Part};
 
-/// The tables that are distributed, and the column that says whose a row is.
+/// The distributed tables, each with the column that contains the owner of a row.
 const OWNERS: [(&str, &str); 3] = [
     ("users", "id"),
     ("tasks", "user_id"),
     ("idempotency_keys", "user_id"),
 ];
 
-/// What an UPDATE or a DELETE may call: nothing volatile, for each replica of a shard has to come to the
-/// same rows.
+/// The functions that an UPDATE or DELETE may call. None is volatile, because every replica of a shard must
+/// compute the same rows.
 const CALLED_IN_WRITES: [&str; 4] = ["coalesce", "unnest", "now", "current_timestamp"];
 
-/// And what a DO UPDATE may: less, as Citus has it.
+/// The functions that DO UPDATE may call. Citus is stricter here.
 const CALLED_IN_DO_UPDATE: [&str; 1] = ["coalesce"];
 
-/// The numbers of the parameters that say whose rows these are, or why the statement is not one that
-/// could be sent to a single shard.
+/// Returns the numbers of the parameters that name the owners of the rows, or the reason why the statement
+/// cannot be sent to a single shard.
 pub fn users_of(statement: &str) -> Result<Vec<usize>, String> {
     let parts = sql::parse(statement)?;
     if parts.iter().any(|part| part.is(";")) {
-        return Err("is several statements".to_owned());
+        return Err("consists of several statements".to_owned());
     }
     let queries = sql::queries(&parts);
     if queries.is_empty() {
-        return Err("is no query".to_owned());
+        return Err("is not a query".to_owned());
     }
     let users = queries.into_iter().map(users_of_query);
     Ok(users.collect::<Result<Vec<_>, _>>()?.concat())
@@ -40,11 +40,11 @@ fn users_of_query(query: &[Part]) -> Result<Vec<usize>, String> {
         .iter()
         .filter(|part| OWNERS.iter().any(|(name, _)| part.is(name)));
     if mentioned.count() != tables.len() {
-        return Err("names a table where it is not understood".to_owned());
+        return Err("names a table in a place that is not understood".to_owned());
     }
     let does = |word: &str| query[0].is(word);
     if does("with") {
-        return Err("has a WITH, which is not understood".to_owned());
+        return Err("contains WITH, which is not understood".to_owned());
     }
     if does("update") || does("delete") {
         calls_only(&CALLED_IN_WRITES, query)?;
@@ -53,7 +53,7 @@ fn users_of_query(query: &[Part]) -> Result<Vec<usize>, String> {
         return users_of_insert(query, &tables);
     }
     if tables.is_empty() && query.iter().any(|part| part.is("for")) {
-        return Err("locks rows that are nobody's".to_owned());
+        return Err("locks rows of a table without owners".to_owned());
     }
     let conditions = sql::conjuncts(sql::condition(query));
     let users = tables.iter().map(|(alias, column)| {
@@ -72,18 +72,18 @@ fn users_of_query(query: &[Part]) -> Result<Vec<usize>, String> {
             }
             _ => None,
         });
-        user.ok_or_else(|| format!("reaches rows of `{alias}` whoever's they are"))
+        user.ok_or_else(|| format!("accesses rows of `{alias}` of any user"))
     });
     users.collect()
 }
 
-/// One row, and whose it is; where it meets another, that is the same user's.
+/// Checks that an INSERT inserts one row, and that a conflict can only concern a row of the same user.
 fn users_of_insert(query: &[Part], tables: &[(String, &str)]) -> Result<Vec<usize>, String> {
-    const NOT_ONE: &str = "inserts what is not one row of one user";
+    const NOT_ONE_ROW: &str = "does not insert exactly one row of one user";
     let owner = match tables {
         [] => return Ok(Vec::new()),
         [(_, owner)] => owner,
-        _ => return Err(NOT_ONE.to_owned()),
+        _ => return Err(NOT_ONE_ROW.to_owned()),
     };
     let at = |word: &str| query.iter().position(|part| part.is(word));
     let group_after = |word: &str, distance: usize| match query.get(at(word)? + distance)? {
@@ -93,7 +93,7 @@ fn users_of_insert(query: &[Part], tables: &[(String, &str)]) -> Result<Vec<usiz
     if let Some(conflict) = at("conflict") {
         let target = group_after("conflict", 1);
         if target.is_some_and(|columns| !columns.iter().any(|column| column.is(owner))) {
-            return Err("ON CONFLICT of a key that does not have the user".to_owned());
+            return Err("has ON CONFLICT with a key that does not contain the user".to_owned());
         }
         calls_only(&CALLED_IN_DO_UPDATE, &query[conflict + 2..])?;
     }
@@ -104,7 +104,7 @@ fn users_of_insert(query: &[Part], tables: &[(String, &str)]) -> Result<Vec<usiz
         let (_, value) = columns.zip(values).find(|(column, _)| column[0].is(owner))?;
         parameter(value.first().filter(|_| value.len() == 1 && is_one_row)?)
     };
-    let user = inserted().ok_or(NOT_ONE)?;
+    let user = inserted().ok_or(NOT_ONE_ROW)?;
     Ok(vec![user])
 }
 
@@ -113,7 +113,7 @@ fn owner_column(table: &str) -> Option<&'static str> {
     owner.map(|(_, column)| *column)
 }
 
-/// 2 for `$2`.
+/// Returns 2 for `$2`.
 fn parameter(part: &Part) -> Option<usize> {
     match part {
         Part::Word(word) => word.strip_prefix('$')?.parse().ok(),
@@ -124,7 +124,7 @@ fn parameter(part: &Part) -> Option<usize> {
 fn calls_only(allowed: &[&str], parts: &[Part]) -> Result<(), String> {
     let called = sql::functions(parts);
     match called.iter().find(|name| !allowed.contains(name)) {
-        Some(name) => Err(format!("calls `{name}` where a row is changed")),
+        Some(name) => Err(format!("calls `{name}` in a change of rows")),
         None => Ok(()),
     }
 }

@@ -1,4 +1,4 @@
-//! Behind a pooler that lends servers out by the transaction, with nothing configured for it.
+//! A deployment behind a transaction pooler, without any settings for it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,20 +13,20 @@ with_a_process_of_its_own!(
     fn the_whole_api_suite_passes_through_a_transaction_pooler() {
         let database = Arc::new(OwnDatabase::create(Database::Postgres));
         let pooler = PgBouncer::before(Cluster::get().port, PreparedStatements::Supported);
-        // The migrations go that way as well. Two processes have more connections than the pooler has
-        // servers: whatever one leaves behind in a session, another meets.
+        // The migrations also run through the pooler. The two processes have more connections than the pooler
+        // has server connections, so state that one leaves behind in a session would be visible to the other.
         let replicas = replicas(2, &database, &pooler.url(database.name()));
         for replica in &replicas {
             let said = || {
                 let detected = replica.log().contains("connection pooler detected");
                 detected.then_some(())
             };
-            wait::until(Duration::from_secs(5), said).expect("what it found");
+            wait::until(Duration::from_secs(5), said).expect("the log should mention the pooler");
         }
         suite::passes_at(&replicas);
     }
 
-    fn a_pooler_that_passes_names_of_statements_on_is_refused() {
+    fn a_pooler_without_support_for_prepared_statements_is_refused() {
         let database = Arc::new(OwnDatabase::create(Database::Postgres));
         statements::record(&database);
         let pooler = PgBouncer::before(Cluster::get().port, PreparedStatements::PassedOn);
@@ -42,7 +42,7 @@ with_a_process_of_its_own!(
             let refused = log.contains("does not support protocol-level prepared statements");
             (refused && log.contains("PgBouncer 1.21")).then_some(())
         };
-        wait::until(Duration::from_secs(20), said).expect("what to upgrade");
+        wait::until(Duration::from_secs(20), said).expect("the log should name the required version");
         let executed = statements::recorded(&database);
         assert!(
             executed.iter().all(|statement| !statement.prepared),

@@ -1,4 +1,4 @@
-//! As many processes as one likes, behind any load balancer: none has a state of its own that matters.
+//! Any number of processes behind any load balancer: no process has state that the others depend on.
 
 use std::sync::Arc;
 
@@ -8,12 +8,12 @@ use super::{replicas, suite};
 use crate::support::{Database, OwnDatabase};
 
 with_a_process_of_its_own!(
-    fn the_whole_api_suite_passes_whichever_of_three_replicas_takes_each_request() {
+    fn the_whole_api_suite_passes_with_three_replicas() {
         let database = Arc::new(OwnDatabase::create(Database::Postgres));
         suite::passes_at(&replicas(3, &database, &database.url));
     }
 
-    fn a_change_of_a_user_is_followed_by_a_replica_that_knew_what_came_before() {
+    fn a_replica_with_outdated_knowledge_of_a_user_applies_a_newer_token() {
         let database = Arc::new(OwnDatabase::create(Database::Postgres));
         let replicas = replicas(2, &database, &database.url);
         let ada = replicas[0].user("ada");
@@ -24,7 +24,8 @@ with_a_process_of_its_own!(
             ada.signed(&claims)
         };
         let renamed = later(10, "new@example.com");
-        // At the last call, the second replica has seen just these claims, and not what came since.
+        // At the last call, the second replica last saw the same claims and does not know of the change in
+        // between.
         let again = later(20, &ada.email);
         for (user, email, replica) in [
             (&ada, &*ada.email, 0),
@@ -37,7 +38,7 @@ with_a_process_of_its_own!(
         }
     }
 
-    fn a_change_of_a_name_is_followed_where_no_email_is_known() {
+    fn a_name_change_is_applied_without_an_email_claim() {
         let database = Arc::new(OwnDatabase::create(Database::Postgres));
         let replicas = replicas(2, &database, &database.url);
         let mut claims = replicas[0].user("ada").claims();

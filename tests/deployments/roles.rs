@@ -1,4 +1,4 @@
-//! A role that may not create anything serves, once the owner has made the tables.
+//! A database role without the right to create tables can run the service once the owner has migrated.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use crate::support::cluster::Cluster;
 use crate::support::token::now;
 use crate::support::{Database, OwnDatabase, cli, random, wait};
 
-/// What docs/DEPLOYMENT.md says that the serving role needs.
+/// Returns the grants that docs/DEPLOYMENT.md documents for the role of the service.
 fn documented_grants(role: &str) -> String {
     let manual = include_str!("../../docs/DEPLOYMENT.md");
     let grants = manual.lines().filter(|line| line.starts_with("GRANT "));
@@ -23,7 +23,7 @@ fn documented_grants(role: &str) -> String {
 }
 
 with_a_process_of_its_own!(
-    fn a_role_with_the_documented_grants_serves_what_the_owner_has_migrated() {
+    fn a_role_with_the_documented_grants_can_run_the_service() {
         let database = Arc::new(OwnDatabase::create(Database::Postgres));
         let folder = tempfile::tempdir().unwrap();
         let owner = [
@@ -40,7 +40,7 @@ with_a_process_of_its_own!(
             Cluster::get().port,
             database.name()
         );
-        // Waits until it is ready.
+        // `start` waits until the service is ready.
         let app = Builder::on(Arc::clone(&database))
             .env("DATABASE_URL", &url)
             .start();
@@ -59,7 +59,7 @@ with_a_process_of_its_own!(
         ada.put(&path, json!({ "title": "changed" })).expect(200);
         ada.patch(&format!("{path}/complete")).expect(200);
         ada.delete(&path).expect(204);
-        // A newer token with another name refreshes the user's row.
+        // A newer token with another name updates the user's row.
         let mut claims = ada.claims();
         claims["name"] = json!("Ada Lovelace");
         claims["iat"] = json!(now());
@@ -85,7 +85,7 @@ with_a_process_of_its_own!(
             .start();
         app.anonymous().get("/readyz").assert_unavailable();
         let says = || app.log().contains("permission denied").then_some(());
-        wait::until(Duration::from_secs(5), says).expect("the log says why");
+        wait::until(Duration::from_secs(5), says).expect("the log should explain the failure");
 
         let folder = tempfile::tempdir().unwrap();
         let owner = [

@@ -1,4 +1,4 @@
-//! A new version comes, one replica after the other, while users work: nobody notices.
+//! Replicas are replaced one after the other while users work, and no request fails.
 
 use std::sync::Arc;
 use std::thread;
@@ -6,18 +6,18 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::balancer::{Balancer, Kept, Replica};
+use super::balancer::{Balancer, IdleConnections, Replica};
 use super::replicas;
 use crate::support::app::Builder;
 use crate::support::over::Over;
 use crate::support::task::id;
 use crate::support::{Actor, Database, OwnDatabase, Response, TestApp, random, wait};
 
-/// A user's browser: one request at a time.
+/// A client such as a browser that sends one request at a time.
 struct Client<'a> {
     user: &'a Actor,
     balancer: &'a Balancer,
-    kept: Kept,
+    idle: IdleConnections,
 }
 
 impl Client<'_> {
@@ -31,22 +31,22 @@ impl Client<'_> {
             body.len(),
             random::suffix(),
         );
-        let answer = self.balancer.send(&mut self.kept, request.as_bytes());
-        answer.unwrap_or_else(|| panic!("{method} {path} got no answer"))
+        let answer = self.balancer.send(&mut self.idle, request.as_bytes());
+        answer.unwrap_or_else(|| panic!("{method} {path} got no response"))
     }
 
-    /// Every kind of call, each with the answer that it has when nothing is restarted; returns the title
-    /// of the one task that it leaves behind.
+    /// Sends every kind of request and checks that each response is the same as without a restart. Returns
+    /// the title of the only task that it does not delete.
     fn work(&mut self, round: usize) -> String {
         let title = format!("task {round}");
         let new = Some(json!({ "title": "new" }));
         let task = self.ask("POST", "/api/tasks", new.clone()).expect(201).json();
-        let gone = self.ask("POST", "/api/tasks", new).expect(201).json();
+        let deleted = self.ask("POST", "/api/tasks", new).expect(201).json();
         let path = format!("/api/tasks/{}", id(&task));
         self.ask("PUT", &path, Some(json!({ "title": title })))
             .expect(200);
         let toggled = self.ask("PATCH", &format!("{path}/complete"), None).expect(200);
-        self.ask("DELETE", &format!("/api/tasks/{}", id(&gone)), None)
+        self.ask("DELETE", &format!("/api/tasks/{}", id(&deleted)), None)
             .expect(204);
         assert_eq!(self.ask("GET", &path, None).expect(200).json(), toggled.json());
         let list = self.ask("GET", "/api/tasks", None).expect(200).json();
@@ -55,12 +55,12 @@ impl Client<'_> {
     }
 }
 
-/// Works until it is over: the titles of what there has to be then, newest first.
+/// Works until `over` is set, and returns the titles of the tasks that must exist then, newest first.
 fn work_until(over: &Over, user: &Actor, balancer: &Balancer) -> Vec<String> {
     let mut client = Client {
         user,
         balancer,
-        kept: Kept::new(),
+        idle: IdleConnections::new(),
     };
     let rounds = (0..).take_while(|_| !over.yet());
     let mut titles: Vec<String> = rounds.map(|round| client.work(round)).collect();
@@ -68,26 +68,26 @@ fn work_until(over: &Over, user: &Actor, balancer: &Balancer) -> Vec<String> {
     titles
 }
 
-/// Another process in the place of each, one after the other; how many requests were under way when their
-/// replica was told to stop.
+/// Replaces every process by a new one, one after the other. Returns how many requests were in flight when
+/// their replica was told to stop.
 fn replace_each(
     database: &Arc<OwnDatabase>,
     balancer: &Balancer,
     running: &mut [(TestApp, Arc<Replica>)],
 ) -> usize {
-    let mut under_way = 0;
+    let mut in_flight = 0;
     for (app, replica) in running {
         wait::until(Duration::from_secs(20), || {
             (replica.answered() > 10).then_some(())
         })
-        .expect("it takes part");
-        balancer.take_out(replica);
-        under_way += replica.under_way();
-        assert!(app.stop(), "it ends with success, and in time");
+        .expect("the replica should receive requests");
+        balancer.remove(replica);
+        in_flight += replica.in_flight();
+        assert!(app.stop(), "the process should exit successfully and in time");
         *app = Builder::on(Arc::clone(database)).start();
         *replica = balancer.add(app);
     }
-    under_way
+    in_flight
 }
 
 with_a_process_of_its_own!(
@@ -104,27 +104,28 @@ with_a_process_of_its_own!(
         for user in &users {
             user.get("/api/tasks").expect(200);
         }
-        // Long lists take a while: a replica is always in the middle of one when it is told to stop.
+        // Long lists take a while, so a replica is always sending one when it is told to stop.
         database.execute(
             "INSERT INTO tasks (user_id, title, created_at) \
              SELECT id, 'old', now() - interval '1 day' FROM users, generate_series(1, 1000)",
         );
         let over = Over::default();
-        let mut under_way = 0;
+        let mut in_flight = 0;
         let left: Vec<Vec<String>> = thread::scope(|scope| {
             let (over, balancer) = (&over, &balancer);
             let work = |user| scope.spawn(move || work_until(over, user, balancer));
             let workers: Vec<_> = users.iter().map(work).collect();
             let guard = over.guard();
             for _ in 0..2 {
-                under_way += replace_each(&database, balancer, &mut running);
+                in_flight += replace_each(&database, balancer, &mut running);
             }
             drop(guard);
             let left = workers.into_iter().map(|worker| worker.join());
-            left.map(|left| left.expect("each call succeeds")).collect()
+            left.map(|left| left.expect("every request should succeed"))
+                .collect()
         });
-        println!("{under_way} requests were under way when their replica was told to stop");
-        assert!(under_way > 0);
+        println!("{in_flight} requests were in flight when their replica was told to stop");
+        assert!(in_flight > 0);
         for (user, left) in users.iter().zip(left) {
             let mut titles = user.at(running[0].0.target()).titles("/api/tasks");
             titles.retain(|title| title != "old");

@@ -1,7 +1,7 @@
-//! As much of SQL as it takes to see what a statement of the service touches. What it does not
-//! understand it refuses: a statement that passes was understood.
+//! A parser for the subset of SQL that is needed to determine which rows a statement of the service accesses.
+//! It refuses everything that it does not understand, so a statement that passes was understood.
 
-/// A word (`$1`, `=`, a name with its qualifier), or what stands in parentheses.
+/// A word (`$1`, `=`, a name with its qualifier), or the content of parentheses.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Part {
     Word(String),
@@ -16,7 +16,8 @@ impl Part {
     }
 }
 
-/// Without quotes, and names and keywords in lower case: `"tasks"."user_id"` is `tasks.user_id`.
+/// Parses a statement. Quotes are removed, and names and keywords are in lower case: `"tasks"."user_id"`
+/// becomes `tasks.user_id`.
 pub fn parse(statement: &str) -> Result<Vec<Part>, String> {
     let mut open: Vec<Vec<Part>> = vec![Vec::new()];
     let mut rest = statement.trim_start();
@@ -43,7 +44,7 @@ pub fn parse(statement: &str) -> Result<Vec<Part>, String> {
     }
 }
 
-/// The word at the beginning of a text, and its length there.
+/// Returns the word at the beginning of a text and its length in the text.
 fn next_word(text: &str) -> Result<(String, usize), String> {
     const OPERATORS: &str = "=<>!+-*/|:";
     let run = |of: &dyn Fn(char) -> bool| text.find(|c| !of(c)).unwrap_or(text.len());
@@ -74,8 +75,8 @@ fn next_word(text: &str) -> Result<(String, usize), String> {
     }
 }
 
-/// Every query of a statement by itself, the inner ones as well: the members of a union, and whatever
-/// begins with one of these words.
+/// Returns every query of a statement separately, including subqueries and the members of a union. A query
+/// begins with one of the words in `BEGINNINGS`.
 pub fn queries(parts: &[Part]) -> Vec<&[Part]> {
     const BEGINNINGS: [&str; 5] = ["select", "insert", "update", "delete", "with"];
     let mut found = Vec::new();
@@ -97,14 +98,14 @@ pub fn queries(parts: &[Part]) -> Vec<&[Part]> {
     found
 }
 
-/// A table that a query names, and the name that it has there.
+/// A table that a query names, with its alias or its name.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Table {
     pub name: String,
     pub alias: String,
 }
 
-/// The tables that a query reads or writes itself.
+/// Returns the tables that a query itself reads or writes, without those of its subqueries.
 pub fn tables(query: &[Part]) -> Vec<Table> {
     const CLAUSES: [&str; 14] = [
         "where",
@@ -130,16 +131,17 @@ pub fn tables(query: &[Part]) -> Vec<Table> {
             before = "";
             continue;
         };
-        let leads = match before {
+        let precedes_table = match before {
             "from" | "join" | "into" => true,
-            // And not of `FOR UPDATE` or `DO UPDATE`.
+            // Only at the beginning of a statement, unlike in `FOR UPDATE` and `DO UPDATE`.
             "update" => at == 1,
             "," => in_list,
             _ => false,
         };
-        // A function that stands for a table has its arguments behind it; columns follow `INTO`.
+        // A table function is followed by its arguments in parentheses. After `INTO`, the parentheses contain
+        // columns.
         let is_call = before != "into" && matches!(query.get(at + 1), Some(Group(_)));
-        if leads && !is_call {
+        if precedes_table && !is_call {
             let mut next = query[at + 1..].iter().filter_map(|part| match part {
                 Word(word) => Some(word.as_str()),
                 Group(_) => None,
@@ -161,12 +163,13 @@ pub fn tables(query: &[Part]) -> Vec<Table> {
     found
 }
 
-/// Conditions that all hold wherever this one does: the members of its conjunctions.
+/// Splits a condition into the members of its conjunction, all of which must hold.
 pub fn conjuncts(condition: &[Part]) -> Vec<&[Part]> {
     if let [Group(inner)] = condition {
         return conjuncts(inner);
     }
-    // What stands between CASE and END, or between BETWEEN and the end, is no conjunction of conditions.
+    // The condition is not split if it contains these words: the AND in CASE and BETWEEN does not join
+    // conditions, and OR weakens them.
     let opaque = ["or", "case", "between"];
     if condition
         .iter()
@@ -181,7 +184,7 @@ pub fn conjuncts(condition: &[Part]) -> Vec<&[Part]> {
     }
 }
 
-/// What a WHERE of the query itself asks for.
+/// Returns the WHERE condition of the query itself.
 pub fn condition(query: &[Part]) -> &[Part] {
     const NEXT: [&str; 8] = [
         "order",
@@ -203,25 +206,25 @@ pub fn condition(query: &[Part]) -> &[Part] {
     &condition[..end.unwrap_or(condition.len())]
 }
 
-/// The names of all functions that are called in these parts, however deep.
+/// Returns the names of all functions that are called in these parts and their nested groups.
 pub fn functions(parts: &[Part]) -> Vec<&str> {
-    const NO_FUNCTIONS: [&str; 17] = [
+    const NOT_FUNCTIONS: [&str; 17] = [
         "and", "any", "all", "array", "as", "case", "conflict", "else", "exists", "from", "in", "not", "or",
         "then", "values", "when", "where",
     ];
-    // PostgreSQL calls these without parentheses.
-    const BARE: [&str; 3] = ["current_timestamp", "localtimestamp", "current_date"];
+    // PostgreSQL calls these functions without parentheses.
+    const WITHOUT_PARENTHESES: [&str; 3] = ["current_timestamp", "localtimestamp", "current_date"];
     let mut found = Vec::new();
     for (at, part) in parts.iter().enumerate() {
         match part {
             Group(inner) => found.extend(functions(inner)),
-            Word(word) if BARE.contains(&word.as_str()) => found.push(word.as_str()),
+            Word(word) if WITHOUT_PARENTHESES.contains(&word.as_str()) => found.push(word.as_str()),
             Word(word) => {
                 let is_name = word.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
                 let is_called = matches!(parts.get(at + 1), Some(Group(_)));
-                // `INSERT INTO tasks (…)` and `AS keyed (…)` name columns.
+                // In `INSERT INTO tasks (…)` and `AS keyed (…)`, the parentheses contain columns.
                 let names_columns = at > 0 && (parts[at - 1].is("into") || parts[at - 1].is("as"));
-                if is_name && is_called && !names_columns && !NO_FUNCTIONS.contains(&word.as_str()) {
+                if is_name && is_called && !names_columns && !NOT_FUNCTIONS.contains(&word.as_str()) {
                     found.push(word);
                 }
             }

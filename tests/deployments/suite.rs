@@ -1,5 +1,5 @@
-//! The API suite, pointed at a deployment: this very program once more, as it is run by hand against a
-//! deployment that is there already (`support/deployment.rs`).
+//! Runs the API suite against a deployment. It starts this test program again in the way that a developer
+//! runs it against an existing deployment (`support/deployment.rs`).
 
 use std::env;
 use std::process::Command;
@@ -9,10 +9,12 @@ use crate::support::TestApp;
 use crate::support::deployment::NOT_HERE;
 use crate::support::process::Process;
 
-/// There are more; with fewer, something keeps them from running.
-const AT_LEAST: usize = 180;
+/// A lower bound for the number of tests that must run. The suite has more; with fewer, something prevented
+/// them from running.
+const MIN_TESTS: usize = 180;
 
-/// Sends each request of the API suite to a random one of these processes, which have one database.
+/// Runs the API suite, which sends each request to a random one of these processes. All of them use the same
+/// database.
 #[track_caller]
 pub fn passes_at(replicas: &[TestApp]) {
     let base_urls: Vec<&str> = replicas.iter().map(TestApp::base_url).collect();
@@ -20,8 +22,8 @@ pub fn passes_at(replicas: &[TestApp]) {
     command
         .args(["--pdeathsig", "KILL"])
         .arg(env::current_exe().unwrap());
-    // Every case stands there for each kind of database, and a deployment has one. Other tests of the first
-    // run go on meanwhile.
+    // Each case exists for each kind of database, and a deployment has only one. Two threads leave processor
+    // time for the tests of the outer run.
     command.args(["::postgres", "--show-output", "--test-threads=2"]);
     command
         .env("TODO_BASE_URL", base_urls.join(","))
@@ -35,10 +37,10 @@ pub fn passes_at(replicas: &[TestApp]) {
         .map_or("", |(_, failures)| failures);
     assert!(
         status.is_some_and(|status| status.success()),
-        "the API suite does not pass: {status:?}\n{failures}"
+        "the API suite failed: {status:?}\n{failures}"
     );
-    let declined = said.lines().filter(|line| line.starts_with(NOT_HERE)).count();
-    let passed = said.lines().filter(|line| line.ends_with(" ... ok")).count() - declined;
-    println!("{passed} cases passed");
-    assert!(passed >= AT_LEAST, "only {passed} cases ran");
+    let skipped = said.lines().filter(|line| line.starts_with(NOT_HERE)).count();
+    let passed = said.lines().filter(|line| line.ends_with(" ... ok")).count() - skipped;
+    println!("{passed} tests passed");
+    assert!(passed >= MIN_TESTS, "only {passed} tests ran");
 }

@@ -1,4 +1,4 @@
-//! A server with TLS and an authority of its own: what each mode of `sslmode` checks.
+//! A server with TLS and its own certificate authority: each `sslmode` checks what it should.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -31,8 +31,8 @@ fn openssl(folder: &Path, arguments: &str) {
 }
 
 impl Server {
-    /// Its certificate is for `localhost` and not for 127.0.0.1; the role `tls` has to prove its password, and
-    /// must not come without TLS.
+    /// Starts a server whose certificate is valid for `localhost` but not for 127.0.0.1. The role `tls` needs
+    /// its password and TLS.
     fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path();
@@ -107,7 +107,7 @@ impl Server {
 }
 
 with_a_process_of_its_own!(
-    fn the_modes_of_sslmode_check_what_libpq_says() {
+    fn each_sslmode_checks_the_same_as_in_libpq() {
         let server = Server::start();
         assert!(server.authority("ca.pem").is_file());
         for parameters in [
@@ -125,12 +125,13 @@ with_a_process_of_its_own!(
             "sslmode=verify-full&sslrootcert=$FOLDER/ca.pem&channel_binding=require",
         );
 
-        // Another authority. With one, `require` means `verify-ca`.
+        // The server's certificate is from another authority. With `sslrootcert`, `require` means
+        // `verify-ca`.
         for mode in ["require", "verify-ca", "verify-full"] {
             let parameters = format!("sslmode={mode}&sslrootcert=$FOLDER/other-ca.pem");
             server.is_refused("localhost", &parameters, "certificate");
         }
-        // Another name.
+        // The certificate is for another host name.
         server.is_refused(
             "127.0.0.1",
             "sslmode=verify-full&sslrootcert=$FOLDER/ca.pem",

@@ -1,16 +1,16 @@
-//! The `code` of each wrong field: what a frontend translates.
+//! The `code` of each field error, which a frontend can translate.
 
 use serde_json::{Value, json};
 
 use crate::support::{CONTRACTS, Contract, Response};
 
-/// The codes of an answer, by field.
+/// Returns the codes of a response by field.
 #[track_caller]
 fn codes(answer: &Response, contract: Contract) -> Value {
     let problem = answer.assert_problem(contract.bad_input());
     let errors = problem["errors"]
         .as_array()
-        .unwrap_or_else(|| panic!("no errors: {answer}"));
+        .unwrap_or_else(|| panic!("`errors` is missing: {answer}"));
     let pair = |error: &Value| (error["field"].as_str().unwrap().to_owned(), error["code"].clone());
     errors.iter().map(pair).collect::<serde_json::Map<_, _>>().into()
 }

@@ -1,4 +1,4 @@
-//! Bytes that are no HTTP, or nearly.
+//! Requests that are not valid HTTP.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use crate::support::raw::{self, Connection};
 use crate::support::wait;
 
 on_both_databases!(
-    fn what_the_parser_cannot_read_is_a_bare_400_and_ends_the_connection(app: TestApp) {
+    fn malformed_http_is_a_bare_400_and_closes_the_connection(app: TestApp) {
         let token = app.user("ada").token.unwrap();
         for (what, request) in [
             (
@@ -28,7 +28,7 @@ on_both_databases!(
                 "GET /livez HTTP/1.1\r\nHost: x\r\n: b\r\n\r\n",
             ),
             (
-                "a length that is no number",
+                "a length that is not a number",
                 "POST /api/tasks HTTP/1.1\r\nHost: x\r\nContent-Length: ten\r\n\r\n",
             ),
             (
@@ -43,7 +43,7 @@ on_both_databases!(
             let request = request.replace("Host: x", &format!("Authorization: Bearer {token}\r\nHost: x"));
             let mut connection = Connection::open(&app);
             let answer = connection.send(request).read();
-            let answer = answer.unwrap_or_else(|| panic!("{what}: no answer"));
+            let answer = answer.unwrap_or_else(|| panic!("{what}: no response"));
             assert_eq!(answer.status, 400, "{what}: {answer}");
             assert_eq!(answer.body, b"", "{what}");
             assert!(connection.read().is_none(), "{what}");
@@ -59,7 +59,7 @@ on_both_databases!(
         assert_eq!(answer.body, b"");
     }
 
-    fn a_header_that_is_not_ascii_is_no_failure(app: TestApp) {
+    fn a_header_that_is_not_ascii_is_not_a_server_error(app: TestApp) {
         let token = app.user("ada").token.unwrap();
         for header in [
             "X-Request-Id: \u{e9}\u{e9}",
@@ -78,7 +78,7 @@ on_both_databases!(
         answer.assert_unauthorized();
     }
 
-    fn lone_bytes_and_silence_keep_nobody_from_an_answer(app: TestApp) {
+    fn incomplete_requests_do_not_block_other_clients(app: TestApp) {
         let mut open: Vec<Connection> = Vec::new();
         for bytes in [
             &b""[..],
@@ -97,7 +97,7 @@ on_both_databases!(
         }
     }
 
-    fn a_client_that_hangs_up_in_the_middle_of_a_body_is_no_failure(app: TestApp) {
+    fn a_client_that_disconnects_within_a_body_does_no_harm(app: TestApp) {
         let ada = app.user("ada");
         let token = ada.token.clone().unwrap();
         for _ in 0..5 {
@@ -106,11 +106,11 @@ on_both_databases!(
             Connection::open(&app).send(request);
         }
         let alive = || (ada.get("/api/tasks").status == 200).then_some(());
-        wait::until(Duration::from_secs(5), alive).expect("the service lives on");
+        wait::until(Duration::from_secs(5), alive).expect("the service should still answer");
         assert_eq!(ada.titles("/api/tasks"), Vec::<String>::new());
     }
 
-    fn one_connection_serves_request_after_request(app: TestApp) {
+    fn one_connection_serves_many_requests(app: TestApp) {
         let ada = app.user("ada");
         let token = ada.token.clone().unwrap();
         let mut connection = Connection::open(&app);
@@ -123,12 +123,12 @@ on_both_databases!(
             b"{}",
         );
         let unknown = raw::request(&app, "GET /nowhere", "", &[], b"");
-        // A problem is an answer like any other: the connection lives on.
+        // An error does not close the connection.
         for (request, status) in [(&get, 200), (&bad, 400), (&unknown, 404), (&get, 200)] {
             let answer = connection.send(request).read().expect("an answer");
             assert_eq!(answer.status, status, "{answer}");
         }
-        // And answers come in the order of the requests when they are sent at once.
+        // The responses to pipelined requests are in the order of the requests.
         connection.send([&get[..], &unknown, &get].concat());
         let statuses = [(); 3].map(|()| connection.read().expect("an answer").status);
         assert_eq!(statuses, [200, 404, 200]);

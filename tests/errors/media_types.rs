@@ -1,4 +1,4 @@
-//! Bodies that are said to be something else than JSON.
+//! Request bodies whose media type is not JSON.
 
 use serde_json::json;
 
@@ -6,7 +6,7 @@ use crate::support::CONTRACTS;
 use crate::support::task::id;
 
 on_both_databases!(
-    fn a_body_that_is_not_said_to_be_json_is_415(app: TestApp) {
+    fn a_body_with_another_media_type_is_415(app: TestApp) {
         let ada = app.user("ada");
         let task = ada.has_task("Buy milk");
         for contract in CONTRACTS {
@@ -34,7 +34,7 @@ on_both_databases!(
                     let answer = ada.request(method, &path, &headers, body.as_bytes());
                     answer.assert_problem(415);
                 }
-                // Without a word about it, too.
+                // A body without a media type is refused as well.
                 ada.request(method, &path, &[], body.as_bytes())
                     .assert_problem(415);
             }
@@ -42,7 +42,7 @@ on_both_databases!(
         assert_eq!(ada.get("/api/tasks").expect(200).json(), json!([task]));
     }
 
-    fn json_may_be_said_in_every_way_that_http_has_for_it(app: TestApp) {
+    fn every_valid_spelling_of_the_media_type_is_accepted(app: TestApp) {
         let ada = app.user("ada");
         for media_type in [
             "application/json;charset=utf-8",
@@ -57,7 +57,7 @@ on_both_databases!(
         }
     }
 
-    fn what_is_called_without_a_body_needs_no_media_type(app: TestApp) {
+    fn a_request_without_a_body_needs_no_media_type(app: TestApp) {
         let ada = app.user("ada");
         for contract in CONTRACTS {
             let task = id(&ada.has_task("Buy milk"));

@@ -1,12 +1,12 @@
-//! Methods that a route does not have.
+//! Methods that a route does not support.
 
 use serde_json::json;
 
 use crate::support::task::id;
 use crate::support::{Actor, CONTRACTS, Contract};
 
-/// Each route with exactly the methods that work on it. `OPTIONS` is left out of the comparison: it
-/// may stand in `Allow` as what tells of the others.
+/// Returns each route with exactly the methods that it supports. The tests ignore `OPTIONS`, which `Allow`
+/// may contain as well.
 fn routes(contract: Contract, user: &Actor, task: i64) -> [(String, &'static [&'static str]); 3] {
     [
         (contract.tasks(user), &["get", "head", "post"]),
@@ -62,7 +62,7 @@ on_both_databases!(
         assert_eq!(allow, ["get", "head"]);
     }
 
-    fn plain_options_is_answered_and_names_the_methods(app: TestApp) {
+    fn options_without_cors_headers_lists_the_methods(app: TestApp) {
         let ada = app.user("ada");
         for contract in CONTRACTS {
             for (path, allowed) in routes(contract, &ada, 1) {
@@ -75,7 +75,7 @@ on_both_databases!(
                 } else {
                     assert!(matches!(answer.status, 200 | 204), "{answer}");
                 }
-                // It is no preflight, which alone needs no token.
+                // The request is not a preflight, and only preflights need no token.
                 let answer = app.anonymous().request("OPTIONS", &path, &[], b"");
                 answer.assert_unauthorized();
             }

@@ -1,4 +1,4 @@
-//! Errors that belong to no single call: each is a problem, whatever went wrong and where.
+//! Errors that can occur on every route. Each response is a problem document.
 
 mod codes;
 mod malformed;

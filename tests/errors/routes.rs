@@ -1,4 +1,4 @@
-//! Paths that lead nowhere.
+//! Paths that match no route.
 
 use crate::support::Contract;
 
@@ -20,7 +20,7 @@ on_both_databases!(
         app.anonymous().body("POST", "/nowhere", b"{").assert_problem(404);
     }
 
-    fn an_unknown_route_of_the_api_is_told_only_to_those_with_a_token(app: TestApp) {
+    fn an_unknown_route_of_the_api_is_404_only_with_a_token(app: TestApp) {
         let ada = app.user("ada");
         for path in [
             "/api/unknown",
@@ -43,7 +43,7 @@ on_both_databases!(
     fn a_trailing_slash_is_another_route(app: TestApp) {
         let ada = app.user("ada");
         ada.get("/api/tasks").expect(200);
-        // Neither a redirect, which would lose a POST's body, nor a failure.
+        // A redirect would lose the body of a POST.
         let answer = ada.get("/api/tasks/");
         if answer.status != 200 {
             answer.assert_problem(404);
@@ -54,7 +54,7 @@ on_both_databases!(
         }
     }
 
-    fn a_path_with_dots_leads_to_no_others_tasks(app: TestApp) {
+    fn path_traversal_does_not_reach_other_users_tasks(app: TestApp) {
         let ada = app.user("ada");
         let eve = app.user("eve");
         eve.has_task("Eve's");
@@ -70,7 +70,7 @@ on_both_databases!(
         }
     }
 
-    fn a_query_of_any_kind_does_not_matter_where_none_is_read(app: TestApp) {
+    fn an_invalid_query_is_ignored_where_none_is_read(app: TestApp) {
         app.anonymous().get("/livez?x=%ff&&=").expect(200);
         app.anonymous().get("/nowhere?x=%ff").assert_problem(404);
     }

@@ -1,4 +1,4 @@
-//! Bodies over 64 KiB.
+//! Request bodies larger than 64 KiB.
 
 use serde_json::json;
 
@@ -9,7 +9,7 @@ use crate::support::{CONTRACTS, Response, TestApp};
 const LIMIT: usize = 64 << 10;
 const JSON: &str = "Content-Type: application/json";
 
-/// An object of exactly so many bytes, good in everything but its size.
+/// Returns a JSON object of exactly `size` bytes that is valid except for its size.
 fn object(title: &str, size: usize) -> Vec<u8> {
     let start = format!(r#"{{"title":"{title}","completed":true,"padding":""#);
     let padding = "p".repeat(size - start.len() - 2);
@@ -25,7 +25,7 @@ fn send(app: &TestApp, token: &str, line: &str, body: &[u8], in_chunks: bool) ->
         raw::request(app, line, token, &[JSON, &length], body)
     };
     let answer = Connection::open(app).send(request).read();
-    answer.unwrap_or_else(|| panic!("{line}: no answer to a body of {} bytes", body.len()))
+    answer.unwrap_or_else(|| panic!("{line}: no response to a body of {} bytes", body.len()))
 }
 
 on_both_databases!(
@@ -62,7 +62,7 @@ on_both_databases!(
         }
     }
 
-    fn a_length_that_is_only_announced_is_enough(app: TestApp) {
+    fn a_large_content_length_is_refused_before_the_body_arrives(app: TestApp) {
         let ada = app.user("ada");
         let token = ada.token.clone().unwrap();
         for contract in CONTRACTS {

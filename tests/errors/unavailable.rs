@@ -1,4 +1,4 @@
-//! A database that does not answer in time: 503, in time, and only for what needs it.
+//! If the database does not answer in time, requests that need it get 503, and only those.
 
 use std::time::{Duration, Instant};
 
@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::support::{Actor, CONTRACTS, Database, TestApp, wait};
 
-fn short_of_patience(database: Database) -> TestApp {
+fn with_short_timeouts(database: Database) -> TestApp {
     TestApp::builder(database)
         .env("DATABASE_POOL_SIZE", "2")
         .env("DATABASE_ACQUIRE_TIMEOUT_MS", "300")
@@ -19,12 +19,12 @@ fn creates_again(user: &Actor) {
         let answer = user.post("/api/tasks", json!({ "title": "again" }));
         (answer.status == 201).then_some(())
     };
-    wait::until(Duration::from_secs(10), again).expect("the service recovers by itself");
+    wait::until(Duration::from_secs(10), again).expect("the service should recover by itself");
 }
 
 on_both_databases!(
     fn a_database_that_does_not_answer_in_time_is_503(db: Database) {
-        let app = short_of_patience(db);
+        let app = with_short_timeouts(db);
         let ada = app.user("ada");
         ada.has_task("before");
         let held = app.lock();
@@ -32,7 +32,7 @@ on_both_databases!(
             let started = Instant::now();
             let answer = ada.post(&contract.tasks(&ada), json!({ "title": "t" }));
             answer.assert_unavailable();
-            // Two bounds of 300 ms, and room for a busy machine.
+            // The two timeouts are 300 ms each; the rest is tolerance for a busy machine.
             assert!(
                 started.elapsed() < Duration::from_secs(10),
                 "{:?}",
@@ -43,8 +43,8 @@ on_both_databases!(
         creates_again(&ada);
     }
 
-    fn many_who_wait_get_503_in_time_and_the_rest_is_answered(db: Database) {
-        let app = short_of_patience(db);
+    fn many_waiting_calls_get_503_in_time_and_others_are_answered(db: Database) {
+        let app = with_short_timeouts(db);
         let ada = app.user("ada");
         ada.has_task("before");
         let held = app.lock();
@@ -67,16 +67,16 @@ on_both_databases!(
             "{:?}",
             started.elapsed()
         );
-        // Time enough for what was refused and not given up to be done all the same.
+        // If the service had not cancelled a refused call, it would execute it during this pause.
         std::thread::sleep(Duration::from_secs(1));
         drop(held);
         creates_again(&ada);
-        // What was answered with 503 was not done behind the client's back.
+        // A call that was answered with 503 must not take effect later.
         let titles = ada.titles("/api/tasks");
         assert!(!titles.contains(&"t".to_owned()), "{titles:?}");
     }
 
-    fn connections_that_died_are_replaced_without_the_client_seeing_it(db: Database) {
+    fn closed_database_connections_are_replaced_without_failing_a_call(db: Database) {
         let app = TestApp::builder(db).start();
         let ada = app.user("ada");
         ada.has_task("before");

@@ -1,4 +1,5 @@
-//! `clients/typescript`: its types are those of the service's own document, and it does what it says.
+//! `clients/typescript`: its types match the OpenAPI document, and its functions work against the real
+//! service.
 
 use std::fs;
 use std::path::Path;
@@ -41,7 +42,7 @@ fn the_types_are_those_of_the_services_own_document() {
 
 #[test]
 fn the_compiler_takes_what_a_frontend_writes_and_no_mistakes() {
-    // With the settings of the client itself, which are strict.
+    // The settings are the client's own, which are strict.
     let mut compile = node();
     compile
         .args(["node_modules/typescript/bin/tsc", "--project", "test"])
@@ -61,7 +62,7 @@ fn its_own_tests_hold() {
     assert!(said.contains("fail 0"), "{said}");
 }
 
-/// What people get who install it: all that its `exports` name, and nothing that is for its makers alone.
+/// The package that users install must contain everything that its `exports` name, and no development files.
 #[test]
 fn its_package_has_what_it_exports_and_no_more() {
     let mut pack = npm(&client(), &["pack", "--dry-run", "--json", "--ignore-scripts"]);

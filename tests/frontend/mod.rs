@@ -1,4 +1,4 @@
-//! The service as frontends meet it: through the typed client, and from the Next.js example in a real browser.
+//! The service together with frontends: the typed client, and the Next.js example in a real browser.
 
 mod client;
 mod played;

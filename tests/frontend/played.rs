@@ -1,6 +1,7 @@
-//! `examples/frontend` in a headless Chromium, with Better Auth inside it and the service at another origin.
+//! `examples/frontend` in a headless Chromium, with Better Auth in the frontend and the service at another
+//! origin.
 //!
-//! What is done and seen there is written in `tests/node/scenarios.mjs`.
+//! The scenarios are in `tests/node/scenarios.mjs`.
 
 use serde_json::json;
 

@@ -1,4 +1,4 @@
-//! The frontend and the service, each as a process, and one scenario played in Chromium.
+//! Runs the frontend and the service as processes, and a scenario in Chromium.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -14,7 +14,7 @@ use crate::support::own_postgres::free_port;
 use crate::support::process::Process;
 use crate::support::{Actor, Database, OwnDatabase, TestApp, wait};
 
-/// Generous: other tests keep the processors busy.
+/// The timeouts are generous because other tests run on the same processors.
 const START: Duration = Duration::from_secs(60);
 const LIMIT: Duration = Duration::from_secs(400);
 
@@ -22,20 +22,22 @@ pub struct Stack {
     pub app: TestApp,
     frontend: Process,
     url: String,
-    /// Where Better Auth keeps its accounts, as the README has it: a file, or a database of its own.
+    /// The database for Better Auth's accounts, as the README describes it: a file, or a PostgreSQL database
+    /// of its own.
     _accounts: (TempDir, Option<OwnDatabase>),
 }
 
 impl Stack {
     pub fn start(kind: Database) -> Self {
-        // Links to the files of the one build, because each frontend keeps its data beside its own. On the same
-        // file system, which the system's folder for temporary files need not be.
+        // Each frontend keeps its data next to its files, so it gets a folder with hard links to the files of
+        // the one build. Hard links need the same file system, which the system's temporary folder may not be
+        // on.
         let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
         let home = folder.path().join("frontend");
         let copied = Command::new("cp").arg("-al").arg(frontend()).arg(&home).status();
         assert!(copied.is_ok_and(|status| status.success()), "a copy of the build");
 
-        // By name: what developers type, and another host than the service's.
+        // The URL uses the name that developers type, so that the frontend's host differs from the service's.
         let (own, services) = (free_port(), free_port());
         let url = format!("http://localhost:{own}");
         let app = TestApp::builder(kind)
@@ -82,7 +84,8 @@ impl Stack {
         }
     }
 
-    /// Plays a scenario of `tests/node/scenarios.mjs`, which may ask for the service to be stopped and started.
+    /// Runs a scenario of `tests/node/scenarios.mjs`, which may request that the service be stopped or
+    /// started.
     #[track_caller]
     pub fn plays(&mut self, scenario: &str, arguments: &[&str]) {
         let pictures = Path::new(env!("CARGO_TARGET_TMPDIR")).join("pictures");
@@ -128,7 +131,7 @@ impl Stack {
     }
 }
 
-/// `CHROMIUM`, or the one that the distribution installs.
+/// Returns `CHROMIUM` or the browser that the distribution installs.
 fn chromium() -> PathBuf {
     let named = env::var_os("CHROMIUM").map(PathBuf::from);
     let usual = [

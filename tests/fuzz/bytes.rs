@@ -1,15 +1,15 @@
-//! Bytes that are nearly HTTP, or not at all.
+//! Bytes that are damaged HTTP requests, or not HTTP at all.
 
 use proptest::prelude::*;
 use proptest::sample::select;
 
 use super::request::Request;
-use super::session::{each, quiet, talk};
+use super::session::{exchange, run_cases, start};
 use super::text::damaged;
 
 on_both_databases!(
-    fn no_bytes_are_too_odd(db: Database) {
-        let app = quiet(db);
+    fn arbitrary_bytes_cause_no_server_error(db: Database) {
+        let app = start(db);
         let token = app.user("ada").token.unwrap();
         let create = Request::new("POST", "/api/tasks", &token).json(br#"{"title":"t"}"#.to_vec());
         let mut in_chunks = create.clone();
@@ -20,13 +20,14 @@ on_both_databases!(
             5 => damaged(requests),
             1 => prop::collection::vec(any::<u8>(), 0..200),
         ];
-        each(&app, inputs, |bytes| {
-            let said = talk(&app, &bytes);
-            // Several answers may stand in it, to what was one request before.
+        run_cases(&app, inputs, |bytes| {
+            let said = exchange(&app, &bytes);
+            // The text may contain several responses, because a damaged request can be read as several
+            // requests.
             for status in said.split("HTTP/1.1 ").skip(1) {
                 assert!(!status.starts_with('5'), "{said}");
                 let problem = status.contains("content-type: application/problem+json");
-                // What the HTTP parser cannot read, it answers by itself: with a status and no body.
+                // The HTTP parser answers malformed requests itself, with a status and an empty body.
                 let bare = status.starts_with("400") && status.contains("\r\ncontent-length: 0\r\n");
                 assert!(!status.starts_with('4') || problem || bare, "{said}");
             }

@@ -1,10 +1,10 @@
-//! Headers that the service reads, and some that libraries beneath it read.
+//! Headers that the service or its libraries read.
 
 use proptest::prelude::*;
 use proptest::sample::select;
 
 use super::request::{Request, header_value};
-use super::session::{Session, each, quiet};
+use super::session::{Session, run_cases, start};
 use crate::support::task::id;
 
 const NAMES: [&str; 18] = [
@@ -39,8 +39,8 @@ fn value() -> impl Strategy<Value = Vec<u8>> {
 }
 
 on_both_databases!(
-    fn no_header_is_too_odd(db: Database) {
-        let app = quiet(db);
+    fn arbitrary_headers_cause_no_server_error(db: Database) {
+        let app = start(db);
         let ada = app.user("ada");
         let task = format!("/api/tasks/{}", id(&ada.has_task("t")));
         let token = ada.token.clone().unwrap();
@@ -68,6 +68,6 @@ on_both_databases!(
             request
         });
         let mut session = Session::with(&app);
-        each(&app, requests, |request| drop(session.send(&request)));
+        run_cases(&app, requests, |request| drop(session.send(&request)));
     }
 );

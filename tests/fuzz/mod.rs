@@ -1,8 +1,8 @@
-//! Everything that parses what a client sends, fed with what no client should send, through the real
-//! port: no panic, no 5xx, every error a problem, and the connection goes on.
+//! Property tests that send unusual input over HTTP to everything that parses client data. No input may cause
+//! a panic or a 5xx status, every error must be a problem document, and the connection must remain usable.
 //!
-//! A few thousand inputs in the suite; `FUZZ_CASES=1000000` for so many. An input that fails is made as
-//! small as it gets, and its seed is kept in `proptest-regressions`, to be tried first ever after.
+//! The suite tries a few thousand inputs; set `FUZZ_CASES` (for example 1000000) for more. A failing input is
+//! shrunk, and its seed is stored in `proptest-regressions` and tried first in later runs.
 
 mod bodies;
 mod bytes;

@@ -1,4 +1,4 @@
-//! A request that is framed well, whatever is in it.
+//! A request with valid framing and arbitrary content.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use proptest::prelude::*;
 pub struct Request {
     pub method: String,
     pub target: String,
-    /// Whole lines, without their ends.
+    /// Complete header lines without line ends.
     pub headers: Vec<Vec<u8>>,
     pub body: Vec<u8>,
     pub in_chunks: bool,
@@ -65,7 +65,7 @@ impl fmt::Debug for Request {
     }
 }
 
-/// What may stand in a header's value without ending the header: all but NUL and the ends of lines.
+/// Generates header values without characters that would end the header: NUL, CR and LF.
 pub fn header_value() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![
         2 => "[ -~]{0,40}".prop_map(String::into_bytes),
@@ -74,7 +74,7 @@ pub fn header_value() -> impl Strategy<Value = Vec<u8>> {
     ]
 }
 
-/// Percent-encodes what a request line cannot hold; what is encoded already stays.
+/// Percent-encodes the characters that a request line must not contain. Existing percent signs are kept.
 pub fn for_a_request_line(text: &str) -> String {
     let mut target = String::new();
     for byte in text.bytes() {

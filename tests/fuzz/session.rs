@@ -1,4 +1,4 @@
-//! One connection over which input after input is sent.
+//! A connection over which one input after the other is sent.
 
 use std::env;
 use std::fmt::Debug;
@@ -14,21 +14,21 @@ use super::request::Request;
 use crate::support::raw::Connection;
 use crate::support::{Database, Response, TestApp};
 
-/// Over all tests of this folder.
+/// The number of cases of all tests in this folder together.
 const CASES: u32 = 8_000;
 
-/// Each runs on both databases.
+/// Five tests, each on both databases.
 const TESTS: u32 = 5 * 2;
 
-/// Where refused input is what is counted on, a log line each would be what is measured.
-pub fn quiet(db: Database) -> TestApp {
+/// Starts a service that logs only errors, because logging each refused request would dominate the run time.
+pub fn start(db: Database) -> TestApp {
     TestApp::builder(db)
         .env("RUST_LOG", "error")
         .env("BETTER_AUTH_JWKS_URL", &issuer())
         .start()
 }
 
-/// An issuer whose one key signs nothing, so that no token has to wait for one.
+/// Starts an issuer with one key that signs no token. A service without any keys would answer 503.
 fn issuer() -> String {
     const KEYS: &str = r#"{"keys":[{"kty":"OKP","crv":"Ed25519","kid":"k","alg":"EdDSA",
         "x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#;
@@ -45,10 +45,12 @@ fn issuer() -> String {
     url
 }
 
-/// Tries `check` on so many inputs, and on those that failed once before any other.
-pub fn each<T: Debug>(app: &TestApp, inputs: impl Strategy<Value = T>, mut check: impl FnMut(T)) {
+/// Runs `check` for generated inputs, after those that failed in earlier runs.
+pub fn run_cases<T: Debug>(app: &TestApp, inputs: impl Strategy<Value = T>, mut check: impl FnMut(T)) {
     let asked = env::var("FUZZ_CASES").ok();
-    let cases: u32 = asked.map_or(CASES, |cases| cases.parse().expect("FUZZ_CASES is a number"));
+    let cases: u32 = asked.map_or(CASES, |cases| {
+        cases.parse().expect("FUZZ_CASES should be a number")
+    });
     let mut runner = TestRunner::new(Config {
         cases: cases.div_ceil(TESTS),
         failure_persistence: Some(Box::new(FileFailurePersistence::Direct(
@@ -67,7 +69,7 @@ pub fn each<T: Debug>(app: &TestApp, inputs: impl Strategy<Value = T>, mut check
         panic!("{error}");
     }
     let log = app.log();
-    // The HTTP parser's own crate calls every request that it cannot read an error.
+    // Errors of other crates are ignored: the HTTP parser's crate logs every malformed request as an error.
     let ours = |line: &&str| line.contains("panicked") || line.contains("ERROR todo_backend");
     let failure = log.lines().find(ours);
     assert_eq!(failure, None);
@@ -86,8 +88,8 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// The answer, which is none of ours to be ashamed of. Unless it says that the connection ends with
-    /// it, the next request is answered as well.
+    /// Sends a request and checks the response. Unless the response closes the connection, checks that the
+    /// next request is answered as well.
     pub fn send(&mut self, request: &Request) -> Response {
         let app = self.app;
         let mut connection = self.connection.take().unwrap_or_else(|| Connection::open(app));
@@ -95,15 +97,19 @@ impl<'a> Session<'a> {
             "HEAD" => connection.send(request.bytes()).read_head(),
             _ => connection.send(request.bytes()).read(),
         };
-        let answer = answer.expect("an answer");
+        let answer = answer.expect("the service should answer");
         if request.method == "HEAD" {
             assert!(answer.status < 500, "{answer}");
         } else {
-            assert_decent(&answer);
+            assert_no_server_error(&answer);
         }
         if answer.header("connection") != Some("close") {
             let next = connection.send("GET /livez HTTP/1.1\r\nHost: x\r\n\r\n").read();
-            assert_eq!(next.expect("the connection goes on").status, 200, "{answer}");
+            assert_eq!(
+                next.expect("the connection should remain usable").status,
+                200,
+                "{answer}"
+            );
             self.connection = Some(connection);
         }
         answer
@@ -111,27 +117,30 @@ impl<'a> Session<'a> {
 }
 
 #[track_caller]
-pub fn assert_decent(answer: &Response) {
+pub fn assert_no_server_error(answer: &Response) {
     assert!(answer.status < 500, "{answer}");
-    // What the HTTP parser cannot read, it answers by itself: with a status and nothing else.
+    // The HTTP parser answers malformed requests itself, with a status and an empty body.
     let bare = matches!(answer.status, 400 | 431) && answer.header("x-request-id").is_none();
     if answer.status >= 400 && !(bare && answer.body.is_empty()) {
         answer.assert_problem(answer.status);
     }
 }
 
-/// Sends bytes that need not be HTTP and then nothing more: what came back until the service hung up.
-pub fn talk(app: &TestApp, bytes: &[u8]) -> String {
+/// Sends bytes that need not be HTTP, closes the sending direction, and returns everything that the service
+/// sent.
+pub fn exchange(app: &TestApp, bytes: &[u8]) -> String {
     let mut stream = TcpStream::connect(app.base_url().trim_start_matches("http://")).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-    // It may have hung up by now.
+    // The service may already have closed the connection.
     let _ = stream
         .write_all(bytes)
         .and_then(|()| stream.shutdown(Shutdown::Write));
     let mut said = Vec::new();
     match stream.read_to_end(&mut said) {
-        Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => panic!("it does not hang up"),
-        // A reset: it had not read everything.
+        Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
+            panic!("the service did not close the connection")
+        }
+        // A reset is possible if the service had not read everything.
         _ => String::from_utf8_lossy(&said).into_owned(),
     }
 }

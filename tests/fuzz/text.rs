@@ -1,9 +1,9 @@
-//! Texts that parsers stumble over.
+//! Texts that are difficult for parsers.
 
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 
-/// As they stand in JSON, quotes included; some are no JSON.
+/// JSON literals, including quotes. Some of them are not valid JSON.
 const LITERALS: [&str; 40] = [
     r#""\ud800""#,
     r#""\udc00\ud800""#,
@@ -47,7 +47,7 @@ const LITERALS: [&str; 40] = [
     r#""infinity""#,
 ];
 
-/// Texts that mean something to somebody on the way.
+/// Texts with a special meaning for some layer between the client and the database.
 pub const WORDS: [&str; 32] = [
     "",
     "0",
@@ -107,7 +107,7 @@ fn literal() -> impl Strategy<Value = String> {
     ]
 }
 
-/// JSON in its shape, and often enough not in its parts.
+/// Generates text with the structure of JSON and often invalid literals.
 pub fn json() -> BoxedStrategy<String> {
     literal()
         .prop_recursive(3, 24, 4, |inner| {
@@ -121,7 +121,7 @@ pub fn json() -> BoxedStrategy<String> {
         .boxed()
 }
 
-/// An object of some of these members, in any order, some of them twice.
+/// Generates an object with some of these members in any order, possibly repeated.
 pub fn object_with(names: &'static [&'static str]) -> impl Strategy<Value = String> {
     let name = prop_oneof![
         6 => select(names).prop_map(|name| format!("{name:?}")),
@@ -138,7 +138,7 @@ fn object(members: &[(String, String)]) -> String {
     format!("{{{}}}", members.join(","))
 }
 
-/// Some of its bytes changed, gone, or there twice; or its end missing.
+/// Changes, removes or inserts some bytes, or truncates the text.
 pub fn damaged(text: impl Strategy<Value = Vec<u8>>) -> impl Strategy<Value = Vec<u8>> {
     let damage = (0..5_u8, any::<Index>(), any::<u8>());
     (text, prop::collection::vec(damage, 1..6)).prop_map(|(mut bytes, damages)| {

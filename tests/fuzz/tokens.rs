@@ -1,11 +1,11 @@
-//! Tokens: damaged ones, and ones that are signed well and say anything.
+//! Damaged tokens, and correctly signed tokens with arbitrary claims.
 
 use aws_lc_rs::hmac;
 use proptest::prelude::*;
 use proptest::sample::select;
 
 use super::request::Request;
-use super::session::{Session, each, quiet};
+use super::session::{Session, run_cases, start};
 use super::text::{damaged, json, object_with, word};
 use crate::support::app::SECRET;
 use crate::support::token::{now, sign};
@@ -37,7 +37,7 @@ fn header() -> impl Strategy<Value = String> {
     ]
 }
 
-/// Claims that hold as far as time goes, and anything else besides.
+/// Generates claims that are mostly unexpired and otherwise arbitrary.
 fn claims() -> impl Strategy<Value = String> {
     let in_time = object_with(&CLAIMS).prop_map(|object| {
         let expires = now() + 900;
@@ -65,10 +65,10 @@ fn token() -> impl Strategy<Value = Vec<u8>> {
 }
 
 on_both_databases!(
-    fn no_token_is_too_odd(db: Database) {
-        let app = quiet(db);
+    fn arbitrary_tokens_cause_no_server_error(db: Database) {
+        let app = start(db);
         let requests = (token(), any::<bool>()).prop_map(|(mut token, create)| {
-            // What would end the header, or the head.
+            // Remove bytes that would end the header line or be invalid in it.
             token.retain(|byte| {
                 !b"\r\n\0".contains(byte) && (*byte >= 0x20 || *byte == b'\t') && *byte != 0x7f
             });
@@ -84,9 +84,9 @@ on_both_databases!(
             }
         });
         let mut session = Session::with(&app);
-        each(&app, requests, |request| {
+        run_cases(&app, requests, |request| {
             let answer = session.send(&request);
-            // A head over the limit is refused before anybody looks at the token.
+            // A request head over the size limit is refused before the token is read.
             let expected = [200, 201, 401, 400, 431].contains(&answer.status);
             assert!(expected, "{answer}");
         });

@@ -1,4 +1,4 @@
-//! A key is kept for 24 hours, and goes away without anybody who schedules that.
+//! A key is kept for 24 hours and then deleted without a scheduled job.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -8,7 +8,7 @@ use serde_json::json;
 use super::{assert_same, number_of_tasks, post};
 use crate::support::{Actor, CONTRACTS, Database, TestApp};
 
-/// As if every key of this user had come so many hours earlier.
+/// Makes every key of this user appear to be this many hours older.
 fn age(app: &TestApp, user: &Actor, hours: u32) {
     let earlier = match app.kind {
         Database::Postgres => format!("created_at - interval '{hours} hours'"),
@@ -20,7 +20,7 @@ fn age(app: &TestApp, user: &Actor, hours: u32) {
     ));
 }
 
-/// Keys named `old 1` and so on, from the oldest to the youngest, all of them older than a day.
+/// Adds the keys `old 1`, `old 2` and so on, from the oldest to the newest, all older than a day.
 fn add_old_keys(app: &TestApp, user: &Actor, number: i64) {
     let (numbers, time) = match app.kind {
         Database::Postgres => (
@@ -51,7 +51,7 @@ fn kept(app: &TestApp, user: &Actor) -> Vec<String> {
 }
 
 on_both_databases!(
-    fn a_key_of_yesterday_is_new_again(app: AppWithDatabase) {
+    fn an_expired_key_can_be_used_again(app: AppWithDatabase) {
         for contract in CONTRACTS {
             let ada = app.user(&format!("ada{contract:?}"));
             let path = contract.tasks(&ada);
@@ -77,7 +77,7 @@ on_both_databases!(
         post(&ada, "/api/tasks", "key", &json!({ "title": "u" })).assert_problem(422);
     }
 
-    fn old_keys_go_when_their_user_brings_a_new_one(app: AppWithDatabase) {
+    fn old_keys_are_deleted_when_their_user_sends_a_new_one(app: AppWithDatabase) {
         let ada = app.user("ada");
         for number in 0..5 {
             post(
@@ -92,11 +92,11 @@ on_both_databases!(
         age(&app, &ada, 25);
         post(&ada, "/api/tasks", "new", &json!({ "title": "t" })).expect(201);
         assert_eq!(kept(&app, &ada), ["new"]);
-        // The tasks that were made under them stay.
+        // The tasks that were created with these keys are kept.
         assert_eq!(number_of_tasks(&ada), 6);
     }
 
-    fn a_hundred_thousand_old_keys_cost_a_create_nothing(app: AppWithDatabase) {
+    fn a_hundred_thousand_old_keys_do_not_slow_down_a_create(app: AppWithDatabase) {
         const OLD: i64 = 100_000;
         let ada = app.user("ada");
         post(&ada, "/api/tasks", "first", &json!({ "title": "t" })).expect(201);
@@ -108,7 +108,7 @@ on_both_databases!(
             );
             app.value(&sql).unwrap().parse::<i64>().unwrap()
         };
-        // Each create is to delete more keys than it adds, and few.
+        // Each create must delete more keys than it adds, but only a few.
         let mut before = count();
         assert_eq!(before, OLD);
         let mut took = Vec::new();
@@ -121,9 +121,10 @@ on_both_databases!(
             assert!((1..1_000).contains(&(before - after)), "{before} to {after}");
             before = after;
         }
-        // The machine is shared: the fastest one says what the service takes.
+        // The machine is shared with other tests, so the fastest create shows the cost of the service itself.
         assert!(took.iter().min() < Some(&Duration::from_secs(1)), "{took:?}");
-        // The youngest of the old ones: free again, and not because it was deleted among the oldest.
+        // The newest of the old keys is free because it has expired, not because it was deleted among the
+        // oldest.
         let youngest = format!("old {OLD}");
         let again = post(&ada, "/api/tasks", &youngest, &json!({ "title": "new" })).expect(201);
         assert_eq!(again.json()["title"], "new");
@@ -133,7 +134,7 @@ on_both_databases!(
             &again,
         );
         assert_eq!(number_of_tasks(&ada), 7);
-        // Creates at once find the same old keys, and none is in another's way.
+        // Concurrent creates find the same old keys and must not block each other.
         thread::scope(|scope| {
             for writer in 0..8 {
                 let ada = &ada;
@@ -147,7 +148,7 @@ on_both_databases!(
         });
     }
 
-    fn keys_go_with_their_user(app: AppWithDatabase) {
+    fn keys_are_deleted_with_their_user(app: AppWithDatabase) {
         let ada = app.user("ada");
         post(&ada, "/api/tasks", "key", &json!({ "title": "t" })).expect(201);
         app.execute(&format!("DELETE FROM users WHERE id = '{}'", ada.id));
@@ -163,7 +164,7 @@ with_a_process_of_its_own!(
         let ada = app.user("ada");
         post(&ada, "/api/tasks", "first", &json!({ "title": "t" })).expect(201);
         add_old_keys(&app, &ada, 100_000);
-        // With and without statistics, for the plan must not hang on them.
+        // The plan must not depend on statistics, so the test runs without and with them.
         for round in 0..2 {
             app.execute("SELECT pg_stat_reset()");
             let ada = app.user("ada");
@@ -171,7 +172,7 @@ with_a_process_of_its_own!(
                 let key = format!("{round} {number}");
                 post(&ada, "/api/tasks", &key, &json!({ "title": "t" })).expect(201);
             }
-            // The connections report what they have read at the latest when they end.
+            // The connections report their statistics at the latest when they are closed.
             app.restart();
             let read = app.value(
                 "SELECT seq_tup_read + (SELECT sum(idx_tup_read) FROM pg_stat_user_indexes \

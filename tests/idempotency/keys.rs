@@ -1,4 +1,4 @@
-//! What a key is, whose it is, and what it stands for.
+//! Valid keys, their scope, and the payload that they are bound to.
 
 use serde_json::json;
 
@@ -29,7 +29,7 @@ on_both_databases!(
                 let kind = problem["type"].as_str().unwrap().to_lowercase();
                 assert!(
                     kind.contains("idempotency"),
-                    "the kind of problem says so: {kind}"
+                    "`type` should mention idempotency: {kind}"
                 );
                 assert_eq!(answer.header("location"), None, "{answer}");
             }
@@ -38,7 +38,7 @@ on_both_databases!(
         }
     }
 
-    fn text_that_moves_from_one_field_to_the_next_is_another_payload(app: TestApp) {
+    fn text_moved_from_one_field_to_the_next_is_another_payload(app: TestApp) {
         let ada = app.user("ada");
         post(
             &ada,
@@ -97,7 +97,7 @@ on_both_databases!(
         }
     }
 
-    fn without_a_key_every_post_makes_a_task(app: TestApp) {
+    fn without_a_key_every_post_creates_a_task(app: TestApp) {
         let ada = app.user("ada");
         for _ in 0..3 {
             ada.has_task("same");
@@ -105,7 +105,7 @@ on_both_databases!(
         assert_eq!(number_of_tasks(&ada), 3);
     }
 
-    fn a_key_that_is_none_is_bad_input(app: TestApp) {
+    fn an_invalid_key_is_bad_input(app: TestApp) {
         let ada = app.user("ada");
         let too_long = "k".repeat(256);
         let far_too_long = "k".repeat(4_000);
@@ -150,9 +150,10 @@ on_both_databases!(
                 request.extend(key);
                 request.extend(b"\r\n\r\n{\"title\": \"t\"}");
                 let answer = Connection::open(&app).send(request).read().expect("an answer");
-                // Control characters in a header are no HTTP: the parser refuses them with a bare 400.
-                let no_http = key.iter().any(|byte| byte.is_ascii_control());
-                if no_http && answer.status == 400 {
+                // Control characters in a header are not valid HTTP, and the parser refuses them with a bare
+                // 400.
+                let not_http = key.iter().any(|byte| byte.is_ascii_control());
+                if not_http && answer.status == 400 {
                     assert_eq!(answer.body, b"", "{answer}");
                 } else {
                     answer.assert_bad_fields(contract, &["Idempotency-Key"]);
@@ -162,7 +163,7 @@ on_both_databases!(
         assert_eq!(number_of_tasks(&ada), 0);
     }
 
-    fn a_bad_key_hides_nothing_that_is_wrong_with_the_body(app: TestApp) {
+    fn a_bad_key_is_reported_together_with_errors_of_the_body(app: TestApp) {
         let ada = app.user("ada");
         let long = "x".repeat(300);
         for contract in CONTRACTS {
@@ -170,7 +171,7 @@ on_both_databases!(
             let body = json!({ "title": "", "completed": 5 });
             let answer = post(&ada, &path, &long, &body);
             answer.assert_bad_fields(contract, &["Idempotency-Key", "title", "completed"]);
-            // What is no list of fields comes first.
+            // An error that concerns no field takes precedence.
             let headers = [("idempotency-key", ""), ("content-type", "text/plain")];
             ada.request("POST", &path, &headers, b"{}").assert_problem(415);
         }
@@ -204,7 +205,7 @@ on_both_databases!(
         assert_eq!(number_of_tasks(&eve), 0);
     }
 
-    fn a_key_on_the_wire_may_come_in_any_case(app: TestApp) {
+    fn the_header_name_is_case_insensitive(app: TestApp) {
         let ada = app.user("ada");
         let token = ada.token.clone().unwrap();
         for name in ["idempotency-key", "Idempotency-Key", "IDEMPOTENCY-KEY"] {

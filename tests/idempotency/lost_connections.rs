@@ -1,5 +1,4 @@
-//! A connection that dies around a keyed `POST`: nobody knows whether it took place, and so a retry
-//! must be safe.
+//! A database connection is lost during a `POST` with a key: the outcome is unknown, so a retry must be safe.
 
 use std::thread;
 
@@ -9,11 +8,11 @@ use super::{assert_same, number_of_tasks, post};
 use crate::support::{Contract, Database, TestApp, wait};
 use std::time::Duration;
 
-const KILL: &str = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity \
+const TERMINATE_CONNECTIONS: &str = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity \
                     WHERE datname = current_database() AND pid <> pg_backend_pid()";
 
 with_a_process_of_its_own!(
-    fn a_retry_after_a_lost_connection_makes_no_second_task() {
+    fn a_retry_after_a_lost_connection_creates_no_second_task() {
         let app = TestApp::builder(Database::Postgres).start();
         let ada = app.user("ada");
         ada.get("/api/tasks").expect(200);
@@ -24,14 +23,14 @@ with_a_process_of_its_own!(
             let mut killer = app.connect();
             let first = thread::scope(|scope| {
                 let call = scope.spawn(|| post(&ada, &path, &key, &body));
-                // More than once: the first may come before the call does.
+                // Repeated, because the first attempt may come before the call has reached the database.
                 for _ in 0..3 {
-                    killer.values(KILL);
+                    killer.values(TERMINATE_CONNECTIONS);
                 }
                 call.join().unwrap()
             });
             if first.status != 201 {
-                // Not known to have taken place, and said so.
+                // The service must report that it does not know the outcome.
                 first.assert_problem(503);
                 assert!(first.header("retry-after").is_some(), "{first}");
             }
@@ -39,7 +38,7 @@ with_a_process_of_its_own!(
                 let again = post(&ada, &path, &key, &body);
                 (again.status != 503).then_some(again)
             });
-            let again = again.expect("the service recovers").expect(201);
+            let again = again.expect("the service should recover").expect(201);
             if first.status == 201 {
                 assert_same(&again, &first);
             }

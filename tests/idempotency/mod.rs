@@ -1,4 +1,4 @@
-//! `Idempotency-Key`: a client that does not know whether its task was created may ask again.
+//! `Idempotency-Key`: a client that does not know whether its task was created can retry.
 
 mod expiry;
 mod keys;
@@ -18,7 +18,7 @@ fn post_bytes(user: &Actor, path: &str, key: &str, body: &[u8]) -> Response {
     user.request("POST", path, &headers, body)
 }
 
-/// The same answer byte for byte, less what names one of the two calls.
+/// Checks that the responses are identical except for headers such as the request id.
 #[track_caller]
 fn assert_same(again: &Response, first: &Response) {
     assert_eq!(again.status, first.status, "{again}");

@@ -1,4 +1,4 @@
-//! The first answer comes again, whatever happened in between.
+//! A retry gets the first response again, whatever happened in between.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Barrier};
@@ -21,7 +21,7 @@ fn whole_task() -> serde_json::Value {
 }
 
 on_both_databases!(
-    fn a_retry_gets_the_first_answer_byte_for_byte_and_makes_nothing(app: TestApp) {
+    fn a_retry_gets_the_first_response_byte_for_byte_and_creates_nothing(app: TestApp) {
         for contract in CONTRACTS {
             let ada = app.user(&format!("ada{contract:?}"));
             let path = contract.tasks(&ada);
@@ -40,7 +40,7 @@ on_both_databases!(
         }
     }
 
-    fn a_retry_after_the_task_changed_or_went_gets_the_first_answer(app: TestApp) {
+    fn a_retry_after_an_update_or_deletion_gets_the_first_response(app: TestApp) {
         for contract in CONTRACTS {
             let ada = app.user(&format!("ada{contract:?}"));
             let path = contract.tasks(&ada);
@@ -60,13 +60,15 @@ on_both_databases!(
         }
     }
 
-    /// Version 0.1.0 wrote tasks without their version, and a retry may come after the update to this one.
-    fn an_answer_that_an_older_version_stored_is_given_as_it_is(app: AppWithDatabase) {
+    /// Version 0.1.0 stored tasks without `version`, and a retry may arrive after an upgrade.
+    fn a_response_stored_by_an_older_version_is_returned_unchanged(app: AppWithDatabase) {
         let ada = app.user("ada");
         let path = Contract::A.tasks(&ada);
         let first = post(&ada, &path, "key", &whole_task()).expect(201);
         let text = first.text();
-        let (start, _) = text.split_once(",\"version\"").expect("a version at the end");
+        let (start, _) = text
+            .split_once(",\"version\"")
+            .expect("`version` should be the last member");
         let old = format!("{start}}}");
         let hex: String = old.bytes().map(|byte| format!("{byte:02x}")).collect();
         let bytes = match app.database().kind {
@@ -106,9 +108,9 @@ on_both_databases!(
         }
     }
 
-    fn twenty_posts_at_once_make_one_task_and_get_the_same_answer(app: TestApp) {
+    fn twenty_concurrent_posts_create_one_task_and_get_the_same_response(app: TestApp) {
         for contract in CONTRACTS {
-            // A user whom nobody has seen before, so that the row in `users` is contended as well.
+            // The user is new, so that the row in `users` is contended as well.
             let ada = app.user(&format!("ada{contract:?}"));
             let path = contract.tasks(&ada);
             for key in ["one", "two", "three"] {
@@ -130,7 +132,7 @@ on_both_databases!(
         }
     }
 
-    fn of_different_payloads_at_once_under_one_key_one_is_created(app: TestApp) {
+    fn of_concurrent_payloads_under_one_key_one_is_created(app: TestApp) {
         for contract in CONTRACTS {
             let ada = app.user(&format!("ada{contract:?}"));
             let path = contract.tasks(&ada);
@@ -181,7 +183,7 @@ on_both_databases!(
         assert_eq!(number_of_tasks(&ada), 1);
     }
 
-    fn an_answer_that_got_lost_may_be_asked_for_again(db: Database) {
+    fn a_retry_after_a_lost_response_creates_no_second_task(db: Database) {
         let app = TestApp::builder(db).start();
         let ada = app.user("ada");
         let body = json!({ "title": "lost" }).to_string();
@@ -192,7 +194,7 @@ on_both_databases!(
             let token = ada.token.clone().unwrap();
             let request =
                 crate::support::raw::request(&app, "POST /api/tasks", &token, &headers, body.as_bytes());
-            // Sent, and nobody waits for the answer.
+            // The connection is closed without waiting for the response.
             crate::support::raw::Connection::open(&app).send(request);
             let again = post(
                 &ada,

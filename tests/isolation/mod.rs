@@ -1,4 +1,4 @@
-//! Three users at random against a model: nobody ever sees, or touches, what is another's.
+//! Random calls of three users are compared with a model: no user can see or change the tasks of another.
 
 mod model;
 mod steps;
@@ -13,7 +13,7 @@ use self::steps::{SORTS, Step, steps};
 use crate::support::task::id;
 use crate::support::{Actor, CONTRACTS, Contract, TestApp, random};
 
-fn play(app: &TestApp, case: &str, steps: &[Step]) {
+fn run_steps(app: &TestApp, case: &str, steps: &[Step]) {
     let users: Vec<Actor> = ["ada", "bob", "eve"]
         .iter()
         .map(|name| app.user(&format!("{name}-{case}")))
@@ -26,7 +26,7 @@ fn play(app: &TestApp, case: &str, steps: &[Step]) {
     for step in steps {
         model.apply(step);
     }
-    // At the end everything of everybody, by both contracts, in every way to list it.
+    // At the end, all tasks are compared by both contracts and in every sort order.
     for user in 0..3 {
         for contract in CONTRACTS {
             for sort in 0..SORTS.len() {
@@ -47,7 +47,7 @@ fn play(app: &TestApp, case: &str, steps: &[Step]) {
 }
 
 on_both_databases!(
-    fn three_users_at_random_each_have_what_the_model_says(app: TestApp) {
+    fn random_calls_of_three_users_match_the_model(app: TestApp) {
         let mut runner = TestRunner::new(Config {
             cases: 12,
             failure_persistence: None,
@@ -56,9 +56,9 @@ on_both_databases!(
         });
         let deadline = Instant::now() + Duration::from_secs(60);
         let result = runner.run(&steps(), |steps| {
-            // Enough was seen when the machine is that slow.
+            // On a slow machine, the cases so far are sufficient.
             if Instant::now() < deadline {
-                play(&app, &random::suffix(), &steps);
+                run_steps(&app, &random::suffix(), &steps);
             }
             Ok(())
         });
@@ -67,7 +67,7 @@ on_both_databases!(
         }
     }
 
-    fn what_one_does_never_shows_in_the_lists_of_another(app: TestApp) {
+    fn a_user_never_sees_or_changes_another_users_tasks(app: TestApp) {
         let ada = app.user("ada");
         let eve = app.user("eve");
         let task = ada.has_task("Ada's secret");
@@ -84,7 +84,7 @@ on_both_databases!(
         assert_eq!(ada.get("/api/tasks").expect(200).json(), json!([task]));
     }
 
-    fn users_whose_ids_differ_by_little_are_different_users(app: TestApp) {
+    fn users_with_similar_ids_are_different_users(app: TestApp) {
         let start = app.unique("ada");
         let ids = [
             start.clone(),

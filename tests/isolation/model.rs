@@ -1,4 +1,4 @@
-//! What the service ought to hold, and the comparison with what it says.
+//! The expected state of the service, and its comparison with the responses.
 
 use std::collections::BTreeSet;
 
@@ -8,11 +8,11 @@ use super::steps::{Action, SORTS, STATUSES, Step, WORDS, due_date};
 use crate::support::task::{assert_is_task, id};
 use crate::support::{Actor, CONTRACTS, Contract};
 
-/// What the service ought to hold: each user's tasks, oldest first.
+/// The expected state: each user's tasks, oldest first.
 pub struct Model {
     pub users: Vec<Actor>,
     pub tasks: Vec<Vec<Value>>,
-    /// Every id that was ever given out.
+    /// Every id that the service has assigned.
     pub ids: Vec<i64>,
 }
 
@@ -22,7 +22,7 @@ impl Model {
         let contract = CONTRACTS[step.contract];
         match &step.action {
             Action::Create { word, due, completed } => {
-                // The number keeps titles apart, so that their order says everything.
+                // The number makes the title unique, so that the sort order is fully determined.
                 let title = format!("{} {:04}", WORDS[*word], self.ids.len());
                 let due = due.map(due_date);
                 let body = json!({ "title": title, "due_date": due, "completed": completed });
@@ -32,45 +32,45 @@ impl Model {
                 assert_eq!(task["title"], title);
                 assert_eq!(task["due_date"], json!(due));
                 assert_eq!(task["completed"], *completed);
-                assert!(!self.ids.contains(&id(&task)), "an id given out twice");
+                assert!(!self.ids.contains(&id(&task)), "the id was assigned before");
                 self.ids.push(id(&task));
                 self.tasks[step.user].push(task);
             }
-            Action::Read(task) => self.on(step.user, *task, |path, expected| {
+            Action::Read(task) => self.with_task(step.user, *task, |path, expected| {
                 let answer = user.get(&path(contract));
                 match expected {
                     Some(task) => assert_eq!(answer.expect(200).json(), *task),
                     None => drop(answer.assert_problem(404)),
                 }
             }),
-            Action::Update { task, fields } => self.on(step.user, *task, |path, expected| {
+            Action::Update { task, fields } => self.with_task(step.user, *task, |path, expected| {
                 let body = fields.body();
                 let answer = user.put(&path(contract), body.clone());
                 match expected {
                     Some(task) => {
                         merge(task, &body);
-                        take_over(task, &answer.expect(200).json());
+                        compare_and_update(task, &answer.expect(200).json());
                     }
                     None => drop(answer.assert_problem(404)),
                 }
             }),
-            Action::Toggle(task) => self.on(step.user, *task, |path, expected| {
+            Action::Toggle(task) => self.with_task(step.user, *task, |path, expected| {
                 let answer = user.patch(&format!("{}/complete", path(contract)));
                 match expected {
                     Some(task) => {
                         task["completed"] = json!(task["completed"] == false);
-                        take_over(task, &answer.expect(200).json());
+                        compare_and_update(task, &answer.expect(200).json());
                     }
                     None => drop(answer.assert_problem(404)),
                 }
             }),
-            Action::Set(task, set) => self.on(step.user, *task, |path, expected| {
+            Action::Set(task, set) => self.with_task(step.user, *task, |path, expected| {
                 let path = format!("{}/complete", path(contract));
                 let answer = user.json("PATCH", &path, &json!({ "completed": set }));
                 match expected {
                     Some(task) => {
                         task["completed"] = json!(set);
-                        take_over(task, &answer.expect(200).json());
+                        compare_and_update(task, &answer.expect(200).json());
                     }
                     None => drop(answer.assert_problem(404)),
                 }
@@ -90,8 +90,8 @@ impl Model {
         }
     }
 
-    /// Runs `check` with the path of a task and what the model has under it, for this user.
-    fn on(
+    /// Calls `check` with the path of a task and the user's task in the model, if there is one.
+    fn with_task(
         &mut self,
         user: usize,
         task: usize,
@@ -120,7 +120,11 @@ impl Model {
             SORTS[sort]
         );
         let list = actor.get(&path).expect(200).json();
-        let listed: Vec<&Value> = list.as_array().expect("a list").iter().collect();
+        let listed: Vec<&Value> = list
+            .as_array()
+            .expect("the body should be an array")
+            .iter()
+            .collect();
         match SORTS[sort] {
             "created" => {
                 expected.reverse();
@@ -131,7 +135,7 @@ impl Model {
                 assert_eq!(listed, expected);
             }
             _ => {
-                // Tasks due on the same day are in the order of their ids, whichever way that is.
+                // Tasks due on the same day are ordered by id, in an unspecified direction.
                 let due = |task: &Value| task["due_date"].as_str().unwrap_or("never").to_owned();
                 assert!(listed.is_sorted_by_key(|task| due(task)), "{list}");
                 let whole = |tasks: &[&Value]| -> BTreeSet<String> {
@@ -144,7 +148,7 @@ impl Model {
     }
 }
 
-/// Puts the words of these tests in order: the real order has tests of its own.
+/// Returns a sort key for the words of these tests. Other tests cover the general order.
 pub fn sort_key(title: &str) -> (usize, String) {
     let (word, number) = title.split_once(' ').unwrap();
     let alphabetical = ["Ähre", "apple", "Banana", "éclair", "zebra"];
@@ -160,9 +164,10 @@ pub fn merge(task: &mut Value, body: &Value) {
     }
 }
 
-/// The answer must be what the model has, but for when and how often it changed, which only the service knows.
+/// Checks that the response equals the model's task and copies `updated_at` and `version`, which only the
+/// service knows.
 #[track_caller]
-pub fn take_over(task: &mut Value, answer: &Value) {
+pub fn compare_and_update(task: &mut Value, answer: &Value) {
     assert_is_task(answer);
     assert!(answer["updated_at"].as_str() >= task["updated_at"].as_str());
     assert!(answer["version"].as_i64() >= task["version"].as_i64());

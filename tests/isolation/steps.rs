@@ -1,12 +1,12 @@
-//! What the users of the property test do, at random.
+//! Generates the random calls of the property test.
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use crate::support::{CONTRACTS, random};
 
-/// What is done, by which user, by which contract. A task is named by its place among all that were
-/// ever made in the case, by anybody: so it may be another's, or gone.
+/// A call by one user on one contract. A task is identified by its index among all tasks that were created in
+/// this case by any user, so it may belong to another user or be deleted.
 #[derive(Clone, Debug)]
 pub struct Step {
     pub user: usize,

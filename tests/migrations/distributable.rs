@@ -1,22 +1,24 @@
-//! Later migrations stay within what Citus takes on a distributed table (`docs/SCALING.md`): the first
-//! is what `deploy/citus/distribute.sql` adapts, and those after it run on what that left.
+//! Later migrations only do what Citus allows on distributed tables (`docs/SCALING.md`). The first migration
+//! is adapted by `deploy/citus/distribute.sql`, and later ones run on the result.
 //!
-//! No cluster is asked, so this knows rules and not PostgreSQL. Each rule was met on Citus 13.2.
+//! The check needs no cluster: it applies a list of rules to the text of the migrations. Each rule was
+//! observed on Citus 13.2.
 
 use std::fs;
 
 use super::ROOT;
 use crate::support::{Database, OwnDatabase};
 
-/// Words and signs of a script, statement by statement: words in lower case, texts behind a `'`, without
-/// comments. What a `DO` block says is left out, or read as statements as well.
+/// Splits a script into statements of words and symbols. Words are in lower case, string literals begin with
+/// `'`, and comments are removed. The content of `DO` blocks is either omitted or parsed as further
+/// statements.
 fn statements(sql: &str, blocks: bool) -> Vec<Vec<String>> {
     let mut found = vec![Vec::new()];
     let mut rest = sql;
     while let Some(first) = rest.chars().next() {
         let length = match first {
             '-' if rest.starts_with("--") => rest.find('\n').unwrap_or(rest.len()),
-            '/' if rest.starts_with("/*") => rest.find("*/").expect("the end of a comment") + 2,
+            '/' if rest.starts_with("/*") => rest.find("*/").expect("the comment should be closed") + 2,
             '\'' | '"' => quoted(rest, first),
             '$' => {
                 let (body, length) = in_dollars(rest);
@@ -51,17 +53,19 @@ fn is_word(c: char) -> bool {
 }
 
 fn quoted(text: &str, quote: char) -> usize {
-    let end = text[1..].find(quote).expect("the end of a quotation");
+    let end = text[1..].find(quote).expect("the quotation should be closed");
     end + 2
 }
 
 fn in_dollars(text: &str) -> (&str, usize) {
-    let tag = text[1..].find('$').expect("a dollar quote") + 2;
-    let end = text[tag..].find(&text[..tag]).expect("the end of a dollar quote");
+    let tag = text[1..].find('$').expect("the dollar quote should have a tag") + 2;
+    let end = text[tag..]
+        .find(&text[..tag])
+        .expect("the dollar quote should be closed");
     (&text[tag..tag + end], end + 2 * tag)
 }
 
-/// What stands in the parentheses that come next, and what comes after them.
+/// Returns the content of the next parentheses and the tokens after them.
 fn parenthesised(tokens: &[String]) -> Option<(&[String], &[String])> {
     let start = tokens.iter().position(|token| token == "(")?;
     let mut depth = 0;
@@ -74,7 +78,7 @@ fn parenthesised(tokens: &[String]) -> Option<(&[String], &[String])> {
     None
 }
 
-/// The parts between commas that stand in no parentheses.
+/// Splits at the commas that are outside of parentheses.
 fn parts(tokens: &[String]) -> Vec<&[String]> {
     let mut depth = 0;
     let split = tokens.split(|token| {
@@ -92,7 +96,7 @@ fn has_any(tokens: &[String], words: &[&str]) -> bool {
     words.iter().any(|word| has(tokens, word))
 }
 
-/// The tokens behind the words, which may stand inside of a statement: `IF … THEN ALTER TABLE …`.
+/// Returns the tokens after the words, which may be within a statement: `IF … THEN ALTER TABLE …`.
 fn behind<'a>(tokens: &'a [String], words: &[&str]) -> Option<&'a [String]> {
     let start = tokens.windows(words.len()).position(|window| window == words)?;
     Some(&tokens[start + words.len()..])
@@ -108,7 +112,7 @@ fn without<'a>(mut tokens: &'a [String], noise: &[&str]) -> &'a [String] {
     tokens
 }
 
-/// The column by which a table is distributed.
+/// Returns the column by which a table is distributed.
 fn user_column(table: &str) -> &'static str {
     if table == "users" { "id" } else { "user_id" }
 }
@@ -124,17 +128,19 @@ const VOLATILE: [&str; 6] = [
 const TIME: [&str; 4] = ["now", "current_timestamp", "current_date", "localtimestamp"];
 const CONSTRAINTS: [&str; 6] = ["constraint", "primary", "unique", "check", "foreign", "exclude"];
 
-/// What of a migration a distributed table would refuse, or take and not keep to.
+/// Returns everything in a migration that Citus refuses on a distributed table, or accepts without enforcing
+/// it.
 fn refused(sql: &str) -> Vec<String> {
     let mut found = Vec::new();
     if statements(sql, false).len() > 1 {
-        // Citus sends a change of a table on to its nodes with all the text that came with it.
-        found.push("more than one statement: a DO block holds them".to_owned());
+        // Citus forwards a schema change to its nodes together with the text of all statements in the same
+        // query.
+        found.push("more than one statement; use a DO block".to_owned());
     }
     let statements = statements(sql, true);
     let mut distributed: Vec<&str> = vec!["users", "tasks", "idempotency_keys"];
     for tokens in &statements {
-        let mut say = |what: &str| found.push(format!("{what}: {}", tokens.join(" ")));
+        let mut report = |what: &str| found.push(format!("{what}: {}", tokens.join(" ")));
         if let Some(rest) = behind(tokens, &["create_distributed_table"])
             && let Some((arguments, _)) = parenthesised(rest)
         {
@@ -144,17 +150,17 @@ fn refused(sql: &str) -> Vec<String> {
                 {
                     distributed.push(table.trim_start_matches('\''));
                 }
-                _ => say("a table lies as tasks does, by user_id"),
+                _ => report("the table must be colocated with tasks by user_id"),
             }
         }
         if has(tokens, "create") && has(tokens, "trigger") {
-            say("a trigger");
+            report("a trigger");
         }
         if behind(tokens, &["for", "update"]).is_some() || behind(tokens, &["for", "share"]).is_some() {
-            say("a row lock, which takes one user's rows alone");
+            report("a row lock, which is only possible on the rows of one user");
         }
         if let Some(rest) = behind(tokens, &["create", "table"]) {
-            of_new_table(rest, &statements, &mut say);
+            of_new_table(rest, &statements, &mut report);
         }
         if let Some(rest) = behind(tokens, &["create", "unique", "index"])
             && let Some(rest) = behind(rest, &["on"])
@@ -162,45 +168,49 @@ fn refused(sql: &str) -> Vec<String> {
             && !has(columns, user_column(table))
             && !rest.is_empty()
         {
-            say("a unique index without the user");
+            report("a unique index without the user");
         }
         if let Some(rest) = behind(tokens, &["alter", "table"]) {
-            of_alter_table(without(rest, &["if", "exists", "only"]), &distributed, &mut say);
+            of_alter_table(
+                without(rest, &["if", "exists", "only"]),
+                &distributed,
+                &mut report,
+            );
         }
-        of_change(tokens, &mut say);
+        of_change(tokens, &mut report);
     }
     found
 }
 
-fn of_new_table(rest: &[String], all: &[Vec<String>], say: &mut impl FnMut(&str)) {
+fn of_new_table(rest: &[String], all: &[Vec<String>], report: &mut impl FnMut(&str)) {
     let rest = without(rest, &["if", "not", "exists"]);
     let (Some(table), Some((columns, _))) = (rest.first(), parenthesised(rest)) else {
-        return say("a table whose columns are not written out");
+        return report("a table without explicit columns");
     };
     let named = format!("'{table}");
     if !all
         .iter()
         .any(|tokens| behind(tokens, &["create_distributed_table", "(", &named]).is_some())
     {
-        say("a table that is not distributed where tasks is");
+        report("a table that is not distributed");
     }
     if has(columns, "references") {
-        // It is taken, and then deletes no rows of a user who goes.
-        say("a foreign key before the table is distributed");
+        // Citus accepts it but then does not delete the rows of a deleted user.
+        report("a foreign key before the table is distributed");
     }
     for column in parts(columns) {
         let unique = has(column, "unique") || has(column, "primary");
         if unique && !has(column, user_column(table)) {
-            say("a unique key without the user");
+            report("a unique key without the user");
         }
-        let counted = has(column, "identity") || has_any(column, &["serial", "smallserial"]);
-        if counted && !has(column, "bigint") {
-            say("a number that counts has to be a bigint");
+        let generated = has(column, "identity") || has_any(column, &["serial", "smallserial"]);
+        if generated && !has(column, "bigint") {
+            report("a generated number must be a bigint");
         }
     }
 }
 
-fn of_alter_table(rest: &[String], distributed: &[&str], say: &mut impl FnMut(&str)) {
+fn of_alter_table(rest: &[String], distributed: &[&str], report: &mut impl FnMut(&str)) {
     let [table, actions @ ..] = rest else { return };
     let user = user_column(table);
     let actions = parts(actions);
@@ -208,23 +218,23 @@ fn of_alter_table(rest: &[String], distributed: &[&str], say: &mut impl FnMut(&s
         match action {
             [add, constraint, ..] if add == "add" && CONSTRAINTS.contains(&constraint.as_str()) => {
                 if actions.len() > 1 {
-                    say("a constraint beside other changes in one statement");
+                    report("a constraint together with other changes in one statement");
                 }
-                of_new_constraint(table, action, distributed, say);
+                of_new_constraint(table, action, distributed, report);
             }
             [add, ..] if add == "add" => {
                 if has_any(action, &CONSTRAINTS) || has(action, "references") {
-                    say("a constraint along with a new column");
+                    report("a constraint on a new column");
                 }
                 if has_any(action, &["identity", "serial", "bigserial", "smallserial"]) {
-                    say("a new column that counts");
+                    report("a generated number in a new column");
                 }
             }
             [verb, rest @ ..] if ["alter", "drop", "rename"].contains(&verb.as_str()) => {
                 let column = without(rest, &["column", "if", "exists"]).first();
                 let typed = verb != "alter" || has(rest, "type");
                 if typed && column.is_some_and(|column| column == user) {
-                    say("another column to distribute by");
+                    report("a change of the distribution column");
                 }
             }
             _ => {}
@@ -232,17 +242,17 @@ fn of_alter_table(rest: &[String], distributed: &[&str], say: &mut impl FnMut(&s
     }
 }
 
-fn of_new_constraint(table: &str, action: &[String], distributed: &[&str], say: &mut impl FnMut(&str)) {
+fn of_new_constraint(table: &str, action: &[String], distributed: &[&str], report: &mut impl FnMut(&str)) {
     let user = user_column(table);
     let columns = parenthesised(action).map_or(&[] as &[String], |(columns, _)| columns);
     if has_any(action, &["primary", "unique", "exclude"]) && !has(columns, user) {
-        say("a unique key without the user");
+        report("a unique key without the user");
     }
     let Some(target) = behind(action, &["references"]) else {
         return;
     };
     if !distributed.contains(&table) {
-        say("a foreign key before the table is distributed");
+        report("a foreign key before the table is distributed");
     }
     let other = target.first().map_or("", String::as_str);
     let others = parenthesised(target).map_or(&[] as &[String], |(columns, _)| columns);
@@ -252,41 +262,42 @@ fn of_new_constraint(table: &str, action: &[String], distributed: &[&str], say: 
     };
     let (ours, theirs) = (place(columns, user), place(others, user_column(other)));
     if !distributed.contains(&other) || ours.is_none() || ours != theirs {
-        say("a foreign key that leads to another user's shard");
+        report("a foreign key to a row on another shard");
     }
 }
 
-fn of_change(tokens: &[String], say: &mut impl FnMut(&str)) {
+fn of_change(tokens: &[String], report: &mut impl FnMut(&str)) {
     if let Some(rest) = behind(tokens, &["on", "conflict"]) {
-        // Parentheses that come after DO are no list of columns.
+        // Parentheses after DO do not contain the conflict target.
         let target = rest.split(|token| token == "do").next().unwrap();
         if let Some((columns, _)) = parenthesised(target)
             && !has(columns, "user_id")
             && !has(tokens, "users")
         {
-            say("ON CONFLICT without the user");
+            report("ON CONFLICT without the user");
         }
         if let Some(changes) = behind(rest, &["do", "update"])
             && (has_any(changes, &VOLATILE) || has_any(changes, &TIME))
         {
-            say("a function in DO UPDATE SET");
+            report("a function in DO UPDATE SET");
         }
     }
-    // Not `ON DELETE … ON UPDATE …` and not `FOR UPDATE`.
+    // Matches neither `ON DELETE … ON UPDATE …` nor `FOR UPDATE`.
     if let Some([table, rest @ ..]) = behind(tokens, &["update"])
         && let Some(changes) = behind(rest, &["set"])
         && table != "set"
     {
-        // What an interval is added to depends on the time zone, which Citus takes for a function.
+        // The result of adding an interval depends on the time zone, so Citus treats it like a volatile
+        // function.
         if has_any(changes, &VOLATILE) || has(changes, "interval") {
-            say("a function in UPDATE that is not the same each time");
+            report("a volatile function in UPDATE");
         }
         let changes = changes.split(|token| token == "where").next().unwrap();
         let moved = parts(changes)
             .iter()
             .any(|change| change[0] == user_column(table));
         if moved {
-            say("a row that moves to another user");
+            report("a change of the row's user");
         }
     }
 }
@@ -301,10 +312,12 @@ fn scripts() -> Vec<(String, [String; 2])> {
     super::names(Database::Postgres).into_iter().map(read).collect()
 }
 
-/// How a later migration adds a table, as `docs/SCALING.md` has it.
+/// Returns the example in `docs/SCALING.md` of a later migration that adds a table.
 fn example() -> String {
     let text = fs::read_to_string(format!("{ROOT}/docs/SCALING.md")).unwrap();
-    let (_, rest) = text.split_once("```sql\nDO $$").expect("the example");
+    let (_, rest) = text
+        .split_once("```sql\nDO $$")
+        .expect("docs/SCALING.md should contain the example");
     let (example, _) = rest.split_once("\n```").unwrap();
     format!("DO $${example}")
 }
@@ -321,8 +334,8 @@ fn later_migrations_stay_within_what_a_distributed_table_allows() {
 }
 
 #[test]
-fn what_a_distributed_table_refuses_is_found() {
-    // The first is of another kind: the script for Citus adapts it.
+fn statements_that_a_distributed_table_refuses_are_reported() {
+    // The first migration breaks the rules; the script for Citus adapts it.
     let (_, [first, _]) = &scripts()[0];
     assert!(refused(first).len() >= 5, "{:#?}", refused(first));
     for sample in [
@@ -367,7 +380,7 @@ fn what_a_distributed_table_refuses_is_found() {
 }
 
 #[test]
-fn what_a_distributed_table_takes_is_let_through() {
+fn statements_that_a_distributed_table_accepts_are_not_reported() {
     for sample in [
         "ALTER TABLE tasks ADD COLUMN priority text",
         "ALTER TABLE tasks ADD COLUMN rank int NOT NULL DEFAULT 0, ADD COLUMN colour text",
@@ -389,7 +402,7 @@ fn what_a_distributed_table_takes_is_let_through() {
 }
 
 #[test]
-fn the_example_is_found_wanting_without_any_of_its_parts() {
+fn the_example_is_reported_if_any_of_its_parts_is_changed() {
     let example = example();
     for (part, other) in [
         ("PRIMARY KEY (user_id, id)", "PRIMARY KEY (id)"),
@@ -401,13 +414,13 @@ fn the_example_is_found_wanting_without_any_of_its_parts() {
         ("FOREIGN KEY (user_id)", "FOREIGN KEY (name)"),
     ] {
         assert!(example.contains(part), "{part}");
-        let spoilt = example.replacen(part, other, 1);
-        assert!(!refused(&spoilt).is_empty(), "{spoilt}");
+        let changed = example.replacen(part, other, 1);
+        assert!(!refused(&changed).is_empty(), "{changed}");
     }
 }
 
 #[test]
-fn the_example_runs_where_nothing_is_distributed() {
+fn the_example_runs_on_a_database_without_citus() {
     let database = OwnDatabase::create(Database::Postgres);
     for (_, [up, _]) in scripts() {
         database.execute(&up);

@@ -177,7 +177,7 @@ impl Drop for TestApp {
             && let Some(own) = &self.own
         {
             let said = own.process.said();
-            eprintln!("--- output of the service:\n{}{}---", said.stdout, said.stderr);
+            eprintln!("--- the service said:\n{}{}---", said.stdout, said.stderr);
         }
     }
 }
@@ -276,11 +276,11 @@ fn launch_as(start: &Start, folder: &Path) -> (Process, String) {
         Some(Err(status)) => {
             process.wait(Duration::from_secs(1));
             let Said { stdout, stderr } = process.said();
-            panic!("the service exited during startup ({status})\n{stdout}{stderr}");
+            panic!("the service ended at once ({status})\n{stdout}{stderr}");
         }
         None => {
             let Said { stdout, stderr } = process.said();
-            panic!("the service did not log its address\n{stdout}{stderr}");
+            panic!("the service does not say where it listens\n{stdout}{stderr}");
         }
     };
     let probe = Actor::anonymous(Target::new(vec![base_url.clone()], String::new()));
@@ -291,7 +291,7 @@ fn launch_as(start: &Start, folder: &Path) -> (Process, String) {
     };
     if wait::until(START, serves).is_none() {
         let Said { stdout, stderr } = process.said();
-        panic!("the service did not become ready on {base_url}\n{stdout}{stderr}");
+        panic!("the service does not answer on {base_url}\n{stdout}{stderr}");
     }
     (process, base_url)
 }
