@@ -3,6 +3,7 @@
 
 mod copy;
 mod identity;
+mod indexes;
 mod rows;
 
 use std::io;

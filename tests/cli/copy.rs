@@ -78,6 +78,18 @@ fn rows(database: &OwnDatabase) -> Vec<Option<String>> {
     rows
 }
 
+/// The definition of every index, as the database itself writes it.
+fn indexes(database: &OwnDatabase) -> Vec<Option<String>> {
+    let mut definitions = database.values(match database.kind {
+        Database::Postgres => "SELECT indexdef FROM pg_indexes WHERE schemaname = current_schema()",
+        Database::Sqlite => {
+            "SELECT name || ': ' || sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL"
+        }
+    });
+    definitions.sort();
+    definitions
+}
+
 /// Adds users, tasks and idempotency keys to those that the service created.
 fn fill(database: &OwnDatabase) {
     let numbers =
@@ -125,6 +137,9 @@ on_both_databases!(
         app.execute(&format!("DELETE FROM tasks WHERE id = {used}"));
 
         let target = other(db);
+        run_on(&target, &["migrate"]).expect_success();
+        let migrated = indexes(&target);
+        assert!(migrated.len() >= 6, "{migrated:?}");
         // This password belongs to the source and must not be used for the target.
         let mut environment = vec![("DATABASE_URL", &*app.url)];
         if db == Database::Sqlite {
@@ -139,6 +154,7 @@ on_both_databases!(
         for (there, here) in copied.iter().zip(&rows(&app)) {
             assert_eq!(there, here);
         }
+        assert_eq!(indexes(&target), migrated);
 
         let there = Builder::on(target.into()).start();
         let ada_there = ada.at(there.target());

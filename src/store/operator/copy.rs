@@ -2,6 +2,7 @@
 
 use super::Operator;
 use super::identity::{advance_past, highest_id};
+use super::indexes::{create_indexes, drop_indexes};
 use super::rows;
 use crate::db::{Connection, StoreError, on_both};
 use crate::store::prelude::*;
@@ -86,7 +87,9 @@ async fn copy_all(
         progress(done, all);
     };
     copy_users(source, target, &mut advance).await?;
+    let indexes = drop_indexes(target).await?;
     copy_tasks(source, target, &mut advance).await?;
+    create_indexes(target, &indexes).await?;
     copy_keys(source, target, &mut advance).await?;
     let highest = highest_id(source).await?.max(highest_id(target).await?);
     advance_past(target, highest).await?;
