@@ -16,5 +16,6 @@ pub use self::database::{Database, DatabaseWorker, check};
 pub use self::error::StoreError;
 pub use self::postgres::PgConnection;
 pub use self::prepared::Prepared;
+pub(crate) use self::prepared::prepared;
 pub use self::session::Session;
 pub use self::sqlite::backup;

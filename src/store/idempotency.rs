@@ -110,7 +110,7 @@ async fn first_time(
                     keys::created_at.eq(excluded(keys::created_at)),
                 ));
             let upsert = methods::FilterDsl::filter(upsert, keys::created_at.lt(kept_since));
-            Prepared(upsert).execute(c)
+            Prepared::new(upsert).execute(c)
         })?;
         match kept {
             0 => Err(Refused::KeyTaken),
@@ -139,7 +139,7 @@ async fn delete_oldest(connection: &mut Connection<'_>, owner: &UserId, kept_sin
         .filter(keys::user_id.eq(owner.as_str()))
         .filter(keys::created_at.lt(kept_since))
         .filter(among_oldest);
-    on_both!(connection, |c| Prepared(diesel::delete(old)).execute(c))?;
+    on_both!(connection, |c| Prepared::new(diesel::delete(old)).execute(c))?;
     Ok(())
 }
 

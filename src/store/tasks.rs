@@ -13,7 +13,7 @@ use super::owner::Owner;
 use super::prelude::*;
 use super::schema::tasks;
 use crate::db::timestamp::At;
-use crate::db::{Access, Connection, StoreError, on_both};
+use crate::db::{Access, Connection, StoreError, on_both, prepared};
 use crate::domain::{Task, TaskId, UserId};
 
 /// One user's tasks: the only way to the tasks table.
@@ -85,8 +85,8 @@ pub(super) fn owned(
 
 async fn find(connection: &mut Connection<'_>, owner: &UserId, id: TaskId) -> QueryResult<Option<Task>> {
     let task = owned(owner).filter(tasks::id.eq(id.0)).select(columns());
-    let row: Option<Row> = on_both!(connection, |c| task.first(c)).optional()?;
-    Ok(row.map(Task::from))
+    let rows: Vec<Row> = on_both!(connection, |c| prepared!(task).get_results(c))?;
+    Ok(rows.into_iter().next().map(Task::from))
 }
 
 impl Owner {

@@ -1,6 +1,6 @@
 //! Lists with every filter and sort, complete or by page.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use diesel::dsl::sql;
 use diesel::sql_types::{BigInt, Binary, Bool, Nullable, Text};
@@ -235,7 +235,15 @@ async fn read_page(
             filtered!(owner, listing, (columns(), key, some_key_wrong)),
             listing
         );
-        Prepared(query).load(c)
+        // One for each sort, with and without a status, and at a list's beginning and behind a position.
+        static TEXTS: [[[OnceLock<String>; 2]; 2]; 3] =
+            [const { [const { [const { OnceLock::new() }; 2] }; 2] }; 3];
+        let text = &TEXTS[listing.sort as usize][usize::from(listing.status.completed().is_some())];
+        match &listing.page {
+            Some(page) => Prepared::with_text(query, &text[usize::from(page.after.is_some())]),
+            None => Prepared::new(query),
+        }
+        .load(c)
     })?;
     let some_key_wrong = rows.iter().any(|(_, _, some_key_wrong)| *some_key_wrong);
     let (rows, next) = cut(listing, rows, |(row, key, _)| Position {
@@ -260,7 +268,7 @@ async fn read_versions(
             filtered!(owner, listing, (tasks::id, tasks::version, key)),
             listing
         );
-        Prepared(query).load(c)
+        Prepared::new(query).load(c)
     })?;
     let (rows, next) = cut(listing, rows, |(id, _, key)| Position {
         key: key.clone(),

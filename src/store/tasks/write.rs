@@ -6,7 +6,7 @@ use diesel::sql_types::BigInt;
 
 use super::{OwnedTasks, Row, columns, find, owned};
 use crate::db::timestamp::At;
-use crate::db::{Access, Connection, Prepared, StoreError, on_both};
+use crate::db::{Access, Connection, Prepared, StoreError, on_both, prepared};
 use crate::domain::{NewTask, Patch, Task, TaskChanges, TaskId, Timestamp, UserId};
 use crate::store::prelude::*;
 use crate::store::schema::tasks;
@@ -76,10 +76,18 @@ fn column<T>(patch: &Patch<T>) -> Option<Option<&T>> {
     }
 }
 
+/// Prepares a statement whose text depends on which fields change.
+macro_rules! varying {
+    ($query:expr) => {
+        Prepared::new($query)
+    };
+}
+
 /// `UPDATE … SET <change>, version = version + 1, updated_at = <now> WHERE <owner> AND <id> [AND <version>]
-/// RETURNING …`. It is a macro because the types of Diesel's statements are too long to write in a signature.
+/// RETURNING …`. It is a macro because the types of Diesel's statements are too long to write in a signature. The last
+/// argument is `prepared` if the same columns change each time, so that the text is constant, and else `varying`.
 macro_rules! change {
-    ($conn:expr, $owner:expr, $id:expr, $condition:expr, $change:expr) => {{
+    ($conn:expr, $owner:expr, $id:expr, $condition:expr, $change:expr, $prepared:ident) => {{
         let task = owned($owner).filter(tasks::id.eq($id.0));
         let change = (
             $change,
@@ -88,10 +96,12 @@ macro_rules! change {
         );
         // `get_results` although there is at most one row: `insert` says why.
         let mut changed: Vec<Row> = on_both!($conn, |c| match $condition {
-            Condition::None => Prepared(diesel::update(task).set(change).returning(columns())).get_results(c),
+            Condition::None => {
+                $prepared!(diesel::update(task).set(change).returning(columns())).get_results(c)
+            }
             Condition::VersionIn(versions) if versions.len() == 1 => {
                 let task = task.filter(tasks::version.eq(versions[0]));
-                Prepared(diesel::update(task).set(change).returning(columns())).get_results(c)
+                $prepared!(diesel::update(task).set(change).returning(columns())).get_results(c)
             }
             // Not prepared: on SQLite the text depends on the number of versions, which clients choose.
             Condition::VersionIn(versions) => diesel::update(task.filter(tasks::version.eq_any(versions)))
@@ -124,7 +134,14 @@ impl OwnedTasks {
             if changes.is_empty() {
                 return unchanged(connection, owner, id, &condition).await;
             }
-            change!(connection, owner, id, &condition, Changes::from(&changes))
+            change!(
+                connection,
+                owner,
+                id,
+                &condition,
+                Changes::from(&changes),
+                varying
+            )
         };
         self.owner.run(Access::Write, update).await
     }
@@ -137,13 +154,21 @@ impl OwnedTasks {
         condition: Condition,
     ) -> Result<Written<Task>, StoreError> {
         let complete = async move |connection: &mut Connection<'_>, owner: &UserId| match completed {
-            Some(completed) => change!(connection, owner, id, &condition, tasks::completed.eq(completed)),
+            Some(completed) => change!(
+                connection,
+                owner,
+                id,
+                &condition,
+                tasks::completed.eq(completed),
+                prepared
+            ),
             None => change!(
                 connection,
                 owner,
                 id,
                 &condition,
-                tasks::completed.eq(diesel::dsl::not(tasks::completed))
+                tasks::completed.eq(diesel::dsl::not(tasks::completed)),
+                prepared
             ),
         };
         self.owner.run(Access::Write, complete).await
@@ -208,7 +233,7 @@ pub(in crate::store) async fn insert(
             tasks::updated_at,
             tasks::version,
         ));
-        Prepared(insert).get_results(c)
+        prepared!(insert).get_results(c)
     })
     .map_err(explain_id_overflow)?;
     let row = rows.pop().ok_or(diesel::result::Error::NotFound)?;
