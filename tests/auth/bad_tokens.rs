@@ -63,8 +63,8 @@ pub fn bad_tokens(app: &TestApp) -> Vec<Bad> {
         ),
         ("another issuer", json!({ "iss": "http://evil.example" })),
         (
-            "an issuer that only starts right",
             "an issuer that begins with the right one",
+            json!({ "iss": format!("{}.evil.example", frontend()) }),
         ),
         ("another audience", json!({ "aud": "http://evil.example" })),
         (
