@@ -1,4 +1,4 @@
-// Better Auth as frontends configure it, in every way that changes what a token looks like.
+// Better Auth in every configuration that affects the tokens of frontends.
 
 import { betterAuth } from "better-auth";
 import { memoryAdapter } from "better-auth/adapters/memory";
@@ -8,8 +8,8 @@ import { SignJWT } from "jose";
 import pg from "pg";
 
 /**
- * `state.expired` may change while it runs: what is issued from then on has expired already, as a token
- * that a browser tab kept overnight.
+ * `state.expired` may change at runtime. While it is set, new tokens are already expired, like the token of a
+ * browser tab that was open overnight.
  */
 export async function issuer({ url, secret, alg, payload, sessionCache, database, trusted, emails, state }) {
   const definePayload = ({ user }) => ({
@@ -19,12 +19,12 @@ export async function issuer({ url, secret, alg, payload, sessionCache, database
   const jwks = { keyPairConfig: { alg } };
   const token = { definePayload };
   if (alg === "HS256") {
-    // Better Auth has no HS256 of its own. It signs by a function of the frontend's, and then wants to
-    // know where the keys are; there are none, and its own /jwks is a 404 from here on.
+    // Better Auth does not support HS256 itself. It calls a signing function of the frontend and then
+    // requires a URL for the public keys. There are none, so its own /jwks returns 404 from here on.
     jwks.remoteUrl = `${url}/api/auth/jwks`;
     token.sign = (claims) => hs256(claims, secret, { typ: "JWT" });
   }
-  /** What a frontend would send is kept for the test to read. */
+  /** Stores what a frontend would send as an e-mail, so that the test can read it. */
   const mail =
     (subject) =>
     async ({ user, url, token }) =>
@@ -60,20 +60,20 @@ export async function issuer({ url, secret, alg, payload, sessionCache, database
   return auth;
 }
 
-/** The service's `users` as Better Auth's own table: what the two call differently. */
+/** Makes Better Auth use the service's table `users`, whose names for the table and its columns differ. */
 const sharedUsers = {
   modelName: "users",
   fields: { emailVerified: "email_verified", createdAt: "created_at", updatedAt: "updated_at" },
 };
 
-/** In memory, which needs no driver that has to be compiled; or on the service's own PostgreSQL. */
+/** Returns an in-memory database, which needs no compiled driver, or the service's PostgreSQL. */
 function storage(database) {
   if (database) return new pg.Pool({ connectionString: database, max: 4 });
   const tables = ["user", "session", "account", "verification", "jwks"];
   return memoryAdapter(Object.fromEntries(tables.map((table) => [table, []])));
 }
 
-/** The route that many frontends write by hand, because they found no other way to get an HS256 token. */
+/** The route that many frontends implement themselves to get an HS256 token. */
 export async function bridge(auth, headers, secret) {
   const session = await auth.api.getSession({ headers });
   if (!session) return undefined;
@@ -88,7 +88,7 @@ function hs256(claims, secret, header = {}) {
     .sign(new TextEncoder().encode(secret));
 }
 
-/** Ends the life of the signing key, as `rotationInterval` does: the next token is signed by a new one. */
+/** Expires the signing key, as `rotationInterval` does, so that the next token is signed with a new key. */
 export async function rotate(auth) {
   const { adapter } = await auth.$context;
   for (const { id } of await adapter.findMany({ model: "jwks" })) {

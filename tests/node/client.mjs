@@ -1,6 +1,6 @@
-// The typed client against a running service:
-// `client.mjs <client's index.js> <service> <user id> <good token> <expired token>`.
-// Ends with 0 and a line when all of it holds.
+// Tests the typed client against a running service:
+// `client.mjs <client's index.js> <service> <user id> <valid token> <expired token>`.
+// Exits with 0 and prints a line if all assertions succeed.
 
 import assert from "node:assert/strict";
 import { pathToFileURL } from "node:url";
@@ -9,12 +9,12 @@ const [client, baseUrl, userId, good, expired] = process.argv.slice(2);
 const { NetworkError, TodoError, cachedToken, createTodoClient, dayOf, dueOn } = await import(pathToFileURL(client));
 
 const fails = async (call) => {
-  const error = await call.then(() => assert.fail("a TodoError is expected"), (error) => error);
+  const error = await call.then(() => assert.fail("expected a TodoError"), (error) => error);
   assert.ok(error instanceof TodoError, error);
   return error;
 };
 
-async function allCallsWork(todo) {
+async function testAllCalls(todo) {
   assert.deepEqual(await todo.list(), []);
   const milk = await todo.create({ title: "Milk", description: "2 l", due_date: dueOn("2026-01-02") });
   assert.equal(milk.user_id, userId);
@@ -53,10 +53,10 @@ async function allCallsWork(todo) {
 }
 
 const mine = createTodoClient({ baseUrl, token: () => good });
-await allCallsWork(mine);
-await allCallsWork(createTodoClient({ baseUrl: `${baseUrl}/`, token: () => good, userId }));
+await testAllCalls(mine);
+await testAllCalls(createTodoClient({ baseUrl: `${baseUrl}/`, token: () => good, userId }));
 
-// Bad input has a message for each wrong field, whichever the contract's status for it is.
+// Invalid input has a message for each invalid field, whatever status the contract uses.
 for (const [status, contract] of [[400, {}], [422, { userId }]]) {
   const todo = createTodoClient({ baseUrl, token: () => good, ...contract });
   const bad = await fails(todo.create({ title: " ", due_date: "tomorrow" }));
@@ -67,8 +67,8 @@ for (const [status, contract] of [[400, {}], [422, { userId }]]) {
 const other = createTodoClient({ baseUrl, token: () => good, userId: "some/body else" });
 assert.equal((await fails(other.list())).status, 403);
 
-// A refused token is replaced once, and the call is made again where that can do no harm.
-function forgetful() {
+// A refused token is replaced once, and the request is repeated if that is safe.
+function withExpiredToken() {
   const asked = [];
   const token = (refused) => asked.push(refused) && (refused === undefined ? expired : good);
   return { asked, ...createTodoClient({ baseUrl, token }) };
@@ -82,18 +82,18 @@ for (const call of [
   (todo) => todo.create({ title: "Twice?" }),
   (todo) => todo.remove(id),
 ]) {
-  const todo = forgetful();
+  const todo = withExpiredToken();
   await call(todo);
   assert.deepEqual(todo.asked, [undefined, expired]);
 }
-const flipping = forgetful();
-assert.equal((await fails(flipping.complete(1))).status, 401);
-assert.deepEqual(flipping.asked, [undefined], "a flip is not repeated");
-const hopeless = createTodoClient({ baseUrl, token: () => expired });
-assert.equal((await fails(hopeless.list())).status, 401);
-assert.deepEqual((await mine.list()).map(({ title }) => title), ["Twice?"], "each was done once");
+const toggling = withExpiredToken();
+assert.equal((await fails(toggling.complete(1))).status, 401);
+assert.deepEqual(toggling.asked, [undefined], "a toggle should not be repeated");
+const alwaysExpired = createTodoClient({ baseUrl, token: () => expired });
+assert.equal((await fails(alwaysExpired.list())).status, 401);
+assert.deepEqual((await mine.list()).map(({ title }) => title), ["Twice?"], "each call should take effect once");
 
-// A token is fetched when it is needed, by one call for all that wait, and again near its end.
+// A token is fetched on demand, only once for concurrent requests, and again shortly before it expires.
 let fetched = 0;
 const tokens = [good, good, expired, good];
 const cached = createTodoClient({ baseUrl, token: cachedToken(async () => tokens[fetched++]) });
@@ -104,13 +104,13 @@ fetched = 2;
 const late = createTodoClient({ baseUrl, token: cachedToken(async () => tokens[fetched++]) });
 await late.list();
 await late.list();
-assert.equal(fetched, 4, "the expired one was replaced, the good one kept");
+assert.equal(fetched, 4, "the expired token should be replaced and the valid one kept");
 
-// What does not come from the service is an error like any other; what does not come at all is one of its own.
+// An error response of another server is an ordinary error; a failed connection is a NetworkError.
 const answers = (response) => createTodoClient({ baseUrl, token: () => good, fetch: async () => response });
 const proxy = await fails(answers(new Response("<h1>Bad Gateway</h1>", { status: 502 })).list());
 assert.deepEqual([proxy.status, proxy.errors], [502, {}]);
 const nowhere = createTodoClient({ baseUrl: "http://127.0.0.1:1", token: () => good });
 await assert.rejects(nowhere.list(), NetworkError);
 
-console.log("all of it holds");
+console.log("all assertions succeeded");

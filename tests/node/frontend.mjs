@@ -1,7 +1,8 @@
-// One scenario of the frontend in a real Chromium. Ends with 0 and a line for each thing that held; otherwise
-// says which did not, and leaves a picture of the page in the folder given.
+// Runs one scenario of the frontend in a real Chromium. Exits with 0 and prints a line for each check that
+// succeeded. Otherwise it prints the failed check and stores a screenshot of the page in the given folder.
 //
-// frontend.mjs <scenario> <frontend's URL> <service's URL> <folder for pictures> [arguments of the scenario]
+// frontend.mjs <scenario> <frontend's URL> <service's URL> <folder for screenshots> [arguments of the
+// scenario]
 
 import { setTimeout } from "node:timers/promises";
 import { chromium } from "playwright-core";
@@ -14,7 +15,7 @@ const browser = await chromium.launch({
   args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking", "--no-first-run"],
 });
 
-/** A browser of somebody's own: nothing of another user's is in it. */
+/** Opens a browser context of its own, without data of other users. */
 async function open(options = {}) {
   const context = await browser.newContext({ viewport: { width: 760, height: 660 }, ...options });
   context.setDefaultTimeout(60_000);
@@ -30,14 +31,14 @@ async function tab(context) {
   return page;
 }
 
-let held = 0;
-function holds(what, condition, found) {
-  if (!condition) throw new Error(`does not hold: ${what}; found ${JSON.stringify(found)}`);
-  held += 1;
-  console.log(`holds: ${what}`);
+let succeeded = 0;
+function check(what, condition, found) {
+  if (!condition) throw new Error(`check failed: ${what}; found ${JSON.stringify(found)}`);
+  succeeded += 1;
+  console.log(`ok: ${what}`);
 }
 
-/** The test starts and stops the service; it is asked by a line, and it is done when it shows. */
+/** Asks the test, by a line on standard output, to stop or start the service, and waits until that is done. */
 async function please(wish, done) {
   console.log(`please ${wish} the service`);
   for (;;) {
@@ -50,8 +51,8 @@ async function please(wish, done) {
 try {
   const stop = () => please("stop", false);
   const start = () => please("start", true);
-  await scenarios[name]({ open, tab, holds, stop, start, url, service }, ...rest);
-  console.log(`${name}: ${held} things held`);
+  await scenarios[name]({ open, tab, check, stop, start, url, service }, ...rest);
+  console.log(`${name}: ${succeeded} checks succeeded`);
 } catch (error) {
   console.error(error);
   for (const [number, page] of browser.contexts().flatMap((context) => context.pages()).entries()) {

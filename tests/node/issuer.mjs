@@ -1,8 +1,8 @@
 // A small real issuer: Better Auth behind a plain HTTP server.
 //
-// Prints one line of JSON when it serves: its URL, and the one by which a test tells it to rotate its
-// key, to go down, to come back. Run by hand with `--port 3000`, it is the issuer that the service expects by
-// default.
+// When it is ready, it prints one line of JSON with its URL and the URL of its control interface, through
+// which a test makes it rotate its key, stop and start. Started manually with `--port 3000`, it is the issuer
+// that the service expects by default.
 
 import http from "node:http";
 import { parseArgs } from "node:util";
@@ -12,15 +12,15 @@ import "./starter.mjs";
 
 const { values: options } = parseArgs({
   options: {
-    host: { type: "string", default: "127.0.0.1" }, // the one in its URL; it listens on loopback only
+    host: { type: "string", default: "127.0.0.1" }, // the host in its URL; it listens only on the loopback interface
     port: { type: "string", default: "0" },
-    alg: { type: "string", default: "EdDSA" }, // ES256, ES384, ES512, RS256, PS256, or HS256 by a signer
+    alg: { type: "string", default: "EdDSA" }, // ES256, ES384, ES512, RS256, PS256, or HS256 with a signing function
     secret: { type: "string", default: process.env.BETTER_AUTH_SECRET },
     payload: { type: "string", default: "full" }, // sub, id-email
-    "session-cache": { type: "string", default: "off" }, // secret or jwks: what signs the cookie
-    database: { type: "string" }, // PostgreSQL, with the service's `users` table as its own
-    emails: { type: "boolean", default: false }, // sends them, and deletes no account without one
-    trusted: { type: "string", multiple: true, default: [] }, // further origins that pages come from
+    "session-cache": { type: "string", default: "off" }, // secret or jwks, which sign the cookie
+    database: { type: "string" }, // PostgreSQL, whose table `users` it shares with the service
+    emails: { type: "boolean", default: false }, // sends e-mails and requires one to delete an account
+    trusted: { type: "string", multiple: true, default: [] }, // further trusted origins of pages
   },
 });
 
@@ -33,7 +33,7 @@ const server = http.createServer((request, response) => {
 
 const port = await listen(server, Number(options.port));
 const url = `http://${options.host}:${port}`;
-const secret = options.secret ?? "a secret of the tests alone, of 32 bytes and more";
+const secret = options.secret ?? "a secret for tests that has more than 32 bytes";
 const state = { expired: false, mailbox: [] };
 const auth = await issuer({
   ...options,
@@ -80,8 +80,8 @@ async function stop() {
 }
 
 /**
- * A port of its own choice is below those that the system gives away for port 0: nobody takes it while
- * this issuer is down.
+ * Without a given port, uses one below the range of port 0, so that no other process gets it while this issuer
+ * is down.
  */
 async function listen(server, port) {
   const wanted = port || 20_000 + Math.floor(Math.random() * 12_000);

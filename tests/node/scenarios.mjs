@@ -1,11 +1,11 @@
-// What people do with the frontend, and what they must see.
+// The scenarios: what users do in the frontend, and what they must see.
 
 import { randomUUID } from "node:crypto";
 import { createServer } from "node:http";
 
 const PASSWORD = "correct horse battery staple";
 
-/** The page as a person has it before them. Every act lasts until its answer has come. */
+/** A user of the page. Every action waits until the response has arrived. */
 function person(page) {
   const settled = () => page.locator("section[aria-label=Tasks][aria-busy=false]:not(:has(li[aria-busy=true]))").waitFor();
   const item = (title) => page.locator("li").filter({ has: page.getByText(title, { exact: true }) });
@@ -60,7 +60,7 @@ function person(page) {
     shows: async (label) => (await page.getByText(label, { exact: true }).click(), await settled()),
     sortsBy: async (label) => (await page.getByLabel("Sort").selectOption({ label }), await settled()),
     reloads: async () => (await page.reload(), await settled()),
-    /** Until the next page, and no timer fires for it: Playwright's clock replaces the page's timers as well. */
+    /** Advances Date.now. Playwright's clock would also replace the page's timers, which must keep running. */
     waits: (minutes) =>
       page.evaluate((later) => {
         const now = Date.now;
@@ -71,7 +71,7 @@ function person(page) {
 
 const same = (found, expected) => JSON.stringify(found) === JSON.stringify(expected);
 
-/** Asks again for a while: what a page shows comes when it comes. */
+/** Polls for a while, because the page updates asynchronously. */
 async function soon(find, fits) {
   for (let tries = 0; ; tries += 1) {
     const found = await find();
@@ -80,7 +80,7 @@ async function soon(find, fits) {
   }
 }
 
-/** Asks the service as the page could, with the token of whoever is signed in there. */
+/** Sends a request from the page to the service with the token of the user who is signed in there. */
 const ask = (page, url, init = {}) =>
   page.evaluate(
     async ([url, init]) => {
@@ -93,97 +93,97 @@ const ask = (page, url, init = {}) =>
     [url, init],
   );
 
-const sees = async (holds, who, what, expected) => {
+const sees = async (check, who, what, expected) => {
   const found = await soon(who.titles, (titles) => same(titles, expected));
-  holds(what, same(found, expected), found);
+  check(what, same(found, expected), found);
 };
 
-export async function two_people({ open, holds, url, service }) {
+export async function two_people({ open, check, url, service }) {
   const [ada, bob] = [person(await open()), person(await open())];
-  holds("who is not signed in is led to the sign-in", ada.page.url() === `${url}/sign-in`, ada.page.url());
+  check("a user who is not signed in is redirected to the sign-in page", ada.page.url() === `${url}/sign-in`, ada.page.url());
   await ada.signsUp("Ada Lovelace");
   await bob.signsUp("Bob");
-  await sees(holds, ada, "a new person has no tasks", []);
+  await sees(check, ada, "a new user has no tasks", []);
 
   await ada.adds("Water the plants", "2026-03-01");
   await ada.adds("éclairs for tea", "2026-02-01");
   await ada.adds("Buy milk");
   await bob.adds("Bob's own");
-  await sees(holds, ada, "the newest comes first", ["Buy milk", "éclairs for tea", "Water the plants"]);
+  await sees(check, ada, "the newest task is first", ["Buy milk", "éclairs for tea", "Water the plants"]);
   await bob.reloads();
-  await sees(holds, bob, "Bob sees his own alone", ["Bob's own"]);
+  await sees(check, bob, "Bob sees only his own tasks", ["Bob's own"]);
 
   await ada.sortsBy("By title");
-  await sees(holds, ada, "titles sort as people read", ["Buy milk", "éclairs for tea", "Water the plants"]);
+  await sees(check, ada, "titles are in alphabetical order", ["Buy milk", "éclairs for tea", "Water the plants"]);
   await ada.sortsBy("By due date");
-  await sees(holds, ada, "the soonest comes first, none last", ["éclairs for tea", "Water the plants", "Buy milk"]);
+  await sees(check, ada, "tasks are ordered by due date, those without one last", ["éclairs for tea", "Water the plants", "Buy milk"]);
 
   await ada.edits("Buy milk", { Title: "Buy <b>oat</b> milk", Description: "Two bottles", Due: "2026-01-05" });
   const edited = ["Buy <b>oat</b> milk", "éclairs for tea", "Water the plants"];
-  await sees(holds, ada, "title and due date are edited, and shown as text", edited);
+  await sees(check, ada, "the new title and due date are displayed as text", edited);
   const text = await ada.item("Buy <b>oat</b> milk").textContent();
-  holds("so is the description", text.includes("Two bottles") && text.includes("Jan 5, 2026"), text);
+  check("the new description is displayed", text.includes("Two bottles") && text.includes("Jan 5, 2026"), text);
 
   await ada.completes("éclairs for tea");
   await ada.shows("Done");
-  await sees(holds, ada, "the filter shows what is done", ["éclairs for tea"]);
+  await sees(check, ada, "the filter shows completed tasks", ["éclairs for tea"]);
   await ada.shows("Open");
-  await sees(holds, ada, "the filter shows what is left", ["Buy <b>oat</b> milk", "Water the plants"]);
+  await sees(check, ada, "the filter shows open tasks", ["Buy <b>oat</b> milk", "Water the plants"]);
   await ada.reloads();
-  await sees(holds, ada, "filter and sort are in the address", ["Buy <b>oat</b> milk", "Water the plants"]);
+  await sees(check, ada, "filter and sort are kept in the URL", ["Buy <b>oat</b> milk", "Water the plants"]);
   await ada.shows("Done");
   await ada.completes("éclairs for tea");
-  await sees(holds, ada, "what was done can be undone", []);
+  await sees(check, ada, "a completed task can be reopened", []);
   await ada.shows("All");
   await ada.deletes("Water the plants");
-  await sees(holds, ada, "what is deleted is gone", ["Buy <b>oat</b> milk", "éclairs for tea"]);
+  await sees(check, ada, "the deleted task is no longer displayed", ["Buy <b>oat</b> milk", "éclairs for tea"]);
 
   const { body: hers } = await ask(ada.page, `${service}/api/tasks`);
   for (const { id, user_id } of hers) {
     const byId = await ask(bob.page, `${service}/api/tasks/${id}`);
-    holds("Bob finds nothing at the id of Ada's task", byId.status === 404, byId);
+    check("Bob gets 404 for Ada's task", byId.status === 404, byId);
     const byName = await ask(bob.page, `${service}/api/${user_id}/tasks`);
-    holds("Bob may not ask for Ada's tasks by her name", byName.status === 403, byName);
+    check("Bob gets 403 for the tasks under Ada's user id", byName.status === 403, byName);
   }
 
   await ada.adds(" ");
-  holds("a mistake is explained by its field", (await ada.alert()).startsWith("The title must not be blank"), await ada.alert());
+  check("invalid input is explained by the service's message", (await ada.alert()).startsWith("The title must not be blank"), await ada.alert());
 
-  // A profile that changes, followed by a list.
+  // The user's profile changes, and the page is loaded again.
   const changed = await ada.page.evaluate(async () => {
     const headers = { "content-type": "application/json" };
     const answer = await fetch("/api/auth/update-user", { method: "POST", headers, body: '{"name":"Ada King"}' });
     return answer.status;
   });
-  holds("the profile changes", changed === 200, changed);
+  check("the profile can be changed", changed === 200, changed);
   await ada.reloads();
   const header = await ada.page.locator("header").textContent();
-  holds("the page has the new name", header.includes("Ada King"), header);
-  await sees(holds, ada, "and the same tasks", ["éclairs for tea", "Buy <b>oat</b> milk"].reverse());
+  check("the page displays the new name", header.includes("Ada King"), header);
+  await sees(check, ada, "the tasks are unchanged", ["éclairs for tea", "Buy <b>oat</b> milk"].reverse());
 
-  // More than one page.
+  // The list has more than one page.
   for (let number = 1; number <= 25; number += 1) {
     await ask(ada.page, `${service}/api/tasks`, { method: "POST", body: JSON.stringify({ title: `Task ${number}` }) });
   }
   await ada.page.goto(url);
   await ada.settled();
-  holds("the first page has 20 tasks", (await ada.titles()).length === 20, await ada.titles());
+  check("the first page has 20 tasks", (await ada.titles()).length === 20, await ada.titles());
   await ada.presses("Load more");
   const all = await soon(ada.titles, (titles) => titles.length === 27);
-  holds("the rest comes when it is asked for, each task once", new Set(all).size === 27, all);
+  check("the remaining tasks are loaded on request, each once", new Set(all).size === 27, all);
 
   await ada.signsOut();
   await ada.page.goto(url);
   await ada.page.waitForURL("**/sign-in");
-  holds("who signed out is led to the sign-in", true);
+  check("a user who signed out is redirected to the sign-in page", true);
   await ada.signsIn();
-  holds("all of it is there again", (await ada.titles())[0] === "Task 25", await ada.titles());
+  check("all tasks are displayed again", (await ada.titles())[0] === "Task 25", await ada.titles());
   await bob.reloads();
-  await sees(holds, bob, "Bob noticed nothing", ["Bob's own"]);
-  holds("nothing went wrong on the page", !bob.page.said.some((line) => /hydrat|Error:/i.test(line)), bob.page.said);
+  await sees(check, bob, "Bob's list is unchanged", ["Bob's own"]);
+  check("the page logged no errors", !bob.page.said.some((line) => /hydrat|Error:/i.test(line)), bob.page.said);
 }
 
-export async function two_tabs({ open, tab, holds, service }) {
+export async function two_tabs({ open, tab, check, service }) {
   const first = person(await open());
   await first.signsUp("Ada");
   await first.adds("Ada's own");
@@ -194,43 +194,43 @@ export async function two_tabs({ open, tab, holds, service }) {
   await second.signsUp("Bob");
   await second.adds("Bob's own");
 
-  // Ada's token has run out: the first tab gets another one, and it is Bob's.
+  // Ada's token has expired. The first tab fetches a new one, which belongs to Bob.
   await first.waits(20);
   await first.types("Meant for Ada");
   await first.presses("Add");
   await first.page.getByText("Somebody else has signed in").waitFor();
-  holds("the first tab says who is signed in", true);
+  check("the first tab reports that another user is signed in", true);
   const { body } = await ask(second.page, `${service}/api/tasks`);
-  holds("nothing was written into Bob's list", same(body.map(({ title }) => title), ["Bob's own"]), body);
+  check("nothing was added to Bob's list", same(body.map(({ title }) => title), ["Bob's own"]), body);
   await first.presses("Show that account");
   await first.settled();
-  await sees(holds, first, "then it is Bob's page", ["Bob's own"]);
+  await sees(check, first, "the tab then displays Bob's tasks", ["Bob's own"]);
 }
 
-export async function an_ended_session({ open, holds, url }) {
+export async function an_ended_session({ open, check, url }) {
   const ada = person(await open());
   await ada.signsUp("Ada");
   await ada.adds("Buy milk");
   const cookies = await ada.page.context().cookies();
   await ada.page.evaluate(() => fetch("/api/auth/sign-out", { method: "POST", headers: { "content-type": "application/json" }, body: "{}" }));
-  // The cookies as a browser keeps them: it was the server that ended the session.
+  // The browser keeps its cookies, because only the server has ended the session.
   await ada.page.context().addCookies(cookies);
   const visited = [];
   ada.page.on("request", (request) => request.isNavigationRequest() && visited.push(request.url()));
-  // Longer than the token of the page lives: the write needs another one.
+  // More time passes than the token's lifetime, so the write needs a new token.
   await ada.waits(20);
   await ada.types("Never arrives");
   await ada.presses("Add");
   await ada.page.waitForURL("**/sign-in");
-  holds("a write leads to the sign-in, once", same(visited, [`${url}/sign-in`]), visited);
+  check("a write redirects to the sign-in page once", same(visited, [`${url}/sign-in`]), visited);
   await ada.page.goto(url);
   await ada.page.waitForURL("**/sign-in");
-  holds("so does the page itself", true);
+  check("loading the page redirects to it as well", true);
   await ada.signsIn();
-  await sees(holds, ada, "nothing is lost, and nothing was added", ["Buy milk"]);
+  await sees(check, ada, "the list is unchanged", ["Buy milk"]);
 }
 
-export async function an_outage({ open, holds, stop, start }) {
+export async function an_outage({ open, check, stop, start }) {
   const ada = person(await open());
   await ada.signsUp("Ada");
   await ada.adds("Buy milk");
@@ -239,31 +239,31 @@ export async function an_outage({ open, holds, stop, start }) {
   await ada.types("Buy bread");
   await ada.presses("Add");
   const said = await ada.alert();
-  holds("a write that fails is explained", said.startsWith("The service cannot be reached"), said);
-  await sees(holds, ada, "and taken back", ["Buy milk"]);
+  check("a failed write is explained", said.startsWith("The service cannot be reached"), said);
+  await sees(check, ada, "the failed write is reverted", ["Buy milk"]);
   const kept = await ada.page.getByLabel("New task").inputValue();
-  holds("what was typed is still there", kept === "Buy bread", kept);
+  check("the typed text is kept", kept === "Buy bread", kept);
   await ada.page.getByRole("checkbox", { name: "Buy milk" }).click();
   const box = () => ada.page.getByRole("checkbox", { name: "Buy milk" }).isChecked();
-  holds("so is a task's state", (await soon(box, (checked) => !checked)) === false);
+  check("the task's state is kept", (await soon(box, (checked) => !checked)) === false);
 
   const answer = await ada.page.reload();
-  holds("the page itself is an error page", answer.status() === 500, answer.status());
+  check("loading the page shows an error page", answer.status() === 500, answer.status());
   await ada.page.getByRole("heading", { name: "Your tasks cannot be reached" }).waitFor();
   await start();
   await ada.presses("Try again");
   await ada.settled();
-  await sees(holds, ada, "afterwards all of it is there", ["Buy milk"]);
+  await sees(check, ada, "after the outage all tasks are displayed", ["Buy milk"]);
   await ada.adds("Buy bread");
-  await sees(holds, ada, "and the service takes tasks again", ["Buy bread", "Buy milk"]);
+  await sees(check, ada, "the service accepts tasks again", ["Buy bread", "Buy milk"]);
 }
 
-export async function an_expired_token({ open, holds, service }, expired) {
+export async function an_expired_token({ open, check, service }, expired) {
   const ada = person(await open());
   await ada.signsUp("Ada");
   await ada.adds("Buy milk");
 
-  // As a script of the page sees it.
+  // A script in the page can read the response.
   const answer = await ada.page.evaluate(
     async ([url, token]) => {
       const response = await fetch(url, { headers: { authorization: `Bearer ${token}` } });
@@ -271,13 +271,13 @@ export async function an_expired_token({ open, holds, service }, expired) {
     },
     [`${service}/api/tasks`, expired],
   );
-  holds("a script reads the status", answer.status === 401, answer);
-  holds("a script reads the problem", answer.body.status === 401 && answer.body.detail, answer);
-  holds("a script reads the request's id", answer.requestId === answer.body.request_id, answer);
+  check("a script can read the status", answer.status === 401, answer);
+  check("a script can read the problem document", answer.body.status === 401 && answer.body.detail, answer);
+  check("a script can read the request id", answer.requestId === answer.body.request_id, answer);
   const blocked = ada.page.said.filter((line) => line.includes("CORS"));
-  holds("the browser does not call it a CORS error", blocked.length === 0, ada.page.said);
+  check("the browser reports no CORS error", blocked.length === 0, ada.page.said);
 
-  // As the page itself meets it: the first token that it gets has expired, as one that a tab kept overnight.
+  // The first token that the page itself gets has expired, like the token of a tab that was open overnight.
   let given = 0;
   await ada.page.route("**/api/auth/token", (route) =>
     given++ === 0 ? route.fulfill({ json: { token: expired } }) : route.continue(),
@@ -287,27 +287,27 @@ export async function an_expired_token({ open, holds, service }, expired) {
   await ada.types("Buy bread");
   await ada.presses("Add");
   await refused;
-  await sees(holds, ada, "another token is fetched, and the call made again", ["Buy bread", "Buy milk"]);
-  holds("once", given === 2, given);
+  await sees(check, ada, "a new token is fetched, and the request is repeated", ["Buy bread", "Buy milk"]);
+  check("only one new token is fetched", given === 2, given);
 }
 
-export async function time_zones({ open, holds, service, url }) {
+export async function time_zones({ open, check, service, url }) {
   const ada = person(await open({ timezoneId: "America/Los_Angeles" }));
   await ada.page.clock.setFixedTime(new Date("2026-12-24T20:00:00-08:00"));
   await ada.signsUp("Ada");
   await ada.adds("Christmas Eve", "2026-12-24");
   await ada.adds("The day after", "2026-12-25");
   await ada.adds("The day before", "2026-12-23");
-  holds("in the west, today is today", (await ada.due("Christmas Eve")) === "Today", await ada.due("Christmas Eve"));
-  holds("tomorrow is not", (await ada.due("The day after")) === "Dec 25, 2026", await ada.due("The day after"));
+  check("in the western time zone, the due date is shown as today", (await ada.due("Christmas Eve")) === "Today", await ada.due("Christmas Eve"));
+  check("tomorrow is not shown as today", (await ada.due("The day after")) === "Dec 25, 2026", await ada.due("The day after"));
   const late = await ada.due("The day before");
-  holds("yesterday is over", late === "Dec 23, 2026, overdue", late);
+  check("yesterday is shown as overdue", late === "Dec 23, 2026, overdue", late);
   await ada.edits("Christmas Eve", { Description: "Edited in the west" });
   const { body } = await ask(ada.page, `${service}/api/tasks`);
   const stored = body.find(({ title }) => title === "Christmas Eve").due_date;
-  holds("an edit leaves the day", stored === "2026-12-24T00:00:00.000000Z", stored);
+  check("an edit does not change the due date", stored === "2026-12-24T00:00:00.000000Z", stored);
 
-  // The same person, at the other end of the world.
+  // The same user in a time zone at the other end of the world.
   const cookies = await ada.page.context().cookies();
   const east = await open({ timezoneId: "Pacific/Kiritimati" });
   await east.context().addCookies(cookies);
@@ -315,13 +315,13 @@ export async function time_zones({ open, holds, service, url }) {
   const there = person(east);
   await there.settled();
   const shown = await there.due("Christmas Eve");
-  holds("in the east it is the same day", shown.startsWith("Dec 24, 2026"), shown);
+  check("in the eastern time zone it is the same day", shown.startsWith("Dec 24, 2026"), shown);
   await there.page.getByRole("button", { name: "Edit Christmas Eve" }).click();
   const field = await there.page.locator("li form").getByLabel("Due").inputValue();
-  holds("so it is in the form", field === "2026-12-24", field);
+  check("the form shows the same day", field === "2026-12-24", field);
 }
 
-export async function refused_writes({ open, tab, holds, service }) {
+export async function refused_writes({ open, tab, check, service }) {
   const ada = person(await open());
   await ada.signsUp("Ada");
   await ada.adds("Buy milk");
@@ -334,38 +334,38 @@ export async function refused_writes({ open, tab, holds, service }) {
   const listed = ada.page.waitForResponse((response) => response.url().includes("limit=20"));
   await ada.presses("Save");
   const said = await ada.alert();
-  holds("an edit of what has changed meanwhile is refused", said.startsWith("This task was changed somewhere else"), said);
+  check("an edit of a task that was changed elsewhere is refused", said.startsWith("This task was changed somewhere else"), said);
   await other.reloads();
-  await sees(holds, other, "the other change stands", ["Buy soy milk"]);
+  await sees(check, other, "the other change is kept", ["Buy soy milk"]);
   const typed = await ada.page.locator("li form").getByLabel("Title").inputValue();
-  holds("what was typed is still there", typed === "Buy oat milk", typed);
+  check("the typed text is kept", typed === "Buy oat milk", typed);
   await listed;
   await ada.settled();
   await ada.presses("Save");
-  await sees(holds, ada, "saved once more, it replaces the other", ["Buy oat milk"]);
+  await sees(check, ada, "saving again replaces the other change", ["Buy oat milk"]);
 
   const long = "x".repeat(1001);
   await ada.item("Buy oat milk").getByRole("button", { name: "Edit" }).click();
   await ada.page.locator("li form").getByLabel("Description").fill(long);
   await ada.presses("Save");
   await ada.page.getByText("must have at most 1000 characters").waitFor();
-  holds("the service's own words are shown", true);
+  check("the service's message is displayed", true);
   await ada.presses("Cancel");
   const item = await soon(() => ada.item("Buy oat milk").textContent(), (text) => !text.includes("xxx"));
-  holds("and what was refused is taken back", !item.includes("xxx"), item.length);
+  check("the refused change is reverted", !item.includes("xxx"), item.length);
 
   const [{ id }] = (await ask(ada.page, `${service}/api/tasks`)).body;
   await ask(ada.page, `${service}/api/tasks/${id}`, { method: "DELETE" });
   await ada.page.getByRole("checkbox", { name: "Buy oat milk" }).click();
   await ada.page.getByText("This task is not there any more").waitFor();
-  await sees(holds, ada, "a task that is gone goes from the list", []);
+  await sees(check, ada, "a task that was deleted elsewhere is removed from the list", []);
 }
 
-export async function a_stranger({ open, holds, url, service }) {
+export async function a_stranger({ open, check, url, service }) {
   const ada = person(await open());
   await ada.signsUp("Ada");
   await ada.adds("Buy milk");
-  // The worst case: the stranger has got hold of a token.
+  // In the worst case, the other origin has obtained a token.
   const token = await ada.page.evaluate(async () => (await (await fetch("/api/auth/token")).json()).token);
 
   const server = createServer((_, response) => {
@@ -373,7 +373,7 @@ export async function a_stranger({ open, holds, url, service }) {
   });
   await new Promise((done) => server.listen(0, "127.0.0.1", done));
   server.unref();
-  // In the context that is signed in: what a person opens in another tab.
+  // The page is opened in the browser context of the signed-in user, like another tab.
   const stranger = await ada.page.context().newPage();
   const said = [];
   stranger.on("console", (message) => said.push(message.text()));
@@ -388,15 +388,15 @@ export async function a_stranger({ open, holds, url, service }) {
   const body = JSON.stringify({ title: "Planted" });
   for (const [what, address, init] of [
     ["the list", `${service}/api/tasks`, { headers: { authorization } }],
-    ["a task of its making", `${service}/api/tasks`, { method: "POST", headers: json, body }],
-    ["a 401 even", `${service}/api/tasks`, {}],
-    ["a sign of life", `${service}/livez`, {}],
+    ["a response to a POST", `${service}/api/tasks`, { method: "POST", headers: json, body }],
+    ["a 401", `${service}/api/tasks`, {}],
+    ["the liveness probe", `${service}/livez`, {}],
     ["the session's token", `${url}/api/auth/token`, { credentials: "include" }],
   ]) {
     const found = await gets(address, init);
-    holds(`another origin does not get ${what}`, found === "TypeError", found);
+    check(`another origin does not get ${what}`, found === "TypeError", found);
   }
-  holds("the browser says that CORS is why", said.some((line) => line.includes("CORS")), said);
+  check("the browser reports CORS errors", said.some((line) => line.includes("CORS")), said);
   await ada.reloads();
-  await sees(holds, ada, "nothing was planted", ["Buy milk"]);
+  await sees(check, ada, "no task was added", ["Buy milk"]);
 }

@@ -1,4 +1,4 @@
-//! Prometheus's text format, read as strictly as Prometheus does.
+//! A parser for Prometheus's text format that is as strict as Prometheus.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,34 +18,36 @@ pub struct Exposition {
 impl Exposition {
     #[track_caller]
     pub fn parse(text: &str) -> Self {
-        assert!(text.ends_with('\n'), "the last line ends as well");
+        assert!(text.ends_with('\n'), "the last line should end with a line feed");
         let mut parsed = Self::default();
         let mut seen = BTreeSet::new();
         for line in text.lines() {
             if let Some(rest) = line.strip_prefix("# TYPE ") {
-                let (name, kind) = rest.split_once(' ').expect("a name and a type");
+                let (name, kind) = rest
+                    .split_once(' ')
+                    .expect("a TYPE line should have a name and a type");
                 assert!(["counter", "gauge", "histogram"].contains(&kind), "{line}");
                 let first = parsed.types.insert(name.to_owned(), kind.to_owned()).is_none();
-                assert!(first, "{name} has its type twice");
+                assert!(first, "{name} has two TYPE lines");
             } else if !line.starts_with('#') && !line.is_empty() {
-                let sample = parse_sample(line).unwrap_or_else(|| panic!("no sample: {line}"));
+                let sample = parse_sample(line).unwrap_or_else(|| panic!("not a sample: {line}"));
                 assert!(
                     seen.insert(format!("{}{:?}", sample.name, sample.labels)),
-                    "twice: {line}"
+                    "the series appears twice: {line}"
                 );
                 let family = ["_bucket", "_sum", "_count"]
                     .iter()
                     .find_map(|suffix| sample.name.strip_suffix(suffix))
                     .filter(|family| parsed.types.get(*family).is_some_and(|kind| kind == "histogram"))
                     .unwrap_or(&sample.name);
-                assert!(parsed.types.contains_key(family), "no TYPE above {line}");
+                assert!(parsed.types.contains_key(family), "no TYPE line precedes {line}");
                 parsed.samples.push(sample);
             }
         }
         parsed
     }
 
-    /// The samples of this name whose labels have at least these values.
+    /// Returns the samples with this name whose labels include these values.
     pub fn find(&self, name: &str, labels: &[(&str, &str)]) -> Vec<&Sample> {
         let fits = |sample: &&Sample| {
             sample.name == name
@@ -60,7 +62,7 @@ impl Exposition {
         self.find(name, labels).iter().map(|sample| sample.value).sum()
     }
 
-    /// The values that a label has, wherever it is.
+    /// Returns all values that a label has in any sample.
     pub fn values_of(&self, label: &str) -> BTreeSet<&str> {
         let samples = self.samples.iter();
         samples
@@ -69,7 +71,7 @@ impl Exposition {
     }
 }
 
-/// `name{label="value",…} 1.5`
+/// Parses `name{label="value",…} 1.5`.
 fn parse_sample(line: &str) -> Option<Sample> {
     let end = line.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == ':'))?;
     let (name, mut rest) = line.split_at(end);

@@ -1,4 +1,4 @@
-//! Text that came from outside cannot break a line of the log, or make one.
+//! Text from clients cannot break or forge a line of the log.
 
 use serde_json::json;
 
@@ -9,7 +9,7 @@ use std::time::Duration;
 
 const FORGED: &str = "2026-01-01T00:00:00.000000Z INFO  access [forged] GET /api/tasks 200";
 
-/// User ids that somebody might choose to write into our log with.
+/// Returns user ids with which an attacker might try to write into the log.
 fn hostile_ids(app: &TestApp) -> Vec<String> {
     let ids = [
         format!("a\n{FORGED}"),
@@ -26,7 +26,7 @@ fn hostile_ids(app: &TestApp) -> Vec<String> {
 }
 
 on_both_databases!(
-    fn a_hostile_user_id_stays_within_its_member_of_a_json_line(db: Database) {
+    fn a_hostile_user_id_stays_within_its_json_member(db: Database) {
         let app = start_quietly(TestApp::builder(db).env("LOG_FORMAT", "json"));
         for id in hostile_ids(&app) {
             let user = app.user_with_id(&id);
@@ -84,7 +84,7 @@ on_both_databases!(
     }
 );
 
-/// Every line since `start` is a line of the log's own making, and there is one access line.
+/// Checks that every line since `start` was written by the logger, and that there is exactly one access line.
 #[track_caller]
 fn assert_one_line(app: &TestApp, start: usize, request_id: &str) {
     let access = format!(" access [{request_id}] ");
@@ -93,7 +93,7 @@ fn assert_one_line(app: &TestApp, start: usize, request_id: &str) {
         let end = log[start..].find(&access)?;
         log[start + end..].contains('\n').then_some(())
     })
-    .expect("an access line");
+    .expect("the request should have an access line");
     let log = app.log();
     for line in log[start..].split_terminator('\n') {
         assert!(
@@ -104,7 +104,10 @@ fn assert_one_line(app: &TestApp, start: usize, request_id: &str) {
         );
         assert!(!line.starts_with(FORGED), "{line:?}");
         let of_this_request = line.contains(&format!("[{request_id}]"));
-        assert!(of_this_request, "a line that no request caused: {line:?}");
+        assert!(
+            of_this_request,
+            "the line does not belong to the request: {line:?}"
+        );
     }
     assert_eq!(log[start..].matches(&access).count(), 1);
 }

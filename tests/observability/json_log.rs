@@ -1,4 +1,4 @@
-//! `LOG_FORMAT=json`: one object a line, and an access line that says what an operator asks for.
+//! `LOG_FORMAT=json`: each line is one JSON object, and the access line contains what an operator needs.
 
 use serde_json::{Value, json};
 
@@ -12,7 +12,7 @@ fn with_json_log(database: crate::support::Database, level: &str) -> TestApp {
     start_quietly(builder.env("RUST_LOG", level))
 }
 
-/// The access line of one call.
+/// Sends a request and returns its access line.
 #[track_caller]
 fn access_line(app: &TestApp, user: &Actor, method: &str, path: &str) -> Value {
     let start = app.log().len();
@@ -28,7 +28,7 @@ fn access_line(app: &TestApp, user: &Actor, method: &str, path: &str) -> Value {
 }
 
 on_both_databases!(
-    fn an_access_line_says_who_called_what_and_how_it_ended(db: Database) {
+    fn an_access_line_contains_user_route_status_and_duration(db: Database) {
         let app = with_json_log(db, "info");
         let ada = app.user("ada");
         let task = id(&ada.has_task("t"));
@@ -48,25 +48,30 @@ on_both_databases!(
                     assert_eq!(line["status"], status, "{line}");
                 }
                 assert_eq!(line["user_id"], ada.id, "{line}");
-                let route = line["route"].as_str().expect("a route");
+                let route = line["route"]
+                    .as_str()
+                    .expect("the access line should have a route");
                 assert!(route.starts_with("/api/"), "{line}");
                 assert!(
                     !route.contains(&ada.id) && !route.contains("abc"),
-                    "a template: {line}"
+                    "the route should be a template: {line}"
                 );
-                assert!(!route.contains(&format!("/{task}")), "a template: {line}");
+                assert!(
+                    !route.contains(&format!("/{task}")),
+                    "the route should be a template: {line}"
+                );
                 let (_, took) = line
                     .as_object()
                     .unwrap()
                     .iter()
                     .find(|(name, _)| name.starts_with("duration"))
-                    .expect("a duration");
+                    .expect("the access line should have a duration");
                 assert!(took.as_f64().is_some_and(|took| took >= 0.0), "{line}");
             }
         }
     }
 
-    fn the_same_route_has_the_same_name_whatever_is_in_its_path(db: Database) {
+    fn a_route_has_the_same_name_whatever_its_parameters(db: Database) {
         let app = with_json_log(db, "info");
         let ada = app.user("ada");
         for contract in CONTRACTS {
@@ -78,7 +83,7 @@ on_both_databases!(
         }
     }
 
-    fn a_user_id_is_there_where_it_is_known_and_only_there(db: Database) {
+    fn the_user_id_is_logged_only_where_it_is_known(db: Database) {
         let app = with_json_log(db, "info");
         let ada = app.user("ada");
         let eve = app.user("eve");
@@ -98,7 +103,7 @@ on_both_databases!(
         }
     }
 
-    fn a_refused_token_has_its_reason_in_the_metrics_word(db: Database) {
+    fn a_refused_token_is_logged_with_the_reason_used_in_metrics(db: Database) {
         let app = with_json_log(db, "info");
         let ada = app.user("ada");
         let mut expired = ada.claims();
@@ -112,12 +117,12 @@ on_both_databases!(
             let answer = user.get("/api/tasks").expect(401);
             let lines = lines_until_access(&app, start, answer.request_id());
             let said = lines.iter().find(|line| line["reason"] == reason);
-            let said = said.unwrap_or_else(|| panic!("no {reason}: {lines:?}"));
+            let said = said.unwrap_or_else(|| panic!("no line has the reason {reason}: {lines:?}"));
             assert_eq!(said["request_id"], answer.request_id(), "{said}");
         }
     }
 
-    fn every_line_on_either_stream_is_one_object_from_start_to_stop(db: Database) {
+    fn every_line_of_both_streams_is_one_json_object(db: Database) {
         let mut app = with_json_log(db, "debug");
         let ada = app.user("ada");
         for contract in CONTRACTS {

@@ -1,4 +1,4 @@
-//! `METRICS_ADDR`: what is counted, on a listener of its own, with labels that cannot grow.
+//! `METRICS_ADDR`: metrics are served on a separate listener, and clients cannot create new label values.
 
 use std::net::TcpListener;
 use std::thread;
@@ -16,7 +16,7 @@ use crate::support::{Actor, CONTRACTS, Contract, Database, Response, TestApp, wa
 const REQUESTS: &str = "http_requests_total";
 const DURATIONS: &str = "http_request_duration_seconds";
 const POOL: &str = "database_connections";
-const TURNED_AWAY: &str = "database_refused_total";
+const REFUSED_CALLS: &str = "database_refused_total";
 const REFUSED_TOKENS: &str = "auth_refused_tokens_total";
 const KEY_SET_FETCHES: &str = "auth_jwks_fetches_total";
 
@@ -27,7 +27,7 @@ struct Measured {
 
 impl Measured {
     fn start(database: Database, further: &[(&str, &str)]) -> Self {
-        // Another address of this machine than the service's own, so that neither is taken for the other.
+        // The listener has another address of this machine, so that it cannot be confused with the service.
         let free = TcpListener::bind("127.0.0.2:0").unwrap().local_addr().unwrap();
         let mut builder = TestApp::builder(database).env("METRICS_ADDR", &free.to_string());
         for (name, value) in further {
@@ -36,7 +36,8 @@ impl Measured {
         let app = builder.start();
         let target = Target::new(vec![format!("http://{free}")], String::new());
         let listener = Actor::anonymous(target);
-        wait::until(Duration::from_secs(5), || listener.try_get("/metrics")).expect("metrics");
+        wait::until(Duration::from_secs(5), || listener.try_get("/metrics"))
+            .expect("the metrics should be served");
         Self { app, listener }
     }
 
@@ -53,7 +54,7 @@ impl Measured {
 }
 
 on_both_databases!(
-    fn metrics_are_on_their_own_listener_and_nothing_else_is(db: Database) {
+    fn the_metrics_listener_serves_only_metrics(db: Database) {
         let measured = Measured::start(db, &[]);
         let app = &measured.app;
         for user in [app.anonymous(), app.user("ada")] {
@@ -91,7 +92,11 @@ on_both_databases!(
             .into_iter()
             .filter(|route| grown(REQUESTS, &[("route", route)]) > 0.0)
             .collect();
-        assert_eq!(routes.len(), 2, "one for each contract: {routes:?}");
+        assert_eq!(
+            routes.len(),
+            2,
+            "there should be one route for each contract: {routes:?}"
+        );
         for route in routes {
             for status in ["200", "404"] {
                 let labels = [("method", "GET"), ("route", route), ("status", status)];
@@ -113,7 +118,7 @@ on_both_databases!(
         assert_eq!(after.types[DURATIONS], "histogram");
     }
 
-    fn the_pool_shows_what_is_in_use_who_waits_and_who_was_turned_away(db: Database) {
+    fn the_pool_metrics_count_used_connections_and_waiting_and_refused_calls(db: Database) {
         let measured = Measured::start(
             db,
             &[
@@ -127,31 +132,31 @@ on_both_databases!(
         let state = |state| measured.read().sum(POOL, &[("state", state)]);
         assert_eq!(measured.read().types[POOL], "gauge");
         assert_eq!(state("waiting"), 0.0);
-        let refused_before = measured.read().sum(TURNED_AWAY, &[]);
+        let refused_before = measured.read().sum(REFUSED_CALLS, &[]);
         let held = measured.app.lock();
         let answers: Vec<Response> = thread::scope(|scope| {
             let calls: Vec<_> = (0..8)
                 .map(|_| scope.spawn(|| ada.post("/api/tasks", json!({ "title": "t" }))))
                 .collect();
             let busy = || (state("in_use") >= 1.0 && state("waiting") >= 1.0).then_some(());
-            wait::until(Duration::from_secs(5), busy).expect("calls in use and waiting");
+            wait::until(Duration::from_secs(5), busy).expect("a call should run and another should wait");
             calls.into_iter().map(|call| call.join().unwrap()).collect()
         });
         drop(held);
         assert!(answers.iter().all(|answer| answer.status == 503));
         assert!(
-            measured.read().sum(TURNED_AWAY, &[]) > refused_before,
+            measured.read().sum(REFUSED_CALLS, &[]) > refused_before,
             "{}",
             measured.text()
         );
-        let quiet = || (state("in_use") == 0.0 && state("waiting") == 0.0).then_some(());
-        wait::until(Duration::from_secs(5), quiet).expect("nothing in use any more");
+        let idle = || (state("in_use") == 0.0 && state("waiting") == 0.0).then_some(());
+        wait::until(Duration::from_secs(5), idle).expect("all connections should become idle");
     }
 
     fn a_call_that_the_database_could_not_answer_is_counted(db: Database) {
         let measured = Measured::start(db, &[]);
         let ada = measured.app.user("ada");
-        let unavailable = || measured.read().sum(TURNED_AWAY, &[("reason", "unavailable")]);
+        let unavailable = || measured.read().sum(REFUSED_CALLS, &[("reason", "unavailable")]);
         ada.get("/api/tasks").expect(200);
         assert_eq!(unavailable(), 0.0);
         measured.app.execute("ALTER TABLE tasks RENAME TO elsewhere");
@@ -188,7 +193,7 @@ on_both_databases!(
         assert!(reasons >= 2, "{reasons}");
     }
 
-    fn tokens_of_another_kind_are_counted_under_names_of_their_own(db: Database) {
+    fn tokens_for_another_purpose_have_reasons_of_their_own(db: Database) {
         let measured = Measured::start(db, &[]);
         let ada = measured.app.user("ada");
         let with = |claim: &str| {
@@ -218,7 +223,7 @@ on_both_databases!(
         let ada = measured.app.user("ada");
         let header = json!({ "alg": "EdDSA", "kid": "unknown" });
         let foreign = ada.with_token(&mint(&header, &ada.claims(), measured.app.secret()));
-        // Nobody answers at that address any more: a fetch that fails.
+        // No process listens at that address any more, so the fetch fails.
         drop(issuer);
         let before = measured.read();
         assert_eq!(before.sum(KEY_SET_FETCHES, &[]), 0.0);
@@ -260,7 +265,7 @@ on_both_databases!(
         );
     }
 
-    fn made_up_methods_and_paths_make_no_new_series(db: Database) {
+    fn unknown_methods_and_paths_create_no_new_series(db: Database) {
         let measured = Measured::start(db, &[]);
         let ada = measured.app.user("ada");
         let other = measured.app.user("other");

@@ -1,4 +1,4 @@
-//! What an operator sees: request ids, the log, metrics, and whether the service is ready.
+//! Observability: request ids, the log, metrics and readiness.
 
 mod exposition;
 mod hostile;
@@ -18,8 +18,8 @@ use serde_json::Value;
 use crate::support::app::Builder;
 use crate::support::{TestApp, wait};
 
-/// Starts it, and waits until the log has the last line that the start itself causes: what comes after
-/// this comes of the test.
+/// Starts the service and waits until the last line of the startup has been logged, so that all later lines
+/// are caused by the test.
 #[track_caller]
 fn start_quietly(builder: Builder) -> TestApp {
     let app = builder.start();
@@ -32,19 +32,19 @@ fn start_quietly(builder: Builder) -> TestApp {
         let log = app.log();
         log[log.find(&marker)?..].contains('\n').then_some(())
     };
-    wait::until(Duration::from_secs(5), logged).expect("an access line");
+    wait::until(Duration::from_secs(5), logged).expect("the request should have an access line");
     app
 }
 
-/// The log's lines as objects; every one must be one.
+/// Parses the lines of a log, each of which must be a JSON object.
 #[track_caller]
 fn objects(log: &str) -> Vec<Value> {
     let parse = |line: &str| match serde_json::from_str(line) {
         Ok(object @ Value::Object(_)) => object,
-        Ok(other) => panic!("no object: {other}"),
-        Err(error) => panic!("no JSON: {error}: {line:?}"),
+        Ok(other) => panic!("not an object: {other}"),
+        Err(error) => panic!("not JSON: {error}: {line:?}"),
     };
-    // `lines` would take a lone carriage return for part of a line; nothing else may split one either.
+    // `lines` would remove a carriage return at the end of a line, which would hide an error.
     log.split_terminator('\n').map(parse).collect()
 }
 
@@ -52,7 +52,7 @@ fn is_access(line: &Value) -> bool {
     line.get("status").is_some() && line.get("method").is_some()
 }
 
-/// The lines of a JSON log from `start` on, once the access line of this request is among them.
+/// Returns the lines of a JSON log since `start` as soon as they include the access line of this request.
 #[track_caller]
 fn lines_until_access(app: &TestApp, start: usize, request_id: &str) -> Vec<Value> {
     let found = wait::until(Duration::from_secs(5), || {
@@ -64,5 +64,10 @@ fn lines_until_access(app: &TestApp, start: usize, request_id: &str) -> Vec<Valu
             .any(|line| is_access(line) && line["request_id"] == request_id);
         ended.then_some(lines)
     });
-    found.unwrap_or_else(|| panic!("no access line of {request_id}: {}", &app.log()[start..]))
+    found.unwrap_or_else(|| {
+        panic!(
+            "the request {request_id} has no access line: {}",
+            &app.log()[start..]
+        )
+    })
 }

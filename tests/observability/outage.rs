@@ -1,4 +1,4 @@
-//! A database that goes away and comes back: what the log says of it, and how often.
+//! The database becomes unavailable and available again: each change is logged once.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,10 +8,10 @@ use crate::support::own_postgres::OwnPostgres;
 use crate::support::wait;
 
 const LOST: &str = "the database cannot be reached: ";
-const BACK: &str = "the database can be reached again";
+const RESTORED: &str = "the database can be reached again";
 
 with_a_process_of_its_own!(
-    fn an_outage_is_one_warning_with_its_cause_and_one_line_at_its_end() {
+    fn an_outage_is_logged_once_with_its_cause_and_once_when_it_ends() {
         let mut server = OwnPostgres::start();
         let app = Builder::on(Arc::new(server.database()))
             .env("DATABASE_ACQUIRE_TIMEOUT_MS", "300")
@@ -19,27 +19,28 @@ with_a_process_of_its_own!(
         let ada = app.user("ada");
         for outage in 1..=2 {
             ada.get("/api/tasks").expect(200);
-            // Waits for the last of its processes: of a killed server, one may answer once more.
+            // This waits until all server processes have ended. After a kill, one of them might answer
+            // another request.
             server.stop_immediately();
             for _ in 0..6 {
                 ada.get("/api/tasks").assert_unavailable();
             }
             server.start_again();
             let answered = || (ada.get("/api/tasks").status == 200).then_some(());
-            wait::until(Duration::from_secs(15), answered).expect("it is served again");
+            wait::until(Duration::from_secs(15), answered).expect("the service should answer again");
             let said = |words: &str| {
                 let log = app.log();
                 let lines = log.lines().filter(|line| line.contains(words));
                 lines.map(str::to_owned).collect::<Vec<_>>()
             };
             wait::until(Duration::from_secs(5), || {
-                (said(BACK).len() >= outage).then_some(())
+                (said(RESTORED).len() >= outage).then_some(())
             })
-            .expect(BACK);
-            let (lost, back) = (said(LOST), said(BACK));
-            assert_eq!((lost.len(), back.len()), (outage, outage), "{}", app.log());
+            .expect(RESTORED);
+            let (lost, restored) = (said(LOST), said(RESTORED));
+            assert_eq!((lost.len(), restored.len()), (outage, outage), "{}", app.log());
             assert!(lost.iter().all(|line| line.contains(" WARN ")), "{lost:?}");
-            // Which cause it is depends on how far an attempt had come.
+            // The cause depends on the progress of the connection attempt.
             let causes = [
                 "error connecting to server",
                 "error communicating with the server",

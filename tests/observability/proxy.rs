@@ -1,4 +1,4 @@
-//! A way to PostgreSQL that a test can take away and give back.
+//! A TCP proxy to PostgreSQL that a test can interrupt and restore.
 
 use std::io;
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -8,7 +8,7 @@ use std::thread;
 
 use crate::support::own_postgres::free_port;
 
-/// A port on which nobody listens, until the way is opened.
+/// No process listens on the port until `open` is called.
 pub struct Proxy {
     pub port: u16,
     target: u16,
@@ -26,16 +26,18 @@ impl Proxy {
         }
     }
 
-    /// To be called once; what was cut is given back by `mend`.
+    /// Starts to listen. Call it only once; `restore` ends an interruption.
     pub fn open(&self) {
         let listener = TcpListener::bind(("127.0.0.1", self.port)).unwrap();
-        self.mend();
+        self.restore();
         let (target, is_open, streams) = (self.target, Arc::clone(&self.is_open), Arc::clone(&self.streams));
         thread::spawn(move || {
             for client in listener.incoming().flatten() {
-                // Held until the way is noted: one that is being opened must not escape a cut.
+                // The lock is held until the new streams are registered, so that an interruption cannot miss
+                // them.
                 let mut streams = streams.lock().unwrap();
-                // Accepted and dropped at once: to a client the server is gone all the same.
+                // While interrupted, the proxy accepts and closes connections at once, which a client cannot
+                // distinguish from a server that is down.
                 if is_open.load(Ordering::SeqCst)
                     && let Ok(server) = TcpStream::connect(("127.0.0.1", target))
                 {
@@ -50,7 +52,7 @@ impl Proxy {
         });
     }
 
-    pub fn cut(&self) {
+    pub fn interrupt(&self) {
         let mut streams = self.streams.lock().unwrap();
         self.is_open.store(false, Ordering::SeqCst);
         for stream in streams.drain(..) {
@@ -58,7 +60,7 @@ impl Proxy {
         }
     }
 
-    pub fn mend(&self) {
+    pub fn restore(&self) {
         self.is_open.store(true, Ordering::SeqCst);
     }
 }

@@ -1,4 +1,4 @@
-//! `/livez` and `/readyz`: whether to restart the process, and whether to send it calls.
+//! `/livez` tells whether the process must be restarted, and `/readyz` whether it can serve requests.
 
 use std::sync::Arc;
 use std::thread;
@@ -12,16 +12,16 @@ use crate::support::cluster::Cluster;
 use crate::support::over::Over;
 use crate::support::{CONTRACTS, Database, OwnDatabase, TestApp, wait};
 
-/// A service whose way to its database is closed at first.
-fn behind(proxy: &Proxy) -> TestApp {
+/// Starts a service that reaches its database through the proxy, which is still closed.
+fn start_behind(proxy: &Proxy) -> TestApp {
     let database = Arc::new(OwnDatabase::create(Database::Postgres));
-    let through = database.url.replace(
+    let url = database.url.replace(
         &format!(":{}/", Cluster::get().port),
         &format!(":{}/", proxy.port),
     );
-    assert_ne!(through, database.url);
+    assert_ne!(url, database.url);
     Builder::on(database)
-        .env("DATABASE_URL", &through)
+        .env("DATABASE_URL", &url)
         .env("DATABASE_ACQUIRE_TIMEOUT_MS", "500")
         .without_its_database()
         .start()
@@ -29,7 +29,7 @@ fn behind(proxy: &Proxy) -> TestApp {
 
 fn becomes_ready(app: &TestApp) {
     let ready = || (app.anonymous().get("/readyz").status == 200).then_some(());
-    wait::until(Duration::from_secs(15), ready).expect("it becomes ready by itself");
+    wait::until(Duration::from_secs(15), ready).expect("the service should become ready by itself");
 }
 
 on_both_databases!(
@@ -50,12 +50,12 @@ on_both_databases!(
         }
     }
 
-    fn a_database_whose_tables_somebody_took_away_is_not_ready(db: Database) {
+    fn a_service_without_its_tables_is_not_ready(db: Database) {
         let app = TestApp::builder(db).start();
         let ada = app.user("ada");
         ada.get("/api/tasks").expect(200);
         app.anonymous().get("/readyz").expect(200);
-        for (taken, back) in [
+        for (remove, restore) in [
             (
                 "ALTER TABLE tasks RENAME TO elsewhere",
                 "ALTER TABLE elsewhere RENAME TO tasks",
@@ -66,17 +66,17 @@ on_both_databases!(
                 "INSERT INTO __diesel_schema_migrations SELECT * FROM kept",
             ),
         ] {
-            app.execute(taken);
+            app.execute(remove);
             app.anonymous().get("/readyz").assert_unavailable();
             app.anonymous().get("/livez").expect(200);
-            app.execute(back);
+            app.execute(restore);
             app.anonymous().get("/readyz").expect(200);
         }
         app.execute("DROP TABLE idempotency_keys; DROP TABLE tasks");
         app.anonymous().get("/readyz").assert_unavailable();
     }
 
-    fn a_database_that_is_kept_busy_does_not_touch_livez(db: Database) {
+    fn a_blocked_database_does_not_affect_livez(db: Database) {
         let app = TestApp::builder(db)
             .env("DATABASE_ACQUIRE_TIMEOUT_MS", "300")
             .env("DATABASE_STATEMENT_TIMEOUT_MS", "300")
@@ -99,9 +99,9 @@ on_both_databases!(
 );
 
 with_a_process_of_its_own!(
-    fn a_service_starts_without_its_database_and_serves_when_that_comes() {
+    fn a_service_starts_without_its_database_and_serves_once_it_is_available() {
         let proxy = Proxy::closed(Cluster::get().port);
-        let app = behind(&proxy);
+        let app = start_behind(&proxy);
         let ada = app.user("ada");
         for _ in 0..3 {
             app.anonymous().get("/livez").expect(200);
@@ -110,7 +110,7 @@ with_a_process_of_its_own!(
                 ada.get(&contract.tasks(&ada)).assert_unavailable();
                 ada.post(&contract.tasks(&ada), json!({ "title": "t" }))
                     .assert_unavailable();
-                // What needs no database is answered.
+                // A request that needs no database is answered.
                 app.anonymous().get(&contract.tasks(&ada)).assert_unauthorized();
             }
             app.anonymous().get("/nowhere").assert_problem(404);
@@ -122,7 +122,7 @@ with_a_process_of_its_own!(
         assert_eq!(ada.titles("/api/tasks"), ["t"]);
     }
 
-    fn one_probe_asks_for_all_who_ask_at_once() {
+    fn concurrent_probes_share_one_query() {
         let app = TestApp::start(Database::Postgres);
         app.user("ada").get("/api/tasks").expect(200);
         let mut held = app.connect();
@@ -136,7 +136,8 @@ with_a_process_of_its_own!(
             let asked: Vec<_> = (0..20)
                 .map(|_| scope.spawn(|| app.anonymous().get("/readyz")))
                 .collect();
-            wait::until(Duration::from_secs(10), || (waiting() > 0).then_some(())).expect("a probe");
+            wait::until(Duration::from_secs(10), || (waiting() > 0).then_some(()))
+                .expect("a probe should wait for the lock");
             thread::sleep(Duration::from_millis(500));
             assert_eq!(waiting(), 1);
             held.execute("COMMIT");
@@ -146,7 +147,7 @@ with_a_process_of_its_own!(
         });
     }
 
-    fn a_service_with_more_calls_than_it_can_serve_stays_ready() {
+    fn an_overloaded_service_stays_ready() {
         let app = TestApp::builder(Database::Postgres)
             .env("DATABASE_POOL_SIZE", "2")
             .env("DATABASE_ACQUIRE_TIMEOUT_MS", "200")
@@ -186,23 +187,23 @@ with_a_process_of_its_own!(
         assert!(times(201) > 5 && times(503) > 5, "{statuses:?}");
     }
 
-    fn a_database_that_goes_away_shows_in_readyz_and_one_that_comes_back_too() {
+    fn readyz_follows_the_database_when_it_goes_and_comes_back() {
         let proxy = Proxy::closed(Cluster::get().port);
         proxy.open();
-        let app = behind(&proxy);
+        let app = start_behind(&proxy);
         becomes_ready(&app);
         let ada = app.user("ada");
         for round in 0..2 {
             ada.has_task(&format!("{round}"));
-            proxy.cut();
+            proxy.interrupt();
             let noticed = || (app.anonymous().get("/readyz").status == 503).then_some(());
-            wait::until(Duration::from_secs(15), noticed).expect("it shows");
+            wait::until(Duration::from_secs(15), noticed).expect("the service should become unready");
             ada.get("/api/tasks").assert_unavailable();
             app.anonymous().get("/readyz").assert_unavailable();
             app.anonymous().get("/livez").expect(200);
-            proxy.mend();
+            proxy.restore();
             becomes_ready(&app);
-            // Ready means that the next call is served.
+            // Ready means that the next request succeeds.
             assert_eq!(ada.titles("/api/tasks").len(), round + 1);
         }
     }

@@ -1,4 +1,4 @@
-//! One request, one id: in the answer, in the problem and in every line that the request causes.
+//! The id of a request is in the response, in the problem document and in every log line of the request.
 
 use serde_json::{Value, json};
 
@@ -10,7 +10,7 @@ fn with_json_log(database: crate::support::Database) -> TestApp {
     start_quietly(TestApp::builder(database).env("LOG_FORMAT", "json"))
 }
 
-/// Calls, and checks that all the lines that came of it have the id of the answer.
+/// Sends a request and checks that all lines that it caused contain the id of the response.
 #[track_caller]
 fn lines_of(app: &TestApp, call: impl FnOnce() -> Response) -> (Response, Vec<Value>) {
     let start = app.log().len();
@@ -38,7 +38,7 @@ on_both_databases!(
             lines_of(&app, || ada.post(&path, json!({ "title": 5 })));
             lines_of(&app, || ada.get(&contract.task(&ada, "abc")).expect(404));
             lines_of(&app, || ada.request("TRACE", &path, &[], b""));
-            // A refusal is explained in a line of its own.
+            // A refused token is explained in a further line.
             let (answer, lines) = lines_of(&app, || ada.with_token("a.b.c").get(&path));
             answer.assert_unauthorized();
             assert!(lines.len() >= 2, "{lines:?}");
@@ -62,7 +62,7 @@ on_both_databases!(
         app.execute("ALTER TABLE tasks RENAME TO elsewhere");
         for contract in CONTRACTS {
             let (answer, lines) = lines_of(&app, || ada.get(&contract.tasks(&ada)));
-            // Whether trying again may help, the service cannot know here.
+            // The service cannot know whether a retry would help, so any 5xx status is correct.
             assert!(answer.status >= 500);
             answer.assert_problem(answer.status);
             assert!(
@@ -154,7 +154,7 @@ on_both_databases!(
             request.extend(bytes);
             request.extend(b"\r\n\r\n");
             let answer = Connection::open(&app).send(&request).read().expect("an answer");
-            // Either the HTTP parser refuses it (bare), or the id is replaced.
+            // Either the HTTP parser refuses the request with a bare 400, or the service replaces the id.
             match answer.status {
                 400 => assert_eq!(answer.header("x-request-id"), None, "{answer}"),
                 status => {

@@ -1,4 +1,4 @@
-//! W3C `traceparent`: the trace's id is in every log line of the request.
+//! W3C `traceparent`: every log line of a request contains its trace id.
 
 use serde_json::{Value, json};
 
@@ -34,7 +34,7 @@ on_both_databases!(
                 assert_eq!(line["trace_id"], TRACE, "{line}");
             }
         }
-        // And so has a line that tells of the database.
+        // The line about the database error contains the trace id as well.
         app.execute("ALTER TABLE tasks RENAME TO elsewhere");
         let start = app.log().len();
         let answer = ada.request("GET", "/api/tasks", &traced, b"");
@@ -46,7 +46,7 @@ on_both_databases!(
         }
     }
 
-    fn the_text_log_has_it_too(db: Database) {
+    fn the_text_log_contains_the_trace_id_too(db: Database) {
         let app = start_quietly(TestApp::builder(db));
         let start = app.log().len();
         let traced = [("traceparent", TRACEPARENT), ("x-request-id", "traced-request")];
@@ -62,7 +62,7 @@ on_both_databases!(
             line.map(str::to_owned)
         };
         let line = crate::support::wait::until(std::time::Duration::from_secs(5), line);
-        let line = line.expect("an access line");
+        let line = line.expect("the request should have an access line");
         assert!(line.contains(&format!(" trace_id={TRACE}")), "{line}");
         assert_eq!(app.log().matches("trace_id").count(), 1, "{}", app.log());
     }

@@ -1,5 +1,5 @@
-//! Walking the pages while others insert, change and delete: nothing twice, and nothing skipped of
-//! what was there throughout.
+//! Pages are read while other calls insert, change and delete tasks: no task appears twice, and no task that
+//! exists throughout is skipped.
 
 use std::collections::BTreeSet;
 use std::thread;
@@ -22,7 +22,7 @@ struct Case {
     sort: &'static str,
     status: &'static str,
     limit: usize,
-    /// What is there throughout.
+    /// The tasks that exist throughout.
     kept: Vec<Draft>,
     steps: Vec<Step>,
 }
@@ -37,9 +37,9 @@ struct Draft {
 #[derive(Clone, Debug)]
 enum Step {
     Insert(Draft),
-    /// The oldest of those that this thread inserted.
+    /// Deletes the oldest of the tasks that this thread inserted.
     Delete,
-    /// Of a task that stays: only what the order and the filter do not look at.
+    /// Changes a permanent task, but only fields that do not affect its place in the list.
     Change(usize, Draft),
 }
 
@@ -54,7 +54,7 @@ impl Draft {
 }
 
 fn drafts() -> impl Strategy<Value = Draft> {
-    // Few days and few titles, so that many tasks have equal keys.
+    // There are few days and titles, so that many tasks have equal sort keys.
     (select(&TITLES[..]), option::of(1_u32..6), any::<bool>()).prop_map(|(title, due_day, completed)| Draft {
         title,
         due_day,
@@ -86,8 +86,8 @@ fn cases() -> impl Strategy<Value = Case> {
         })
 }
 
-/// A change of everything that leaves a task's place in this list where it is.
-fn harmless(case: &Case, draft: &Draft) -> Value {
+/// Returns a change of all fields that do not affect the task's place in this list.
+fn unrelated_change(case: &Case, draft: &Draft) -> Value {
     let mut change = draft.json();
     let members = change.as_object_mut().unwrap();
     match case.sort {
@@ -102,7 +102,7 @@ fn harmless(case: &Case, draft: &Draft) -> Value {
     change
 }
 
-fn disturb(user: &Actor, case: &Case, kept: &[i64], steps: &[Step]) {
+fn make_changes(user: &Actor, case: &Case, kept: &[i64], steps: &[Step]) {
     let mut inserted = Vec::new();
     for step in steps {
         match step {
@@ -115,7 +115,7 @@ fn disturb(user: &Actor, case: &Case, kept: &[i64], steps: &[Step]) {
             Step::Change(at, draft) => {
                 let task = kept[at % kept.len()];
                 let path = case.contract.task(user, task);
-                user.put(&path, harmless(case, draft)).expect(200);
+                user.put(&path, unrelated_change(case, draft)).expect(200);
                 if case.status == "all" {
                     user.patch(&case.contract.complete(user, task)).expect(200);
                 }
@@ -124,7 +124,7 @@ fn disturb(user: &Actor, case: &Case, kept: &[i64], steps: &[Step]) {
     }
 }
 
-fn play(app: &TestApp, case: &Case) {
+fn run_case(app: &TestApp, case: &Case) {
     let user = app.user(&random::suffix());
     let kept: Vec<i64> = case
         .kept
@@ -146,21 +146,21 @@ fn play(app: &TestApp, case: &Case) {
             .chunks(case.steps.len().div_ceil(2))
             .map(|steps| {
                 let (user, kept) = (&user, &kept);
-                scope.spawn(move || disturb(user, case, kept, steps))
+                scope.spawn(move || make_changes(user, case, kept, steps))
             })
             .collect();
-        // Once more after the last step, so that there is a walk however the threads are scheduled.
+        // The pages are read once more after the last change, so that at least one complete walk takes place.
         loop {
-            let quiet = threads.iter().all(|thread| thread.is_finished());
+            let finished = threads.iter().all(|thread| thread.is_finished());
             let walked = ids(&walk(&user, &format!("{path}&limit={}", case.limit)).concat());
             let once: BTreeSet<i64> = walked.iter().copied().collect();
-            assert_eq!(once.len(), walked.len(), "a task came twice: {walked:?}");
+            assert_eq!(once.len(), walked.len(), "a task appears twice: {walked:?}");
             let found: Vec<i64> = walked
                 .into_iter()
                 .filter(|task| expected.contains(task))
                 .collect();
-            assert_eq!(found, expected, "what was there throughout, in its order");
-            if quiet {
+            assert_eq!(found, expected, "the permanent tasks should all appear, in order");
+            if finished {
                 break;
             }
         }
@@ -168,19 +168,19 @@ fn play(app: &TestApp, case: &Case) {
 }
 
 on_both_databases!(
-    fn walking_pages_during_changes_repeats_nothing_and_skips_nothing(app: TestApp) {
+    fn pages_read_during_changes_repeat_and_skip_no_task(app: TestApp) {
         let mut runner = TestRunner::new(Config {
             cases: 10,
             failure_persistence: None,
-            // A race does not come back because its case does: shrinking would only take time.
+            // A race condition is not reproduced by the same case, so shrinking would only take time.
             max_shrink_iters: 0,
             ..Config::default()
         });
         let deadline = Instant::now() + Duration::from_secs(20);
         let result = runner.run(&cases(), |case| {
-            // Enough was seen when the machine is that slow.
+            // On a slow machine, the cases so far are sufficient.
             if Instant::now() < deadline {
-                play(&app, &case);
+                run_case(&app, &case);
             }
             Ok(())
         });

@@ -1,7 +1,8 @@
-//! The cost of a page does not grow with what stands before it.
+//! The cost of a page does not depend on the number of tasks before it.
 //!
-//! A cursor is a place and not a number of rows: one that was given out while little stood before it is
-//! deep in the list once much does. So nobody has to walk a hundred thousand tasks to get there.
+//! A cursor is a position, not a row number: one that was issued for the beginning of a list points deep into
+//! the list once many tasks have been inserted before it. The tests therefore need not walk through a hundred
+//! thousand tasks.
 
 use std::sync::Arc;
 
@@ -15,9 +16,9 @@ use crate::support::{Actor, Database, OwnDatabase, TestApp, statements};
 const LIMIT: usize = 50;
 const BEFORE: usize = 99_950;
 
-/// Links to a page that has `BEFORE` tasks before it, or half of these where the list is filtered.
+/// Returns links to a page with `BEFORE` tasks before it, or half as many if the list is filtered.
 fn deep_links(app: &TestApp, user: &Actor) -> Vec<(String, String)> {
-    // One page of each status to get a cursor from, and more than another page of each behind it.
+    // For each status, there is one page to get the cursor from and more than one page after it.
     for number in 0..4 * LIMIT + 4 {
         user.creates(json!({
             "title": format!("zz {number}"),
@@ -27,21 +28,22 @@ fn deep_links(app: &TestApp, user: &Actor) -> Vec<(String, String)> {
     }
     let links = queries().map(|query| {
         let first = user.get(&format!("/api/tasks?{query}&limit={LIMIT}")).expect(200);
-        (query, next(&first).expect("a next page"))
+        (query, next(&first).expect("the list should have a next page"))
     });
     let links = links.collect();
     insert_before_all(app, user);
     links
 }
 
-/// Newer, due sooner, and with a smaller sort key than everything that is there. The service keeps a sort
-/// key for each title and the title that it was made of; these keys are no language's, but they have an
-/// order, and nothing needs mending before the first list by title.
+/// Inserts tasks that are newer, due sooner, and have smaller sort keys than all existing ones. The service
+/// stores a sort key for each title together with the title that it was computed from. These keys do not
+/// follow any collation, but they are ordered and complete, so the service does not recompute them before the
+/// first list by title.
 fn insert_before_all(app: &TestApp, user: &Actor) {
     let columns = "user_id, title, keyed_title, title_key, completed, due_date, created_at, updated_at";
     let owner = &user.id;
     app.execute(&match app.kind {
-        // In an order of its own, as rows lie that came over the years.
+        // The physical order of the rows is random, as in a table that has grown over years.
         Database::Postgres => format!(
             "INSERT INTO tasks ({columns}) \
              SELECT '{owner}', 'task ' || n, 'task ' || n, decode('01' || lpad(to_hex(n), 8, '0'), 'hex'), n % 2 = 0, \
@@ -66,7 +68,7 @@ fn insert_before_all(app: &TestApp, user: &Actor) {
 #[track_caller]
 fn assert_page(user: &Actor, path: &str, is_deep: bool) {
     let list = user.get(path).expect(200).json();
-    let tasks = list.as_array().expect("a list");
+    let tasks = list.as_array().expect("the body should be an array");
     assert_eq!(tasks.len(), LIMIT, "{path}");
     for task in tasks {
         let title = task["title"].as_str().unwrap();
@@ -91,8 +93,8 @@ with_a_process_of_its_own!(
         let database = Arc::new(OwnDatabase::create(Database::Postgres));
         statements::record(&database);
         let app = Builder::on(database).start();
-        // Only its schema is needed. The same queries stand for both databases, and PostgreSQL is the one
-        // that tells what it was asked.
+        // SQLite only provides its schema: both databases get the same queries, and the log of PostgreSQL
+        // shows them.
         let sqlite = TestApp::builder(Database::Sqlite).start();
         let ada = app.user("ada");
         for (query, link) in deep_links(&app, &ada) {
@@ -103,7 +105,7 @@ with_a_process_of_its_own!(
 
                 let plan = plan_in_postgres(&app, &list);
                 for kind in plan.all("Node Type") {
-                    // No sort, and nothing that reads more than it passes on.
+                    // The plan must not contain a sort or another node that reads more rows than it returns.
                     let direct = [
                         "Append",
                         "Limit",
@@ -124,13 +126,13 @@ with_a_process_of_its_own!(
                 let steps = plan_in_sqlite(&sqlite, &list);
                 for step in &steps {
                     assert!(!step.contains("TEMP B-TREE"), "{steps:?}: {list:?}");
-                    // A subquery's own rows may be read one after the other, a table's may not.
+                    // The rows of a subquery may be scanned sequentially, but not those of a table.
                     let reads_all = step.starts_with("SCAN ") && !step.starts_with("SCAN (");
                     assert!(!reads_all, "{steps:?}: {list:?}");
                 }
-                // `(user_id=? AND created_at<?)`: begins to read where the page begins.
+                // `(user_id=? AND created_at<?)` means that reading starts where the page begins.
                 let search = steps.iter().find(|step| step.contains("SEARCH tasks"));
-                let search = search.expect("a search among the tasks");
+                let search = search.expect("the plan should search the tasks");
                 assert!(
                     search.contains(" INDEX ") && search.contains("(user_id=?"),
                     "{search}"
@@ -140,7 +142,8 @@ with_a_process_of_its_own!(
                 plan.blocks()
             });
             println!("{query}: {blocks:?} blocks at the beginning and at depth");
-            // Every row may lie in a block of its own, and the way down an index has a few more.
+            // In the worst case each row is in a block of its own; descending the index needs a few more
+            // blocks.
             assert!(
                 blocks.iter().all(|blocks| *blocks <= LIMIT as u64 + 30),
                 "{query}: {blocks:?}"

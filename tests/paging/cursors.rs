@@ -1,11 +1,11 @@
-//! A cursor is opaque: what did not come in a link for the same list is bad input.
+//! A cursor is opaque: every value that was not issued for the same list is invalid.
 
 use serde_json::json;
 
 use super::{SORTS, cursor_of, next};
 use crate::support::{Actor, CONTRACTS, Contract, Database, TestApp};
 
-/// Nine tasks, so that every filter has more than one page of two.
+/// Creates nine tasks, so that every filter has more than one page of two.
 fn prepare(user: &Actor) {
     for number in 0..9 {
         user.creates(json!({
@@ -18,7 +18,7 @@ fn prepare(user: &Actor) {
 
 fn first_cursor(user: &Actor, contract: Contract, query: &str) -> String {
     let answer = user.get(&format!("{}?{query}&limit=2", contract.tasks(user)));
-    cursor_of(&next(&answer.expect(200)).expect("a next page"))
+    cursor_of(&next(&answer.expect(200)).expect("the list should have a next page"))
 }
 
 fn path(user: &Actor, contract: Contract, query: &str, cursor: &str) -> String {
@@ -32,7 +32,7 @@ fn assert_refused(user: &Actor, contract: Contract, query: &str, cursor: &str) {
 }
 
 on_both_databases!(
-    fn a_cursor_changed_at_any_place_is_refused(app: TestApp) {
+    fn a_cursor_changed_at_any_position_is_refused(app: TestApp) {
         let ada = app.user("ada");
         prepare(&ada);
         for contract in CONTRACTS {
@@ -40,7 +40,8 @@ on_both_databases!(
                 let query = format!("sort={sort}&status=all");
                 let cursor = first_cursor(&ada, contract, &query);
                 for at in 0..cursor.len() {
-                    // The neighbour in the alphabet: in base64 it often differs in one bit only.
+                    // The next character in the alphabet usually differs in only one bit of the decoded
+                    // value.
                     let changed = match cursor.as_bytes()[at] {
                         b'z' | b'Z' | b'9' | b'-' | b'_' | b'%' => b'A',
                         byte => byte + 1,
@@ -54,7 +55,7 @@ on_both_databases!(
         }
     }
 
-    fn a_cursor_cut_short_or_made_longer_is_refused(app: TestApp) {
+    fn a_truncated_or_extended_cursor_is_refused(app: TestApp) {
         let ada = app.user("ada");
         prepare(&ada);
         for contract in CONTRACTS {
@@ -72,7 +73,7 @@ on_both_databases!(
         }
     }
 
-    fn a_cursor_that_somebody_made_up_is_refused(app: TestApp) {
+    fn an_invented_cursor_is_refused(app: TestApp) {
         let ada = app.user("ada");
         prepare(&ada);
         let long = "A".repeat(4_000);
@@ -107,7 +108,7 @@ on_both_databases!(
                 for other in SORTS.into_iter().filter(|other| *other != sort) {
                     assert_refused(&ada, contract, &format!("sort={other}"), &cursor);
                 }
-                // What is meant stays the same when it is not said.
+                // `sort=created` is the default, so its cursor is also valid without a `sort` parameter.
                 if sort == "created" {
                     ada.get(&path(&ada, contract, "status=all", &cursor)).expect(200);
                 } else {
@@ -148,7 +149,7 @@ on_both_databases!(
         }
     }
 
-    fn a_wrong_cursor_is_named_beside_what_else_is_wrong(app: TestApp) {
+    fn a_wrong_cursor_is_reported_together_with_other_errors(app: TestApp) {
         let ada = app.user("ada");
         for contract in CONTRACTS {
             let answer = ada.get(&format!("{}?cursor=x&limit=5&sort=y", contract.tasks(&ada)));
@@ -173,7 +174,7 @@ on_both_databases!(
                     .get(&format!("{}?{query}&limit=2", contract.tasks(&twin)))
                     .expect(200);
                 let mut link = next(&first);
-                // Every page: the keys of some due dates are empty.
+                // All pages are tested, because the sort keys of tasks without a due date are empty.
                 while let Some(page) = link {
                     assert_refused(&user, contract, &query, &cursor_of(&page));
                     link = next(&twin.get(&page).expect(200));

@@ -1,4 +1,4 @@
-//! `limit`: 1 to 1000, and everything else is bad input rather than something near it.
+//! `limit` must be from 1 to 1000; any other value is invalid and never adjusted.
 
 use serde_json::Value;
 
@@ -50,7 +50,7 @@ on_both_databases!(
         }
     }
 
-    fn every_wrong_part_of_a_query_is_named_at_once(app: TestApp) {
+    fn every_wrong_parameter_is_reported_at_once(app: TestApp) {
         let ada = app.user("ada");
         for contract in CONTRACTS {
             let path = format!("{}?limit=0&sort=x&status=y", contract.tasks(&ada));
@@ -59,23 +59,23 @@ on_both_databases!(
         }
     }
 
-    fn both_ends_of_the_range_are_in_it(app: TestApp) {
+    fn the_limits_of_the_range_are_valid(app: TestApp) {
         let ada = app.user("ada");
         ada.has_task("one");
         ada.has_task("two");
         for contract in CONTRACTS {
             for query in queries() {
-                for (limit, most) in [("1", 1), ("2", 2), ("999", 2), ("1000", 2)] {
+                for (limit, count) in [("1", 1), ("2", 2), ("999", 2), ("1000", 2)] {
                     let path = format!("{}?{query}&limit={limit}", contract.tasks(&ada));
                     let list = ada.get(&path).expect(200).json();
-                    let expected = if query.ends_with("completed") { 0 } else { most };
+                    let expected = if query.ends_with("completed") { 0 } else { count };
                     assert_eq!(list.as_array().map(Vec::len), Some(expected), "{path}");
                 }
             }
         }
     }
 
-    fn head_refuses_what_get_refuses(app: TestApp) {
+    fn head_refuses_the_same_queries_as_get(app: TestApp) {
         let ada = app.user("ada");
         for contract in CONTRACTS {
             for query in ["limit=0", "limit=5&cursor=x"] {
@@ -100,7 +100,7 @@ on_both_databases!(
                 .expect(200)
                 .json()
             else {
-                panic!("a page is an array as well");
+                panic!("a page should be an array");
             };
         }
     }

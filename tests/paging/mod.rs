@@ -1,4 +1,4 @@
-//! `limit`, `cursor` and `Link`: a list by the page is the list, whatever happens to it meanwhile.
+//! `limit`, `cursor` and `Link`: the pages of a list together are the list, even if it changes meanwhile.
 
 mod churn;
 mod cost;
@@ -15,7 +15,7 @@ use crate::support::{Actor, Response};
 const SORTS: [&str; 3] = ["created", "title", "due_date"];
 const STATUSES: [&str; 3] = ["all", "pending", "completed"];
 
-/// One title in each of many scripts, with what is easily lost on the way to a sort key and back.
+/// Titles in many scripts, and characters that sort keys or encodings often handle incorrectly.
 const TITLES: [&str; 20] = [
     "Apple",
     "banana",
@@ -39,7 +39,7 @@ const TITLES: [&str; 20] = [
     " \u{a0}spaces ",
 ];
 
-/// Every way to ask for a list: `sort=…&status=…`.
+/// Returns every combination of sort and filter as `sort=…&status=…`.
 fn queries() -> impl Iterator<Item = String> {
     SORTS.into_iter().flat_map(|sort| {
         STATUSES
@@ -48,7 +48,7 @@ fn queries() -> impl Iterator<Item = String> {
     })
 }
 
-/// Where `Link: <…>; rel="next"` points to, as a path of this service.
+/// Returns the target of `Link: <…>; rel="next"` as a path of this service.
 #[track_caller]
 fn next(answer: &Response) -> Option<String> {
     let link = answer.header("link")?;
@@ -56,35 +56,35 @@ fn next(answer: &Response) -> Option<String> {
         .strip_prefix('<')
         .and_then(|rest| rest.strip_suffix(">; rel=\"next\""))
         .unwrap_or_else(|| panic!("not `<…>; rel=\"next\"`: {link}"));
-    // A relative reference and a whole URL are both right.
+    // `Link` may contain a relative reference or an absolute URL.
     Some(match target.split_once("://") {
-        Some((_, rest)) => format!("/{}", rest.split_once('/').expect("a path").1),
+        Some((_, rest)) => format!("/{}", rest.split_once('/').expect("the URL should have a path").1),
         None => target.to_owned(),
     })
 }
 
-/// The value of `cursor` in a link.
+/// Returns the value of `cursor` in a link.
 #[track_caller]
 fn cursor_of(link: &str) -> String {
-    let (_, query) = link.split_once('?').expect("a query");
+    let (_, query) = link.split_once('?').expect("the link should have a query");
     let cursor = query.split('&').find_map(|pair| pair.strip_prefix("cursor="));
-    cursor.expect("a cursor").to_owned()
+    cursor.expect("the link should have a cursor").to_owned()
 }
 
-/// The pages from this path on, each the array of its tasks.
+/// Follows the links from the first page to the last, and returns the tasks of each page.
 #[track_caller]
 fn walk(user: &Actor, first: &str) -> Vec<Vec<Value>> {
-    const ENOUGH: usize = 2_000;
+    const MAX_PAGES: usize = 2_000;
     let mut pages = Vec::new();
     let mut path = Some(first.to_owned());
     while let Some(asked) = path {
         let answer = user.get(&asked).expect(200);
         let Value::Array(tasks) = answer.json() else {
-            panic!("the body is no array: {answer}");
+            panic!("the body is not an array: {answer}");
         };
         pages.push(tasks);
         path = next(&answer);
-        assert!(pages.len() < ENOUGH, "{first} never ends");
+        assert!(pages.len() < MAX_PAGES, "{first} has too many pages");
     }
     pages
 }

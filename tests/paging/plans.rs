@@ -1,4 +1,4 @@
-//! What a database makes of the lists that it is asked for.
+//! The query plans of both databases for lists.
 
 use diesel::prelude::*;
 use diesel::sql_types::Text;
@@ -8,7 +8,7 @@ use crate::support::database::Connection;
 use crate::support::statements::Statement;
 use crate::support::{TestApp, statements};
 
-/// The last page that PostgreSQL was asked for, read off its log.
+/// The most recent page query in the log of PostgreSQL.
 #[derive(Debug)]
 pub struct LastList(Statement);
 
@@ -17,12 +17,12 @@ impl LastList {
     pub fn of(app: &TestApp) -> Self {
         let is_list = |statement: &Statement| statement.text.contains(" LIMIT ");
         let last = statements::recorded(app).into_iter().rfind(is_list);
-        Self(last.expect("a list in the server's log"))
+        Self(last.expect("the server's log should contain a list query"))
     }
 
     fn sql(&self, write: impl Fn(&str) -> String) -> String {
         let mut sql = self.0.text.clone();
-        // From the last one on, for `$1` is the beginning of `$10` too.
+        // Replaces the last parameter first, because `$1` is a prefix of `$10`.
         for (at, value) in self.0.parameters.iter().enumerate().rev() {
             sql = sql.replace(&format!("${}", at + 1), &write(value));
         }
@@ -30,7 +30,8 @@ impl LastList {
     }
 }
 
-/// `'2026-01-01 00:00:00+00'`: in a COALESCE with another text, nothing else would say what it is.
+/// Returns whether the value looks like `'2026-01-01 00:00:00+00'`. In COALESCE with another literal,
+/// PostgreSQL would take it for text.
 fn is_time(value: &str) -> bool {
     let bytes = value.as_bytes();
     bytes.len() > 20 && bytes[5] == b'-' && bytes[8] == b'-' && bytes[11] == b' '
@@ -44,7 +45,7 @@ pub fn plan_in_postgres(app: &TestApp, list: &LastList) -> Plan {
         true => format!("timestamptz {value}"),
         false => value.to_owned(),
     });
-    // EXPLAIN is nothing that a query could select from; a function's rows are.
+    // A query cannot select from EXPLAIN, but it can select from a function that runs EXPLAIN.
     app.execute(
         "CREATE OR REPLACE FUNCTION lines_of(query text) RETURNS SETOF text LANGUAGE plpgsql AS $f$ \
          DECLARE line text; \
@@ -59,7 +60,7 @@ pub fn plan_in_postgres(app: &TestApp, list: &LastList) -> Plan {
 }
 
 impl Plan {
-    /// A property of every node that has it.
+    /// Returns this property of every plan node that has it.
     pub fn all(&self, property: &str) -> Vec<String> {
         fn collect(node: &Value, property: &str, found: &mut Vec<String>) {
             found.extend(node[property].as_str().map(str::to_owned));
@@ -69,13 +70,17 @@ impl Plan {
         }
         let mut found = Vec::new();
         collect(&self.0, property, &mut found);
-        assert!(!found.is_empty(), "no {property} in {self:?}");
+        assert!(!found.is_empty(), "no node has {property}: {self:?}");
         found
     }
 
-    /// How many blocks were looked at, wherever they were. The root's figures hold all others.
+    /// Returns the number of blocks read. The figures of the root node include those of all other nodes.
     pub fn blocks(&self) -> u64 {
-        let blocks = |property: &str| self.0[property].as_u64().expect("a number of blocks");
+        let blocks = |property: &str| {
+            self.0[property]
+                .as_u64()
+                .expect("the plan should contain the number of blocks")
+        };
         blocks("Shared Hit Blocks") + blocks("Shared Read Blocks")
     }
 }
@@ -88,9 +93,10 @@ pub fn plan_in_sqlite(app: &TestApp, list: &LastList) -> Vec<String> {
     }
 
     let Connection::Sqlite(mut connection) = app.connect() else {
-        panic!("a SQLite database")
+        panic!("the plan needs a SQLite database")
     };
-    // What is in parentheses to PostgreSQL is a subquery to SQLite, in what Diesel writes as here.
+    // SQLite does not accept parentheses around the members of a union as Diesel writes them, so they are
+    // turned into subqueries.
     let sql = list.sql(str::to_owned);
     let sql = match sql.strip_prefix('(') {
         Some(rest) => {

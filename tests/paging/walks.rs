@@ -1,4 +1,4 @@
-//! Following the links: all pages together are the whole list.
+//! The pages that the links lead to are together the whole list.
 
 use std::sync::Arc;
 
@@ -9,7 +9,8 @@ use crate::support::app::Builder;
 use crate::support::task::id;
 use crate::support::{Actor, CONTRACTS, Contract, Database, OwnDatabase};
 
-/// Every script, due dates at both ends of the calendar, none, and several alike; a third completed.
+/// Creates tasks with titles in many scripts and with due dates at both ends of the calendar, equal ones, and
+/// none. One third of them are completed.
 fn prepare(user: &Actor) {
     let due_dates = [
         json!("2026-05-01"),
@@ -33,16 +34,20 @@ fn prepare(user: &Actor) {
 fn assert_pages_are_the_list(user: &Actor, contract: Contract, query: &str, limit: usize) {
     let path = format!("{}?{query}", contract.tasks(user));
     let whole = user.get(&path).expect(200);
-    assert_eq!(whole.header("link"), None, "without a limit there are no pages");
+    assert_eq!(
+        whole.header("link"),
+        None,
+        "without a limit there should be no link"
+    );
     let pages = walk(user, &format!("{path}&limit={limit}"));
-    let (last, full) = pages.split_last().expect("a page");
+    let (last, full) = pages.split_last().expect("there should be at least one page");
     for page in full {
-        assert_eq!(page.len(), limit, "only the last page is short: {path}");
+        assert_eq!(page.len(), limit, "only the last page may be short: {path}");
     }
     assert!(last.len() <= limit, "{path}");
     assert!(
         !last.is_empty() || full.is_empty(),
-        "a link leads to something: {path}"
+        "a link should not lead to an empty page: {path}"
     );
     assert_eq!(Value::Array(pages.concat()), whole.json(), "{path}&limit={limit}");
 }
@@ -51,7 +56,7 @@ on_both_databases!(
     fn all_pages_together_are_the_whole_list_in_its_order(app: TestApp) {
         let ada = app.user("ada");
         prepare(&ada);
-        // Another user's tasks lie between hers in every index.
+        // In every index, tasks of another user are adjacent to those of this user.
         prepare(&app.user("bob"));
         for contract in CONTRACTS {
             for query in queries() {
@@ -62,10 +67,10 @@ on_both_databases!(
         }
     }
 
-    fn a_walk_ends_among_dates_that_another_program_wrote_its_own_way(app: AppWithDatabase) {
+    fn pages_are_complete_with_dates_in_the_format_of_another_program(app: AppWithDatabase) {
         let ada = app.user("ada");
-        // None of them is how the service would write it.
-        let odd = match app.kind {
+        // The service would write none of these values in this form.
+        let foreign = match app.kind {
             Database::Postgres => ["infinity", "-infinity", "12026-01-01", "2026-05-01 02:00+02"],
             Database::Sqlite => [
                 "2026-05-01T00:00:00.000Z",
@@ -74,7 +79,7 @@ on_both_databases!(
                 "2026-05-01",
             ],
         };
-        for date in odd {
+        for date in foreign {
             let task = id(&ada.has_task(date));
             app.execute(&format!(
                 "UPDATE tasks SET due_date = '{date}', created_at = '{date}' WHERE id = {task}"
@@ -101,7 +106,7 @@ on_both_databases!(
             assert!(nulls > 0);
             let (with, without) = due_dates.split_at(due_dates.len() - nulls);
             assert!(without.iter().all(Value::is_null), "{due_dates:?}");
-            // The fixed width makes the text sort as the time does.
+            // The format has a fixed width, so the text order equals the time order.
             let with: Vec<&str> = with.iter().map(|due_date| due_date.as_str().unwrap()).collect();
             assert!(with.is_sorted(), "{with:?}");
         }
@@ -127,7 +132,7 @@ on_both_databases!(
         }
     }
 
-    fn a_page_that_ends_where_the_list_ends_has_no_next(app: TestApp) {
+    fn the_last_page_has_no_next_link(app: TestApp) {
         let ada = app.user("ada");
         for number in 0..12 {
             ada.has_task(&format!("{number}"));
@@ -186,7 +191,7 @@ on_both_databases!(
                 let first = user.get(&path).expect(200);
                 let link = next(&first).unwrap();
 
-                // The last of the page is where the cursor stands.
+                // The cursor refers to the last task of the page.
                 let last = id(&pages[0][1]);
                 let moved = json!({ "title": "moved", "due_date": "2001-01-01" });
                 user.put(&contract.task(&user, last), moved).expect(200);
@@ -200,7 +205,7 @@ on_both_databases!(
         }
     }
 
-    fn a_link_of_one_replica_works_at_another_and_after_a_restart(db: Database) {
+    fn a_link_works_at_another_replica_and_after_a_restart(db: Database) {
         let database = Arc::new(OwnDatabase::create(db));
         let mut one = Builder::on(Arc::clone(&database)).start();
         let two = Builder::on(database).start();
@@ -208,12 +213,13 @@ on_both_databases!(
         prepare(&ada);
         for query in queries() {
             let path = format!("/api/tasks?{query}&limit=3");
-            let link = next(&ada.get(&path).expect(200)).expect("a next page");
+            let link = next(&ada.get(&path).expect(200)).expect("the list should have a next page");
             let here = ada.get(&link).expect(200);
             let there = ada.at(two.target()).get(&link).expect(200);
             assert_eq!(there.body, here.body);
         }
-        let link = next(&ada.get("/api/tasks?limit=3").expect(200)).expect("a next page");
+        let link =
+            next(&ada.get("/api/tasks?limit=3").expect(200)).expect("the list should have a next page");
         let before = ada.get(&link).expect(200);
         one.restart();
         assert_eq!(ada.at(one.target()).get(&link).expect(200).body, before.body);

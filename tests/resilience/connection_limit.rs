@@ -1,4 +1,4 @@
-//! More idle clients than there are open files for.
+//! More idle clients connect than the process may open files.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -21,7 +21,7 @@ fn silent_clients(app: &TestApp) -> Vec<TcpStream> {
         .collect()
 }
 
-/// Clients that had one request answered each, and keep their connections.
+/// Opens connections over which one request each has been answered, and keeps them open.
 fn resting_clients(app: &TestApp) -> Vec<TcpStream> {
     let request = raw::request(app, "GET /livez", "", &[], b"");
     let mut clients = Vec::new();
@@ -37,7 +37,7 @@ fn resting_clients(app: &TestApp) -> Vec<TcpStream> {
     clients
 }
 
-/// New connections are served without waiting for idle ones to time out.
+/// Checks that new connections are served without waiting for idle ones to time out.
 #[track_caller]
 fn assert_others_are_served(app: &TestApp) {
     let token = app.user("bob").token.unwrap();

@@ -1,4 +1,4 @@
-//! PostgreSQL goes away under load, and comes back.
+//! PostgreSQL is killed under load and started again.
 
 use std::thread;
 use std::time::Duration;

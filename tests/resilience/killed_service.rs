@@ -1,4 +1,4 @@
-//! The service is killed under load, and started again.
+//! The service is killed under load and started again.
 
 use std::thread;
 use std::time::Duration;
@@ -15,7 +15,8 @@ fn create_once(user: &Actor, title: &str) -> Option<Response> {
         .ok()
 }
 
-/// Creates tasks until nobody answers any more: those that were acknowledged, and the one that was not.
+/// Creates tasks until the service no longer answers. Returns the acknowledged ones and the one whose outcome
+/// is unknown.
 fn write(user: &Actor, name: &str) -> (Vec<String>, String) {
     let mut acknowledged = Vec::new();
     for number in 0.. {
@@ -47,7 +48,7 @@ on_both_databases!(
             let ada = app.user("ada");
             for (acknowledged, in_doubt) in written {
                 expected.extend(acknowledged);
-                // It may have taken place or not: the key makes asking again safe.
+                // The outcome of this request is unknown, but its key makes a retry safe.
                 create_once(&ada, &in_doubt).expect("an answer").expect(201);
                 expected.push(in_doubt);
             }

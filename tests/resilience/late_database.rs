@@ -1,4 +1,4 @@
-//! The database is not there when the service starts.
+//! The database is not available when the service starts.
 
 use std::net::TcpListener;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ fn impatient(database: OwnDatabase) -> TestApp {
         .start()
 }
 
-/// 503 for what needs the database, and everything else as ever.
+/// Checks that requests that need the database get 503 in time, and that all others are answered normally.
 fn assert_refuses(app: &TestApp) {
     let ada = app.user("ada");
     while_alive(app, Duration::from_millis(100), || {
@@ -75,7 +75,8 @@ with_a_process_of_its_own!(
         let port = silent.local_addr().unwrap().port();
         let url = format!("postgres://postgres@127.0.0.1:{port}/postgres");
         let database = Arc::new(OwnDatabase::of_server(url, port));
-        // The best of some, for the machine may be slow: an attempt to connect takes 30 seconds.
+        // The best of several attempts counts, because the machine may be slow. An attempt to connect would
+        // take 30 seconds.
         let soon = wait::until(Duration::from_secs(60), || {
             let started = Instant::now();
             let app = Builder::on(Arc::clone(&database))
@@ -90,7 +91,7 @@ with_a_process_of_its_own!(
 
     fn calls_that_come_while_the_tables_are_made_wait_for_them() {
         let database = Arc::new(OwnDatabase::create(Database::Postgres));
-        // What a replica holds that makes them.
+        // A replica that runs the migrations holds this lock.
         let mut other = database.connect();
         other.execute(&format!(
             "BEGIN; SELECT pg_advisory_xact_lock({})",

@@ -1,4 +1,4 @@
-//! Another program holds a lock on one user's task, and that user's writes wait for it.
+//! Another program locks a task of one user, and only that user's writes to it have to wait.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -45,7 +45,7 @@ with_a_process_of_its_own!(
                             assert!(started.elapsed() < limit, "{:?}", started.elapsed());
                             calls.fetch_add(1, Ordering::Relaxed);
                         };
-                        // What waits for the lock takes as long as it is held.
+                        // A request that waited for the lock would take as long as the lock is held.
                         let limit = HELD * 2 / 3;
                         call(limit, &|| user.get(task), 200);
                         call(limit, &|| user.get("/api/tasks?limit=5"), 200);
@@ -64,7 +64,7 @@ with_a_process_of_its_own!(
                 waiting.iter().all(|call| !call.is_finished()),
                 "they wait for the lock"
             );
-            // The user's own reads do not.
+            // The same user's reads do not wait.
             ada.get(&format!("/api/tasks/{locked}")).expect(200);
             drop(guard);
             other_program.execute("COMMIT");

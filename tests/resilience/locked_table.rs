@@ -1,4 +1,4 @@
-//! Somebody else has the table, and does not let go.
+//! Another program locks the table and does not release it.
 
 use std::sync::Arc;
 use std::thread;
@@ -57,10 +57,10 @@ fn eighty_are_refused_and_all_is_well_afterwards(app: &TestApp) {
     other.execute("BEGIN; LOCK TABLE tasks IN ACCESS EXCLUSIVE MODE");
     while_alive(app, Duration::from_millis(50), || {
         eighty_at_once(|number| refused_in_time(&ada, &task, number));
-        // And the same again: those who were given up on are in nobody's way.
+        // The same again: abandoned requests must not block later ones.
         eighty_at_once(|number| refused_in_time(&ada, &task, number));
     });
-    // Time enough for what was refused and not given up to do its work all the same.
+    // If a refused request had not been cancelled, the service would execute it during this pause.
     thread::sleep(STATEMENT * 2);
     drop(other);
     recovers(&ada);
@@ -80,7 +80,7 @@ with_a_process_of_its_own!(
         let database = Arc::new(OwnDatabase::create(Database::Postgres));
         let app = started(Arc::clone(&database), &database.url);
         eighty_are_refused_and_all_is_well_afterwards(&app);
-        // The server gave up as well: what was refused did not happen behind the clients' backs.
+        // The server has cancelled the statements as well, so refused requests took no effect later.
         let refused = app.value("SELECT count(*) FROM tasks WHERE title = 'refused'");
         assert_eq!(refused.as_deref(), Some("0"));
     }

@@ -1,5 +1,5 @@
-//! Connections that the server dropped while nobody used them, as a serverless database does when it is
-//! suspended: whoever calls next does not see it, whatever the call is.
+//! The server closes idle connections, as a serverless database does when it is suspended. The next request
+//! must not fail, whatever it does.
 
 use std::sync::{Arc, Barrier};
 use std::thread;
@@ -12,12 +12,12 @@ use crate::support::own_postgres::OwnPostgres;
 use crate::support::task::id;
 use crate::support::{Actor, Database, TestApp, random};
 
-/// Sixteen calls at once all succeed, reads and writes mixed, although `lose` was called before. There
-/// are more calls than connections.
+/// Checks that sixteen concurrent reads and writes succeed after `lose` was called. There are more requests
+/// than connections.
 fn nobody_notices(user: &Actor, lose: impl FnOnce()) {
     let task = |number: usize| format!("/api/tasks/{}", id(&user.has_task(&format!("task {number}"))));
     let tasks: Vec<String> = (0..16).map(task).collect();
-    // Makes the pool as large as it gets: every connection is one to lose.
+    // Makes the pool grow to its maximum size, so that every possible connection is lost.
     at_once(|number| drop(user.get(&tasks[number]).expect(200)));
     lose();
     at_once(|number| {
@@ -53,7 +53,7 @@ fn at_once(call: impl Fn(usize) + Sync) {
     });
 }
 
-/// Each is gone when this returns.
+/// Terminates all connections and waits until they have ended.
 fn terminate_all(app: &TestApp) {
     app.execute(
         "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity \

@@ -1,4 +1,4 @@
-//! It stays up and loses nothing: tests that break things, each within seconds.
+//! Fault injection: after each fault, the service keeps working and no acknowledged write is lost.
 
 mod connection_limit;
 mod killed_database;

@@ -1,4 +1,4 @@
-//! The embedded database's disk is full.
+//! The disk of the embedded database is full.
 
 use std::path::Path;
 use std::process::Command;
@@ -11,7 +11,7 @@ use super::watch::{assert_calm, recovers};
 use crate::support::app::Builder;
 use crate::support::{Actor, OwnDatabase, Response, TestApp};
 
-/// More than the write-ahead log takes before it is carried over into the database.
+/// The available space in bytes. It is larger than the write-ahead log becomes before a checkpoint.
 const ROOM: usize = 8 << 20;
 
 fn create(user: &Actor, number: usize) -> Response {
@@ -22,7 +22,7 @@ fn create(user: &Actor, number: usize) -> Response {
     )
 }
 
-/// Writes until there is no room, and then on, for a while.
+/// Writes until the disk is full, and some more times. Then checks that nothing acknowledged was lost.
 fn fills_up_and_loses_nothing(app: &mut TestApp, make_room: impl FnOnce(&mut TestApp)) {
     let ada = app.user("ada");
     let mut acknowledged = Vec::new();
@@ -53,7 +53,7 @@ fn fills_up_and_loses_nothing(app: &mut TestApp, make_room: impl FnOnce(&mut Tes
     assert_there(&app.user("ada"), &acknowledged);
 }
 
-/// What was acknowledged, and nothing else: what was refused did not happen.
+/// Checks that exactly the acknowledged tasks exist, so that refused requests had no effect.
 fn assert_there(user: &Actor, acknowledged: &[String]) {
     let mut titles = user.titles("/api/tasks");
     titles.reverse();
@@ -65,7 +65,7 @@ fn run(program: &str, arguments: &[&str]) -> bool {
     status.expect("a program of every Linux").success()
 }
 
-/// Unmounted when dropped, which is after the database in it has gone.
+/// A mounted file system, which is unmounted on drop, after the database in it has been deleted.
 struct Mount<'a>(&'a Path);
 
 impl<'a> Mount<'a> {
@@ -91,7 +91,7 @@ with_a_process_of_its_own!(
     fn a_full_disk_is_503_until_there_is_room_and_nothing_is_lost() {
         let folder = tempfile::tempdir().unwrap();
         let Some(mount) = Mount::at(folder.path(), &format!("size={ROOM}")) else {
-            // The case below shows the same by other means.
+            // The next test covers the same behaviour without this privilege.
             println!("needs the right to mount a small file system");
             return;
         };
@@ -106,7 +106,8 @@ with_a_process_of_its_own!(
 
     fn a_file_that_may_not_grow_is_503_until_it_may_and_nothing_is_lost() {
         let folder = tempfile::tempdir().unwrap();
-        // The signal would end the process; an operator who sets such a limit has it ignored.
+        // The signal would end the process, so an operator who sets such a limit must make the process ignore
+        // the signal.
         let mut app = app_in(folder.path(), &["env", "--ignore-signal=XFSZ"]);
         let limit = |app: &mut TestApp, bytes: &str| {
             let process = app.process().id().to_string();

@@ -1,4 +1,5 @@
-//! Many more clients than can be served: those who are served are served in time, and as many as ever.
+//! There are many more clients than the service can serve: each call is served or refused in time, and the
+//! throughput stays the same.
 
 use std::fs;
 use std::net::TcpStream;
@@ -19,9 +20,9 @@ struct Tally {
     megabytes: Vec<u64>,
 }
 
-/// So many clients at once for so long, each of which asks again as soon as it has its answer, and after
-/// `Retry-After` when that was a refusal: refusing all of them ten times a second would keep the processors
-/// busy, and it is the database that is to be overloaded.
+/// Runs this many concurrent clients for this time. Each client repeats its request as soon as it gets the
+/// response, or after `Retry-After` if it was refused. Without that pause, refusals would keep the processors
+/// busy, but this test must overload the database.
 fn load(app: &TestApp, clients: usize, lasting: Duration) -> Tally {
     let body = br#"{"title":"t"}"#;
     let headers = ["Content-Type: application/json", "Content-Length: 13"];
@@ -62,7 +63,7 @@ fn load(app: &TestApp, clients: usize, lasting: Duration) -> Tally {
     })
 }
 
-/// What the process has in memory.
+/// Returns the resident memory of the process in MB.
 fn memory_of(app: &TestApp) -> u64 {
     let status = fs::read_to_string(format!("/proc/{}/status", app.process_id())).unwrap();
     let line = status
@@ -76,7 +77,7 @@ fn memory_of(app: &TestApp) -> u64 {
 with_a_process_of_its_own!(
     fn three_hundred_clients_of_two_connections_are_served_or_refused_in_time() {
         let app = TestApp::builder(Database::Postgres)
-            // Two of them for writes: each of two HTTP workers keeps one for reads.
+            // Two connections serve writes, because each of the two HTTP workers keeps one for reads.
             .env("DATABASE_POOL_SIZE", "4")
             .env("DATABASE_ACQUIRE_TIMEOUT_MS", &ACQUIRE.as_millis().to_string())
             .env(
@@ -85,7 +86,8 @@ with_a_process_of_its_own!(
             )
             .start();
         app.user("ada").has_task("first");
-        // The database, and not this machine, is what is short: 50 inserts a second and no more.
+        // The trigger limits the database to 50 inserts per second, so that the database is the bottleneck
+        // and not this machine.
         app.execute(
             "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS \
              'BEGIN PERFORM pg_sleep(0.04); RETURN new; END'; \
@@ -120,7 +122,8 @@ with_a_process_of_its_own!(
             most >= 500,
             "this machine lets {most} wait: sysctl net.core.somaxconn=4096"
         );
-        // It takes none of them for now; where there is no room, a client tries again after a second.
+        // The stopped service accepts no connection. If the backlog were full, a client would only retry
+        // after a second.
         app.signal("-STOP");
         let connect = |_| TcpStream::connect_timeout(&address, Duration::from_millis(500));
         let connected: Vec<_> = (0..500)

@@ -1,4 +1,4 @@
-//! Reads of several users share a connection: what becomes of one of them is nothing to the others.
+//! The reads of several users share a connection. A failing read must not affect the others.
 
 use std::sync::Barrier;
 use std::thread;
@@ -13,8 +13,8 @@ use crate::support::{Actor, Database, TestApp};
 
 const STATEMENT: Duration = Duration::from_millis(800);
 
-/// A service whose users named `stuck` read for longer than a statement may take, and those named `slow` for
-/// a while, each task of theirs.
+/// Starts a service in which reads of users named `stuck` take longer than the statement timeout, and reads
+/// of users named `slow` take a while for each task.
 fn with_slow_readers() -> TestApp {
     let mut app = TestApp::builder(Database::Postgres)
         .env(
@@ -36,7 +36,7 @@ fn with_slow_readers() -> TestApp {
     app
 }
 
-/// The processes of PostgreSQL that serve it.
+/// Returns the ids of the PostgreSQL processes that serve the service's connections.
 fn servers(app: &TestApp) -> Vec<Option<String>> {
     app.values(
         "SELECT pid FROM pg_stat_activity \
@@ -44,7 +44,7 @@ fn servers(app: &TestApp) -> Vec<Option<String>> {
     )
 }
 
-/// All at once: how long each of these users waited for an own task.
+/// Makes each of these users read a task of their own at the same time, and returns how long each waited.
 fn read_at_once(users: &[(Actor, String)], meanwhile: impl FnOnce() + Send) -> Vec<Duration> {
     let barrier = Barrier::new(users.len() + 1);
     thread::scope(|scope| {
@@ -54,7 +54,8 @@ fn read_at_once(users: &[(Actor, String)], meanwhile: impl FnOnce() + Send) -> V
                 let barrier = &barrier;
                 scope.spawn(move || {
                     barrier.wait();
-                    // Behind the other one, and before the connection is known to stall.
+                    // The reads start after the other request, but before the service notices that the
+                    // connection is blocked.
                     thread::sleep(Duration::from_millis(15));
                     let started = Instant::now();
                     user.get(path).expect(200);
@@ -83,10 +84,10 @@ fn readers(app: &TestApp) -> Vec<(Actor, String)> {
     (0..12).map(reader).collect()
 }
 
-/// Repeats what somebody does while others read, until some of these have waited behind it.
+/// Repeats `disturb` while others read, until some reads have waited behind it.
 fn others_are_answered(app: &TestApp, delay: Duration, disturb: impl Fn() + Sync) {
     let readers = readers(app);
-    // The connections that are there before, and are to be there afterwards.
+    // These connections must still exist at the end.
     read_at_once(&readers, || {});
     let before = servers(app);
     let mut behind = 0;
@@ -94,7 +95,7 @@ fn others_are_answered(app: &TestApp, delay: Duration, disturb: impl Fn() + Sync
         let took = read_at_once(&readers, &disturb);
         assert!(took.iter().all(|took| *took < STATEMENT + STALL), "{took:?}");
         behind += took.iter().filter(|took| **took > delay).count();
-        // Until the disturbance is over, and the connection is used again.
+        // Waits until the disturbance is over and the connection is used again.
         thread::sleep(STATEMENT);
         if behind > 3 {
             break;
@@ -133,7 +134,7 @@ with_a_process_of_its_own!(
                 hang_up(connection);
             });
         }
-        // Who stays gets the answer.
+        // A client that does not disconnect gets the response.
         let list = app.user("slow").get("/api/tasks").expect(200).json();
         assert_eq!(list[0]["title"], json!("theirs"));
     }

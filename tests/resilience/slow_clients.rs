@@ -1,4 +1,4 @@
-//! Clients that take their time: each is cut off within bounds, and the others do not notice.
+//! Slow clients are disconnected in time and do not affect other clients.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -12,10 +12,10 @@ use serde_json::json;
 use super::watch::{Over, SLACK, STALL, assert_mostly_within};
 use crate::support::{Actor, Database, TestApp, raw};
 
-/// For headers, and for a body.
+/// Time limit for receiving the headers or a body.
 const WITHIN: Duration = Duration::from_secs(10);
 
-/// For an answer that is not read.
+/// Time limit for a response that the client does not read.
 const READ_WITHIN: Duration = Duration::from_secs(20);
 
 const JSON: &str = "Content-Type: application/json";
@@ -29,7 +29,7 @@ fn stream(app: &TestApp) -> TcpStream {
     stream
 }
 
-/// One request that is answered, so that the connection is one that is kept.
+/// Opens a connection over which one request has been answered.
 fn kept(app: &TestApp) -> TcpStream {
     let mut stream = stream(app);
     let livez = raw::request(app, "GET /livez", "", &[], b"");
@@ -40,10 +40,10 @@ fn kept(app: &TestApp) -> TcpStream {
     stream
 }
 
-/// Sends a byte at a time until the service has had enough: what it said to that.
+/// Sends one byte at a time until the service closes the connection, and returns its response.
 fn trickle(what: &str, mut stream: TcpStream, bytes: &[u8]) -> String {
     let started = Instant::now();
-    // The pause between two bytes.
+    // The timeout is also the pause between two bytes.
     stream.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
     let mut said = Vec::new();
     let mut bytes = bytes.iter();
@@ -80,7 +80,7 @@ fn assert_told(said: &str, status: u16) {
     assert!(said.contains("application/problem+json"), "{said}");
 }
 
-/// Runs beside the others: everybody who is slow, and how.
+/// Sends requests that are slow in every possible place, all at the same time.
 fn slow_senders(app: &TestApp, token: &str) {
     let long = "a".repeat(600);
     let headers = format!("GET /livez HTTP/1.1\r\nHost: x\r\nX-Long: {long}");
@@ -118,7 +118,7 @@ fn slow_senders(app: &TestApp, token: &str) {
                 let stream = body(token, coding, half);
                 assert_told(&trickle(&format!("half a body ({coding})"), stream, b""), 408);
             });
-            // Nobody waits for a body that nobody wants.
+            // The service does not wait for a body that it does not need.
             scope.spawn(move || {
                 let stream = body("", coding, "");
                 assert_told(
@@ -137,7 +137,7 @@ fn slow_senders(app: &TestApp, token: &str) {
     });
 }
 
-/// Asks for a lot, and reads none of it until it has to be cut off.
+/// Requests many long lists, and reads nothing until the service should have closed the connection.
 fn never_reads(app: &TestApp, user: &Actor) {
     const TIMES: usize = 20;
     let whole = user.get("/api/tasks").expect(200).body.len() * TIMES;
@@ -163,7 +163,7 @@ fn never_reads(app: &TestApp, user: &Actor) {
     );
 }
 
-/// Many who say nothing at all.
+/// Opens many connections that send nothing.
 fn idle(app: &TestApp) {
     let streams: Vec<TcpStream> = (0..IDLE).map(|_| stream(app)).collect();
     thread::sleep(WITHIN + SLACK);
@@ -175,7 +175,8 @@ fn idle(app: &TestApp) {
     }
 }
 
-/// As many files as it takes on both sides; some systems hand out no more than 1,024.
+/// Raises the limit of open files for the connections of both processes, because the default may be only
+/// 1,024.
 fn allow_files(process: u32) {
     const FILES: u64 = 3 * IDLE as u64;
     let limits = fs::read_to_string(format!("/proc/{process}/limits")).unwrap();

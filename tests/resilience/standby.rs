@@ -1,4 +1,4 @@
-//! The primary is lost, and its synchronous standby takes over.
+//! The primary fails, and its synchronous standby takes over.
 
 use std::thread;
 use std::time::Duration;
@@ -22,7 +22,7 @@ with_a_process_of_its_own!(
             thread::sleep(Duration::from_millis(700));
             primary.kill();
             until_ready_is(503, &app);
-            // The standby answers reads already; the service waits for one that takes writes.
+            // The standby already answers reads, but the service waits for a server that accepts writes.
             thread::sleep(Duration::from_millis(700));
             assert_eq!(
                 standby.database().value("SELECT pg_promote()").as_deref(),

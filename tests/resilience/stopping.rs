@@ -1,4 +1,4 @@
-//! SIGTERM while there is work: whoever was let in is answered, and nobody is waited for in vain.
+//! SIGTERM during work: every received request is answered, and idle connections do not delay the exit.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -15,8 +15,8 @@ fn create(app: &TestApp, token: &str, title: &str) -> Vec<u8> {
     raw::request(app, "POST /api/tasks", token, &[JSON, &length], body.as_bytes())
 }
 
-/// Creates tasks over one connection until that is closed: the titles that were acknowledged, and when
-/// the request had been sent that got no answer.
+/// Creates tasks over one connection until it is closed. Returns the acknowledged titles, and the time at
+/// which the unanswered request was sent, if there is one.
 fn write(app: &TestApp, token: &str, writer: usize) -> (Vec<String>, Option<Instant>) {
     let mut connection = Connection::open(app);
     let mut acknowledged = Vec::new();
@@ -58,7 +58,8 @@ on_both_databases!(
         let there = app.values("SELECT title FROM tasks");
         assert!(written.iter().any(|(acknowledged, _)| !acknowledged.is_empty()));
         for (acknowledged, unanswered) in written {
-            // A request may cross the end of its connection on the way; one that came before may not.
+            // A request may be sent while its connection is being closed, but every request before the signal
+            // must be answered.
             assert!(unanswered.is_none_or(|sent| sent > signalled));
             for title in acknowledged {
                 assert!(there.contains(&Some(title.clone())), "{title} was acknowledged");
@@ -80,7 +81,7 @@ on_both_databases!(
                 connection
             })
             .collect();
-        // One that waits for a lock, and one whose body is still on its way.
+        // One request waits for a lock, and the body of another has not arrived completely.
         let held = app.lock();
         let mut waiting = Connection::open(&app);
         waiting.send(create(&app, &token, "waited"));

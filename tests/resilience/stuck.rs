@@ -1,4 +1,5 @@
-//! A request that does not end: it is waited for in bounds, and not against the operator's will.
+//! A request that does not end delays the shutdown only for a limited time, and a second signal ends it at
+//! once.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -7,7 +8,7 @@ use crate::support::database::Connection as Lock;
 use crate::support::raw::{self, Connection};
 use crate::support::{Database, TestApp};
 
-/// A service with a request that waits for somebody else's lock.
+/// Returns a service with a request that waits for a lock of another program.
 fn with_a_stuck_request() -> (TestApp, Connection, Lock) {
     let app = TestApp::builder(Database::Postgres)
         .env("DATABASE_STATEMENT_TIMEOUT_MS", "60000")

@@ -1,4 +1,4 @@
-//! Two services and a third program write to one SQLite file: they take turns.
+//! Two services and a third program write to the same SQLite file in turn.
 
 use std::sync::Arc;
 use std::thread;
@@ -9,12 +9,12 @@ use crate::support::app::Builder;
 use crate::support::task::id;
 use crate::support::{Actor, Database, OwnDatabase};
 
-/// The service's own bounds for a connection and for a statement, and a busy machine's.
+/// The service's limits for a connection and a statement, and tolerance for a busy machine.
 const IN_TIME: Duration = Duration::from_secs(2 + 5).saturating_add(STALL);
 
-/// Writes and reads until it is over: how many tasks were created, and how many calls refused. SQLite
-/// hands its lock to whoever asks at the right moment, so that one process may keep another waiting for
-/// longer than a client does; that is a 503 then, and not an error of the database's.
+/// Writes and reads until `over` is set, and returns the numbers of created tasks and of refused calls.
+/// SQLite does not queue writers: the process that tries at the right moment gets the lock. One process may
+/// therefore block another for longer than the timeout, which is a 503 and not a database error.
 fn work(user: &Actor, over: &Over) -> (usize, usize) {
     let (mut created, mut refused) = (0, 0);
     let mut call = |status: u16, method: &str, path: &str, headers: &[(&str, &str)], body: &str| {
@@ -74,7 +74,7 @@ with_a_process_of_its_own!(
         let created: usize = worked.iter().map(|(created, _)| created).sum();
         let there = services[0].value("SELECT count(*) FROM tasks").unwrap();
         assert_eq!(there, created.to_string());
-        // Everybody had a turn, and fewer calls are refused than tasks created.
+        // Every worker made progress, and at most as many calls were refused as tasks created.
         assert!(worked.iter().all(|(created, _)| *created > 0), "{worked:?}");
         let refused: usize = worked.iter().map(|(_, refused)| refused).sum();
         assert!(refused <= created, "{worked:?}");

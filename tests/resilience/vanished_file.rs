@@ -1,4 +1,4 @@
-//! The embedded database's file is deleted or replaced while the service runs.
+//! The file of the embedded database is deleted or replaced while the service runs.
 
 use std::fs;
 use std::path::PathBuf;
@@ -12,7 +12,7 @@ fn file(app: &TestApp) -> PathBuf {
     app.url.strip_prefix("sqlite://").unwrap().into()
 }
 
-/// A write that was acknowledged would be lost with the process.
+/// Checks that writes are refused. If they were acknowledged, they would be lost when the process ends.
 #[track_caller]
 fn assert_writes_are_refused(app: &TestApp, ada: &Actor, task: i64) {
     let path = format!("/api/tasks/{task}");

@@ -1,4 +1,4 @@
-//! What has to hold meanwhile, whatever a test breaks.
+//! Checks that must hold during and after every fault.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -8,14 +8,14 @@ use serde_json::json;
 pub use crate::support::over::Over;
 use crate::support::{Actor, Response, TestApp, wait};
 
-/// What a busy machine may add to any bound before a test calls it missed.
+/// Tolerance for a busy machine, which is added to time limits.
 pub const SLACK: Duration = Duration::from_secs(2);
 
-/// How long a shared machine may stand still. Longer than any bound of the service's; what hangs, hangs for
-/// longer.
+/// The longest time for which a shared machine may be suspended. It exceeds every timeout of the service, but
+/// a request that hangs takes longer.
 pub const STALL: Duration = Duration::from_secs(10);
 
-/// Whether it is this success; if not, it has to be a proper 503.
+/// Returns whether the response has this status. Otherwise it must be a valid 503.
 #[track_caller]
 pub fn is(status: u16, answer: &Response) -> bool {
     let success = answer.status == status;
@@ -25,8 +25,8 @@ pub fn is(status: u16, answer: &Response) -> bool {
     success
 }
 
-/// Does `work`, while `/livez` goes on being 200, nine times in ten within `limit`: the machine is
-/// shared, and the bound is the service's.
+/// Runs `work` while `/livez` is requested repeatedly. Every response must be 200, and 90% must arrive within
+/// `limit`; the machine is shared, so the rest may be slower.
 pub fn while_alive<T>(app: &TestApp, limit: Duration, work: impl FnOnce() -> T) -> T {
     let over = Over::default();
     thread::scope(|scope| {
@@ -51,7 +51,7 @@ pub fn while_alive<T>(app: &TestApp, limit: Duration, work: impl FnOnce() -> T) 
     })
 }
 
-/// Nine in ten within the limit, and none much longer.
+/// Checks that 90% of the times are within the limit and that none is much longer.
 #[track_caller]
 pub fn assert_mostly_within(limit: Duration, mut took: Vec<Duration>) {
     took.sort_unstable();
@@ -73,7 +73,7 @@ pub fn recovers(user: &Actor) {
     wait::until(Duration::from_secs(20), again).expect("the service recovers by itself");
 }
 
-/// Waits until `/readyz` has this status.
+/// Waits until `/readyz` returns this status.
 #[track_caller]
 pub fn until_ready_is(status: u16, app: &TestApp) {
     let anybody = app.anonymous();
@@ -83,7 +83,7 @@ pub fn until_ready_is(status: u16, app: &TestApp) {
     }
 }
 
-/// No panic, and no failure that the service blames itself for.
+/// Checks that the log contains neither a panic nor an error.
 #[track_caller]
 pub fn assert_calm(app: &TestApp) {
     let log = app.log();

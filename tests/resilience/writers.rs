@@ -1,4 +1,4 @@
-//! Writers that go on while a test takes the database away: what they were told has to be there.
+//! Concurrent writers for tests that interrupt the database: every task that was acknowledged must exist.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use crate::support::{Actor, OwnDatabase, TestApp};
 const ACQUIRE: Duration = Duration::from_millis(1_000);
 const STATEMENT: Duration = Duration::from_millis(1_500);
 
-/// A service with the timeouts that `written_while` allows. `url` is its way to this database.
+/// Starts a service with the timeouts that `written_while` allows for. `url` is the URL of this database.
 pub fn started_on(database: OwnDatabase, url: &str) -> TestApp {
     Builder::on(Arc::new(database))
         .env("DATABASE_URL", url)
@@ -26,7 +26,7 @@ pub fn started_on(database: OwnDatabase, url: &str) -> TestApp {
         .start()
 }
 
-/// Does `work` while so many writers create tasks: the titles of those that were acknowledged.
+/// Runs `work` while this many writers create tasks, and returns the titles of the acknowledged tasks.
 pub fn written_while(user: &Actor, writers: usize, work: impl FnOnce()) -> Vec<String> {
     let over = Over::default();
     thread::scope(|scope| {
@@ -46,7 +46,8 @@ pub fn written_while(user: &Actor, writers: usize, work: impl FnOnce()) -> Vec<S
     })
 }
 
-/// With keys, each task is asked for again until it is acknowledged, and so is created exactly once.
+/// Creates tasks until `over` is set. Every other writer uses idempotency keys and repeats each request until
+/// the task is acknowledged, so that it is created exactly once.
 fn write(user: &Actor, writer: usize, over: &Over) -> Vec<String> {
     let with_keys = writer % 2 == 1;
     let mut acknowledged = Vec::new();
@@ -79,7 +80,7 @@ fn write(user: &Actor, writer: usize, over: &Over) -> Vec<String> {
     acknowledged
 }
 
-/// At least so many titles, each of them the title of exactly one task.
+/// Checks that there are at least `least` titles, and that each belongs to exactly one task.
 #[track_caller]
 pub fn assert_each_is_there_once(user: &Actor, titles: &[String], least: usize) {
     assert!(titles.len() >= least, "only {} were written", titles.len());

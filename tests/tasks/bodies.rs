@@ -1,11 +1,11 @@
-//! Bodies that are not what they should be, on every call that takes one.
+//! Invalid request bodies, on every route that accepts a body.
 
 use serde_json::json;
 
 use crate::support::task::id;
 use crate::support::{Actor, CONTRACTS, Contract};
 
-/// Every call that takes a body; the last one is content without.
+/// Returns every route that accepts a body. The last one does not require it.
 fn calls(contract: Contract, user: &Actor, id: i64) -> [(&'static str, String); 3] {
     [
         ("POST", contract.tasks(user)),
@@ -15,7 +15,7 @@ fn calls(contract: Contract, user: &Actor, id: i64) -> [(&'static str, String); 
 }
 
 on_both_databases!(
-    fn a_body_that_is_no_json_object_is_bad_input(app: TestApp) {
+    fn a_body_that_is_not_a_json_object_is_bad_input(app: TestApp) {
         let ada = app.user("ada");
         let task = ada.has_task("Buy milk");
         for contract in CONTRACTS {
@@ -88,7 +88,7 @@ on_both_databases!(
                     ada.body(method, &path, body.as_bytes())
                         .assert_bad_input(contract);
                 }
-                // The same in a pair is a character like any other.
+                // A surrogate pair is valid.
                 let pair = ada.body(method, &path, br#"{"title":"\ud83d\ude00"}"#);
                 assert!(pair.status < 300, "{pair}");
                 assert_eq!(pair.json()["title"], "😀");
@@ -96,7 +96,7 @@ on_both_databases!(
         }
     }
 
-    fn nesting_5000_deep_is_never_the_services_failure(app: TestApp) {
+    fn nesting_of_5000_levels_causes_no_server_error(app: TestApp) {
         let ada = app.user("ada");
         let task = ada.has_task("Buy milk");
         let arrays = format!("{}{}", "[".repeat(5_000), "]".repeat(5_000));
@@ -115,7 +115,7 @@ on_both_databases!(
                         answer.assert_bad_input(contract);
                     }
                 }
-                // Nor is what was never closed.
+                // Unclosed nesting is invalid as well.
                 let open = ada.body(method, &path, "[".repeat(5_000).as_bytes());
                 open.assert_bad_input(contract);
             }
@@ -147,7 +147,7 @@ on_both_databases!(
         }
     }
 
-    fn a_body_may_have_any_spacing_and_say_its_charset(app: TestApp) {
+    fn a_body_may_have_any_white_space_and_a_charset(app: TestApp) {
         let ada = app.user("ada");
         for contract in CONTRACTS {
             for media_type in [

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::support::task::{id, time};
 use crate::support::{Actor, CONTRACTS};
 
-/// What `completed` was in the answers to so many toggles at once.
+/// Toggles a task concurrently, and returns `completed` of each response.
 fn toggle_at_once(user: &Actor, path: &str, times: usize) -> Vec<bool> {
     std::thread::scope(|scope| {
         let toggles: Vec<_> = (0..times)
@@ -39,7 +39,7 @@ on_both_databases!(
         }
     }
 
-    fn an_empty_body_of_json_flips_too(app: TestApp) {
+    fn an_empty_body_with_a_media_type_toggles_too(app: TestApp) {
         let ada = app.user("ada");
         for contract in CONTRACTS {
             let path = contract.complete(&ada, id(&ada.has_task("Buy milk")));
@@ -49,7 +49,7 @@ on_both_databases!(
         }
     }
 
-    fn a_body_sets_it_so_that_a_client_can_retry(app: TestApp) {
+    fn a_body_sets_the_state_so_that_a_client_can_retry(app: TestApp) {
         let ada = app.user("ada");
         for contract in CONTRACTS {
             let path = contract.complete(&ada, id(&ada.has_task("Buy milk")));
@@ -60,7 +60,7 @@ on_both_databases!(
         }
     }
 
-    fn a_body_that_sets_it_to_no_boolean_is_bad_input(app: TestApp) {
+    fn a_body_that_sets_the_state_to_another_type_is_bad_input(app: TestApp) {
         let ada = app.user("ada");
         for contract in CONTRACTS {
             let task = ada.has_task("Buy milk");
@@ -91,13 +91,16 @@ on_both_databases!(
             };
 
             let answers = toggle_at_once(&ada, &path, 50);
-            // Each flip has one answer of its own: as many on as off.
+            // Half of the toggles must have completed the task.
             assert_eq!(answers.iter().filter(|completed| **completed).count(), 25);
-            assert!(!completed(), "an even number of toggles changes nothing");
+            assert!(
+                !completed(),
+                "an even number of toggles should not change the state"
+            );
 
             let answers = toggle_at_once(&ada, &path, 51);
             assert_eq!(answers.iter().filter(|completed| **completed).count(), 26);
-            assert!(completed(), "an odd number of toggles flips");
+            assert!(completed(), "an odd number of toggles should change the state");
         }
     }
 );

@@ -19,7 +19,9 @@ on_both_databases!(
             assert_eq!(task["due_date"], Value::Null);
             assert_eq!(task["created_at"], task["updated_at"]);
 
-            let location = answer.header("location").expect("a Location");
+            let location = answer
+                .header("location")
+                .expect("the response should have Location");
             let path = location.strip_prefix(app.base_url()).unwrap_or(location);
             assert_eq!(path, contract.task(&ada, id(&task)));
             assert_eq!(ada.get(path).expect(200).json(), task);
@@ -54,7 +56,7 @@ on_both_databases!(
         }
     }
 
-    fn a_task_is_dated_when_it_is_made(app: TestApp) {
+    fn created_at_is_the_time_of_the_creation(app: TestApp) {
         let ada = app.user("ada");
         let before = chrono::Utc::now() - chrono::TimeDelta::seconds(2);
         let task = ada.has_task("Buy milk");
@@ -225,7 +227,7 @@ on_both_databases!(
         assert_eq!(eve.get("/api/tasks").expect(200).json(), json!([]));
     }
 
-    fn ids_are_never_used_again(app: TestApp) {
+    fn ids_are_never_reused(app: TestApp) {
         let ada = app.user("ada");
         let first = id(&ada.has_task("first"));
         ada.delete(&format!("/api/tasks/{first}")).expect(204);

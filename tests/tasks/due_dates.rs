@@ -1,4 +1,5 @@
-//! Due dates: RFC 3339 with any offset, or a bare day; the same instant on both databases.
+//! Due dates are RFC 3339 date-times with any offset or plain dates, and mean the same instant on both
+//! databases.
 
 use serde_json::{Value, json};
 
@@ -37,14 +38,14 @@ on_both_databases!(
                 let path = contract.task(&ada, id(&task));
                 assert_eq!(ada.get(&path).expect(200).json(), task, "{sent}");
 
-                // What was shown can be sent back.
+                // The service must accept the format that it returns.
                 let again = ada.put(&path, json!({ "due_date": shown })).expect(200).json();
                 assert_eq!(again["due_date"], shown);
             }
         }
     }
 
-    fn a_due_date_that_is_none_is_bad_input(app: TestApp) {
+    fn an_invalid_due_date_is_bad_input(app: TestApp) {
         let ada = app.user("ada");
         let task = id(&ada.has_task("Buy milk"));
         for contract in CONTRACTS {
@@ -99,9 +100,9 @@ on_both_databases!(
         }
     }
 
-    /// RFC 3339 allows these, and UTC has no name with four digits for some: either they are kept
-    /// and come back as a time, or they are bad input. Never anything else, and never half of it.
-    fn a_due_date_at_the_edge_is_kept_whole_or_refused(app: TestApp) {
+    /// RFC 3339 allows these values, but some have no representation in UTC with a four-digit year. The
+    /// service may store them and return a time, or refuse them, but must do nothing else.
+    fn a_due_date_at_the_limit_is_stored_completely_or_refused(app: TestApp) {
         let ada = app.user("ada");
         for contract in CONTRACTS {
             for edge in [
@@ -132,13 +133,13 @@ on_both_databases!(
         }
     }
 
-    fn a_leap_second_of_rfc_3339_is_a_due_date(app: TestApp) {
+    fn a_leap_second_is_accepted_as_due_date(app: TestApp) {
         let ada = app.user("ada");
         for contract in CONTRACTS {
             let body = json!({ "title": "t", "due_date": "2016-12-31T23:59:60Z" });
             let task = ada.post(&contract.tasks(&ada), body).expect(201).json();
             let due = time(&task["due_date"]);
-            // UTC without leap seconds has no such instant: one beside it is the best there is.
+            // Times without leap seconds cannot represent this instant, so a time next to it is acceptable.
             let beside = "2016-12-31T23:59:59Z".parse().unwrap()
                 ..="2017-01-01T00:00:00.999999Z"
                     .parse::<chrono::DateTime<chrono::Utc>>()

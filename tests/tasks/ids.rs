@@ -1,4 +1,4 @@
-//! An id that leads nowhere: one answer, whatever is wrong with it.
+//! All ids that identify no task of the user get the same response.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::support::task::id;
 use crate::support::{Actor, CONTRACTS, Database, Response, TestApp};
 
-/// What stands where an id should: beside these, the test takes a foreign and a deleted one.
+/// Invalid ids. The test also uses the ids of another user's task and of a deleted one.
 const WRONG: [&str; 16] = [
     "0",
     "-1",
@@ -35,7 +35,7 @@ fn ask(user: &Actor, method: &str, path: &str) -> Response {
 }
 
 on_both_databases!(
-    fn every_id_that_leads_nowhere_gets_the_same_answer(app: TestApp) {
+    fn every_id_without_a_task_gets_the_same_response(app: TestApp) {
         let ada = app.user("ada");
         let eve = app.user("eve");
         let foreign = id(&eve.has_task("Eve's"));
@@ -44,7 +44,7 @@ on_both_databases!(
         ada.delete(&format!("/api/tasks/{deleted}")).expect(204);
 
         let mut ids: Vec<String> = WRONG.map(str::to_owned).to_vec();
-        // `+n` of a task that is there is no spelling of n.
+        // `+n` is not a valid spelling of the id `n`.
         ids.extend([foreign.to_string(), deleted.to_string(), format!("+{own}")]);
         for contract in CONTRACTS {
             for method in ["GET", "PUT", "DELETE", "PATCH"] {
@@ -56,7 +56,7 @@ on_both_databases!(
                     };
                     let answer = ask(&ada, method, &path);
                     answer.assert_problem(404);
-                    // Nothing that was asked for may show in it: else two ids tell themselves apart.
+                    // The response must not contain the requested id, because then responses would differ.
                     answers.insert(answer.body_without_request_id());
                 }
                 assert_eq!(answers.len(), 1, "{method}: {answers:#?}");

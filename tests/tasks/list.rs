@@ -1,4 +1,4 @@
-//! `GET` of a collection: filters and sorts. The order by title has a file of its own.
+//! `GET` of a collection with filters and sorts. `tests/collation.rs` covers the order by title.
 
 use serde_json::{Value, json};
 
@@ -7,10 +7,14 @@ use crate::support::{Actor, CONTRACTS};
 
 fn ids(user: &Actor, path: &str) -> Vec<i64> {
     let list = user.get(path).expect(200).json();
-    list.as_array().expect("a list").iter().map(id).collect()
+    list.as_array()
+        .expect("the body should be an array")
+        .iter()
+        .map(id)
+        .collect()
 }
 
-/// Six tasks: title, due date, completed.
+/// Creates six tasks, given as title, due date and completed.
 fn prepare(user: &Actor) {
     for (title, due_date, completed) in [
         ("delta", json!("2026-05-02"), false),
@@ -76,7 +80,11 @@ on_both_databases!(
             assert_eq!(by_due_date[..4], ["foxtrot", "charlie", "echo", "delta"]);
             let mut last = by_due_date[4..].to_vec();
             last.sort();
-            assert_eq!(last, ["alpha", "bravo"], "tasks without a due date come last");
+            assert_eq!(
+                last,
+                ["alpha", "bravo"],
+                "tasks without a due date should be last"
+            );
         }
     }
 
@@ -127,12 +135,12 @@ on_both_databases!(
                     listed.is_sorted() || listed.is_sorted_by(|a, b| a > b),
                     "{listed:?}"
                 );
-                assert_eq!(ids(&ada, &path), listed, "the order is total");
+                assert_eq!(ids(&ada, &path), listed, "the order should be stable");
             }
         }
     }
 
-    fn a_query_that_is_none_of_the_choices_is_bad_input(app: TestApp) {
+    fn an_unknown_filter_or_sort_is_bad_input(app: TestApp) {
         let ada = app.user("ada");
         ada.has_task("Buy milk");
         for contract in CONTRACTS {
@@ -156,7 +164,7 @@ on_both_databases!(
         }
     }
 
-    fn a_query_that_is_no_query_is_never_the_services_failure(app: TestApp) {
+    fn a_malformed_query_causes_no_server_error(app: TestApp) {
         let ada = app.user("ada");
         for contract in CONTRACTS {
             let path = contract.tasks(&ada);

@@ -1,4 +1,4 @@
-//! `/api/tasks` and `/api/{user_id}/tasks`, call by call.
+//! The methods of `/api/tasks` and `/api/{user_id}/tasks`.
 
 mod bodies;
 mod complete;

@@ -1,4 +1,4 @@
-//! Contract B's `{user_id}`: the token's own, or 403.
+//! The `{user_id}` of contract B must be the token's user; otherwise the response is 403.
 
 use serde_json::json;
 
@@ -7,7 +7,7 @@ use crate::support::raw::{self, Connection};
 use crate::support::task::id;
 use crate::support::{Actor, Contract, TestApp};
 
-/// Calls with a good body, a bad one, and none, by `user` under the name of `other`.
+/// Returns calls on the routes of `other`, with a valid body, an invalid one, and none.
 fn calls_under(other: &Actor, task: i64) -> Vec<(&'static str, String, Vec<u8>)> {
     let good = json!({ "title": "t" }).to_string().into_bytes();
     let mut calls = Vec::new();
@@ -40,7 +40,7 @@ on_both_databases!(
             }
         }
         bodies.dedup();
-        assert_eq!(bodies.len(), 1, "one answer in every case: {bodies:#?}");
+        assert_eq!(bodies.len(), 1, "all responses should be identical: {bodies:#?}");
         let list = eve.get(&Contract::B.tasks(&eve)).expect(200).json();
         assert_eq!(list[0]["title"], "Eve's");
         assert_eq!(list[0]["completed"], false);
@@ -88,7 +88,10 @@ on_both_databases!(
             let user = app.user_with_id(&app.unique(start));
             let tasks = Contract::B.tasks(&user);
             let task = user.post(&tasks, json!({ "title": "mine" })).expect(201);
-            let location = task.header("location").expect("a Location").to_owned();
+            let location = task
+                .header("location")
+                .expect("the response should have Location")
+                .to_owned();
             let task = task.json();
             assert_eq!(task["user_id"], *user.id);
             let item = Contract::B.task(&user, id(&task));
@@ -118,14 +121,15 @@ on_both_databases!(
             task
         );
         tasks.patch(&format!("{item}/complete")).expect(200);
-        // To everybody else the first is a task whose id is no number, and the second is another's.
+        // For every other user, the first path is a task whose id is not a number, and the second belongs to
+        // another user.
         other.get("/api/tasks/tasks").assert_problem(404);
         other.get(&item).assert_problem(403);
         other.delete(&item).assert_problem(403);
         tasks.delete(&item).expect(204);
     }
 
-    fn ids_are_compared_whole_and_not_by_case_or_by_form(app: TestApp) {
+    fn ids_are_compared_exactly(app: TestApp) {
         let ada = app.user_with_id(&app.unique("adé"));
         for other in [
             ada.id.to_uppercase(),
@@ -141,7 +145,7 @@ on_both_databases!(
         }
     }
 
-    fn the_path_of_one_user_with_the_token_of_another_writes_nothing(app: TestApp) {
+    fn a_token_cannot_write_under_the_path_of_another_user(app: TestApp) {
         let ada = app.user("ada");
         let eve = app.user("eve");
         for _ in 0..3 {

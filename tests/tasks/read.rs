@@ -6,7 +6,7 @@ use crate::support::CONTRACTS;
 use crate::support::task::{assert_is_task, id};
 
 on_both_databases!(
-    fn a_task_is_read_as_it_was_made(app: TestApp) {
+    fn a_task_is_read_as_it_was_created(app: TestApp) {
         let ada = app.user("ada");
         let task = ada.creates(json!({
             "title": "Buy milk",

@@ -1,11 +1,11 @@
-//! `PUT` of one task: what is absent stays.
+//! `PUT` of one task: absent fields are not changed.
 
 use serde_json::{Value, json};
 
 use crate::support::CONTRACTS;
 use crate::support::task::{assert_is_task, id, time};
 
-/// A task with something in every field.
+/// A task with a value in every field.
 fn full() -> Value {
     json!({
         "title": "Buy milk",
@@ -16,7 +16,7 @@ fn full() -> Value {
 }
 
 on_both_databases!(
-    fn each_field_can_be_changed_alone(app: TestApp) {
+    fn each_field_can_be_changed_separately(app: TestApp) {
         let ada = app.user("ada");
         for contract in CONTRACTS {
             let mut expected = ada.creates(full());
@@ -69,7 +69,7 @@ on_both_databases!(
             let task = ada.creates(full());
             let path = contract.task(&ada, id(&task));
             assert_eq!(ada.put(&path, json!({})).expect(200).json(), task);
-            // Nor does one that holds nothing that a client may set.
+            // An object with only fields that a client may not set changes nothing either.
             let nothing =
                 json!({ "id": 9, "user_id": "x", "updated_at": null, "version": 9, "colour": "red" });
             assert_eq!(ada.put(&path, nothing).expect(200).json(), task);
@@ -77,7 +77,7 @@ on_both_databases!(
         }
     }
 
-    fn null_is_bad_input_for_what_cannot_be_cleared(app: TestApp) {
+    fn null_is_bad_input_for_required_fields(app: TestApp) {
         let ada = app.user("ada");
         for contract in CONTRACTS {
             let task = ada.creates(full());
@@ -118,7 +118,7 @@ on_both_databases!(
         assert_eq!(eve.get("/api/tasks").expect(200).json(), json!([]));
     }
 
-    fn the_limits_are_those_of_a_new_task(app: TestApp) {
+    fn the_limits_are_the_same_as_for_a_new_task(app: TestApp) {
         let ada = app.user("ada");
         for contract in CONTRACTS {
             let task = ada.has_task("Buy milk");
@@ -147,14 +147,14 @@ on_both_databases!(
             let wrong = json!({ "title": "", "description": 1, "due_date": "x", "completed": 2 });
             let answer = ada.put(&path, wrong);
             answer.assert_bad_fields(contract, &["completed", "description", "due_date", "title"]);
-            // One wrong field keeps the right ones from being written.
+            // An invalid field prevents the valid ones from being written.
             let half = json!({ "title": "Buy bread", "due_date": "x" });
             ada.put(&path, half).assert_bad_fields(contract, &["due_date"]);
             assert_eq!(ada.get(&path).expect(200).json(), before);
         }
     }
 
-    fn a_missing_task_is_not_made(app: TestApp) {
+    fn a_missing_task_is_not_created(app: TestApp) {
         let ada = app.user("ada");
         for contract in CONTRACTS {
             let path = contract.task(&ada, 9_007_199_254_740_000_i64);
