@@ -1,8 +1,7 @@
-//! The description of the service for machines: OpenAPI 3.1, made of the constants and the problems that
-//! the service itself works with. Must not know how any of it is done: no handler, no store.
+//! The OpenAPI 3.1 document. Limits and error responses in it come from the constants and error types of the service.
 //!
-//! Built by functions over a table, not by attributes on the handlers: those would be longer than what
-//! they describe, and each would have to be written once per contract.
+//! It is built from tables instead of attributes on the handlers, which would be longer than the handlers themselves and
+//! would have to be written once per contract.
 
 use std::sync::LazyLock;
 
@@ -14,7 +13,7 @@ use crate::http::json_body::MAX_BODY_BYTES;
 use crate::http::openapi::{components, service};
 use crate::tasks::openapi::{operations, parameters, schemas};
 
-/// As `/openapi.json` serves it, the subcommand `openapi` prints it, and `docs/openapi.json` keeps it.
+/// The document as `/openapi.json` serves it. `docs/openapi.json` is a copy.
 pub fn text() -> &'static str {
     static TEXT: LazyLock<String> = LazyLock::new(|| format!("{:#}\n", document()));
     &TEXT
@@ -27,22 +26,22 @@ fn document() -> Value {
         "info": {
             "title": "todo-backend",
             "version": env!("CARGO_PKG_VERSION"),
-            "summary": "The tasks of many users, each of whom sees only their own.",
+            "summary": "A todo list for many users, each of whom sees only their own tasks.",
             "description": description(),
             "license": { "name": "MIT OR Apache-2.0", "identifier": "MIT OR Apache-2.0" },
         },
-        "servers": [{ "url": "/", "description": "Where this document came from" }],
+        "servers": [{ "url": "/", "description": "The server that this document was loaded from" }],
         "tags": [
             {
-                "name": operations::MINE,
-                "description": "The tasks of the user whom the token names. Bad input is answered with 400.",
+                "name": operations::TAG_A,
+                "description": "The tasks of the token's user. Invalid input is answered with 400.",
             },
             {
-                "name": operations::NAMED,
-                "description": "The same tasks, for frontends that name the user in the path. It has to be \
-                    the token's user (else 403). Bad input is answered with 422.",
+                "name": operations::TAG_B,
+                "description": "The same tasks, for frontends that send the user id in the path. It must be the id of \
+                    the token's user (otherwise 403). Invalid input is answered with 422.",
             },
-            { "name": service::TAG, "description": "What needs no token." },
+            { "name": service::TAG, "description": "Operations that need no token." },
         ],
         "security": [{ "bearer": [] }],
         "paths": paths(&responses),
@@ -52,7 +51,7 @@ fn document() -> Value {
                     "type": "http",
                     "scheme": "bearer",
                     "bearerFormat": "JWT",
-                    "description": "The JWT that the frontend's sign-in gives, or `todo-backend token USER`.",
+                    "description": "The JWT that the frontend's sign-in issues, or one from `todo-backend token USER`.",
                 },
             },
             "parameters": merged([components::parameters(), parameters::components()]),
@@ -63,47 +62,45 @@ fn document() -> Value {
     })
 }
 
-/// What no schema can say.
+/// Describes the rules that schemas cannot express.
 fn description() -> String {
     format!(
-        "Two contracts, one set of tasks: `/api/tasks` has the tasks of the token's user, and \
-         `/api/{{user_id}}/tasks` has the same for frontends that name the user in the path.\n\
+        "There are two contracts for the same tasks: `/api/tasks` has the tasks of the token's user, and \
+         `/api/{{user_id}}/tasks` has the same tasks for frontends that send the user id in the path.\n\
          \n\
-         **Errors.** Every answer from 400 on is a problem (RFC 9457): `detail` says in one sentence what \
-         to change, `errors` names every wrong field of a bad input, and `request_id` is what to quote in \
-         a report. An unknown address is 404; a method that an address does not have is 405, with `Allow`. \
-         Under `/api/` both are told only to those who come with a valid token; all others get 401. What \
-         does not come in time is 408, wherever it is sent to. Only bytes that cannot be read as HTTP at all \
-         are answered with a bare status (400, or 431 for headers that are too long), without a body or an \
-         `X-Request-Id`, and the connection ends.\n\
+         **Errors.** Every response with a status of 400 or above is a problem (RFC 9457): `detail` says in one \
+         sentence what to change, `errors` lists every invalid field, and `request_id` identifies the request \
+         in a report. The status is 404 for an unknown path and 405, with `Allow`, for a method that a path does \
+         not support; under `/api/`, both require a valid token, and without one the status is 401. A request \
+         that does not arrive in time is answered with 408, whatever its path. Only bytes that are not valid HTTP \
+         are answered without a body and an `X-Request-Id` (with 400, or 431 if the headers are too long), and \
+         the connection is closed.\n\
          \n\
-         **Sorting.** `sort` is one of {sorts}. `created` is newest first, `title` is alphabetical order as \
-         people read it (Apple, banana, cherry, éclair, Zebra), `due_date` is soonest first with the tasks \
-         that have none last. Ties are broken by `id`.\n\
+         **Sorting.** `sort` is one of {sorts}. `created` is newest first; `title` is the alphabetical order of \
+         the Unicode collation (Apple, banana, cherry, éclair, Zebra); `due_date` is soonest first, followed by \
+         the tasks without a due date. Ties are broken by `id`.\n\
          \n\
-         **Paging.** Without `limit` the whole list comes back, or a 503 when too many that are very long are \
-         on their way already. With `limit` (1 to {max_limit}) the answer \
-         has a header `Link: <…>; rel=\"next\"` as long as there is more: follow it as it is. Walking all \
-         pages shows nothing twice and skips nothing that was there throughout, whatever others write \
-         meanwhile. A cursor belongs to its user, `status` and `sort`; any other is bad input.\n\
+         **Paging.** Without `limit`, the response contains the whole list, or is a 503 if too many very long lists \
+         are being sent. With `limit` (1 to {max_limit}), the response has a header `Link: <…>; rel=\"next\"` as \
+         long as more tasks follow: use its URL unchanged. Following these links returns no task twice and skips no \
+         task that exists during the whole time, whatever is created or deleted meanwhile. A cursor is only valid \
+         for its user, `status` and `sort`; any other is invalid input.\n\
          \n\
-         **Preconditions.** Tasks and lists come with an `ETag`. Send it in `If-None-Match` to get 304 while \
-         nothing has changed, and in `If-Match` to write only if nobody was faster (else 412).\n\
+         **Preconditions.** Tasks and lists have an `ETag`. Send it in `If-None-Match` to get a 304 if nothing has \
+         changed, and in `If-Match` to change a task only if nobody else has changed it (otherwise 412).\n\
          \n\
-         **Safe retries.** After a 503, a 408 or a lost connection a write may have taken place or not. \
-         `PUT`, which changes what it names and nothing else, and `DELETE` may be repeated. \
-         `PATCH …/complete` may be repeated with a \
-         body that says which state to set. `POST` may be repeated with an `Idempotency-Key` (1 to \
-         {max_key} printable ASCII characters, a UUID for example): the same key with the same payload is \
-         answered with the first answer again (the task as it was then, with the `ETag` that it had), and makes no \
-         second task; with another payload it is 422. \
-         Keys are kept for 24 hours, per user. Of several requests with one key that come at once, one \
-         makes the task and the others wait for its answer.\n\
+         **Safe retries.** After a 503, a 408 or a lost connection, a write may or may not have taken place. `PUT`, \
+         which changes only the members that are sent, and `DELETE` can be repeated. `PATCH …/complete` can be \
+         repeated with a body that contains the value to set. `POST` can be repeated with an `Idempotency-Key` (1 to \
+         {max_key} printable ASCII characters, such as a UUID): the same key with the same payload returns the \
+         first response again (the task as it was then, with its `ETag`) and creates no second task; with another \
+         payload, the status is 422. Keys are stored for 24 hours, per user. If several requests with the same key \
+         arrive at the same time, one creates the task and the others wait for its response.\n\
          \n\
-         **Bodies** are JSON in UTF-8 and at most {max_bytes} bytes long. Members that a client may not \
-         set, and unknown ones, are ignored, so a task can be sent back as it came.\n\
+         **Bodies** are JSON in UTF-8 with at most {max_bytes} bytes. Unknown members, and those that a client may \
+         not set, are ignored, so a task can be sent back as it was received.\n\
          \n\
-         **HEAD** works wherever `GET` does, and gives the same headers.",
+         **HEAD** is supported wherever `GET` is, and returns the same headers.",
         sorts = Sort::NAMES,
         max_limit = Page::MAX_LIMIT,
         max_key = MAX_KEY_LENGTH,
@@ -130,18 +127,16 @@ fn paths(responses: &Value) -> Value {
     paths.into()
 }
 
-/// The same as `GET`, without the body.
 fn head_of(get: &Value, responses: &Value) -> Value {
     let mut head = get.clone();
     head["operationId"] = json!(format!("{}Head", get["operationId"].as_str().unwrap_or_default()));
     head["summary"] = json!(format!(
-        "{}: the headers alone",
+        "{} (headers only)",
         get["summary"].as_str().unwrap_or_default()
     ));
     if let Some(of_get) = head["responses"].as_object_mut() {
         for response in of_get.values_mut() {
-            let whole = resolve(response, responses);
-            let mut without_body = whole.clone();
+            let mut without_body = resolve(response, responses).clone();
             if let Some(members) = without_body.as_object_mut() {
                 members.retain(|name, _| name == "description" || name == "headers");
             }

@@ -1,14 +1,14 @@
-//! What a list's cursor contains: the place after which the next page begins.
+//! The cursors of task lists: they contain the position after which the next page begins.
 
 use crate::config::{DatabaseUrl, Secrets};
 use crate::domain::{Listing, Position, Sort, TaskId, UserId};
 use crate::http::cursor::CursorSigner;
 
-/// A position contains a sort key as the database stores it, which the other kind of database cannot read. So a
-/// cursor is valid on one kind only.
+/// A position contains a sort key in the format of its database, which the other kind of database cannot read, so a
+/// cursor is only valid for one kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum DatabaseKind {
-    /// Cursors of version 0.1.0 do not say which one.
+    /// The cursors of version 0.1.0 do not contain the kind.
     Unknown = 0x00,
     Sqlite = 0x10,
     Postgres = 0x20,
@@ -31,19 +31,19 @@ impl ListCursors {
     }
 
     pub fn sign(&self, owner: &UserId, listing: &Listing, position: &Position) -> String {
-        let list = list(listing, self.kind);
+        let list = list_id(listing, self.kind);
         self.signer.sign(owner, &list, &encode(position))
     }
 
     pub fn verify(&self, owner: &UserId, listing: &Listing, cursor: &str) -> Option<Position> {
-        let lists = [list(listing, self.kind), list(listing, DatabaseKind::Unknown)];
-        let (signed_for, place) = self.signer.verify(owner, &lists, cursor)?;
-        let position = decode(&place)?;
+        let lists = [self.kind, DatabaseKind::Unknown].map(|kind| list_id(listing, kind));
+        let (signed_for, position) = self.signer.verify(owner, &lists, cursor)?;
+        let position = decode(&position)?;
         (*signed_for == lists[0] || self.can_read(listing, &position)).then_some(position)
     }
 
-    /// A time is eight bytes in PostgreSQL and a longer text in SQLite; sort keys of titles are the same in
-    /// both.
+    /// Finds out where a cursor of version 0.1.0 comes from: times have eight bytes in PostgreSQL and are a longer text in
+    /// SQLite. Sort keys of titles are the same in both.
     fn can_read(&self, listing: &Listing, position: &Position) -> bool {
         match (listing.sort, &position.key) {
             (Sort::Title, _) | (_, None) => true,
@@ -54,7 +54,8 @@ impl ListCursors {
     }
 }
 
-fn list(listing: &Listing, kind: DatabaseKind) -> [u8; 2] {
+/// Identifies the list that a cursor belongs to.
+fn list_id(listing: &Listing, kind: DatabaseKind) -> [u8; 2] {
     [listing.sort as u8 | kind as u8, listing.status as u8]
 }
 
@@ -63,8 +64,8 @@ fn encode(position: &Position) -> Vec<u8> {
     [&position.id.0.to_le_bytes()[..], key].concat()
 }
 
-fn decode(place: &[u8]) -> Option<Position> {
-    let (id, key) = place.split_first_chunk()?;
+fn decode(bytes: &[u8]) -> Option<Position> {
+    let (id, key) = bytes.split_first_chunk()?;
     Some(Position {
         key: (!key.is_empty()).then(|| key.to_vec()),
         id: TaskId(i64::from_le_bytes(*id)),
@@ -87,16 +88,12 @@ mod tests {
     }
 
     #[test]
-    fn a_cursor_of_version_0_1_0_is_good_under_each_secret() {
+    fn a_cursor_of_version_0_1_0_is_valid_under_each_secret() {
         const OLD: &str = "0.1.0-secret-of-thirty-two-bytes!";
         const NEW: &str = "another-secret-of-thirty-two-bytes";
         let ada = UserId::parse("ada").unwrap();
-        let listing = Listing {
-            sort: Sort::Title,
-            status: Status::All,
-            page: None,
-        };
-        let place = Position {
+        let listing = listing(Sort::Title, Status::All);
+        let position = Position {
             key: Some(vec![1, 2, 3]),
             id: TaskId(7),
         };
@@ -110,7 +107,7 @@ mod tests {
             let cursors = cursors(&secrets);
             assert_eq!(
                 cursors.verify(&ada, &listing, cursor).as_ref(),
-                Some(&place),
+                Some(&position),
                 "{secrets}"
             );
         }
@@ -135,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cursor_is_good_for_the_same_user_filter_and_sort_alone() {
+    fn a_cursor_is_only_valid_for_the_same_user_filter_and_sort() {
         let cursors = cursors_of(DatabaseKind::Postgres);
         for (sort, key) in [
             (Sort::Created, Some(vec![7; 8])),
@@ -143,18 +140,18 @@ mod tests {
             (Sort::DueDate, None),
         ] {
             let position = Position { key, id: TaskId(7) };
-            let here = listing(sort, Status::All);
-            let cursor = cursors.sign(&user("ada"), &here, &position);
-            assert_eq!(cursors.verify(&user("ada"), &here, &cursor), Some(position));
+            let list = listing(sort, Status::All);
+            let cursor = cursors.sign(&user("ada"), &list, &position);
+            assert_eq!(cursors.verify(&user("ada"), &list, &cursor), Some(position));
 
-            assert_eq!(cursors.verify(&user("bob"), &here, &cursor), None);
+            assert_eq!(cursors.verify(&user("bob"), &list, &cursor), None);
             let other = listing(sort, Status::Pending);
             assert_eq!(cursors.verify(&user("ada"), &other, &cursor), None);
             for at in 0..cursor.len() {
-                let mut bent = cursor.clone().into_bytes();
-                bent[at] = if bent[at] == b'A' { b'B' } else { b'A' };
-                let bent = String::from_utf8(bent).unwrap();
-                assert_eq!(cursors.verify(&user("ada"), &here, &bent), None, "{at}");
+                let mut tampered = cursor.clone().into_bytes();
+                tampered[at] = if tampered[at] == b'A' { b'B' } else { b'A' };
+                let tampered = String::from_utf8(tampered).unwrap();
+                assert_eq!(cursors.verify(&user("ada"), &list, &tampered), None, "{at}");
             }
         }
     }
@@ -170,18 +167,18 @@ mod tests {
             (Sort::Title, Some(vec![1, 2, 3])),
             (Sort::DueDate, None),
         ] {
-            let (ada, here) = (user("ada"), listing(sort, Status::All));
+            let (ada, list) = (user("ada"), listing(sort, Status::All));
             let position = Position { key, id: TaskId(7) };
             for (from, to) in [(&postgres, &sqlite), (&sqlite, &postgres)] {
-                let cursor = from.sign(&ada, &here, &position);
-                assert_eq!(from.verify(&ada, &here, &cursor).as_ref(), Some(&position));
-                assert_eq!(to.verify(&ada, &here, &cursor), None, "{sort:?}");
+                let cursor = from.sign(&ada, &list, &position);
+                assert_eq!(from.verify(&ada, &list, &cursor).as_ref(), Some(&position));
+                assert_eq!(to.verify(&ada, &list, &cursor), None, "{sort:?}");
             }
         }
     }
 
     #[test]
-    fn a_cursor_of_version_0_1_0_is_good_where_it_was_made() {
+    fn a_cursor_of_version_0_1_0_is_valid_on_its_own_kind_of_database() {
         let (postgres, sqlite) = (
             cursors_of(DatabaseKind::Postgres),
             cursors_of(DatabaseKind::Sqlite),
@@ -195,16 +192,16 @@ mod tests {
             (Sort::DueDate, None, true, true),
             (Sort::Title, Some(vec![1, 2, 3]), true, true),
         ] {
-            let (ada, here) = (user("ada"), listing(sort, Status::All));
+            let (ada, list) = (user("ada"), listing(sort, Status::All));
             let cursor =
-                cursors_of(DatabaseKind::Unknown).sign(&ada, &here, &Position { key, id: TaskId(7) });
+                cursors_of(DatabaseKind::Unknown).sign(&ada, &list, &Position { key, id: TaskId(7) });
             assert_eq!(
-                postgres.verify(&ada, &here, &cursor).is_some(),
+                postgres.verify(&ada, &list, &cursor).is_some(),
                 of_postgres,
                 "{sort:?}"
             );
             assert_eq!(
-                sqlite.verify(&ada, &here, &cursor).is_some(),
+                sqlite.verify(&ada, &list, &cursor).is_some(),
                 of_sqlite,
                 "{sort:?}"
             );

@@ -1,4 +1,4 @@
-//! The handlers, which are the same for both contracts: extract, call the store, respond.
+//! The handlers of both contracts. Each one extracts its input, calls the store and responds.
 
 #![deny(clippy::too_many_lines)]
 
@@ -8,7 +8,7 @@ use actix_web::{HttpRequest, HttpResponse};
 
 use super::long_list;
 use super::query::ListQuery;
-use super::request::{Completion, Creation, NO_SUCH_TASK, TaskIdInPath};
+use super::request::{Completion, CreateRequest, NO_SUCH_TASK, TaskIdInPath};
 use super::response::{ListTag, json_list, json_of};
 use crate::domain::{Task, TaskChanges, TaskId};
 use crate::http::error::ApiError;
@@ -16,7 +16,7 @@ use crate::http::etag::{FIRST_VERSION, tag, unchanged};
 use crate::http::json_body::JsonBody;
 use crate::store::{Condition, Created, Listed, OwnedTasks, Written};
 
-/// Only the client's own cache may keep a response, and must revalidate it each time.
+/// Only the client's own cache may store a response, and must revalidate it before each use.
 const REVALIDATE: (HeaderName, HeaderValue) = (CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
 
 type Response = Result<HttpResponse, ApiError>;
@@ -53,7 +53,7 @@ async fn long_list(tasks: OwnedTasks, listing: ListQuery, request: HttpRequest) 
     })
 }
 
-pub async fn create(tasks: OwnedTasks, new: Creation, request: HttpRequest) -> Response {
+pub async fn create(tasks: OwnedTasks, new: CreateRequest, request: HttpRequest) -> Response {
     let (id, body) = match new.key {
         None => {
             let task = tasks.create(new.task).await?;
@@ -86,7 +86,7 @@ pub async fn update(
     body: JsonBody<TaskChanges>,
 ) -> Response {
     let written = tasks.update(id.get()?, body.0, condition).await?;
-    Ok(item(&tasks, &done(written)?))
+    Ok(item(&tasks, &check_written(written)?))
 }
 
 pub async fn complete(
@@ -97,11 +97,11 @@ pub async fn complete(
 ) -> Response {
     let Completion(completed) = body.0;
     let written = tasks.complete(id.get()?, completed, condition).await?;
-    Ok(item(&tasks, &done(written)?))
+    Ok(item(&tasks, &check_written(written)?))
 }
 
 pub async fn delete(tasks: OwnedTasks, id: TaskIdInPath, condition: Condition) -> Response {
-    done(tasks.delete(id.get()?, condition).await?)?;
+    check_written(tasks.delete(id.get()?, condition).await?)?;
     Ok(HttpResponse::NoContent().finish())
 }
 
@@ -112,7 +112,7 @@ fn created_once(created: Created) -> Result<(TaskId, Vec<u8>), ApiError> {
     }
 }
 
-fn done<T>(written: Written<T>) -> Result<T, ApiError> {
+fn check_written<T>(written: Written<T>) -> Result<T, ApiError> {
     match written {
         Written::Done(value) => Ok(value),
         Written::Outdated => Err(ApiError::PreconditionFailed),

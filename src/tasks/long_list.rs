@@ -1,4 +1,4 @@
-//! A list of many tasks: written while it is read, in constant memory.
+//! Streams a long list: tasks are written to the client while further ones are read, in constant memory.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -17,9 +17,9 @@ use crate::quota::Share;
 use crate::store::{OwnedTasks, Portion, StoreError};
 use crate::telemetry::RequestContext;
 
-/// How long an answer may take in all. The database keeps a snapshot meanwhile, and can clean up nothing that
-/// is newer.
-const LONGEST_ANSWER: Duration = Duration::from_secs(5 * 60);
+/// The maximum duration of a response. Until it ends, the database holds a snapshot and cannot remove rows that were
+/// deleted or updated since.
+const MAX_DURATION: Duration = Duration::from_secs(5 * 60);
 
 pub struct LongList {
     pub tag: String,
@@ -30,15 +30,15 @@ pub struct LongListBody {
     portions: mpsc::Receiver<Portion>,
     reading: JoinHandle<Result<(), StoreError>>,
     owner: UserId,
-    /// What has been written and not yet been taken.
-    written: Bytes,
+    /// JSON that the server has not taken yet.
+    buffered: Bytes,
     is_first: bool,
     is_complete: bool,
     deadline: Instant,
     _permit: Share,
 }
 
-/// Begins to read: the tag is known when this returns.
+/// Starts reading, and returns when the tag is known.
 pub async fn begin(tasks: OwnedTasks, listing: Listing) -> Result<LongList, ApiError> {
     let permit = tasks.long_list_permit().await?;
     let owner = tasks.owner().clone();
@@ -59,13 +59,13 @@ pub async fn begin(tasks: OwnedTasks, listing: Listing) -> Result<LongList, ApiE
         portions,
         reading,
         owner,
-        written: Bytes::new(),
+        buffered: Bytes::new(),
         is_first: true,
         is_complete: false,
-        deadline: Instant::now() + LONGEST_ANSWER,
+        deadline: Instant::now() + MAX_DURATION,
         _permit: permit,
     };
-    body.write(&first);
+    body.buffer(&first);
     Ok(LongList {
         tag: tag.finish(),
         body,
@@ -73,32 +73,32 @@ pub async fn begin(tasks: OwnedTasks, listing: Listing) -> Result<LongList, ApiE
 }
 
 impl LongListBody {
-    /// For `HEAD`. Reading ends, because nobody takes what is read.
+    /// For `HEAD`. Closing the channel stops the reading.
     pub fn without_content(mut self) -> Self {
         self.portions.close();
-        self.written = Bytes::new();
+        self.buffered = Bytes::new();
         self.is_complete = true;
         self
     }
 
-    fn write(&mut self, tasks: &[Task]) {
+    fn buffer(&mut self, tasks: &[Task]) {
         let mut json = Vec::with_capacity(tasks.len() * 512);
         if self.is_first {
             json.push(b'[');
         }
         write_elements(&mut json, &self.owner, tasks, self.is_first);
         self.is_first = false;
-        self.written = json.into();
+        self.buffered = json.into();
     }
 
-    /// Ready when something was written, or when all was.
-    fn poll_write(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Interrupted>> {
+    /// Ready when tasks were added to the buffer, or when the list is complete.
+    fn poll_tasks(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Interrupted>> {
         match ready!(self.portions.poll_recv(context)) {
-            Some(Portion::Tasks(tasks)) => self.write(&tasks),
+            Some(Portion::Tasks(tasks)) => self.buffer(&tasks),
             Some(Portion::Versions(_)) => {}
             None => match ready!(Pin::new(&mut self.reading).poll(context)) {
                 Ok(Ok(())) => {
-                    self.written = Bytes::from_static(b"]");
+                    self.buffered = Bytes::from_static(b"]");
                     self.is_complete = true;
                 }
                 Ok(Err(error)) => return Poll::Ready(Err(Interrupted(error.to_string()))),
@@ -109,8 +109,7 @@ impl LongListBody {
     }
 }
 
-/// The answer has begun, so that its status can say nothing any more: the connection is closed before the
-/// array is.
+/// An error after the status was sent. The connection is closed without the end of the array, so that the client notices.
 #[derive(Debug, thiserror::Error)]
 #[error("a long list was interrupted: {0}")]
 pub struct Interrupted(String);
@@ -126,19 +125,19 @@ impl MessageBody for LongListBody {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Bytes, Interrupted>>> {
-        while self.written.is_empty() {
+        while self.buffered.is_empty() {
             if self.is_complete {
                 return Poll::Ready(None);
             }
             let outcome = match Instant::now() > self.deadline {
                 true => Err(Interrupted("the client reads too slowly".into())),
-                false => ready!(self.poll_write(context)),
+                false => ready!(self.poll_tasks(context)),
             };
             if let Err(interrupted) = outcome {
                 log::warn!("{interrupted}");
                 return Poll::Ready(Some(Err(interrupted)));
             }
         }
-        Poll::Ready(Some(Ok(next_chunk(&mut self.written))))
+        Poll::Ready(Some(Ok(next_chunk(&mut self.buffered))))
     }
 }

@@ -1,4 +1,4 @@
-//! The resource: what clients send, what is done with it, and what they get back.
+//! The tasks resource: requests, handlers, responses and their OpenAPI description.
 
 mod cursor;
 pub mod handlers;

@@ -1,4 +1,4 @@
-//! The query of a list: which tasks, in which order, and how many of them from where.
+//! The query parameters of a list: filter, order and page.
 
 use std::borrow::Cow;
 use std::future::{Ready, ready};
@@ -10,11 +10,11 @@ use url::form_urlencoded;
 
 use super::cursor::ListCursors;
 use crate::domain::{ErrorCode, Listing, Page, Position, Sort, Status, ValidationError, ValidationErrors};
+use crate::http::app_data;
 use crate::http::caller::caller;
 use crate::http::contract::Contract;
 use crate::http::error::ApiError;
 
-/// A list's query, valid.
 pub struct ListQuery(pub Listing);
 
 impl FromRequest for ListQuery {
@@ -27,7 +27,7 @@ impl FromRequest for ListQuery {
 }
 
 impl ListQuery {
-    /// `Link: <…>; rel="next"`: the same list, from its next page on.
+    /// The `Link` header that leads to the next page.
     pub fn link_to(&self, next: &Position, request: &HttpRequest) -> Result<HeaderValue, ApiError> {
         let user = caller(request)?;
         let cursor = cursors(request)?.sign(user.id(), &self.0, next);
@@ -38,17 +38,14 @@ impl ListQuery {
             query.append_pair("limit", &page.limit.to_string());
         }
         query.append_pair("cursor", &cursor);
-        // Relative to the host: which name the client knows us by, only the client can tell.
+        // The URL is relative, because behind a proxy the service does not know its public host name.
         let link = format!("<{}?{}>; rel=\"next\"", request.uri().path(), query.finish());
         HeaderValue::from_str(&link).map_err(|error| ApiError::Internal(error.to_string()))
     }
 }
 
 fn cursors(request: &HttpRequest) -> Result<&ListCursors, ApiError> {
-    let cursors = request.app_data::<web::Data<ListCursors>>();
-    cursors
-        .map(|cursors| cursors.get_ref())
-        .ok_or_else(|| ApiError::Internal("no cursors were given to the application".into()))
+    app_data::<web::Data<ListCursors>>(request).map(|cursors| cursors.get_ref())
 }
 
 fn extract(request: &HttpRequest) -> Result<Listing, ApiError> {
@@ -58,10 +55,10 @@ fn extract(request: &HttpRequest) -> Result<Listing, ApiError> {
     parse(request.query_string(), verify).map_err(|errors| ApiError::BadInput(Contract::of(request), errors))
 }
 
-/// Parameters that we do not know are ignored, as unknown fields of a body are.
+/// Unknown parameters are ignored, like unknown members of a body.
 fn parse(
     query: &str,
-    open: impl FnOnce(&Listing, &str) -> Option<Position>,
+    verify_cursor: impl FnOnce(&Listing, &str) -> Option<Position>,
 ) -> Result<Listing, ValidationErrors> {
     let mut errors = ValidationErrors::default();
     let status = parameter(query, "status", |text| {
@@ -80,8 +77,8 @@ fn parse(
         if listing.page.is_none() {
             return Err(ErrorCode::Cursor.with("must come with a valid limit"));
         }
-        let foreign = || ErrorCode::Cursor.with("must be one that came in a Link header for the same list");
-        open(&listing, cursor).ok_or_else(foreign)
+        let invalid = || ErrorCode::Cursor.with("must be one that came in a Link header for the same list");
+        verify_cursor(&listing, cursor).ok_or_else(invalid)
     });
     let after = errors.check_optional("cursor", after);
     if let Some(page) = &mut listing.page {
@@ -95,29 +92,30 @@ fn one_of(names: &str) -> ValidationError {
 }
 
 fn limit(text: &str) -> Result<u16, ValidationError> {
-    let wrong = |code: ErrorCode| code.with(format!("must be a whole number from 1 to {}", Page::MAX_LIMIT));
+    let invalid =
+        |code: ErrorCode| code.with(format!("must be a whole number from 1 to {}", Page::MAX_LIMIT));
     let digits = text.strip_prefix('-').unwrap_or(text);
     if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
-        return Err(wrong(ErrorCode::Type));
+        return Err(invalid(ErrorCode::Type));
     }
     text.parse()
         .ok()
         .filter(|limit| (1..=Page::MAX_LIMIT).contains(limit))
-        .ok_or_else(|| wrong(ErrorCode::Range))
+        .ok_or_else(|| invalid(ErrorCode::Range))
 }
 
-/// A parameter, if it is there. Given twice it means nothing: which of the two counts is anybody's guess.
+/// Parses a parameter if it is present. A repeated parameter is refused, because it is ambiguous.
 fn parameter<T>(
     query: &str,
     name: &str,
-    read: impl FnOnce(&str) -> Result<T, ValidationError>,
+    parse: impl FnOnce(&str) -> Result<T, ValidationError>,
 ) -> Option<Result<T, ValidationError>> {
     let mut values = form_urlencoded::parse(query.as_bytes())
         .filter(|(key, _)| key == name)
         .map(|(_, value): (_, Cow<'_, str>)| value);
     let first = values.next()?;
     Some(match values.next() {
-        None => read(&first),
+        None => parse(&first),
         Some(_) => Err(ErrorCode::Repeated.with("must be given once")),
     })
 }
@@ -127,7 +125,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_wrong_parameter_is_named() {
+    fn every_invalid_parameter_is_reported() {
         let wrong = parse("status=x&sort=&limit=0&cursor=y&other=1", |_, _| None).unwrap_err();
         let fields: Vec<_> = wrong.0.iter().map(|error| error.field).collect();
         assert_eq!(fields, ["limit", "status", "sort", "cursor"]);

@@ -1,4 +1,4 @@
-//! What clients send: the ids, bodies and headers of requests about tasks.
+//! The extractors for requests about tasks: ids, bodies and headers.
 
 use std::future::{Ready, ready};
 
@@ -21,12 +21,12 @@ use crate::store::{IdempotencyKey, OwnedTasks, Owner};
 
 pub static NO_SUCH_TASK: NotFound = NotFound {
     component: "NoSuchTask",
-    description: "There is no such task among the user's. The same answer for every such id.",
-    detail: "There is no such task among yours; list your tasks to see their ids.",
+    description: "The user has no task with this id, or it is not a valid id.",
+    detail: "You have no task with this id; list your tasks to see their ids.",
 };
 
-/// The id in the path. A handler looks at it after everything else, so that every id that leads nowhere gets the
-/// same answer.
+/// The id in the path. Extracting it never fails: an invalid id is only refused by the handler, after all other checks,
+/// so that it gets the same response as the id of a task that does not exist.
 pub struct TaskIdInPath(Option<TaskId>);
 
 impl TaskIdInPath {
@@ -58,7 +58,7 @@ impl FromRequest for OwnedTasks {
     }
 }
 
-/// The members that a client may set. All others are ignored, because frontends send whole objects back.
+/// The members that a client may set. All others are ignored, because frontends send back whole tasks.
 #[derive(Default, Deserialize)]
 pub struct TaskFields<'a> {
     #[serde(borrow, default, deserialize_with = "present")]
@@ -87,9 +87,9 @@ fn description(raw: &RawValue) -> Result<Option<Description>, ValidationError> {
 
 fn due_date(raw: &RawValue) -> Result<Option<Timestamp>, ValidationError> {
     let expected = "an RFC 3339 date-time such as 2026-01-02T03:04:05Z, a date such as 2026-01-02, or null";
-    let wrong = || ErrorCode::Format.with(format!("must be {expected}"));
-    let moment = |text: String| Timestamp::parse(&text).ok_or_else(wrong);
-    value(raw, expected)?.map(moment).transpose()
+    let invalid = || ErrorCode::Format.with(format!("must be {expected}"));
+    let parse = |text: String| Timestamp::parse(&text).ok_or_else(invalid);
+    value(raw, expected)?.map(parse).transpose()
 }
 
 fn patch<T>(value: Option<Option<T>>) -> Patch<T> {
@@ -140,7 +140,7 @@ impl FromJson for TaskChanges {
     }
 }
 
-/// The body of `PATCH …/complete`: the state to set. `None` flips the state.
+/// The body of `PATCH …/complete`: the value of `completed` to set. `None` flips it.
 pub struct Completion(pub Option<bool>);
 
 impl FromJson for Completion {
@@ -157,14 +157,14 @@ impl FromJson for Completion {
     }
 }
 
-/// The task that a client wants to create, and its idempotency key. Both are validated before either is refused, so
-/// that the client is told of every wrong field at once.
-pub struct Creation {
+/// A task to create and the idempotency key. Both are validated before the request is refused, so that the response
+/// lists all invalid fields.
+pub struct CreateRequest {
     pub task: NewTask,
     pub key: Option<IdempotencyKey>,
 }
 
-impl FromRequest for Creation {
+impl FromRequest for CreateRequest {
     type Error = ApiError;
     type Future = LocalBoxFuture<'static, Result<Self, ApiError>>;
 
@@ -186,8 +186,8 @@ impl FromRequest for Creation {
                     });
                     Ok(Self { task, key })
                 }
-                Err(ApiError::BadInput(contract, of_body)) => {
-                    errors.0.extend(of_body.0);
+                Err(ApiError::BadInput(contract, body_errors)) => {
+                    errors.0.extend(body_errors.0);
                     Err(ApiError::BadInput(contract, errors))
                 }
                 Err(other) => Err(other),
@@ -196,10 +196,10 @@ impl FromRequest for Creation {
     }
 }
 
-/// A digest of the parsed task and not of the body's bytes: a client that serialises its JSON anew for each attempt
-/// sends the same payload.
+/// A digest of the parsed task. A digest of the body's bytes would differ if a client serializes its JSON again for each
+/// attempt, for instance with another order of the members.
 fn fingerprint(task: &NewTask) -> Vec<u8> {
-    // Destructured without `..`, so that the compiler reports a field that is missing here.
+    // Without `..`, so that the compiler reports a new field that is missing here.
     let NewTask {
         title,
         description,
@@ -211,7 +211,7 @@ fn fingerprint(task: &NewTask) -> Vec<u8> {
         Some(title.as_str()),
         description.as_ref().map(|text| text.as_str()),
     ] {
-        // The length comes first, so that no two pairs of texts give the same bytes.
+        // The length separates the two texts, so that different pairs never give the same bytes.
         digest.update(&text.map_or(u64::MAX, |text| text.len() as u64).to_le_bytes());
         digest.update(text.unwrap_or_default().as_bytes());
     }

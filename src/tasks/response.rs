@@ -1,4 +1,4 @@
-//! What clients get: tasks as JSON, and the tags of lists.
+//! The responses: tasks as JSON, and the tags of lists.
 
 use aws_lc_rs::digest;
 use base64::Engine as _;
@@ -9,8 +9,8 @@ use crate::domain::{Task, TaskId, Timestamp, UserId};
 use crate::http::error::ApiError;
 use crate::http::response_body::ChunkedBody;
 
-/// Written by hand: `derive(Serialize)` takes more than twice the instructions, and much of the cost of a list is
-/// this function.
+/// Does not use `derive(Serialize)`, which takes more than twice the instructions: this function is a large part of the
+/// cost of a list.
 fn write(out: &mut Vec<u8>, owner: &UserId, task: &Task) {
     let Task {
         id,
@@ -72,7 +72,7 @@ pub fn json_list(owner: &UserId, tasks: &[Task]) -> Result<ChunkedBody, ApiError
     ChunkedBody::for_user(owner, out)
 }
 
-/// The elements of an array, with a comma before each but the array's first.
+/// Writes the elements of an array, with a comma before each one except the first of the array.
 pub fn write_elements(out: &mut Vec<u8>, owner: &UserId, tasks: &[Task], mut is_first: bool) {
     for task in tasks {
         if !is_first {
@@ -83,11 +83,11 @@ pub fn write_elements(out: &mut Vec<u8>, owner: &UserId, tasks: &[Task], mut is_
     }
 }
 
-/// Part of every list's tag. Change it whenever the JSON of a task changes, so that no client keeps showing the old
-/// form from its cache.
+/// Part of every list's tag. It must be changed whenever the JSON of a task changes, so that clients do not keep using
+/// the old format from their caches.
 const FORMAT: &[u8] = b"task format 2: with version";
 
-/// A list's tag: a digest of the format and of the tasks' ids and versions in their order.
+/// A list's tag: a digest of the JSON format and of the ids and versions of the tasks, in the order of the list.
 pub struct ListTag(digest::Context);
 
 impl Default for ListTag {

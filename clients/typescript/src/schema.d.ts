@@ -17,7 +17,7 @@ export interface paths {
         post?: never;
         delete?: never;
         options?: never;
-        /** Redirect to the documentation: the headers alone */
+        /** Redirect to the documentation (headers only) */
         head: operations["homeHead"];
         patch?: never;
         trace?: never;
@@ -36,7 +36,7 @@ export interface paths {
         post: operations["createTask"];
         delete?: never;
         options?: never;
-        /** List tasks: the headers alone */
+        /** List tasks (headers only) */
         head: operations["listTasksHead"];
         patch?: never;
         trace?: never;
@@ -47,7 +47,7 @@ export interface paths {
             header?: never;
             path: {
                 /**
-                 * @description The task's `id`, in the form that the service writes it in.
+                 * @description The task's `id`, without a sign or leading zeros.
                  * @example 1
                  */
                 id: components["parameters"]["TaskId"];
@@ -62,7 +62,7 @@ export interface paths {
         /** Delete a task */
         delete: operations["deleteTask"];
         options?: never;
-        /** Read a task: the headers alone */
+        /** Read a task (headers only) */
         head: operations["getTaskHead"];
         patch?: never;
         trace?: never;
@@ -73,7 +73,7 @@ export interface paths {
             header?: never;
             path: {
                 /**
-                 * @description The task's `id`, in the form that the service writes it in.
+                 * @description The task's `id`, without a sign or leading zeros.
                  * @example 1
                  */
                 id: components["parameters"]["TaskId"];
@@ -86,7 +86,7 @@ export interface paths {
         delete?: never;
         options?: never;
         head?: never;
-        /** Flip a task's state, or set it */
+        /** Flip or set a task's state */
         patch: operations["completeTask"];
         trace?: never;
     };
@@ -110,7 +110,7 @@ export interface paths {
         post: operations["createTaskOfUser"];
         delete?: never;
         options?: never;
-        /** List tasks: the headers alone */
+        /** List tasks (headers only) */
         head: operations["listTasksOfUserHead"];
         patch?: never;
         trace?: never;
@@ -126,7 +126,7 @@ export interface paths {
                  */
                 user_id: components["parameters"]["UserId"];
                 /**
-                 * @description The task's `id`, in the form that the service writes it in.
+                 * @description The task's `id`, without a sign or leading zeros.
                  * @example 1
                  */
                 id: components["parameters"]["TaskId"];
@@ -141,7 +141,7 @@ export interface paths {
         /** Delete a task */
         delete: operations["deleteTaskOfUser"];
         options?: never;
-        /** Read a task: the headers alone */
+        /** Read a task (headers only) */
         head: operations["getTaskOfUserHead"];
         patch?: never;
         trace?: never;
@@ -157,7 +157,7 @@ export interface paths {
                  */
                 user_id: components["parameters"]["UserId"];
                 /**
-                 * @description The task's `id`, in the form that the service writes it in.
+                 * @description The task's `id`, without a sign or leading zeros.
                  * @example 1
                  */
                 id: components["parameters"]["TaskId"];
@@ -170,7 +170,7 @@ export interface paths {
         delete?: never;
         options?: never;
         head?: never;
-        /** Flip a task's state, or set it */
+        /** Flip or set a task's state */
         patch: operations["completeTaskOfUser"];
         trace?: never;
     };
@@ -187,7 +187,7 @@ export interface paths {
         post?: never;
         delete?: never;
         options?: never;
-        /** Open Swagger UI, to read this document and try the service: the headers alone */
+        /** Open Swagger UI, to read this document and try the service (headers only) */
         head: operations["docsHead"];
         patch?: never;
         trace?: never;
@@ -208,7 +208,7 @@ export interface paths {
         post?: never;
         delete?: never;
         options?: never;
-        /** Read a file of that page: the headers alone */
+        /** Read a file of that page (headers only) */
         head: operations["docsFileHead"];
         patch?: never;
         trace?: never;
@@ -226,7 +226,7 @@ export interface paths {
         post?: never;
         delete?: never;
         options?: never;
-        /** Check whether the process is alive: the headers alone */
+        /** Check whether the process is alive (headers only) */
         head: operations["livezHead"];
         patch?: never;
         trace?: never;
@@ -244,7 +244,7 @@ export interface paths {
         post?: never;
         delete?: never;
         options?: never;
-        /** Read this document: the headers alone */
+        /** Read this document (headers only) */
         head: operations["openapiHead"];
         patch?: never;
         trace?: never;
@@ -262,7 +262,7 @@ export interface paths {
         post?: never;
         delete?: never;
         options?: never;
-        /** Check whether the service can handle requests: the headers alone */
+        /** Check whether the service can handle requests (headers only) */
         head: operations["readyzHead"];
         patch?: never;
         trace?: never;
@@ -272,13 +272,13 @@ export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
         Completion: {
-            /** @description The state to set. Absent: the other one than now. */
+            /** @description The value to set. If it is absent, the current value is flipped. */
             completed?: boolean;
         };
         /** @description Without NUL. */
         Description: string | null;
         /**
-         * @description An RFC 3339 date-time with any offset, or a date: its midnight in UTC. In UTC it has to lie in the years 0000 to 9999. Kept to the microsecond.
+         * @description An RFC 3339 date-time with any offset, or a date, which means midnight UTC. In UTC, the year must be between 0000 and 9999. Digits after the microseconds are dropped.
          * @example 2026-01-02T04:04:05.5+01:00
          * @example 2026-01-02
          * @example null
@@ -342,20 +342,20 @@ export interface components {
              */
             updated_at: string;
             user_id: components["schemas"]["UserId"];
-            /** @description Grows with every change; the number in the task's `ETag`. Send it back as `If-Match: "1"` to write only if nobody was faster. */
+            /** @description Incremented by every change; the number in the task's `ETag`. Send it as `If-Match: "1"` to change the task only if nobody else has changed it. */
             version: number;
         };
-        /** @description What is absent stays as it is; `null` clears `description` and `due_date`. */
+        /** @description Absent members stay unchanged; `null` clears `description` and `due_date`. */
         TaskChanges: {
             completed?: boolean;
             description?: components["schemas"]["Description"];
             due_date?: components["schemas"]["DueDate"];
             title?: components["schemas"]["Title"];
         };
-        /** @description Exact in JavaScript too. */
+        /** @description JavaScript can represent every id exactly. */
         TaskId: number;
         Tasks: components["schemas"]["Task"][];
-        /** @description Not blank, and without NUL. Comes back exactly as it was sent. */
+        /** @description Not blank, and without NUL. It is returned exactly as it was sent. */
         Title: string;
         UserId: string;
     };
@@ -390,7 +390,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description The task is gone. */
+        /** @description The task was deleted. */
         Deleted: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -398,7 +398,7 @@ export interface components {
             };
             content?: never;
         };
-        /** @description The headers are too many or too long. The HTTP parser answers: there is no body, no `X-Request-Id`, and the connection is closed. */
+        /** @description There are too many headers, or they are too long. This response comes from the HTTP parser: it has no body and no `X-Request-Id`, and the connection is closed. */
         HeadersTooLarge: {
             headers: {
                 [name: string]: unknown;
@@ -445,7 +445,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description There is no such task among the user's. The same answer for every such id. */
+        /** @description The user has no task with this id, or it is not a valid id. */
         NoSuchTask: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -624,7 +624,7 @@ export interface components {
         };
     };
     parameters: {
-        /** @description Where the page begins: comes in the `Link` of the page before, with the `limit`, the `status` and the `sort` that it belongs to. Not to be made up. */
+        /** @description Where the page begins. It is part of the URL in the previous page's `Link`, and only valid with the same `status` and `sort`. */
         Cursor: string;
         /** @description Makes the request safe to repeat: requests with the same key create one task. */
         IdempotencyKey: string;
@@ -632,14 +632,14 @@ export interface components {
         IfMatch: string;
         /** @description One or more `ETag`s, or `*`: the answer is 304 if the current `ETag` is among them. */
         IfNoneMatch: string;
-        /** @description How many tasks to answer at most. Absent: all of them. */
+        /** @description The maximum number of tasks to return. If it is absent, all tasks are returned. */
         Limit: number;
-        /** @description In which order. */
+        /** @description The order of the tasks. */
         Sort: "created" | "title" | "due_date";
-        /** @description Which tasks. */
+        /** @description Which tasks to return. */
         Status: "all" | "pending" | "completed";
         /**
-         * @description The task's `id`, in the form that the service writes it in.
+         * @description The task's `id`, without a sign or leading zeros.
          * @example 1
          */
         TaskId: components["schemas"]["TaskId"];
@@ -747,13 +747,13 @@ export interface operations {
     listTasks: {
         parameters: {
             query?: {
-                /** @description Which tasks. */
+                /** @description Which tasks to return. */
                 status?: components["parameters"]["Status"];
-                /** @description In which order. */
+                /** @description The order of the tasks. */
                 sort?: components["parameters"]["Sort"];
-                /** @description How many tasks to answer at most. Absent: all of them. */
+                /** @description The maximum number of tasks to return. If it is absent, all tasks are returned. */
                 limit?: components["parameters"]["Limit"];
-                /** @description Where the page begins: comes in the `Link` of the page before, with the `limit`, the `status` and the `sort` that it belongs to. Not to be made up. */
+                /** @description Where the page begins. It is part of the URL in the previous page's `Link`, and only valid with the same `status` and `sort`. */
                 cursor?: components["parameters"]["Cursor"];
             };
             header?: {
@@ -852,13 +852,13 @@ export interface operations {
     listTasksHead: {
         parameters: {
             query?: {
-                /** @description Which tasks. */
+                /** @description Which tasks to return. */
                 status?: components["parameters"]["Status"];
-                /** @description In which order. */
+                /** @description The order of the tasks. */
                 sort?: components["parameters"]["Sort"];
-                /** @description How many tasks to answer at most. Absent: all of them. */
+                /** @description The maximum number of tasks to return. If it is absent, all tasks are returned. */
                 limit?: components["parameters"]["Limit"];
-                /** @description Where the page begins: comes in the `Link` of the page before, with the `limit`, the `status` and the `sort` that it belongs to. Not to be made up. */
+                /** @description Where the page begins. It is part of the URL in the previous page's `Link`, and only valid with the same `status` and `sort`. */
                 cursor?: components["parameters"]["Cursor"];
             };
             header?: {
@@ -920,7 +920,7 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description The headers are too many or too long. The HTTP parser answers: there is no body, no `X-Request-Id`, and the connection is closed. */
+            /** @description There are too many headers, or they are too long. This response comes from the HTTP parser: it has no body and no `X-Request-Id`, and the connection is closed. */
             431: {
                 headers: {
                     [name: string]: unknown;
@@ -957,7 +957,7 @@ export interface operations {
             };
             path: {
                 /**
-                 * @description The task's `id`, in the form that the service writes it in.
+                 * @description The task's `id`, without a sign or leading zeros.
                  * @example 1
                  */
                 id: components["parameters"]["TaskId"];
@@ -987,7 +987,7 @@ export interface operations {
             };
             path: {
                 /**
-                 * @description The task's `id`, in the form that the service writes it in.
+                 * @description The task's `id`, without a sign or leading zeros.
                  * @example 1
                  */
                 id: components["parameters"]["TaskId"];
@@ -1040,7 +1040,7 @@ export interface operations {
             };
             path: {
                 /**
-                 * @description The task's `id`, in the form that the service writes it in.
+                 * @description The task's `id`, without a sign or leading zeros.
                  * @example 1
                  */
                 id: components["parameters"]["TaskId"];
@@ -1070,7 +1070,7 @@ export interface operations {
             };
             path: {
                 /**
-                 * @description The task's `id`, in the form that the service writes it in.
+                 * @description The task's `id`, without a sign or leading zeros.
                  * @example 1
                  */
                 id: components["parameters"]["TaskId"];
@@ -1108,7 +1108,7 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description There is no such task among the user's. The same answer for every such id. */
+            /** @description The user has no task with this id, or it is not a valid id. */
             404: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -1125,7 +1125,7 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description The headers are too many or too long. The HTTP parser answers: there is no body, no `X-Request-Id`, and the connection is closed. */
+            /** @description There are too many headers, or they are too long. This response comes from the HTTP parser: it has no body and no `X-Request-Id`, and the connection is closed. */
             431: {
                 headers: {
                     [name: string]: unknown;
@@ -1162,7 +1162,7 @@ export interface operations {
             };
             path: {
                 /**
-                 * @description The task's `id`, in the form that the service writes it in.
+                 * @description The task's `id`, without a sign or leading zeros.
                  * @example 1
                  */
                 id: components["parameters"]["TaskId"];
@@ -1206,13 +1206,13 @@ export interface operations {
     listTasksOfUser: {
         parameters: {
             query?: {
-                /** @description Which tasks. */
+                /** @description Which tasks to return. */
                 status?: components["parameters"]["Status"];
-                /** @description In which order. */
+                /** @description The order of the tasks. */
                 sort?: components["parameters"]["Sort"];
-                /** @description How many tasks to answer at most. Absent: all of them. */
+                /** @description The maximum number of tasks to return. If it is absent, all tasks are returned. */
                 limit?: components["parameters"]["Limit"];
-                /** @description Where the page begins: comes in the `Link` of the page before, with the `limit`, the `status` and the `sort` that it belongs to. Not to be made up. */
+                /** @description Where the page begins. It is part of the URL in the previous page's `Link`, and only valid with the same `status` and `sort`. */
                 cursor?: components["parameters"]["Cursor"];
             };
             header?: {
@@ -1325,13 +1325,13 @@ export interface operations {
     listTasksOfUserHead: {
         parameters: {
             query?: {
-                /** @description Which tasks. */
+                /** @description Which tasks to return. */
                 status?: components["parameters"]["Status"];
-                /** @description In which order. */
+                /** @description The order of the tasks. */
                 sort?: components["parameters"]["Sort"];
-                /** @description How many tasks to answer at most. Absent: all of them. */
+                /** @description The maximum number of tasks to return. If it is absent, all tasks are returned. */
                 limit?: components["parameters"]["Limit"];
-                /** @description Where the page begins: comes in the `Link` of the page before, with the `limit`, the `status` and the `sort` that it belongs to. Not to be made up. */
+                /** @description Where the page begins. It is part of the URL in the previous page's `Link`, and only valid with the same `status` and `sort`. */
                 cursor?: components["parameters"]["Cursor"];
             };
             header?: {
@@ -1407,7 +1407,7 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description The headers are too many or too long. The HTTP parser answers: there is no body, no `X-Request-Id`, and the connection is closed. */
+            /** @description There are too many headers, or they are too long. This response comes from the HTTP parser: it has no body and no `X-Request-Id`, and the connection is closed. */
             431: {
                 headers: {
                     [name: string]: unknown;
@@ -1449,7 +1449,7 @@ export interface operations {
                  */
                 user_id: components["parameters"]["UserId"];
                 /**
-                 * @description The task's `id`, in the form that the service writes it in.
+                 * @description The task's `id`, without a sign or leading zeros.
                  * @example 1
                  */
                 id: components["parameters"]["TaskId"];
@@ -1485,7 +1485,7 @@ export interface operations {
                  */
                 user_id: components["parameters"]["UserId"];
                 /**
-                 * @description The task's `id`, in the form that the service writes it in.
+                 * @description The task's `id`, without a sign or leading zeros.
                  * @example 1
                  */
                 id: components["parameters"]["TaskId"];
@@ -1536,7 +1536,7 @@ export interface operations {
                  */
                 user_id: components["parameters"]["UserId"];
                 /**
-                 * @description The task's `id`, in the form that the service writes it in.
+                 * @description The task's `id`, without a sign or leading zeros.
                  * @example 1
                  */
                 id: components["parameters"]["TaskId"];
@@ -1572,7 +1572,7 @@ export interface operations {
                  */
                 user_id: components["parameters"]["UserId"];
                 /**
-                 * @description The task's `id`, in the form that the service writes it in.
+                 * @description The task's `id`, without a sign or leading zeros.
                  * @example 1
                  */
                 id: components["parameters"]["TaskId"];
@@ -1618,7 +1618,7 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description There is no such task among the user's. The same answer for every such id. */
+            /** @description The user has no task with this id, or it is not a valid id. */
             404: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -1635,7 +1635,7 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description The headers are too many or too long. The HTTP parser answers: there is no body, no `X-Request-Id`, and the connection is closed. */
+            /** @description There are too many headers, or they are too long. This response comes from the HTTP parser: it has no body and no `X-Request-Id`, and the connection is closed. */
             431: {
                 headers: {
                     [name: string]: unknown;
@@ -1677,7 +1677,7 @@ export interface operations {
                  */
                 user_id: components["parameters"]["UserId"];
                 /**
-                 * @description The task's `id`, in the form that the service writes it in.
+                 * @description The task's `id`, without a sign or leading zeros.
                  * @example 1
                  */
                 id: components["parameters"]["TaskId"];

@@ -1,4 +1,4 @@
-//! What the OpenAPI document says of tasks.
+//! The parts of the OpenAPI document that describe tasks.
 
 pub mod operations;
 pub mod parameters;

@@ -1,5 +1,5 @@
-//! The table of operations, and how a row of it becomes a part of the document. Must not know the shapes
-//! that go in and out, but by their names.
+//! The table of operations on tasks, and how a row becomes a part of the OpenAPI document. It refers to schemas and
+//! parameters only by name.
 
 use serde_json::{Map, Value, json};
 
@@ -13,29 +13,29 @@ use crate::http::openapi::problems::{
 use crate::http::openapi::{component, headers, json_response, not_modified, parameter, schema};
 use crate::tasks::request::NO_SUCH_TASK as MISSING;
 
-pub const MINE: &str = "My tasks";
-pub const NAMED: &str = "A named user's tasks";
+pub const TAG_A: &str = "My tasks";
+pub const TAG_B: &str = "A named user's tasks";
 
 /// One operation on tasks, for both contracts.
 struct Operation {
-    /// Where, below the contract's collection.
+    /// The path below the contract's collection.
     path: &'static str,
     method: &'static str,
-    /// A verb, and whether it is of one task or of many.
+    /// The verb and the noun of the operation id.
     id: (&'static str, &'static str),
     summary: &'static str,
     parameters: &'static [&'static str],
     body: Option<Body>,
-    /// By status, the names of responses. 201 alone has none: it differs between the contracts.
+    /// The names of the responses by status. A 201 is not listed, because it depends on the contract.
     success: &'static [(u16, &'static str)],
-    /// Besides those that every operation and every body can cause.
+    /// In addition to the errors of every operation and of every body.
     errors: &'static [ApiError],
     /// Whether the body, the query or a header can be invalid.
     takes_input: bool,
 }
 
 struct Body {
-    shape: &'static str,
+    schema: &'static str,
     required: bool,
     example: fn() -> Value,
 }
@@ -64,7 +64,7 @@ static OPERATIONS: [Operation; 6] = [
         summary: "Create a task",
         parameters: &["IdempotencyKey"],
         body: Some(Body {
-            shape: "NewTask",
+            schema: "NewTask",
             required: true,
             example: || json!({ "title": "Buy milk", "description": "Two bottles", "due_date": "2026-01-09" }),
         }),
@@ -90,7 +90,7 @@ static OPERATIONS: [Operation; 6] = [
         summary: "Change a task",
         parameters: &["IfMatch"],
         body: Some(Body {
-            shape: "TaskChanges",
+            schema: "TaskChanges",
             required: true,
             example: || json!({ "title": "Buy oat milk", "due_date": null }),
         }),
@@ -113,10 +113,10 @@ static OPERATIONS: [Operation; 6] = [
         path: COMPLETE,
         method: "patch",
         id: ("complete", "Task"),
-        summary: "Flip a task's state, or set it",
+        summary: "Flip or set a task's state",
         parameters: &["IfMatch"],
         body: Some(Body {
-            shape: "Completion",
+            schema: "Completion",
             required: false,
             example: || json!({ "completed": true }),
         }),
@@ -158,7 +158,7 @@ impl Operation {
         let parameters = self.parameters.iter().chain(&["XRequestId"]);
         let mut described = json!({
             "operationId": operation_id(self.id, contract),
-            "tags": [if contract == Contract::A { MINE } else { NAMED }],
+            "tags": [if contract == Contract::A { TAG_A } else { TAG_B }],
             "summary": self.summary,
             "parameters": parameters.map(|name| parameter(name)).collect::<Vec<_>>(),
             "responses": self.responses(contract),
@@ -166,7 +166,7 @@ impl Operation {
         if let Some(body) = &self.body {
             described["requestBody"] = json!({
                 "required": body.required,
-                "content": { "application/json": { "schema": schema(body.shape), "example": (body.example)() } },
+                "content": { "application/json": { "schema": schema(body.schema), "example": (body.example)() } },
             });
         }
         described
@@ -208,7 +208,7 @@ fn operation_id((verb, noun): (&str, &str), contract: Contract) -> String {
     format!("{verb}{noun}{of}")
 }
 
-/// Says by links what the new task's id is good for.
+/// The links tell clients which operations take the id of the new task.
 fn created(contract: Contract) -> Value {
     let mut task = json_response(
         "The new task.",
@@ -229,7 +229,7 @@ fn created(contract: Contract) -> Value {
     task
 }
 
-/// The responses that operations refer to by name.
+/// The responses that these operations refer to.
 pub fn responses() -> Map<String, Value> {
     let (a, b) = (bad_input(Contract::A), bad_input(Contract::B));
     let mut responses = problems::components(&[
@@ -259,12 +259,12 @@ pub fn responses() -> Map<String, Value> {
         ("Task", json_response("The task.", &item_headers, "Task", &task)),
         (
             "Deleted",
-            json!({ "description": "The task is gone.", "headers": headers(&[]) }),
+            json!({ "description": "The task was deleted.", "headers": headers(&[]) }),
         ),
         (
             "HeadersTooLarge",
-            json!({ "description": "The headers are too many or too long. The HTTP parser answers: there is no body, \
-                no `X-Request-Id`, and the connection is closed." }),
+            json!({ "description": "There are too many headers, or they are too long. This response comes from the HTTP \
+                parser: it has no body and no `X-Request-Id`, and the connection is closed." }),
         ),
         ("TaskNotModified", not_modified(&item_headers)),
         ("TasksNotModified", not_modified(&list_headers)),

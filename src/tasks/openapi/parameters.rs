@@ -11,21 +11,21 @@ pub fn components() -> Value {
             "name": "id",
             "in": "path",
             "required": true,
-            "description": "The task's `id`, in the form that the service writes it in.",
+            "description": "The task's `id`, without a sign or leading zeros.",
             "schema": schema("TaskId"),
             "example": 1,
         },
-        "Status": query("status", "Which tasks.", &one_of(Status::NAMES, "all")),
-        "Sort": query("sort", "In which order.", &one_of(Sort::NAMES, "created")),
+        "Status": query("status", "Which tasks to return.", &one_of(Status::NAMES, "all")),
+        "Sort": query("sort", "The order of the tasks.", &one_of(Sort::NAMES, "created")),
         "Limit": query(
             "limit",
-            "How many tasks to answer at most. Absent: all of them.",
+            "The maximum number of tasks to return. If it is absent, all tasks are returned.",
             &json!({ "type": "integer", "minimum": 1, "maximum": Page::MAX_LIMIT }),
         ),
         "Cursor": query(
             "cursor",
-            "Where the page begins: comes in the `Link` of the page before, with the `limit`, the \
-             `status` and the `sort` that it belongs to. Not to be made up.",
+            "Where the page begins. It is part of the URL in the previous page's `Link`, and only valid with \
+             the same `status` and `sort`.",
             &json!({ "type": "string", "pattern": "^[A-Za-z0-9_-]+$" }),
         ),
     })

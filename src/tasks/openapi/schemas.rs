@@ -1,4 +1,4 @@
-//! The schemas of tasks, with the domain's own limits.
+//! The schemas of tasks, with the limits of the domain types.
 
 use serde_json::{Value, json};
 
@@ -6,12 +6,12 @@ use crate::domain::{Description, Task, TaskId, Timestamp, Title, UserId};
 use crate::http::openapi::schema;
 use crate::tasks::response::json_of;
 
-/// "Not blank and without NUL", by Unicode's White_Space, as the service has it. Regular expressions do not
-/// agree on `\s`: JavaScript's lacks U+0085 and has U+FEFF, and Python's has U+001C to U+001F. The characters
-/// are not listed one by one, because a generator that writes U+2028 as it is breaks the literal in two.
-const TITLE: &str = r"^[^\x00]*(?:[^\s\x00\x85]|[\x1c-\x1f\ufeff])[^\x00]*$";
-const NO_NUL: &str = r"^[^\x00]*$";
-const OUR_TIME: &str = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}Z$";
+/// "Not blank and without NUL", where blank means Unicode's White_Space as in the service. The other characters correct
+/// differences in `\s`: JavaScript's lacks U+0085 and has U+FEFF, and Python's has U+001C to U+001F. Listing all white
+/// space instead would break code generators that copy U+2028 unescaped into a string literal.
+const TITLE_PATTERN: &str = r"^[^\x00]*(?:[^\s\x00\x85]|[\x1c-\x1f\ufeff])[^\x00]*$";
+const NO_NUL_PATTERN: &str = r"^[^\x00]*$";
+const TIMESTAMP_PATTERN: &str = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}Z$";
 
 pub fn components() -> Value {
     json!({
@@ -28,7 +28,7 @@ pub fn components() -> Value {
             },
         },
         "TaskChanges": {
-            "description": "What is absent stays as it is; `null` clears `description` and `due_date`.",
+            "description": "Absent members stay unchanged; `null` clears `description` and `due_date`.",
             "type": "object",
             "properties": {
                 "title": schema("Title"),
@@ -42,26 +42,26 @@ pub fn components() -> Value {
             "properties": {
                 "completed": {
                     "type": "boolean",
-                    "description": "The state to set. Absent: the other one than now.",
+                    "description": "The value to set. If it is absent, the current value is flipped.",
                 },
             },
         },
         "Title": {
-            "description": "Not blank, and without NUL. Comes back exactly as it was sent.",
+            "description": "Not blank, and without NUL. It is returned exactly as it was sent.",
             "type": "string",
             "minLength": 1,
             "maxLength": Title::MAX_CHARS,
-            "pattern": TITLE,
+            "pattern": TITLE_PATTERN,
         },
         "Description": {
             "description": "Without NUL.",
             "type": ["string", "null"],
             "maxLength": Description::MAX_CHARS,
-            "pattern": NO_NUL,
+            "pattern": NO_NUL_PATTERN,
         },
         "DueDate": {
-            "description": "An RFC 3339 date-time with any offset, or a date: its midnight in UTC. In UTC \
-                it has to lie in the years 0000 to 9999. Kept to the microsecond.",
+            "description": "An RFC 3339 date-time with any offset, or a date, which means midnight UTC. In UTC, \
+                the year must be between 0000 and 9999. Digits after the microseconds are dropped.",
             "anyOf": [
                 { "type": "string", "format": "date-time" },
                 { "type": "string", "format": "date" },
@@ -70,8 +70,9 @@ pub fn components() -> Value {
             "examples": ["2026-01-02T04:04:05.5+01:00", "2026-01-02", null],
         },
         "TaskId": {
-            // No `format: int64`: generators make a BigInt of it, which compares unequal to the id in the JSON.
-            "description": "Exact in JavaScript too.",
+            // Without `format: int64`, because code generators turn it into a BigInt, which is never equal to the
+            // number in the JSON.
+            "description": "JavaScript can represent every id exactly.",
             "type": "integer",
             "minimum": 1,
             "maximum": TaskId::MAX,
@@ -96,8 +97,8 @@ fn task() -> Value {
             "created_at": time(&["string"]),
             "updated_at": time(&["string"]),
             "version": {
-                "description": "Grows with every change; the number in the task's `ETag`. Send it back as \
-                    `If-Match: \"1\"` to write only if nobody was faster.",
+                "description": "Incremented by every change; the number in the task's `ETag`. Send it as \
+                    `If-Match: \"1\"` to change the task only if nobody else has changed it.",
                 "type": "integer",
                 "minimum": 1,
             },
@@ -105,17 +106,17 @@ fn task() -> Value {
     })
 }
 
-/// Narrower than what the service takes: it always writes the same form.
+/// The format that the service writes, which is narrower than what it accepts.
 fn time(types: &[&str]) -> Value {
     json!({
         "description": "In UTC, with microseconds.",
         "type": types,
         "format": "date-time",
-        "pattern": OUR_TIME,
+        "pattern": TIMESTAMP_PATTERN,
     })
 }
 
-/// A task as the service writes it. `None` never comes out; a test validates every example.
+/// A task as the service writes it. It is never `None`, because the times are valid.
 pub fn example() -> Option<Value> {
     let at = |text| Timestamp::parse(text);
     let task = Task {
