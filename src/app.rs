@@ -1,4 +1,4 @@
-//! The service as a whole: its state, the order of its middleware, and its start.
+//! Starts the service: builds its state and its middleware, and opens its listeners.
 
 use std::io;
 use std::net::SocketAddr;
@@ -31,17 +31,17 @@ use crate::tasks::ListCursors;
 
 pub struct Service {
     pub address: SocketAddr,
-    /// systemd keeps the socket open while this process stops and the next one starts.
+    /// systemd owns the socket, and keeps it open until the next process starts.
     pub socket_inherited: bool,
     pub server: Server,
 }
 
-/// Binds, and makes the service ready to run.
+/// Opens the database and the listeners. The service runs once the returned server is awaited.
 pub fn start(config: &Config) -> io::Result<Service> {
     start_with(config, |_| {})
 }
 
-/// The same, with routes of the caller's beside the service's own: for tests that need a handler to fail.
+/// Like `start`, with additional routes, for tests that need a failing handler.
 pub fn start_with(
     config: &Config,
     extra: impl Fn(&mut ServiceConfig) + Clone + Send + 'static,
@@ -53,7 +53,7 @@ pub fn start_with(
         Database::open(config).map_err(|problem| io::Error::other(format!("DATABASE_URL: {problem}")))?;
     let workers = database.http_workers();
     let limit = ConnectionLimit::from_open_files(workers, config.pool_size);
-    make_tables(&database, config)?;
+    migrate(&database, config)?;
     let known_users = Arc::new(KnownUsers::default());
     let shared = web::Data::from(Arc::clone(&database));
     let verifier = web::Data::new(Verifier::new(config, &secrets));
@@ -69,7 +69,7 @@ pub fn start_with(
             .app_data(origins.clone())
             .configure(extra.clone())
             .configure(routes)
-            // The last one wrapped is the first to see a request.
+            // The last middleware that is added is the outermost.
             .wrap(from_fn(catch_panic))
             .wrap(cors(&origins.0))
             .wrap(from_fn(access_log))
@@ -85,9 +85,9 @@ pub fn start_with(
     })
 }
 
-/// The embedded database is there or the start fails. A server may come later than we do; until it
-/// does, calls are refused.
-fn make_tables(database: &Arc<Database>, config: &Config) -> io::Result<()> {
+/// With SQLite, the start fails if the migrations fail. A PostgreSQL server may start later than the service, so
+/// migrations are retried in the background, and requests get a 503 until then.
+fn migrate(database: &Arc<Database>, config: &Config) -> io::Result<()> {
     if config.sqlite_file().is_some() {
         return database
             .migrate()
@@ -97,10 +97,10 @@ fn make_tables(database: &Arc<Database>, config: &Config) -> io::Result<()> {
     Ok(())
 }
 
-/// So few that they fit into the open files that are reserved for other things than clients.
+/// These connections count against `RESERVED_FILES` in `http/server/connection_limit.rs`.
 const MAX_METRICS_CONNECTIONS: usize = 16;
 
-/// On a listener of its own, so that what is open to the world does not show it.
+/// Serves the metrics on a separate listener, so that the public one does not expose them.
 fn metrics_listener(address: SocketAddr, database: web::Data<Database>) -> io::Result<Server> {
     let app = move || {
         App::new()

@@ -1,13 +1,14 @@
 //! The backend of a multi-user todo application: JSON over HTTP, tasks in PostgreSQL or SQLite.
 //!
-//! `main` → `cli` → `app` → `routes` → `tasks` → `http` → `auth`, `store` → `db` → `domain`; nothing points back.
-//! `docs/ARCHITECTURE.md` follows one through.
+//! The dependencies between the modules have no cycles:
+//! `main` → `cli` → `app` → `routes` → `tasks` → `http` → `auth`, `store` → `db` → `domain`.
+//! `docs/ARCHITECTURE.md` follows a request through them.
 
 #![cfg_attr(not(test), warn(unused_crate_dependencies))]
 
-// Linked by other crates, and named only so that they are built along with the service.
+// A dependency only for its feature `bundled`, which builds SQLite.
 use libsqlite3_sys as _;
-// The command line's, which is another crate.
+// Only the binary uses these.
 use {clap as _, clap_complete as _};
 
 pub mod app;

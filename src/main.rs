@@ -1,4 +1,4 @@
-//! The command line.
+//! The entry point; see `cli`.
 
 mod cli;
 

@@ -1,11 +1,10 @@
-//! A quantity of which every user, and all users together, may have so much at a time.
+//! Limits how much of a resource each user, and all users together, may use at the same time.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Notify;
-use tokio::time::timeout;
 
 use crate::domain::UserId;
 
@@ -16,7 +15,7 @@ pub struct Quota {
     returned: Notify,
 }
 
-/// A part of a quota, which goes back when this is dropped.
+/// A part of the quota that is in use. Dropping it returns it.
 pub struct Share {
     quota: Arc<Quota>,
     user: UserId,
@@ -33,7 +32,7 @@ impl Quota {
         })
     }
 
-    /// For connections that are held for long: a user has at most a quarter of them, all users together have half.
+    /// For connections that are held for long: a user may hold a quarter of them, and all users together half.
     pub fn of_connections(count: usize) -> Arc<Self> {
         Self::new((count / 4).max(1), (count / 2).max(1))
     }
@@ -53,14 +52,14 @@ impl Quota {
         })
     }
 
-    /// The same, for whoever can wait until others have returned their parts.
+    /// Waits until others have returned enough, but not longer than `timeout`.
     pub async fn take_within(
         self: &Arc<Self>,
-        patience: Duration,
+        timeout: Duration,
         user: &UserId,
         amount: usize,
     ) -> Option<Share> {
-        let taken = async {
+        let share = async {
             loop {
                 let returned = self.returned.notified();
                 if let Some(share) = self.take(user, amount) {
@@ -69,7 +68,7 @@ impl Quota {
                 returned.await;
             }
         };
-        timeout(patience, taken).await.ok()
+        tokio::time::timeout(timeout, share).await.ok()
     }
 
     fn used(&self) -> MutexGuard<'_, HashMap<UserId, usize>> {
@@ -100,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn neither_a_user_nor_all_together_have_more_than_they_may() {
+    fn neither_a_user_nor_all_users_together_exceed_their_limit() {
         let quota = Quota::new(2, 4);
         let eve: Vec<_> = (0..3).filter_map(|_| quota.take(&user("eve"), 1)).collect();
         assert_eq!(eve.len(), 2);
@@ -117,7 +116,7 @@ mod tests {
     }
 
     #[actix_web::test]
-    async fn whoever_waits_gets_what_others_return() {
+    async fn a_waiting_user_gets_what_others_return() {
         let quota = Quota::new(1, 1);
         let first = quota.take(&user("ada"), 1).unwrap();
         let soon = Duration::from_millis(20);

@@ -1,4 +1,4 @@
-//! The route table, read top to bottom. Everything under `/api` is behind the guard, known or not.
+//! The route table. The guard protects everything under `/api`, also paths without a route.
 
 use actix_web::guard::fn_guard;
 use actix_web::http::Method;
@@ -28,7 +28,7 @@ pub fn routes(config: &mut ServiceConfig) {
         .service(at("/docs/{file}", probe).route(get().to(docs::file)))
         .service(
             web::scope("/api")
-                // Contract A, the token's tasks. First, because each path that is tried in vain costs time.
+                // Contract A: the tasks of the token's user. It comes first, because matching tries each path in turn.
                 .service(
                     at("/tasks", collection)
                         .guard(fn_guard(is_contract_a))
@@ -47,7 +47,7 @@ pub fn routes(config: &mut ServiceConfig) {
                         .guard(fn_guard(is_contract_a))
                         .route(web::patch().to(tasks::complete)),
                 )
-                // Contract B, a named user's tasks.
+                // Contract B: the tasks of a named user.
                 .service(
                     at("/{user_id}/tasks", collection)
                         .route(get().to(tasks::list))
@@ -69,13 +69,13 @@ pub fn routes(config: &mut ServiceConfig) {
         .default_service(web::to(no_such_route));
 }
 
-/// A resource that answers other methods with 405, and says which it has.
+/// A resource that answers all other methods with 405.
 fn at(path: &str, allow: &'static str) -> Resource {
     let refuse = move || async move { Err::<HttpResponse, _>(ApiError::MethodNotAllowed { allow }) };
     web::resource(path.to_owned()).default_service(web::to(refuse))
 }
 
-/// `HEAD` works wherever `GET` does; the server leaves out the body.
+/// Matches `GET` and `HEAD`. The server leaves out the body of a response to `HEAD`.
 fn get() -> Route {
     web::route().guard(fn_guard(|context| {
         matches!(context.head().method, Method::GET | Method::HEAD)
@@ -90,7 +90,7 @@ async fn no_such_route() -> Result<HttpResponse, ApiError> {
     Err(ApiError::NotFound(&NO_SUCH_ROUTE))
 }
 
-/// What the metrics' own listener has.
+/// The routes of the metrics listener.
 pub fn metrics_routes(config: &mut ServiceConfig) {
     config
         .service(at("/metrics", "GET, HEAD").route(get().to(health::metrics)))

@@ -1,9 +1,9 @@
-//! The root certificates that this machine trusts: for the database and for the issuer's key set.
+//! The root certificates for connections to the database and to the issuer's key set.
 
 use rustls::pki_types::CertificateDer;
 
-/// The system's (`SSL_CERT_FILE` and `SSL_CERT_DIR` say where), or Mozilla's where it has none, as in an
-/// image without `ca-certificates`.
+/// Loads the system's root certificates (`SSL_CERT_FILE` and `SSL_CERT_DIR` override the location), or Mozilla's if the
+/// system has none, as in a container image without `ca-certificates`.
 pub fn load() -> Vec<CertificateDer<'static>> {
     let system = rustls_native_certs::load_native_certs();
     if system.certs.is_empty() {
