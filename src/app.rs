@@ -46,7 +46,10 @@ pub fn start_with(
     config: &Config,
     extra: impl Fn(&mut ServiceConfig) + Clone + Send + 'static,
 ) -> io::Result<Service> {
-    let secrets = config.secret_source.secrets().map_err(io::Error::other)?;
+    let secrets = config
+        .secret_source
+        .load_or_generate()
+        .map_err(io::Error::other)?;
     let listener = server::listener(config.listen)?;
     let address = listener.socket.local_addr()?;
     let database =

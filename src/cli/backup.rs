@@ -1,4 +1,4 @@
-//! `backup FILE`: a snapshot of the embedded database.
+//! `backup FILE`: writes a snapshot of the embedded database.
 
 use std::path::Path;
 
@@ -9,7 +9,9 @@ use super::{Outcome, print};
 
 pub fn run(config: &Config, file: &Path) -> Outcome {
     let Some(database) = config.sqlite_file() else {
-        return Err("this is for the embedded database: of PostgreSQL, `pg_dump` makes a backup".into());
+        return Err(
+            "only the embedded database can be backed up this way: use `pg_dump` for PostgreSQL".into(),
+        );
     };
     db::backup(database, file, config.statement_timeout)?;
     print(&format!(

@@ -1,4 +1,4 @@
-//! `completions SHELL`: the script that completes the command line in a shell.
+//! `completions SHELL`: prints the completion script for a shell.
 
 use clap::CommandFactory as _;
 use clap_complete::Shell;
@@ -6,7 +6,7 @@ use clap_complete::Shell;
 use super::{Cli, Outcome, print};
 
 pub fn run(shell: Shell) -> Outcome {
-    // Into memory first: `generate` panics if it cannot write, as when stdout is closed.
+    // `generate` panics if a write fails, for instance because stdout is closed, so it writes into memory.
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), env!("CARGO_PKG_NAME"), &mut script);
     print(&String::from_utf8_lossy(&script))

@@ -1,4 +1,4 @@
-//! `copy [--from URL] [--to URL]`: all data of one database into another.
+//! `copy [--from URL] [--to URL]`: copies all data from one database into another.
 
 use std::io::{self, IsTerminal as _, Write as _};
 
@@ -15,7 +15,7 @@ pub fn run(config: &Config, from: Option<&str>, to: Option<&str>) -> Outcome {
         return Err("the source and the target are the same database".into());
     }
     let copied = actix_web::rt::System::new().block_on(async {
-        // The source first, so that a mistyped one leaves the target as it is.
+        // The source is opened first, so that a mistyped URL does not create tables in the target.
         let mut from = Operator::open(&source).await?;
         Database::open(&target)?.migrate()?;
         let mut to = Operator::open(&target).await?;
@@ -40,11 +40,11 @@ fn configured(option: &str, url: Option<&str>, default: &Config) -> Outcome<Conf
     Ok(config)
 }
 
-/// Shows on a terminal how much is done; elsewhere it would only fill a log.
+/// Shows the progress, but only on a terminal, because otherwise it would fill a log.
 fn progress() -> impl FnMut(i64, i64) {
-    let visible = io::stderr().is_terminal();
+    let is_visible = io::stderr().is_terminal();
     move |done, all| {
-        if visible {
+        if is_visible {
             let percent = done * 100 / all.max(1);
             let end = if done == all { "\n" } else { "" };
             let _ = write!(io::stderr(), "\r{done} of {all} rows ({percent} %){end}");

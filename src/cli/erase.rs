@@ -1,4 +1,4 @@
-//! `erase USER`: the user's tasks, keys and row are deleted, once somebody has said yes.
+//! `erase USER`: deletes the user's tasks, idempotency keys and row, after a confirmation.
 
 use std::io::{self, IsTerminal as _, Write as _};
 use std::process::ExitCode;
@@ -9,8 +9,8 @@ use todo_backend::store::operator::{Erased, Operator};
 
 use super::{Outcome, print, unknown_user};
 
-/// Like a wrong option's: the command was called in a way in which it cannot work.
-const NOBODY_TO_ASK: u8 = 2;
+/// The exit status for wrong usage, which clap uses as well.
+const USAGE_ERROR: u8 = 2;
 
 pub fn run(config: &Config, user: &UserId, yes: bool) -> Outcome {
     if !yes && !io::stdin().is_terminal() {
@@ -18,7 +18,7 @@ pub fn run(config: &Config, user: &UserId, yes: bool) -> Outcome {
             io::stderr(),
             "todo-backend: there is no terminal to ask on: write `erase --yes`"
         );
-        return Ok(ExitCode::from(NOBODY_TO_ASK));
+        return Ok(ExitCode::from(USAGE_ERROR));
     }
     let user_id = user.as_str();
     let erased = actix_web::rt::System::new().block_on(async {
@@ -26,8 +26,8 @@ pub fn run(config: &Config, user: &UserId, yes: bool) -> Outcome {
         let count = operator.count_tasks(user).await?;
         let count = count.ok_or_else(|| unknown_user(user_id))?;
         let question = format!(
-            "Delete all that is kept of {user_id:?}, {} included?",
-            tasks_in_words(count)
+            "Delete all data of {user_id:?}, including {}?",
+            count_of_tasks(count)
         );
         if !yes && !is_confirmed(&question)? {
             return Ok(None);
@@ -38,7 +38,7 @@ pub fn run(config: &Config, user: &UserId, yes: bool) -> Outcome {
     let Some(Erased { tasks, row_kept }) = erased? else {
         return Err("nothing was deleted".into());
     };
-    let tasks = tasks_in_words(tasks);
+    let tasks = count_of_tasks(tasks);
     print(&match row_kept {
         true => format!(
             "deleted {tasks} of {user_id:?}; the row in `users` stays, because the table is Better Auth's\n"
@@ -47,7 +47,7 @@ pub fn run(config: &Config, user: &UserId, yes: bool) -> Outcome {
     })
 }
 
-fn tasks_in_words(count: i64) -> String {
+fn count_of_tasks(count: i64) -> String {
     match count {
         1 => "1 task".into(),
         _ => format!("{count} tasks"),

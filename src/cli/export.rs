@@ -1,4 +1,4 @@
-//! `export USER`: the user's row and tasks, the latter as the API writes them.
+//! `export USER`: prints the user's row and tasks as JSON. Tasks have the same format as in the API.
 
 use std::io::{self, BufWriter, ErrorKind, Write};
 use std::process::ExitCode;
@@ -24,8 +24,8 @@ pub fn run(config: &Config, user: &UserId) -> Outcome {
     let written = actix_web::rt::System::new().block_on(async {
         let mut operator = Operator::open(config).await?;
         let mut is_first = true;
-        let take = |part| write_part(&mut out, user, part, &mut is_first);
-        let found = operator.export(user, take).await?;
+        let write = |part| write_part(&mut out, user, part, &mut is_first);
+        let found = operator.export(user, write).await?;
         if found {
             out.write_all(b"]}\n")?;
             out.flush()?;
@@ -35,7 +35,7 @@ pub fn run(config: &Config, user: &UserId) -> Outcome {
     match written {
         Ok(true) => Ok(ExitCode::SUCCESS),
         Ok(false) => Err(unknown_user(user.as_str())),
-        // Its reader has what it wanted.
+        // The reader, such as `head`, needs no more.
         Err(ExportError::Output(error)) if error.kind() == ErrorKind::BrokenPipe => Ok(ExitCode::SUCCESS),
         Err(error) => Err(error.into()),
     }

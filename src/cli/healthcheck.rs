@@ -1,4 +1,4 @@
-//! `healthcheck`: asks the service on this machine whether it is ready.
+//! `healthcheck`: checks whether the service on this machine is ready.
 
 use std::io::{Read as _, Write as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpStream};

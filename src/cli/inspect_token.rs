@@ -1,4 +1,4 @@
-//! `inspect-token`: what the service would make of the token on stdin, and why.
+//! `inspect-token`: explains whether the service would accept the token on stdin.
 
 use std::io::{self, Read as _};
 use std::process::ExitCode;
@@ -9,7 +9,7 @@ use todo_backend::config::Config;
 use super::{Outcome, print};
 
 pub fn run(config: &Config) -> Outcome {
-    let secrets = config.secret_source.existing_secrets()?;
+    let secrets = config.secret_source.load_existing()?;
     let mut input = String::new();
     io::stdin().read_to_string(&mut input)?;
     let verifier = Verifier::new(config, &secrets);
@@ -31,14 +31,14 @@ pub fn run(config: &Config) -> Outcome {
     print(&lines.join("\n"))
 }
 
-/// People often paste the whole header.
+/// Removes the name of the header and `Bearer`, because people often paste the whole header.
 fn token_in(input: &str) -> &str {
     let input = input.trim();
     let value = input.strip_prefix("Authorization:").unwrap_or(input).trim();
     value.strip_prefix("Bearer ").unwrap_or(value).trim()
 }
 
-/// Escaped: whoever made the token chose the claim, and control characters are commands to a terminal.
+/// Escapes control characters, because the token may come from an attacker and a terminal would interpret them.
 fn printable(claim: Option<&str>) -> String {
     claim.map_or_else(|| "(none)".into(), |text| format!("{text:?}"))
 }

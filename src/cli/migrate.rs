@@ -1,4 +1,4 @@
-//! `migrate`: creates the tables, or brings them up to date.
+//! `migrate`: applies the migrations.
 
 use todo_backend::config::Config;
 use todo_backend::db::Database;

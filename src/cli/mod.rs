@@ -1,4 +1,4 @@
-//! The commands, a file each.
+//! The command line, with one file per subcommand.
 
 mod backup;
 mod completions;
@@ -30,7 +30,7 @@ static VERSION: LazyLock<String> = LazyLock::new(|| {
     format!("{} (commit {commit})", env!("CARGO_PKG_VERSION"))
 });
 
-/// The backend of a multi-user todo application. Without a command it serves.
+/// The backend of a multi-user todo application. Without a subcommand, it runs the service.
 #[derive(Parser)]
 #[command(version = VERSION.as_str())]
 struct Cli {
@@ -42,24 +42,24 @@ struct Cli {
 enum Command {
     /// Print a JWT to try the service with
     Token(token::Arguments),
-    /// Read a token on stdin, and say what the service would make of it and why
+    /// Read a token on stdin, and explain whether the service would accept it
     InspectToken,
-    /// Make the database's tables, or bring them up to date, and exit
+    /// Create the database's tables or bring them up to date, and exit
     Migrate,
-    /// Say what configuration is in force, secrets redacted
+    /// Print the configuration, with secrets redacted
     CheckConfig,
-    /// Ask the service on this machine whether it is ready; for a container's health check
+    /// Check whether the service on this machine is ready, for a container's health check
     Healthcheck,
     /// Print the OpenAPI document
     Openapi,
-    /// Print the script that completes this command line in a shell
+    /// Print the completion script for a shell
     Completions { shell: Shell },
-    /// Print all that is kept of a user, as JSON
+    /// Print all data of a user as JSON
     Export { user: String },
-    /// Delete all that is kept of a user
+    /// Delete all data of a user
     Erase {
         user: String,
-        /// Do not ask
+        /// Do not ask for confirmation
         #[arg(long)]
         yes: bool,
     },
@@ -82,7 +82,7 @@ pub fn main() -> ExitCode {
         if log::log_enabled!(log::Level::Error) {
             log::error!("{error}");
         } else {
-            // `eprintln!` would panic if stderr were closed.
+            // `eprintln!` panics if stderr is closed.
             let _ = writeln!(io::stderr(), "todo-backend: {error}");
         }
         ExitCode::FAILURE
@@ -92,7 +92,7 @@ pub fn main() -> ExitCode {
 }
 
 fn run(command: Option<Command>) -> Outcome {
-    // These two need no configuration: whoever generates a client or packages a release has none.
+    // These two must work without a configuration, because client generators and packagers have none.
     match command {
         Some(Command::Openapi) => return print(openapi::text()),
         Some(Command::Completions { shell }) => return completions::run(shell),
@@ -126,12 +126,12 @@ fn user_id(user: &str) -> Outcome<UserId> {
     UserId::parse(user).ok_or_else(|| unknown_user(user))
 }
 
-/// The id is quoted and escaped, because it may contain control characters and goes to a terminal.
+/// Quotes and escapes the id, because it may contain control characters, which a terminal would interpret.
 fn unknown_user(user: &str) -> Box<dyn std::error::Error> {
     format!("there is no user {user:?}").into()
 }
 
-/// `print!` would panic if the reader went away early, as in `todo-backend openapi | head`.
+/// Replaces `print!`, which panics if the reader closes the pipe early, as in `todo-backend openapi | head`.
 fn print(text: &str) -> Outcome {
     let mut stdout = io::stdout();
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {

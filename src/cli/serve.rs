@@ -1,4 +1,4 @@
-//! Without a command: the service itself, from its start to its stop.
+//! Without a subcommand: runs the service until it is stopped.
 
 use std::io::{self, Write as _};
 use std::process::ExitCode;
@@ -19,10 +19,10 @@ pub fn run(config: &Config) -> Outcome {
         log::warn!("{variable} is set, but nothing reads it: write it into DATABASE_URL");
     }
     actix_web::rt::System::new().block_on(async {
-        // Before anything that takes time: the first process of a container ignores signals that it does not handle.
+        // This must come first, because the first process of a container ignores signals without a handler.
         let signals = StopSignals::listen()?;
         let service = app::start(config)?;
-        greet(config, &service);
+        print_banner(config, &service);
         notify_systemd(NotifyState::Ready);
         let handle = service.server.handle();
         actix_web::rt::spawn(stop_on_signal(signals, handle, service.socket_inherited));
@@ -32,7 +32,7 @@ pub fn run(config: &Config) -> Outcome {
     })
 }
 
-/// Does nothing unless a service manager asked for it (`NOTIFY_SOCKET`).
+/// Does nothing unless the service manager has set `NOTIFY_SOCKET`.
 fn notify_systemd(state: NotifyState<'_>) {
     if let Err(error) = sd_notify::notify(&[state]) {
         log::warn!("the service manager cannot be notified (NOTIFY_SOCKET): {error}");
@@ -56,8 +56,8 @@ impl StopSignals {
     }
 }
 
-/// `nohup` starts a program with SIGHUP ignored, so that it goes on after its terminal is closed. Linux shows that
-/// in a mask, whose lowest bit is SIGHUP's.
+/// `nohup` starts a program with SIGHUP ignored, so that it keeps running after its terminal is closed. On Linux, the
+/// lowest bit of the `SigIgn` mask stands for SIGHUP.
 fn sighup_is_ignored() -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
@@ -65,7 +65,7 @@ fn sighup_is_ignored() -> bool {
     mask.is_some_and(|mask| mask & 1 == 1)
 }
 
-/// After the first signal, requests in flight may finish; a second one ends the process at once.
+/// After the first signal, requests in flight may finish. A second one terminates the process at once.
 async fn stop_on_signal(mut signals: StopSignals, server: ServerHandle, socket_inherited: bool) {
     signals.next().await;
     log::info!("stopping: requests in flight may finish");
@@ -77,8 +77,8 @@ async fn stop_on_signal(mut signals: StopSignals, server: ServerHandle, socket_i
     std::process::exit(1);
 }
 
-/// Tells a person who has just started the service what to try. With a log of JSON, one line of it is enough.
-fn greet(config: &Config, service: &Service) {
+/// Logs the address and, unless the log is JSON for a machine, prints what to try first.
+fn print_banner(config: &Config, service: &Service) {
     let url = format!("http://{}", service.address);
     let origin = match service.socket_inherited {
         true => " (socket passed by systemd)",
@@ -92,26 +92,26 @@ fn greet(config: &Config, service: &Service) {
         format!("todo-backend {} listens on {url}", env!("CARGO_PKG_VERSION")),
         format!("  data    {}", config.database_url),
     ];
-    if let SecretSource::BesideDatabase(file) = &config.secret_source {
+    if let SecretSource::Generated(file) = &config.secret_source {
         lines.push(format!(
             "  secret  {} (generated; a frontend whose tokens are HS256 must have the same)",
             file.display()
         ));
     }
-    lines.push(format!("  try     TOKEN=$({} token alice)", own_name()));
+    lines.push(format!("  try     TOKEN=$({} token alice)", program_command()));
     lines.push(format!(
         "          curl -H \"Authorization: Bearer $TOKEN\" {url}/api/tasks"
     ));
-    // `println!` would end the service if stdout were closed.
+    // `println!` panics if stdout is closed.
     let _ = writeln!(io::stdout(), "{}", lines.join("\n"));
 }
 
-/// How to call this program again: through cargo, or by its path.
+/// The command that runs this program again: through cargo, or by its path.
 #[expect(
     clippy::disallowed_methods,
-    reason = "tells a person what to type; it is not a setting"
+    reason = "only decides what the banner shows; it is not a setting"
 )]
-fn own_name() -> String {
+fn program_command() -> String {
     match std::env::var_os("CARGO") {
         Some(_) => "cargo run -q --".into(),
         None => std::env::args().next().unwrap_or_else(|| "todo-backend".into()),

@@ -1,4 +1,4 @@
-//! `token USER`: a JWT to try the service with.
+//! `token USER`: prints a JWT to try the service with.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ pub struct Arguments {
     email: Option<String>,
     #[arg(long)]
     name: Option<String>,
-    /// How long it is valid, in seconds
+    /// How long the token is valid, in seconds
     #[arg(long, default_value_t = 3600)]
     ttl: u64,
 }
@@ -25,7 +25,7 @@ pub fn run(config: &Config, arguments: &Arguments) -> Outcome {
     let user = UserId::parse(&arguments.user).ok_or("a user id has 1 to 255 characters and is not blank")?;
     let (email, name) = (arguments.email.as_deref(), arguments.name.as_deref());
     let ttl = Duration::from_secs(arguments.ttl);
-    let secrets = config.secret_source.secrets()?;
+    let secrets = config.secret_source.load_or_generate()?;
     let token = auth::mint(config, &secrets, &user, email, name, ttl)?;
     print(&format!("{token}\n"))
 }

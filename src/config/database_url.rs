@@ -1,4 +1,4 @@
-//! `DATABASE_URL`: which database, decided by its scheme and never guessed.
+//! `DATABASE_URL`. Its scheme decides between PostgreSQL and SQLite.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -32,15 +32,15 @@ impl DatabaseUrl {
         Ok(Self::Sqlite(file.into()))
     }
 
-    /// Its parameters are read where connections are made. This keeps out what would be read as something else
-    /// than was meant: a password with an unescaped `#`, `?`, `/` or `@` in it sends a connection to a wrong host.
+    /// Refuses URLs that would be misread: with an unescaped `#`, `?`, `/` or `@` in the password, the connection would
+    /// go to another host. The parameters are parsed later, in `db/postgres/url.rs`.
     fn postgres(text: &str) -> Result<Self, String> {
         let (_, rest) = text.split_once("://").unwrap_or_default();
         let (authority, tail) = match rest.find(['/', '?', '#']) {
             Some(end) => rest.split_at(end),
             None => (rest, ""),
         };
-        let escaped_well = text.split('%').skip(1).all(|rest| {
+        let is_well_escaped = text.split('%').skip(1).all(|rest| {
             let hex = rest
                 .get(..2)
                 .is_some_and(|hex| hex.bytes().all(|b| b.is_ascii_hexdigit()));
@@ -48,10 +48,10 @@ impl DatabaseUrl {
         });
         let escape = "percent-encode special characters in the user name and the password";
         if text.contains(|c: char| c.is_whitespace() || c.is_control()) {
-            return Err(format!("has a blank or a line's end in it: {escape}"));
+            return Err(format!("contains white space or a control character: {escape}"));
         }
-        if !escaped_well || authority.matches('@').count() > 1 || tail.contains(['#', '@']) {
-            return Err(format!("is not a URL that can be read as it was meant: {escape}"));
+        if !is_well_escaped || authority.matches('@').count() > 1 || tail.contains(['#', '@']) {
+            return Err(format!("is ambiguous or malformed: {escape}"));
         }
         if authority.is_empty() && !tail.contains("host=") {
             return Err("names no host".into());
@@ -78,13 +78,14 @@ impl DatabaseUrl {
     }
 }
 
-/// By their names, for libpq grows new ones: `sslpassword`, `scram_client_key`, `oauth_client_secret`.
+/// Decides by parts of names, because new versions of libpq add secrets such as `sslpassword`, `scram_client_key` or
+/// `oauth_client_secret`.
 pub fn may_hold_a_secret(parameters: &str) -> bool {
     let words = ["password", "key", "secret"];
     words.iter().any(|word| parameters.contains(word))
 }
 
-/// Without the password, wherever it stands.
+/// Hides the password, also in a parameter.
 impl fmt::Display for DatabaseUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -129,7 +130,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_scheme_decides_and_nothing_is_guessed() {
+    fn only_urls_with_a_known_scheme_are_accepted() {
         for good in [
             "sqlite://data/todo.db",
             "sqlite:///var/lib/todo.db",

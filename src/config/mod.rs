@@ -1,8 +1,8 @@
-//! The configuration: read once, from here alone. Every field states its variable and its default.
+//! The configuration. No other module reads the environment. Every field states its variable and default.
 
 #![expect(
     clippy::disallowed_methods,
-    reason = "the environment is read here and nowhere else"
+    reason = "only the configuration reads the environment"
 )]
 
 mod database_url;
@@ -23,7 +23,7 @@ pub use redact::without_secrets;
 pub use secrets::{Secret, SecretSource, Secrets};
 use url::Url;
 
-/// One line that names the variable and says what to write there.
+/// One line that names the variable and says what it must contain.
 #[derive(Debug, thiserror::Error)]
 #[error("{variable}: {problem}")]
 pub struct ConfigError {
@@ -31,8 +31,8 @@ pub struct ConfigError {
     pub problem: String,
 }
 
-/// What libpq would read from the environment, and the service does not.
-const IGNORED_OF_LIBPQ: [&str; 17] = [
+/// Variables that libpq reads and the service does not. The log warns about those that are set.
+const IGNORED_LIBPQ_VARIABLES: [&str; 17] = [
     "PGAPPNAME",
     "PGCHANNELBINDING",
     "PGCONNECT_TIMEOUT",
@@ -52,7 +52,7 @@ const IGNORED_OF_LIBPQ: [&str; 17] = [
     "PGUSER",
 ];
 
-/// What libpq's variables say of a connection where its URL does not.
+/// Values of libpq's variables, for parameters that are not in `DATABASE_URL`.
 #[derive(Clone, Debug, Default)]
 pub struct LibpqDefaults {
     pub ssl_mode: Option<String>,
@@ -69,8 +69,8 @@ pub enum LogFormat {
 pub struct Config {
     /// `DATABASE_URL` or `DATABASE_URL_FILE`, default `sqlite://data/todo.db`
     pub database_url: DatabaseUrl,
-    /// `DATABASE_PASSWORD` or `DATABASE_PASSWORD_FILE`, which replaces the one in the URL; where there is
-    /// none, `PGPASSWORD`
+    /// `DATABASE_PASSWORD` or `DATABASE_PASSWORD_FILE`, which replace the password in the URL; if there is none
+    /// either, `PGPASSWORD`
     pub database_password: Option<Secret>,
     /// `DATABASE_POOL_SIZE`, default 8
     pub pool_size: u32,
@@ -78,17 +78,17 @@ pub struct Config {
     pub acquire_timeout: Duration,
     /// `DATABASE_STATEMENT_TIMEOUT_MS`, default 5000
     pub statement_timeout: Duration,
-    /// `PGSSLMODE` and `PGSSLROOTCERT`, for what `DATABASE_URL` does not say
+    /// `PGSSLMODE` and `PGSSLROOTCERT`
     pub libpq_defaults: LibpqDefaults,
-    /// Which other variables of libpq's are set: nothing reads them
+    /// The variables of libpq that are set but not supported
     pub ignored_variables: Vec<&'static str>,
 
-    /// `BETTER_AUTH_SECRETS` or `BETTER_AUTH_SECRET`, each also with `_FILE`; with the embedded database a
-    /// random one is made where both are missing. Only what signs and verifies asks for it.
+    /// `BETTER_AUTH_SECRETS` or `BETTER_AUTH_SECRET`, each also with `_FILE`; default with the embedded database: a
+    /// random secret, created by the first command that signs or verifies
     pub secret_source: SecretSource,
-    /// `BETTER_AUTH_URL`, default `http://localhost:3000`: the frontend, from which the next four follow
+    /// `BETTER_AUTH_URL`, default `http://localhost:3000`: the frontend, which determines the next four defaults
     pub frontend_url: String,
-    /// `BETTER_AUTH_JWKS_URL`, default `/api/auth/jwks` there, or `/jwks` below its path if it has one
+    /// `BETTER_AUTH_JWKS_URL`, default `/api/auth/jwks` below `BETTER_AUTH_URL`, or `/jwks` if that has a path
     pub jwks_url: String,
     /// `JWT_ISSUER`, comma separated, default the origin of `BETTER_AUTH_URL`
     pub issuers: Vec<String>,
@@ -110,7 +110,7 @@ pub struct Config {
 }
 
 impl Config {
-    /// Reads `.env` and the environment, which wins. Makes no file.
+    /// Reads `.env` and the environment, which takes precedence. Creates no file.
     pub fn load() -> Result<Self, ConfigError> {
         match dotenvy::from_path(".env") {
             Err(error) if !error.not_found() => Err(ConfigError {
@@ -121,8 +121,8 @@ impl Config {
         }
     }
 
-    /// The same once it is loaded, but for another database: a password that is set for `DATABASE_URL` is not sent
-    /// there.
+    /// Reads the same variables, but for another database, which must not receive the password of `DATABASE_URL`.
+    /// `load` must have been called before, because it reads `.env`.
     pub fn for_database(url: &str) -> Result<Self, ConfigError> {
         Self::from_variables(&|variable| match variable {
             "DATABASE_URL" => Some(url.into()),
@@ -131,13 +131,13 @@ impl Config {
         })
     }
 
-    /// The same from variables that `lookup` finds, for whoever embeds the service.
+    /// Reads variables through `lookup`, for tests and programs that embed the service.
     pub fn from_variables(lookup: &dyn Fn(&str) -> Option<OsString>) -> Result<Self, ConfigError> {
         let env = Environment(lookup);
         let frontend = env.url("BETTER_AUTH_URL", "http://localhost:3000")?;
         let origin = origin_of(&frontend);
         let database_url = env.database_url("DATABASE_URL", "DATABASE_URL_FILE", "sqlite://data/todo.db")?;
-        env.refuse_unprepared("DATABASE_PREPARED_STATEMENTS")?;
+        env.check_prepared_statements("DATABASE_PREPARED_STATEMENTS")?;
         Ok(Self {
             pool_size: env.number("DATABASE_POOL_SIZE", 8, 1..=1_000)?,
             acquire_timeout: env.millis("DATABASE_ACQUIRE_TIMEOUT_MS", 2_000)?,
@@ -147,7 +147,7 @@ impl Config {
                 ssl_root_cert: env.get("PGSSLROOTCERT")?,
             },
             ignored_variables: match database_url.sqlite_file() {
-                None => env.those_set(&IGNORED_OF_LIBPQ),
+                None => env.names_of_set(&IGNORED_LIBPQ_VARIABLES),
                 Some(_) => Vec::new(),
             },
             database_password: env.database_password(&database_url)?,
@@ -172,7 +172,7 @@ impl Config {
         })
     }
 
-    /// What is in force, a line each, with nothing in it that must stay secret.
+    /// The configuration, one line per variable, without secrets.
     pub fn describe(&self) -> String {
         let password = match &self.database_password {
             Some(_) => "(hidden, set)",
@@ -215,13 +215,13 @@ impl Config {
         .concat()
     }
 
-    /// The file of the embedded database, if that is what is in use.
+    /// The file of the embedded database, if `DATABASE_URL` names one.
     pub fn sqlite_file(&self) -> Option<&Path> {
         self.database_url.sqlite_file()
     }
 }
 
-/// Where Better Auth itself puts it: below the path of its base URL, which is `/api/auth` where it has none.
+/// Better Auth serves its key set below the path of its base URL, which is `/api/auth` by default.
 fn default_jwks_url(frontend: &Url) -> String {
     let path = match frontend.path().trim_end_matches('/') {
         "" => "/api/auth",

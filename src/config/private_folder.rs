@@ -1,12 +1,12 @@
-//! A folder for what other users of the machine must not read.
+//! Creates folders that other users of the machine cannot read.
 
 use std::fs::DirBuilder;
 use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 
-/// Creates the folder that a file is to stand in, with mode 0700. A folder that exists is left alone: its
-/// mode is somebody's decision.
+/// Creates the parent folder of a file with mode 0700. The mode of an existing folder is not changed, because somebody
+/// chose it.
 pub fn create_private_folder(file: &Path) -> io::Result<()> {
     match file.parent() {
         Some(folder) => DirBuilder::new().recursive(true).mode(0o700).create(folder),

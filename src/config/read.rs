@@ -1,4 +1,4 @@
-//! Reading one variable: what is wrong with it is said in one line that names it.
+//! Reads and validates single variables.
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -13,18 +13,18 @@ use super::{ConfigError, DatabaseUrl, Secret, without_secrets};
 
 type Result<T> = std::result::Result<T, ConfigError>;
 
-/// Where variables are looked up: the process's environment, or what a test gives.
+/// Looks up a variable, in the process's environment or in the values of a test.
 pub(super) struct Environment<'a>(pub &'a dyn Fn(&str) -> Option<OsString>);
 
 impl Environment<'_> {
-    /// None where the variable is unset, or empty: composed deployments pass `NAME=` for "not set".
+    /// An empty variable counts as unset, because Docker Compose passes unset variables as `NAME=`.
     pub fn get(&self, variable: &'static str) -> Result<Option<String>> {
         Ok(self.get_or_empty(variable)?.filter(|value| !value.is_empty()))
     }
 
     fn get_or_empty(&self, variable: &'static str) -> Result<Option<String>> {
         let value = (self.0)(variable).map(OsString::into_string).transpose();
-        value.map_err(|_| wrong(variable, "is not valid UTF-8"))
+        value.map_err(|_| invalid(variable, "is not valid UTF-8"))
     }
 
     pub fn number(&self, variable: &'static str, default: u32, range: RangeInclusive<u32>) -> Result<u32> {
@@ -36,7 +36,7 @@ impl Environment<'_> {
             .filter(|number| range.contains(number))
             .ok_or_else(|| {
                 let (low, high) = range.into_inner();
-                wrong(
+                invalid(
                     variable,
                     format!("must be a whole number from {low} to {high}, not {text:?}"),
                 )
@@ -55,7 +55,7 @@ impl Environment<'_> {
         let found = choices.iter().find(|(name, _)| *name == text);
         found.map(|(_, value)| *value).ok_or_else(|| {
             let names: Vec<_> = choices.iter().map(|(name, _)| *name).collect();
-            wrong(
+            invalid(
                 variable,
                 format!("must be one of {}, not {text:?}", names.join(", ")),
             )
@@ -64,15 +64,15 @@ impl Environment<'_> {
 
     pub fn url(&self, variable: &'static str, default: &str) -> Result<Url> {
         let text = self.get(variable)?;
-        parse_http_url(text.as_deref().unwrap_or(default)).map_err(|problem| wrong(variable, problem))
+        parse_http_url(text.as_deref().unwrap_or(default)).map_err(|problem| invalid(variable, problem))
     }
 
-    /// Issuers or audiences: compared letter by letter, so each may be any text but a wildcard.
+    /// Issuers or audiences. They are compared exactly, so any text is valid, except a wildcard, which would not match.
     pub fn identifiers(&self, variable: &'static str, default: &str) -> Result<Vec<String>> {
         let items = self.list(variable, default)?;
         if items.iter().any(|item| item.contains('*')) {
             let problem = "must be the exact values that tokens carry, comma separated: no *";
-            return Err(wrong(variable, problem));
+            return Err(invalid(variable, problem));
         }
         Ok(items)
     }
@@ -80,16 +80,16 @@ impl Environment<'_> {
     pub fn origins(&self, variable: &'static str, default: &str) -> Result<Vec<String>> {
         let origin = |item: &String| {
             if item.contains('*') {
-                return Err(wrong(
+                return Err(invalid(
                     variable,
                     "must name each origin: * would let any page act for a signed-in user",
                 ));
             }
-            let url = parse_http_url(item).map_err(|problem| wrong(variable, problem))?;
+            let url = parse_http_url(item).map_err(|problem| invalid(variable, problem))?;
             let bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none();
             if !bare || !url.username().is_empty() || url.password().is_some() {
                 let item = without_secrets(item);
-                return Err(wrong(
+                return Err(invalid(
                     variable,
                     format!("must be origins (scheme, host and port alone), not {item}"),
                 ));
@@ -99,12 +99,12 @@ impl Environment<'_> {
         self.list(variable, default)?.iter().map(origin).collect()
     }
 
-    /// Comma separated; an empty item is a mistake and not nothing.
+    /// A comma-separated list. An empty item is an error, because it is probably a mistake.
     fn list(&self, variable: &'static str, default: &str) -> Result<Vec<String>> {
         let text = self.get(variable)?.unwrap_or_else(|| default.into());
         let items: Vec<String> = text.split(',').map(|item| item.trim().into()).collect();
         match items.iter().any(String::is_empty) {
-            true => Err(wrong(
+            true => Err(invalid(
                 variable,
                 "has an empty item: write A,B without a comma at an end",
             )),
@@ -121,13 +121,13 @@ impl Environment<'_> {
     ) -> Result<SocketAddr> {
         let port = self.number(port_variable, default_port.into(), 0..=65_535)? as u16;
         let host = self.get(host_variable)?.unwrap_or_else(|| default_host.into());
-        // No other names: what they mean is DNS's to say, and a typing error would wait for its answer.
+        // Other host names are not resolved: a misspelled one would delay the start until DNS times out.
         let ip = match host.as_str() {
             "localhost" => Some(Ipv4Addr::LOCALHOST.into()),
             text => text.parse::<IpAddr>().ok(),
         };
         ip.map(|ip| (ip, port).into()).ok_or_else(|| {
-            wrong(
+            invalid(
                 host_variable,
                 format!("must be an IP address of this machine, such as 127.0.0.1 or 0.0.0.0, not {host:?}"),
             )
@@ -138,7 +138,7 @@ impl Environment<'_> {
         let text = self.get(variable)?.filter(|text| text != "off");
         text.map(|text| {
             text.parse().map_err(|_| {
-                wrong(
+                invalid(
                     variable,
                     format!("must be an address and a port, such as 127.0.0.1:9464, not {text:?}"),
                 )
@@ -158,12 +158,12 @@ impl Environment<'_> {
         let text = self.get(variable)?.unwrap_or_else(|| default.into());
         env_filter::Builder::new()
             .try_parse(&text)
-            .map_err(|error| wrong(variable, format!("is not a log filter: {error}")))?;
+            .map_err(|error| invalid(variable, format!("is not a log filter: {error}")))?;
         Ok(text)
     }
 
-    /// A variable of its own that is empty is refused and not read as unset: a production service that
-    /// quietly falls back to a file in its container loses everything at the next deployment.
+    /// Unlike other variables, an empty one is refused: if a production service silently used the default, a file in
+    /// its container, all tasks would be lost at the next deployment.
     pub fn database_url(
         &self,
         variable: &'static str,
@@ -171,29 +171,28 @@ impl Environment<'_> {
         default: &str,
     ) -> Result<DatabaseUrl> {
         let given = match self.secret_text(variable, file)? {
-            None if self.get(file)?.is_none() => {
-                self.get_or_empty(variable)?.map(|text| Given { text, variable })
-            }
+            None if self.get(file)?.is_none() => self
+                .get_or_empty(variable)?
+                .map(|text| SourcedValue { text, variable }),
             given => given,
         };
         let (text, variable) = match &given {
             Some(given) => (given.text.as_str(), given.variable),
             None => (default, variable),
         };
-        DatabaseUrl::parse(text).map_err(|problem| wrong(variable, problem))
+        DatabaseUrl::parse(text).map_err(|problem| invalid(variable, problem))
     }
 
-    /// Those of the variables that are set.
-    pub fn those_set(&self, variables: &[&'static str]) -> Vec<&'static str> {
+    pub fn names_of_set(&self, variables: &[&'static str]) -> Vec<&'static str> {
         let is_set = |variable: &&&'static str| (self.0)(variable).is_some();
         variables.iter().filter(is_set).copied().collect()
     }
 
-    /// A setting of 0.1.0. Whoever turned prepared statements off has a pooler that cannot carry them.
-    pub fn refuse_unprepared(&self, variable: &'static str) -> Result<()> {
+    /// A setting of version 0.1.0. `off` is refused, because it means that the pooler does not support prepared statements.
+    pub fn check_prepared_statements(&self, variable: &'static str) -> Result<()> {
         match self.get(variable)?.as_deref() {
             None | Some("auto" | "on") => Ok(()),
-            Some(_) => Err(wrong(
+            Some(_) => Err(invalid(
                 variable,
                 "is not supported any more: statements are always prepared. Remove it; a transaction pooler must \
                  support protocol-level prepared statements (PgBouncer from 1.21 on, with \
@@ -202,7 +201,7 @@ impl Environment<'_> {
         }
     }
 
-    /// `PGPASSWORD` is libpq's, and comes last like there.
+    /// `PGPASSWORD` is libpq's variable, and has the lowest precedence as in libpq.
     pub fn database_password(&self, url: &DatabaseUrl) -> Result<Option<Secret>> {
         let fallback = || match url.has_password() {
             true => Ok(None),
@@ -213,41 +212,43 @@ impl Environment<'_> {
             given => given,
         };
         match given {
-            Some(given) if given.text.contains('\0') => Err(wrong(given.variable, "has a NUL in it")),
+            Some(given) if given.text.contains('\0') => {
+                Err(invalid(given.variable, "contains a NUL character"))
+            }
             given => Ok(given.map(|given| Secret::new(given.text))),
         }
     }
 
-    /// A secret's text: the variable's own, or that of the file which the other variable names.
-    pub fn secret_text(&self, variable: &'static str, file: &'static str) -> Result<Option<Given>> {
+    /// A secret, which is either the value of `variable` or the contents of the file that the variable `file` names.
+    pub fn secret_text(&self, variable: &'static str, file: &'static str) -> Result<Option<SourcedValue>> {
         let direct = self.given(variable)?;
         let Some(path) = self.get(file)? else {
             return Ok(direct);
         };
         if direct.is_some() {
-            return Err(wrong(
+            return Err(invalid(
                 file,
                 format!("is set beside {variable}: set one of them alone"),
             ));
         }
-        // Without the path: whoever confuses the two variables has the secret there.
-        let text = read_text(&path).map_err(|problem| wrong(file, format!("the file {problem}")))?;
-        let given = Given { text, variable: file };
+        // The message does not contain the path, because it is the secret if somebody confuses the two variables.
+        let text = read_text(&path).map_err(|problem| invalid(file, format!("the file {problem}")))?;
+        let given = SourcedValue { text, variable: file };
         Ok(Some(given).filter(|given| !given.text.is_empty()))
     }
 
-    fn given(&self, variable: &'static str) -> Result<Option<Given>> {
-        Ok(self.get(variable)?.map(|text| Given { text, variable }))
+    fn given(&self, variable: &'static str) -> Result<Option<SourcedValue>> {
+        Ok(self.get(variable)?.map(|text| SourcedValue { text, variable }))
     }
 }
 
-/// A value, and the variable to name if it is wrong.
-pub(super) struct Given {
+/// A value and the variable that it comes from, for error messages.
+pub(super) struct SourcedValue {
     pub text: String,
     pub variable: &'static str,
 }
 
-/// A file's text without the newline at its end, which editors and `echo` put there.
+/// Reads a file and removes the newline at its end, which editors and `echo` add.
 fn read_text(path: &str) -> std::result::Result<String, String> {
     const MAX_BYTES: u64 = 64 * 1024;
     let mut bytes = Vec::new();
@@ -255,7 +256,7 @@ fn read_text(path: &str) -> std::result::Result<String, String> {
         .and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut bytes))
         .map_err(|error| format!("cannot be read: {error}"))?;
     if bytes.len() as u64 > MAX_BYTES {
-        return Err(format!("is no secret's file: it has more than {MAX_BYTES} bytes"));
+        return Err(format!("has more than {MAX_BYTES} bytes"));
     }
     if bytes.last() == Some(&b'\n') {
         bytes.pop();
@@ -265,8 +266,8 @@ fn read_text(path: &str) -> std::result::Result<String, String> {
 
 fn parse_http_url(text: &str) -> std::result::Result<Url, String> {
     let url = Url::parse(text).map_err(|error| format!("is not a URL ({error})"))?;
-    let no_name = |host: &str| host.contains(['*', ',']);
-    if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none_or(no_name) {
+    let is_pattern = |host: &str| host.contains(['*', ',']);
+    if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none_or(is_pattern) {
         return Err("must be one URL that starts with http:// or https://".into());
     }
     Ok(url)
@@ -277,21 +278,21 @@ pub(super) fn origin_of(url: &Url) -> String {
     url.origin().ascii_serialization()
 }
 
-/// dotenvy's own message quotes the line, which may hold a secret.
+/// dotenvy's own message quotes the line, which may contain a secret.
 pub(super) fn dotenv_problem(error: &dotenvy::Error) -> String {
     match error {
         dotenvy::Error::LineParse(line, at) => {
-            // A line without a name may be the rest of a secret.
+            // A line without a variable name may be part of a multi-line secret.
             let name = line.split_once('=').map_or("", |(name, _)| name.trim());
-            let named = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
-            let which = if named { name } else { "(one without a name)" };
+            let is_name = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+            let which = if is_name { name } else { "(one without a name)" };
             format!("the line of {which} is malformed at character {at}; quote the value")
         }
         other => other.to_string(),
     }
 }
 
-pub(super) fn wrong(variable: &'static str, problem: impl Into<String>) -> ConfigError {
+pub(super) fn invalid(variable: &'static str, problem: impl Into<String>) -> ConfigError {
     ConfigError {
         variable,
         problem: problem.into(),

@@ -1,12 +1,12 @@
-//! Configured URLs as they may be shown in a log.
+//! Removes secrets from configured URLs, so that they can be logged.
 
 use url::Url;
 
-/// What may stand in the path of a key set's or a frontend's URL and is certainly no secret.
+/// Segments in the path of a frontend's or key set's URL that are not secret.
 const KNOWN_SEGMENTS: [&str; 6] = ["", "api", "auth", "jwks", "jwks.json", ".well-known"];
 
-/// A user, a password, a query, a fragment, and any part of a path may be a secret, for instance a gateway's
-/// access key. Only the parts of a path that everybody's URL has are shown.
+/// Hides the user, password, query, fragment and all unknown path segments, because each of them may be a secret, such
+/// as the access key of a gateway.
 pub fn without_secrets(text: &str) -> String {
     let Ok(mut url) = Url::parse(text) else {
         return "(not a URL)".into();
@@ -38,7 +38,7 @@ mod tests {
     use super::without_secrets;
 
     #[test]
-    fn whatever_may_be_a_secret_is_hidden() {
+    fn everything_that_may_be_a_secret_is_hidden() {
         for (url, shown) in [
             (
                 "https://todo.example/api/auth/jwks",

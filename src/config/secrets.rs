@@ -1,5 +1,4 @@
-//! The secrets that HS256 tokens and page cursors are signed with: given, or made once beside the embedded
-//! database.
+//! The secrets that sign HS256 tokens and page cursors. They are configured, or generated once for the embedded database.
 
 use std::collections::HashSet;
 use std::fs;
@@ -11,23 +10,23 @@ use aws_lc_rs::rand;
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 
-use super::read::{Environment, wrong};
+use super::read::{Environment, invalid};
 use super::{ConfigError, DatabaseUrl, create_private_folder};
 
 type Result<T> = std::result::Result<T, ConfigError>;
 
-const SECRET: &str = "BETTER_AUTH_SECRET";
+const SECRET_VARIABLE: &str = "BETTER_AUTH_SECRET";
 const HINT: &str = "a new one: openssl rand -base64 32; where the frontend's tokens are HS256, it must be \
                     the frontend's own";
 
-/// The placeholder in the documents of version 0.1.0 and Better Auth's default. Everybody knows them, so
-/// everybody could sign tokens.
-const PUBLIC: [&str; 2] = [
+/// The placeholder in the documents of version 0.1.0, and Better Auth's default. With a published secret, anybody could
+/// sign tokens.
+const PUBLISHED_SECRETS: [&str; 2] = [
     "what the frontend has, at least 32 bytes",
     "better-auth-secret-12345678901234567890",
 ];
 
-/// Never shown.
+/// `Debug` does not show the text.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 
@@ -38,13 +37,13 @@ impl Secret {
         Self(text)
     }
 
-    /// A secret that is fit to sign with.
+    /// Refuses a secret that is too short or published.
     fn for_signing(text: &str) -> std::result::Result<Self, String> {
         if text.len() < Self::MIN_BYTES {
             let (bytes, least) = (text.len(), Self::MIN_BYTES);
             return Err(format!("has {bytes} bytes and needs at least {least} ({HINT})"));
         }
-        if PUBLIC.contains(&text) {
+        if PUBLISHED_SECRETS.contains(&text) {
             return Err(format!(
                 "is an example that everybody knows, so that anybody could sign tokens with it ({HINT})"
             ));
@@ -67,8 +66,8 @@ impl std::fmt::Debug for Secret {
     }
 }
 
-/// One secret signs; what any of them signed is accepted, so that a secret can be replaced while tokens and
-/// cursors of the old one are in use.
+/// The first secret signs. All of them verify, so that a secret can be replaced while tokens and cursors that the old
+/// one signed are still in use.
 #[derive(Clone, Debug)]
 pub struct Secrets {
     signing: Secret,
@@ -84,7 +83,7 @@ impl Secrets {
         std::iter::once(&self.signing).chain(&self.others)
     }
 
-    /// `2:new,1:old`, as Better Auth reads it.
+    /// Parses `2:new,1:old`, as Better Auth does.
     fn parse(text: &str) -> std::result::Result<Self, String> {
         let mut versions = HashSet::new();
         let mut secrets = Vec::new();
@@ -96,7 +95,7 @@ impl Secrets {
             if version.is_empty() || !version.bytes().all(|byte| byte.is_ascii_digit()) {
                 return Err(malformed());
             }
-            // Better Auth reads a number, so `01` is `1`.
+            // Better Auth parses the version as a number, so `01` and `1` are the same.
             if !versions.insert(version.trim_start_matches('0')) {
                 return Err(format!("entry {position} has the version of an earlier one"));
             }
@@ -117,57 +116,57 @@ impl From<Secret> for Secrets {
     }
 }
 
-/// Where the secrets come from. Reading the configuration makes none: that is left to the commands that
-/// need one.
+/// Where the secrets come from. Reading the configuration does not generate one; that is left to the commands that need
+/// it.
 #[derive(Clone, Debug)]
 pub enum SecretSource {
-    Given(Secrets),
-    /// None is set; the embedded database has its own in this file.
-    BesideDatabase(PathBuf),
+    Configured(Secrets),
+    /// No secret is configured, so the generated one in this file, next to the embedded database, is used.
+    Generated(PathBuf),
     Missing,
 }
 
 impl SecretSource {
     pub(super) fn read(env: &Environment<'_>, database: &DatabaseUrl) -> Result<Self> {
-        let single = env.secret_text(SECRET, "BETTER_AUTH_SECRET_FILE")?;
+        let single = env.secret_text(SECRET_VARIABLE, "BETTER_AUTH_SECRET_FILE")?;
         if let Some(list) = env.secret_text("BETTER_AUTH_SECRETS", "BETTER_AUTH_SECRETS_FILE")? {
-            let secrets = Secrets::parse(&list.text).map_err(|problem| wrong(list.variable, problem))?;
-            // Better Auth leaves the old secret there; another one is a mistake in one of the two.
+            let secrets = Secrets::parse(&list.text).map_err(|problem| invalid(list.variable, problem))?;
+            // During a rotation, Better Auth keeps the old secret in BETTER_AUTH_SECRET. Any other secret is a mistake.
             if let Some(single) = single
                 && !secrets.iter().any(|secret| secret.as_str() == single.text)
             {
                 let problem = "is not among BETTER_AUTH_SECRETS: add it there, or unset it";
-                return Err(wrong(single.variable, problem));
+                return Err(invalid(single.variable, problem));
             }
-            return Ok(Self::Given(secrets));
+            return Ok(Self::Configured(secrets));
         }
         if let Some(single) = single {
             let secret =
-                Secret::for_signing(&single.text).map_err(|problem| wrong(single.variable, problem))?;
-            return Ok(Self::Given(secret.into()));
+                Secret::for_signing(&single.text).map_err(|problem| invalid(single.variable, problem))?;
+            return Ok(Self::Configured(secret.into()));
         }
         Ok(match database.sqlite_file() {
             None => Self::Missing,
             Some(file) => {
                 let mut path = file.as_os_str().to_owned();
                 path.push(".secret");
-                Self::BesideDatabase(path.into())
+                Self::Generated(path.into())
             }
         })
     }
 
-    /// Makes the embedded database's secret if it is not there.
-    pub fn secrets(&self) -> Result<Secrets> {
+    /// Generates the secret of the embedded database if its file does not exist.
+    pub fn load_or_generate(&self) -> Result<Secrets> {
         self.resolve(|path| {
             if !path.try_exists()? {
-                make_secret(path)?;
+                generate_secret(path)?;
             }
             read_secret(path)
         })
     }
 
-    /// For whoever wants to know what a service goes by: a secret that was just made says nothing.
-    pub fn existing_secrets(&self) -> Result<Secrets> {
+    /// Does not generate a secret, because a new one would not be the running service's.
+    pub fn load_existing(&self) -> Result<Secrets> {
         self.resolve(|path| match path.try_exists()? {
             true => read_secret(path),
             false => Err(io::Error::other(
@@ -176,10 +175,10 @@ impl SecretSource {
         })
     }
 
-    /// Fails where `secrets` could only fail, and touches no file.
+    /// Fails if a secret is required and missing. Accesses no file.
     pub fn check(&self) -> Result<()> {
         match self {
-            Self::Missing => Err(wrong(SECRET, format!("is missing ({HINT})"))),
+            Self::Missing => Err(invalid(SECRET_VARIABLE, format!("is missing ({HINT})"))),
             _ => Ok(()),
         }
     }
@@ -187,24 +186,27 @@ impl SecretSource {
     fn resolve(&self, from_file: impl FnOnce(&Path) -> io::Result<Secret>) -> Result<Secrets> {
         self.check()?;
         match self {
-            Self::Given(secrets) => Ok(secrets.clone()),
-            Self::BesideDatabase(path) => from_file(path).map(Secrets::from).map_err(|error| {
+            Self::Configured(secrets) => Ok(secrets.clone()),
+            Self::Generated(path) => from_file(path).map(Secrets::from).map_err(|error| {
                 let path = path.display();
-                wrong(SECRET, format!("is not set, and {path} cannot be used: {error}"))
+                invalid(
+                    SECRET_VARIABLE,
+                    format!("is not set, and {path} cannot be used: {error}"),
+                )
             }),
-            Self::Missing => Err(wrong(SECRET, "is missing")),
+            Self::Missing => Err(invalid(SECRET_VARIABLE, "is missing")),
         }
     }
 
     /// For `check-config`.
     pub fn describe(&self) -> String {
         match self {
-            Self::Given(secrets) => match secrets.iter().count() {
+            Self::Configured(secrets) => match secrets.iter().count() {
                 1 => "(hidden, set)".into(),
                 count => format!("(hidden, {count} of them)"),
             },
-            Self::BesideDatabase(file) if file.exists() => format!("(hidden, from {})", file.display()),
-            Self::BesideDatabase(file) => {
+            Self::Generated(file) if file.exists() => format!("(hidden, from {})", file.display()),
+            Self::Generated(file) => {
                 format!("(none yet; the service will create one in {})", file.display())
             }
             Self::Missing => "(missing)".into(),
@@ -212,22 +214,22 @@ impl SecretSource {
     }
 }
 
-/// Written in full under another name and then linked: of two processes that start at once, one wins and
-/// both read the same. Neither step follows a link that somebody else put there.
-fn make_secret(path: &Path) -> io::Result<()> {
+/// Writes a temporary file and then creates a hard link to it. If two processes start at the same time, one link
+/// succeeds and both read the same secret. Neither step follows a symbolic link that an attacker may have created.
+fn generate_secret(path: &Path) -> io::Result<()> {
     create_private_folder(path)?;
-    let mut draft = path.as_os_str().to_owned();
-    draft.push(format!(".{}", random_text(9)?));
+    let mut temporary = path.as_os_str().to_owned();
+    temporary.push(format!(".{}", random_text(9)?));
     let mut file = fs::OpenOptions::new()
         .write(true)
         .create_new(true)
         .mode(0o600)
-        .open(&draft)?;
+        .open(&temporary)?;
     let written = file
         .write_all(random_text(Secret::MIN_BYTES)?.as_bytes())
         .and_then(|()| file.sync_all())
-        .and_then(|()| fs::hard_link(&draft, path));
-    fs::remove_file(&draft)?;
+        .and_then(|()| fs::hard_link(&temporary, path));
+    fs::remove_file(&temporary)?;
     match written {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         other => other,
@@ -236,14 +238,14 @@ fn make_secret(path: &Path) -> io::Result<()> {
 
 fn random_text(bytes: usize) -> io::Result<String> {
     let mut random = vec![0; bytes];
-    rand::fill(&mut random).map_err(|_| io::Error::other("there are no random numbers"))?;
+    rand::fill(&mut random).map_err(|_| io::Error::other("the system has no random numbers"))?;
     Ok(BASE64_URL_SAFE_NO_PAD.encode(random))
 }
 
 fn read_secret(path: &Path) -> io::Result<Secret> {
     let text = fs::read_to_string(path)?;
     Secret::for_signing(text.trim())
-        .map_err(|_| io::Error::other("it holds no secret; delete it to get a new one"))
+        .map_err(|_| io::Error::other("it contains no valid secret; delete it to get a new one"))
 }
 
 #[cfg(test)]

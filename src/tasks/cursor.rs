@@ -84,7 +84,10 @@ mod tests {
             _ => None,
         });
         let config = config.unwrap();
-        ListCursors::new(&config.secret_source.secrets().unwrap(), &config.database_url)
+        ListCursors::new(
+            &config.secret_source.load_or_generate().unwrap(),
+            &config.database_url,
+        )
     }
 
     #[test]

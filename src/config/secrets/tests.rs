@@ -1,4 +1,4 @@
-//! Lists of secrets, secrets that everybody knows, and the one that is made.
+//! Lists of secrets, published secrets, and the generated one.
 
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 
@@ -8,7 +8,7 @@ const OLD: &str = "old-old-old-old-old-old-old-old-old";
 const NEW: &str = "new:new:new:new:new:new:new:new:new";
 
 #[test]
-fn the_first_of_a_list_signs_and_each_of_it_counts() {
+fn the_first_secret_of_a_list_signs_and_all_of_them_verify() {
     let secrets = Secrets::parse(&format!(" 2 : {NEW} ,01:{OLD}")).unwrap();
     assert_eq!(secrets.signing().as_str(), NEW);
     let all: Vec<_> = secrets.iter().map(Secret::as_str).collect();
@@ -16,8 +16,8 @@ fn the_first_of_a_list_signs_and_each_of_it_counts() {
 }
 
 #[test]
-fn what_is_wrong_with_a_list_is_said_without_its_secrets() {
-    let public = PUBLIC[1];
+fn errors_in_a_list_do_not_contain_its_secrets() {
+    let public = PUBLISHED_SECRETS[1];
     for (list, words) in [
         (format!("{NEW},"), "entry 1 is not VERSION:SECRET"),
         (format!("2:{NEW},"), "entry 2 is not VERSION:SECRET"),
@@ -46,8 +46,8 @@ fn what_is_wrong_with_a_list_is_said_without_its_secrets() {
 }
 
 #[test]
-fn what_everybody_knows_is_no_secret() {
-    for public in PUBLIC {
+fn published_secrets_are_refused() {
+    for public in PUBLISHED_SECRETS {
         assert!(public.len() >= Secret::MIN_BYTES);
         assert!(Secret::for_signing(public).is_err(), "{public}");
     }
@@ -55,29 +55,29 @@ fn what_everybody_knows_is_no_secret() {
 }
 
 #[test]
-fn a_secret_is_made_once_for_its_owner_alone() {
+fn a_secret_is_generated_once_and_only_its_owner_can_read_it() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("data/todo.db.secret");
-    let source = SecretSource::BesideDatabase(path.clone());
-    assert!(source.existing_secrets().is_err());
-    assert!(!path.parent().unwrap().exists(), "reading makes nothing");
+    let source = SecretSource::Generated(path.clone());
+    assert!(source.load_existing().is_err());
+    assert!(!path.parent().unwrap().exists(), "load_existing creates nothing");
 
-    let made = source.secrets().unwrap();
-    assert_eq!(source.secrets().unwrap().signing(), made.signing());
-    assert_eq!(source.existing_secrets().unwrap().signing(), made.signing());
+    let generated = source.load_or_generate().unwrap();
+    assert_eq!(source.load_or_generate().unwrap().signing(), generated.signing());
+    assert_eq!(source.load_existing().unwrap().signing(), generated.signing());
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(&path), 0o600);
     assert_eq!(mode(path.parent().unwrap()), 0o700);
     let files = fs::read_dir(path.parent().unwrap()).unwrap().count();
-    assert_eq!(files, 1, "and no draft of it stays");
+    assert_eq!(files, 1, "no temporary file is left");
 }
 
 #[test]
-fn no_secret_is_written_where_a_link_leads() {
+fn generating_a_secret_does_not_follow_a_symbolic_link() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("todo.db.secret");
     let elsewhere = folder.path().join("elsewhere");
     symlink(&elsewhere, &path).unwrap();
-    assert!(SecretSource::BesideDatabase(path).secrets().is_err());
+    assert!(SecretSource::Generated(path).load_or_generate().is_err());
     assert!(!elsewhere.exists());
 }
