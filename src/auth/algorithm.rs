@@ -1,11 +1,11 @@
-//! The signature algorithms that are accepted, and the keys that verify them.
+//! The accepted signature algorithms and the keys that verify them.
 
 use aws_lc_rs::signature::{ECDSA_P521_SHA512_FIXED, ParsedPublicKey};
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use jsonwebtoken::DecodingKey;
 
-/// `none` is not among them, and neither is any that we cannot bind to one kind of key.
+/// `none` is missing, and so are all algorithms that cannot be bound to one type of key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Algorithm {
     Hs256,
@@ -17,11 +17,11 @@ pub(super) enum Algorithm {
 }
 
 impl Algorithm {
-    /// By its name in a token's header or in a key.
+    /// Finds an algorithm by its name in a token's header or in a JWK.
     pub fn named(name: &str) -> Option<Self> {
         Some(match name {
             "HS256" => Self::Hs256,
-            // RFC 9864 gives EdDSA on this curve a name of its own; the signatures are the same.
+            // RFC 9864 calls EdDSA on this curve `Ed25519`. The signatures are the same.
             "EdDSA" | "Ed25519" => Self::EdDsa,
             "ES256" => Self::Es256,
             "ES512" => Self::Es512,
@@ -57,7 +57,7 @@ impl Algorithm {
 /// A shared secret or a public key.
 pub(super) enum VerifyingKey {
     Jsonwebtoken(DecodingKey),
-    /// jsonwebtoken does not know ES512, so the library underneath it is asked directly.
+    /// jsonwebtoken does not support ES512, so the crypto library below it is used directly.
     P521(ParsedPublicKey),
 }
 
@@ -66,7 +66,7 @@ impl VerifyingKey {
         Self::Jsonwebtoken(DecodingKey::from_secret(bytes))
     }
 
-    /// From a JWK's coordinates, which RFC 7518 wants in their full length.
+    /// Creates a key from a JWK's coordinates, which RFC 7518 requires in full length.
     pub fn p521(x: &str, y: &str) -> Option<Self> {
         const COORDINATE_BYTES: usize = 66;
         const UNCOMPRESSED: u8 = 4;
@@ -79,7 +79,7 @@ impl VerifyingKey {
         Some(Self::P521(key))
     }
 
-    /// Whether this key made the signature, which is base64 as it stands in the token.
+    /// Whether this key made the signature, which is base64 as in the token.
     pub fn verifies(&self, algorithm: Algorithm, message: &[u8], signature: &str) -> bool {
         match (self, algorithm.of_jsonwebtoken()) {
             (Self::Jsonwebtoken(key), Some(algorithm)) => {
@@ -125,7 +125,7 @@ mod tests {
         assert!(!key.verifies(Algorithm::Es256, b"message", &signature));
         assert!(!key.verifies(Algorithm::Es512, b"message", &signature[1..]));
         assert!(!VerifyingKey::secret(x).verifies(Algorithm::Es512, b"message", &signature));
-        // Neither a point beside the curve nor a coordinate that was cut is a key.
+        // A point that is not on the curve and a truncated coordinate are refused.
         assert!(VerifyingKey::p521(&base64(y), &base64(x)).is_none());
         assert!(VerifyingKey::p521(&base64(&x[1..]), &base64(y)).is_none());
     }

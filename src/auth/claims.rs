@@ -1,4 +1,4 @@
-//! What a token says, and whether it may say so now and to us.
+//! The claims of a token: its validity period, its kind, its issuer and audience, and its user.
 
 use std::sync::Arc;
 
@@ -7,15 +7,15 @@ use serde_json::{Map, Value};
 use super::{AuthenticatedUser, Identity, Refusal};
 use crate::domain::UserId;
 
-/// How far the issuer's clock and ours may differ, in seconds.
+/// The allowed difference between the clocks of the issuer and the service, in seconds.
 const LEEWAY: f64 = 5.0;
 
-/// How much of a stranger's claim is printed.
+/// The maximum number of characters of an untrusted claim in the log.
 const MAX_SHOWN: usize = 200;
 
 pub(super) struct Claims(pub Map<String, Value>);
 
-/// Whether a token must say who issued it and for whom, or only must not say something else.
+/// Whether `iss` and `aud` are required, or are only checked if the token has them.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Origin {
     Required,
@@ -23,7 +23,7 @@ pub(super) enum Origin {
 }
 
 impl Claims {
-    /// Until when the token holds, in seconds since 1970 and with the leeway in it.
+    /// When the token expires, in seconds since 1970, including the leeway.
     pub fn valid_until(&self, now: f64) -> Result<f64, Refusal> {
         let expires = number(self.0.get("exp")).ok_or(Refusal::NoExpiry)?;
         if now >= expires + LEEWAY {
@@ -41,8 +41,9 @@ impl Claims {
         Ok(expires + LEEWAY)
     }
 
-    /// Better Auth signs more than API tokens with the same keys: the links in its e-mails, some of which go
-    /// to an address that nobody has verified, and access tokens that count together with a proof alone.
+    /// Refuses tokens that are not meant for an API, because Better Auth signs them with the same keys: those of the links
+    /// in its e-mails, some of which go to unverified addresses, and access tokens that are only valid with a proof of
+    /// possession (`cnf`).
     pub fn check_kind(&self) -> Result<(), Refusal> {
         let has = |claim: &str| self.0.contains_key(claim);
         if has("updateTo") || has("requestType") {
@@ -91,11 +92,11 @@ impl Claims {
         Ok(())
     }
 
-    /// To be asked after `check_origin`, on which what `userId` means depends.
+    /// Must be called after `check_origin`, because `userId` only counts in a token with a correct origin.
     pub fn user(&self) -> Result<AuthenticatedUser, Refusal> {
         let id = match self.user_id()? {
             Value::String(text) => UserId::parse(text),
-            // Whole ones: beyond 64 bits, two that differ would read the same.
+            // Only 64-bit integers, because different larger numbers could be parsed as the same float.
             Value::Number(number) if number.is_i64() || number.is_u64() => UserId::parse(&number.to_string()),
             _ => None,
         };
@@ -109,9 +110,9 @@ impl Claims {
         })
     }
 
-    /// The first of these that is there decides: a token whose `sub` is no user id is not saved by its
-    /// `id`. Never the email: whoever may send e-mail could then pick a user. `userId` stands in the tokens
-    /// of e-mail links, too, which name neither an issuer nor an audience: without either it is skipped.
+    /// The first of these claims that is present decides: if `sub` is not a valid user id, `id` is not tried. The e-mail
+    /// address is not among them, because it may be unverified, and then belong to somebody else. `userId` is skipped if
+    /// the token has neither an issuer nor an audience, because it may then be the token of an e-mail link.
     fn user_id(&self) -> Result<&Value, Refusal> {
         const PLACES: [&[&str]; 6] = [
             &["sub"],
@@ -131,7 +132,7 @@ impl Claims {
         }
     }
 
-    /// An optional claim: what a database cannot keep, or an index not hold, counts as not said.
+    /// An optional claim. A value that the database cannot store, or that is too long for an index, counts as absent.
     fn text(&self, paths: &[&[&str]]) -> Option<String> {
         let text = paths.iter().find_map(|path| self.at(path)?.as_str())?;
         let fits = !text.trim().is_empty() && text.len() <= 1_000 && !text.contains('\0');
@@ -154,7 +155,7 @@ impl Claims {
     }
 }
 
-/// A stranger's value. It may hold control characters, which are escaped where it is printed (`{:?}`).
+/// Shortens an untrusted value. Its control characters are escaped when it is printed (`{:?}`).
 pub(super) fn shown(value: &Value) -> String {
     match value {
         Value::String(text) => text.chars().take(MAX_SHOWN).collect(),
@@ -217,7 +218,7 @@ mod tests {
         assert_eq!(id(json!({"userId": "a"})), Err(Refusal::EmailLink));
         assert_eq!(id(json!({"userId": "a", "sub": null})), Err(Refusal::EmailLink));
         assert_eq!(id(json!({"userId": null})), Err(Refusal::NoUser));
-        // Skipped, so that what comes after it still counts.
+        // `userId` is skipped, and the other claims still count.
         assert_eq!(id(json!({"userId": "a", "user": {"id": "b"}})), Ok("b".into()));
         assert_eq!(id(json!({"userId": "a", "sub": "b"})), Ok("b".into()));
     }

@@ -1,8 +1,7 @@
-//! The issuer's key set: fetched when first needed, and kept as current as that needs to be.
+//! The issuer's key set, which is fetched when it is first needed, and refetched when it is old or lacks a key.
 //!
-//! One fetch at a time, and a key id that is not in the set causes one in each cooldown at most: random
-//! ids must not turn this service into a load on the issuer. The last good keys serve while the issuer is
-//! away.
+//! Only one fetch runs at a time, and unknown key ids cause at most one fetch per cooldown, so that tokens with random
+//! ids do not overload the issuer. While the issuer is unavailable, the last good keys remain in use.
 
 use std::sync::{Arc, PoisonError, RwLock, RwLockWriteGuard};
 use std::time::{Duration, Instant};
@@ -18,11 +17,11 @@ use crate::tls_roots;
 
 #[derive(Clone, Copy)]
 struct Timing {
-    /// A set that is older was fetched again, or is before it is used: keys that the issuer removed die.
+    /// An older key set is refetched before it is used, so that keys that the issuer has removed stop working.
     soft_lifetime: Duration,
-    /// Between two fetches for key ids that are not in the set, and how long a failure excuses old keys.
+    /// The minimum time between two fetches for unknown key ids. Also how long old keys may be used after a failed fetch.
     cooldown: Duration,
-    /// Between two fetches while the issuer is away.
+    /// The minimum time between two fetches while the issuer is unavailable.
     after_failure: Duration,
 }
 
@@ -37,11 +36,11 @@ const MAX_BYTES: u64 = 256 * 1024;
 
 pub(super) struct Jwks {
     url: String,
-    /// For the log.
+    /// The URL without secrets, for the log.
     pub shown_url: String,
     timing: Timing,
     state: RwLock<State>,
-    /// Held while fetching; whoever waits for it finds the outcome in the state.
+    /// Held during a fetch. Tasks that waited for it find the result in `state`.
     fetching: tokio::sync::Mutex<()>,
     agent: ureq::Agent,
 }
@@ -49,12 +48,12 @@ pub(super) struct Jwks {
 #[derive(Clone, Default)]
 struct State {
     keys: Option<Arc<KeySet>>,
-    /// Grows when the keys change: what was verified with older ones has to be verified anew.
+    /// Incremented when the keys change. Tokens that were verified with older keys must be verified again.
     generation: u64,
     text: Arc<[u8]>,
     attempted: Option<Instant>,
     succeeded: Option<Instant>,
-    /// When a key was last looked for in vain.
+    /// When a key was last requested that is not in the set.
     missed: Option<Instant>,
     problem: Option<String>,
 }
@@ -64,9 +63,9 @@ pub(super) enum Found {
         keys: Vec<Arc<Key>>,
         generation: u64,
     },
-    /// There are keys, but none for this token.
+    /// The key set has no key for this token.
     Unknown,
-    /// There never were any.
+    /// No key set has ever been fetched.
     Nothing {
         problem: String,
     },
@@ -77,18 +76,18 @@ fn within(since: Option<Instant>, time: Duration) -> bool {
 }
 
 impl State {
-    /// Somewhat shorter than it lives, so that a busy service never waits for the next one.
+    /// Becomes false before the lifetime ends, so that a busy service refetches in the background.
     fn is_fresh(&self, timing: Timing) -> bool {
         within(self.succeeded, timing.soft_lifetime * 3 / 4)
     }
 
-    /// A removed key need not be feared in it yet; or else the issuer, when asked just now, was away.
+    /// The set may be used without waiting for a fetch: it is not too old, or the issuer was unavailable just now.
     fn is_usable(&self, timing: Timing) -> bool {
         let was_away = self.problem.is_some() && within(self.attempted, timing.cooldown);
         was_away || within(self.succeeded, timing.soft_lifetime)
     }
 
-    /// The issuer was away when last asked, and is left alone for a moment.
+    /// The last fetch failed, and it is too early for the next one.
     fn rests(&self, timing: Timing) -> bool {
         self.problem.is_some() && within(self.attempted, timing.after_failure)
     }
@@ -110,9 +109,9 @@ impl Jwks {
         })
     }
 
-    /// The generation of the keys, if they need no fetch right now.
+    /// The generation of the keys, unless they have to be refetched.
     pub fn current_generation(&self) -> Option<u64> {
-        // Asked for every token that was verified before, so nothing is copied here.
+        // This is called for every cached token, so it does not clone the state.
         let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
         let settled = state.is_fresh(self.timing) || state.rests(self.timing);
         (state.keys.is_some() && settled).then_some(state.generation)
@@ -126,7 +125,7 @@ impl Jwks {
         }
         match &found {
             Found::Keys { .. } if state.is_fresh(self.timing) => return found,
-            // The keys at hand serve while newer ones are fetched, unless they are old.
+            // These keys are used while newer ones are fetched in the background.
             Found::Keys { .. } if state.is_usable(self.timing) => {
                 if self.fetching.try_lock().is_ok() {
                     RequestContext::spawn(Arc::clone(self).refresh(state.attempted, false));
@@ -136,7 +135,7 @@ impl Jwks {
             Found::Unknown if within(state.missed, self.timing.cooldown) => return found,
             _ => {}
         }
-        // In a task of its own, because a fetch that began has to be kept whoever asked for it.
+        // A separate task, because the fetch must complete even if the client disconnects.
         let missed = matches!(found, Found::Unknown);
         let _ = RequestContext::spawn(Arc::clone(self).refresh(state.attempted, missed)).await;
         let found = self.read().keys_for(id, algorithm);
@@ -146,9 +145,9 @@ impl Jwks {
         found
     }
 
-    /// One fetch at a time: whoever waited for it finds that there was one since `known`. A key that was
-    /// missed is noted with the outcome. Any sooner, calls with a new key would be refused while it is
-    /// fetched; any later, who hangs up meanwhile would get another fetch for it.
+    /// Does nothing if another fetch has completed since `known`. `missed` is recorded together with the result: if it
+    /// were recorded before the fetch, requests with a new key would be refused during the fetch; if the caller recorded
+    /// it afterwards, a client that disconnects meanwhile could cause another fetch.
     async fn refresh(self: Arc<Self>, known: Option<Instant>, missed: bool) {
         let _turn = self.fetching.lock().await;
         if self.read().attempted != known {
@@ -231,14 +230,14 @@ impl State {
     }
 }
 
-/// Bounded in time and size (where it reads), and led nowhere else by a redirect.
+/// The HTTP client. It limits the time of a fetch and follows no redirects; `fetch` limits the size.
 fn agent() -> ureq::Agent {
     let roots = tls_roots::load();
     let roots = roots.iter().map(|root| Certificate::from_der(root).to_owned());
     ureq::Agent::config_builder()
         .timeout_global(Some(FETCH_TIMEOUT))
         .max_redirects(0)
-        // The configuration says all that there is to say; a proxy from the environment is no part of it.
+        // The service reads its configuration from its own variables only, so it ignores `HTTP_PROXY` and the like.
         .proxy(None)
         .http_status_as_error(false)
         .tls_config(

@@ -1,4 +1,4 @@
-//! An issuer's public keys, as its JWKS document lists them.
+//! An issuer's public keys, parsed from its JWKS document.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::algorithm::{Algorithm, VerifyingKey};
 
-/// An issuer has a handful; what lists more is not looked at further.
+/// Further keys are ignored. Issuers usually have only a few.
 const MAX_KEYS: usize = 100;
 
 #[derive(Default)]
@@ -20,7 +20,7 @@ pub(super) struct KeySet {
 pub(super) struct Key {
     pub id: Option<String>,
     pub verifying: VerifyingKey,
-    /// What its type allows, less what the issuer rules out.
+    /// The algorithms of the key's type, or only the one that the issuer names.
     algorithms: &'static [Algorithm],
 }
 
@@ -30,7 +30,7 @@ struct Document {
 }
 
 impl KeySet {
-    /// A key of a kind that we do not know must not spoil the others.
+    /// Ignores unsupported keys, so that the others can be used.
     pub fn parse(json: &[u8]) -> Result<Self, serde_json::Error> {
         let document: Document = serde_json::from_slice(json)?;
         let keys = document.keys.into_iter().take(MAX_KEYS);
@@ -39,7 +39,7 @@ impl KeySet {
         })
     }
 
-    /// The keys that a token may be signed with. One that names none may be signed with any of its kind.
+    /// The keys that may have signed a token. A token without a key id may be signed with any key for its algorithm.
     pub fn suited(&self, id: Option<&str>, algorithm: Algorithm) -> Vec<Arc<Key>> {
         let named = |key: &&Arc<Key>| id.is_none() || key.id.as_deref() == id;
         let keys = self.keys.iter().filter(named);
@@ -51,8 +51,8 @@ impl KeySet {
 
 impl Key {
     fn parse(key: Value) -> Option<Self> {
-        // Read by itself, because jsonwebtoken does not know each of our algorithms. Older issuers do not
-        // say which one a key is for; then its type does.
+        // Parsed separately, because jsonwebtoken does not support all of these algorithms. Keys of older issuers have no
+        // `alg`; their type determines the algorithms.
         let algorithm = match &key["alg"] {
             Value::Null => None,
             named => Some(Algorithm::named(named.as_str()?)?),
@@ -74,7 +74,7 @@ impl Key {
     }
 }
 
-/// A symmetric key has no place in a public document and is never used.
+/// Symmetric keys are never used, because everybody can read them in a public document.
 fn algorithms_of(key: &AlgorithmParameters) -> Option<&'static [Algorithm]> {
     Some(match key {
         AlgorithmParameters::OctetKeyPair(key) if key.curve == EllipticCurve::Ed25519 => &[Algorithm::EdDsa],

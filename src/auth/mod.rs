@@ -1,5 +1,4 @@
-//! Who is calling: from a token to a verified user, and nothing else. Knows nothing of requests, nor of
-//! tasks and their database.
+//! Verifies tokens. This module must not depend on HTTP requests, tasks or the database.
 
 mod algorithm;
 mod claims;
@@ -17,8 +16,7 @@ pub use verifier::{Verified, Verifier};
 
 use crate::domain::UserId;
 
-/// A user whom a verified token names. Only this module makes one: to hold it is to be allowed to act
-/// for that user.
+/// The user of a verified token. Only this module can create one, so code that holds it may act for that user.
 #[derive(Clone, Debug)]
 pub struct AuthenticatedUser {
     identity: Arc<Identity>,
@@ -45,7 +43,7 @@ impl AuthenticatedUser {
         self.identity.name.as_deref()
     }
 
-    /// When the token was issued, in seconds since 1970, if it says so.
+    /// The token's `iat` in seconds since 1970, if it has one.
     pub fn issued_at(&self) -> Option<f64> {
         self.identity.issued_at
     }

@@ -1,6 +1,6 @@
-//! Why a token is refused: in words for the operator's log, never for the client.
+//! Why a token is refused. The texts are for the operator's log and are never sent to the client.
 
-/// Each says what to fix.
+/// Each text says what the operator can fix.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     #[error("no Authorization header came with the call")]
@@ -52,7 +52,7 @@ pub enum Refusal {
         algorithm: &'static str,
         url: String,
     },
-    /// The one that is not the token's fault.
+    /// The only variant for which the token may be valid; the response is a 503.
     #[error(
         "the token is signed with {algorithm}, but no key set answers at {url} ({problem}): start the \
          frontend, or point BETTER_AUTH_JWKS_URL at it as this machine reaches it"
@@ -90,7 +90,7 @@ pub enum Refusal {
 }
 
 impl Refusal {
-    /// A few words that are the same for every case of the kind: a metric's label.
+    /// The label of the metric.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Missing => "missing",

@@ -1,4 +1,4 @@
-//! A token to try the service with, signed as the frontend would.
+//! Signs tokens for trying the service, as the frontend would.
 
 use std::time::Duration;
 

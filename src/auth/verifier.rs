@@ -1,4 +1,4 @@
-//! From a token to a user: signature first, then what it says.
+//! Verifies a token: first its signature, then its claims.
 
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -20,7 +20,7 @@ pub struct Verifier {
     jwks: Arc<Jwks>,
     issuers: Vec<String>,
     audiences: Vec<String>,
-    /// Tokens that were verified before, by their SHA-256: no token is kept in memory.
+    /// A cache of verified tokens. The key is the token's SHA-256, so that no token stays in memory.
     seen: Cache<[u8; 32], Verified>,
 }
 
@@ -28,9 +28,9 @@ pub struct Verifier {
 pub struct Verified {
     pub user: AuthenticatedUser,
     pub algorithm: &'static str,
-    /// Seconds since 1970.
+    /// In seconds since 1970.
     valid_until: f64,
-    /// Of the key set that it was verified with; none for the shared secret.
+    /// The generation of the key set that verified the token; `None` for a shared secret.
     generation: Option<u64>,
 }
 
@@ -40,7 +40,7 @@ impl Verified {
     }
 }
 
-/// A token's parts, decoded and not yet believed.
+/// A token's parts, decoded but not verified.
 struct Parts<'a> {
     signed: &'a str,
     signature: &'a str,
@@ -82,15 +82,15 @@ impl Verifier {
 
     async fn verify_anew(&self, token: &str) -> Result<Verified, Refusal> {
         let parts = Parts::of(token)?;
-        // `jku`, `jwk` and `x5u` are never looked at: a token does not choose the key that proves it.
+        // `jku`, `jwk` and `x5u` are ignored, because a token must not choose the key that verifies it.
         if parts.header.contains_key("crit") {
             return Err(Refusal::Critical);
         }
-        // Before the signature, so that whoever sends an e-mail's token reads that, and not that the secrets
-        // differ.
+        // This comes before the signature, so that the log explains the token of an e-mail link instead of reporting a
+        // wrong secret.
         parts.check_kind()?;
         let algorithm = parts.algorithm()?;
-        // The algorithm decides the class of the key; a public key is never taken for a shared secret.
+        // The algorithm decides the type of the key, so that a public key is never used as a shared secret.
         let (generation, rule) = match algorithm {
             Algorithm::Hs256 if !self.secrets.iter().any(|key| parts.signed_by(key, algorithm)) => {
                 return Err(Refusal::WrongSecret);
@@ -98,7 +98,7 @@ impl Verifier {
             Algorithm::Hs256 => (None, Origin::IfPresent),
             _ => (Some(self.check_key(&parts, algorithm).await?), Origin::Required),
         };
-        // Only now: the key may have been waited for.
+        // The time is read here, because fetching the key may have taken a while.
         let valid_until = parts.claims.valid_until(now())?;
         parts.claims.check_origin(&self.issuers, &self.audiences, rule)?;
         Ok(Verified {
@@ -109,10 +109,10 @@ impl Verifier {
         })
     }
 
-    /// The generation of the key set with which the signature was found to be right.
+    /// Checks the signature, and returns the generation of the key set that verified it.
     async fn check_key(&self, parts: &Parts<'_>, algorithm: Algorithm) -> Result<u64, Refusal> {
         let kid = parts.header.get("kid").and_then(Value::as_str);
-        // What is printed of a stranger's token is bounded.
+        // Limits the length of an untrusted value in the log.
         let shown = || kid.unwrap_or_default().chars().take(64).collect();
         match self.jwks.find(kid, algorithm).await {
             Found::Keys { keys, generation } => {
@@ -139,7 +139,7 @@ impl<'a> Parts<'a> {
     fn of(token: &'a str) -> Result<Self, Refusal> {
         let (signed, signature) = token.rsplit_once('.').ok_or(Refusal::Opaque)?;
         let (header, claims) = signed.split_once('.').ok_or(Refusal::Opaque)?;
-        // Session cookies are `<id>.<signature>`; what has three parts and no JSON in front is no JWT.
+        // Session cookies have the format `<id>.<signature>`. A token without a JSON header is not a JWT either.
         let header = object(header).ok_or(Refusal::Opaque)?;
         let claims = object(claims).ok_or(Refusal::Malformed("its claims are not a JSON object"))?;
         Ok(Self {
@@ -150,7 +150,7 @@ impl<'a> Parts<'a> {
         })
     }
 
-    /// Whether the token is one for an API, and not another of those that issuers sign.
+    /// Refuses tokens that issuers sign for other purposes than an API.
     fn check_kind(&self) -> Result<(), Refusal> {
         match self.header.get("typ") {
             None => {}

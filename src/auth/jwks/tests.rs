@@ -1,4 +1,4 @@
-//! The key set against an issuer that counts how often it is asked. Times are short here, and waited for.
+//! Tests the key set with an issuer that counts requests. Lifetimes are short, and the tests wait for them.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
