@@ -1,7 +1,7 @@
 DROP TABLE idempotency_keys;
 DROP TABLE tasks;
 
--- Where the identity provider shares the table, it has columns of its own, and the accounts stay.
+-- A table with other columns is shared with the identity provider and contains its accounts, so it is not dropped.
 DO $$
 BEGIN
     IF NOT EXISTS (

@@ -1,4 +1,4 @@
--- The identity provider may own the same `users` table and have made it first.
+-- The table may exist already, because the identity provider can share it.
 CREATE TABLE IF NOT EXISTS users (
     id text PRIMARY KEY,
     email text UNIQUE,
@@ -6,9 +6,10 @@ CREATE TABLE IF NOT EXISTS users (
     created_at timestamptz NOT NULL DEFAULT now()
 );
 
--- If another program made it, its columns may be stricter than ours: an email that another row holds is left
--- out, and a token may make no such claim. Better Auth's table stays as it is, because the service never
--- writes to it. (Version 0.1.0 did, and changed it here; Diesel does not compare migrations that were applied.)
+-- If another program created the table, `email` and `name` may be NOT NULL. The service needs to store nulls, because a
+-- token may lack these claims, and an email that another row has is left out. Better Auth's table is not changed, because
+-- the service never writes to it. (Version 0.1.0 did, and its migration changed that table. This file could be edited
+-- because Diesel does not compare applied migrations.)
 DO $$
 BEGIN
     IF EXISTS (SELECT FROM pg_attribute WHERE attrelid = 'users'::regclass AND attname IN ('email', 'name') AND attnotnull)
@@ -31,37 +32,38 @@ CREATE TABLE tasks (
     due_date timestamptz,
     created_at timestamptz NOT NULL DEFAULT now(),
     updated_at timestamptz NOT NULL DEFAULT now(),
-    -- What an ETag is made of: a time alone would not tell two updates within one microsecond apart.
+    -- The ETag. A timestamp could not distinguish two updates in the same microsecond.
     version bigint NOT NULL DEFAULT 1,
-    -- The CLDR root sort key of the title, written by the service so that both databases order alike,
-    -- and the title that it was made of. Other programs write titles alone: the two then differ, until
-    -- the service meets the row.
+    -- The title's sort key in the CLDR root collation, computed by the service so that both databases sort alike, and
+    -- the title that it was computed from. If another program changes the title, keyed_title differs from it until
+    -- the service updates the key.
     title_key bytea NOT NULL DEFAULT '',
     keyed_title text NOT NULL DEFAULT ''
 );
 
--- One index for each sort, and one for each sort of one status; the user always stands first.
+-- Each sort order has two indexes: one for all tasks of a user, and one for those with a given status.
 CREATE INDEX tasks_by_created ON tasks (user_id, created_at, id);
 CREATE INDEX tasks_by_title ON tasks (user_id, title_key, id);
 CREATE INDEX tasks_by_due_date ON tasks (user_id, coalesce(due_date, 'infinity'), id);
 CREATE INDEX tasks_by_status_created ON tasks (user_id, completed, created_at, id);
 CREATE INDEX tasks_by_status_title ON tasks (user_id, completed, title_key, id);
 CREATE INDEX tasks_by_status_due_date ON tasks (user_id, completed, coalesce(due_date, 'infinity'), id);
--- A CASE, because PostgreSQL takes a plain <> for true of nearly every row, and reads the table instead.
+-- With a plain <>, the planner would assume that nearly every row matches, and would not use the index. It makes no such
+-- assumption about a CASE.
 CREATE INDEX tasks_without_title_key ON tasks (user_id)
     WHERE (CASE WHEN keyed_title <> title THEN 1 END) = 1;
 
 CREATE TABLE idempotency_keys (
     user_id text NOT NULL REFERENCES users (id) ON DELETE CASCADE,
     key text NOT NULL,
-    -- SHA-256 of the payload that came with the key.
+    -- The SHA-256 of the payload that was sent with the key.
     fingerprint bytea NOT NULL,
-    -- The task as it was answered the first time.
+    -- The first response.
     task_id bigint NOT NULL,
     answer bytea NOT NULL,
     created_at timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (user_id, key)
 );
 
--- For the old ones to go.
+-- Used to delete old keys.
 CREATE INDEX idempotency_keys_by_age ON idempotency_keys (user_id, created_at);

@@ -1,8 +1,8 @@
--- When the token was issued that a user's row was made of, so that an older one changes nothing. Where the
--- table belongs to Better Auth, the service never writes to it, and adds no column either.
+-- The time at which the token was issued that a user's email and name come from, so that an older token does not
+-- overwrite them. The column is not added to a table that belongs to Better Auth, because the service never writes to it.
 DO $$
 BEGIN
-    -- While this waits for a long transaction, all others wait behind it. The service tries again.
+    -- While ALTER TABLE waits for a long transaction, all other statements wait behind it. The service retries.
     SET LOCAL lock_timeout = '2s';
     IF NOT EXISTS (
         SELECT FROM pg_attribute

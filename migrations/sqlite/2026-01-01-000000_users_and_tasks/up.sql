@@ -1,4 +1,4 @@
--- Times are text in one fixed width, so that they sort as they read: 2026-01-02T03:04:05.678901Z
+-- Times are text of a fixed width, so that they sort chronologically: 2026-01-02T03:04:05.678901Z
 CREATE TABLE users (
     id text NOT NULL PRIMARY KEY,
     email text UNIQUE,
@@ -7,7 +7,7 @@ CREATE TABLE users (
 );
 
 CREATE TABLE tasks (
-    id integer PRIMARY KEY AUTOINCREMENT, -- never given out twice, not even after a delete
+    id integer PRIMARY KEY AUTOINCREMENT, -- an id is never reused, not even after a delete
     user_id text NOT NULL REFERENCES users (id) ON DELETE CASCADE,
     title text NOT NULL,
     description text,
@@ -39,5 +39,5 @@ CREATE TABLE idempotency_keys (
     PRIMARY KEY (user_id, key)
 );
 
--- For the old ones to go.
+-- Used to delete old keys.
 CREATE INDEX idempotency_keys_by_age ON idempotency_keys (user_id, created_at);
