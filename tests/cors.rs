@@ -13,7 +13,7 @@ static FRONTEND: LazyLock<String> = LazyLock::new(frontend);
 const JSON: (&str, &str) = ("content-type", "application/json");
 
 #[track_caller]
-fn assert_shown_to(answer: &Response, origin: &str) {
+fn assert_allows(answer: &Response, origin: &str) {
     assert_eq!(
         answer.header("access-control-allow-origin"),
         Some(origin),
@@ -27,7 +27,7 @@ fn assert_shown_to(answer: &Response, origin: &str) {
 }
 
 #[track_caller]
-fn assert_hidden(answer: &Response) {
+fn assert_no_cors_headers(answer: &Response) {
     for name in ["access-control-allow-origin", "access-control-allow-credentials"] {
         assert_eq!(answer.header(name), None, "{answer}");
     }
@@ -42,7 +42,7 @@ fn preflight(app: &TestApp, path: &str, origin: &str, method: &str, headers: &st
 }
 
 on_both_databases!(
-    fn every_answer_is_shown_to_the_frontend(app: TestApp) {
+    fn every_response_has_cors_headers_for_the_frontend(app: TestApp) {
         let ada = app.user("ada");
         let task = id(&ada.has_task("Buy milk"));
         let origin = ("origin", FRONTEND.as_str());
@@ -52,7 +52,7 @@ on_both_databases!(
             let ask = |method: &str, path: &str, body: &str, status: u16| {
                 let answer = ada.request(method, path, &[origin, JSON], body.as_bytes());
                 assert_eq!(answer.status, status, "{answer}");
-                assert_shown_to(&answer, FRONTEND.as_str());
+                assert_allows(&answer, FRONTEND.as_str());
             };
             ask("GET", &tasks, "", 200);
             ask("HEAD", &tasks, "", 200);
@@ -68,32 +68,35 @@ on_both_databases!(
             ask("GET", &format!("{tasks}?sort=x"), "", contract.bad_input());
             let text = ada.request("POST", &tasks, &[origin, ("content-type", "text/plain")], b"x");
             text.assert_problem(415);
-            assert_shown_to(&text, FRONTEND.as_str());
+            assert_allows(&text, FRONTEND.as_str());
             let refused = app.anonymous().request("GET", &tasks, &[origin], b"");
             refused.assert_unauthorized();
-            assert_shown_to(&refused, FRONTEND.as_str());
+            assert_allows(&refused, FRONTEND.as_str());
             let deleted = id(&ada.has_task("gone"));
             ask("DELETE", &contract.task(&ada, deleted), "", 204);
         }
         let bob = app.user("bob");
         let forbidden = ada.request("GET", &CONTRACTS[1].tasks(&bob), &[origin], b"");
         forbidden.assert_problem(403);
-        assert_shown_to(&forbidden, FRONTEND.as_str());
+        assert_allows(&forbidden, FRONTEND.as_str());
     }
 
-    fn a_body_too_large_is_shown_to_the_frontend(app: TestApp) {
+    fn a_413_has_cors_headers(app: TestApp) {
         let token = app.user("ada").token.unwrap();
         let body = vec![b' '; 100 << 10];
         let length = format!("Content-Length: {}", body.len());
         let origin = format!("Origin: {}", *FRONTEND);
         let headers = ["Content-Type: application/json", &length, &origin];
         let request = raw::request(&app, "POST /api/tasks", &token, &headers, &body);
-        let answer = Connection::open(&app).send(request).read().expect("an answer");
+        let answer = Connection::open(&app)
+            .send(request)
+            .read()
+            .expect("the service should answer");
         answer.assert_problem(413);
-        assert_shown_to(&answer, FRONTEND.as_str());
+        assert_allows(&answer, FRONTEND.as_str());
     }
 
-    fn no_other_origin_is_shown_anything(app: TestApp) {
+    fn other_origins_get_no_cors_headers(app: TestApp) {
         let ada = app.user("ada");
         for origin in [
             "http://evil.example",
@@ -108,16 +111,16 @@ on_both_databases!(
         ] {
             let headers = [("origin", origin)];
             for path in ["/api/tasks", "/api/tasks/abc", "/nowhere"] {
-                assert_hidden(&ada.request("GET", path, &headers, b""));
-                assert_hidden(&app.anonymous().request("GET", path, &headers, b""));
+                assert_no_cors_headers(&ada.request("GET", path, &headers, b""));
+                assert_no_cors_headers(&app.anonymous().request("GET", path, &headers, b""));
             }
-            assert_hidden(&preflight(&app, "/api/tasks", origin, "POST", "authorization"));
+            assert_no_cors_headers(&preflight(&app, "/api/tasks", origin, "POST", "authorization"));
         }
     }
 
-    fn an_origin_is_not_needed(app: TestApp) {
+    fn a_request_without_an_origin_is_answered(app: TestApp) {
         let answer = app.user("ada").get("/api/tasks").expect(200);
-        assert_hidden(&answer);
+        assert_no_cors_headers(&answer);
     }
 
     fn a_preflight_passes_without_a_token(app: TestApp) {
@@ -138,7 +141,7 @@ on_both_databases!(
                     ] {
                         let answer = preflight(&app, &path, FRONTEND.as_str(), method, headers);
                         assert!(matches!(answer.status, 200 | 204), "{method} {headers}: {answer}");
-                        assert_shown_to(&answer, FRONTEND.as_str());
+                        assert_allows(&answer, FRONTEND.as_str());
                         let allowed = answer.list_header("access-control-allow-methods");
                         assert!(allowed.contains(&method.to_ascii_lowercase()), "{answer}");
                         let allowed = answer.list_header("access-control-allow-headers");
@@ -163,13 +166,13 @@ on_both_databases!(
             let what = detail.split(':').next().unwrap();
             assert!(what.contains(wrong) && what.contains("not allowed"), "{detail}");
             match origin == FRONTEND.as_str() {
-                true => assert_shown_to(&answer, origin),
-                false => assert_hidden(&answer),
+                true => assert_allows(&answer, origin),
+                false => assert_no_cors_headers(&answer),
             }
         }
     }
 
-    fn what_a_frontend_must_read_is_exposed(app: TestApp) {
+    fn headers_that_a_frontend_needs_are_exposed(app: TestApp) {
         let ada = app.user("ada");
         let headers = [("origin", FRONTEND.as_str()), JSON];
         let created = ada
@@ -194,8 +197,8 @@ on_both_databases!(
         let ada = app.user("ada");
         let ask = |origin: &str| ada.request("GET", "/api/tasks", &[("origin", origin)], b"");
         // The URL's path and trailing slash are not part of its origin.
-        assert_shown_to(&ask("https://todo.example"), "https://todo.example");
-        assert_hidden(&ask(FRONTEND.as_str()));
+        assert_allows(&ask("https://todo.example"), "https://todo.example");
+        assert_no_cors_headers(&ask(FRONTEND.as_str()));
     }
 
     fn further_origins_can_be_configured(db: Database) {
@@ -207,17 +210,17 @@ on_both_databases!(
             .start();
         let ada = app.user("ada");
         for origin in ["http://localhost:5173", "https://todo.example"] {
-            assert_shown_to(
+            assert_allows(
                 &ada.request("GET", "/api/tasks", &[("origin", origin)], b""),
                 origin,
             );
             let answer = preflight(&app, "/api/tasks", origin, "POST", "authorization");
-            assert_shown_to(&answer, origin);
+            assert_allows(&answer, origin);
         }
-        assert_hidden(&ada.request("GET", "/api/tasks", &[("origin", "http://evil.example")], b""));
+        assert_no_cors_headers(&ada.request("GET", "/api/tasks", &[("origin", "http://evil.example")], b""));
     }
 
-    fn a_503_is_shown_to_the_frontend(db: Database) {
+    fn a_503_has_cors_headers(db: Database) {
         let app = TestApp::builder(db)
             .env("DATABASE_STATEMENT_TIMEOUT_MS", "300")
             .start();
@@ -228,6 +231,6 @@ on_both_databases!(
         let headers = [("origin", FRONTEND.as_str()), JSON];
         let answer = ada.request("POST", "/api/tasks", &headers, body.as_bytes());
         answer.assert_problem(503);
-        assert_shown_to(&answer, FRONTEND.as_str());
+        assert_allows(&answer, FRONTEND.as_str());
     }
 );

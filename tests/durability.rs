@@ -37,7 +37,7 @@ on_both_databases!(
         assert!(id(&ada.has_task("new")) > deleted, "ids must not be reused");
     }
 
-    fn what_was_acknowledged_survives_a_kill(db: Database) {
+    fn acknowledged_tasks_survive_a_kill(db: Database) {
         let mut app = TestApp::builder(db).start();
         let ada = app.user("ada");
         let mut acknowledged: Vec<String> = (0..20)

@@ -116,7 +116,7 @@ fn every_route_is_documented() {
 }
 
 #[test]
-fn every_operation_has_a_name_of_its_own_and_says_how_it_fails() {
+fn every_operation_has_a_unique_name_and_lists_its_errors() {
     let mut names = BTreeSet::new();
     for (which, operation) in operations() {
         let name = operation["operationId"].as_str().unwrap();
@@ -148,7 +148,7 @@ fn every_operation_has_a_name_of_its_own_and_says_how_it_fails() {
 }
 
 #[test]
-fn every_reference_leads_somewhere_and_every_component_is_used() {
+fn every_reference_resolves_and_every_component_is_used() {
     let mut used = BTreeSet::new();
     walk(&DOCUMENT, "", &mut |at, value| {
         if let Some(reference) = value.get("$ref").and_then(Value::as_str) {
@@ -235,7 +235,7 @@ fn walk(value: &'static Value, at: &str, visit: &mut impl FnMut(&str, &'static V
 
 /// Checks that the schemas accept the same titles and dates as the service.
 #[test]
-fn the_schemas_draw_the_line_where_the_service_does() {
+fn the_schemas_accept_the_same_values_as_the_service() {
     let app = TestApp::start(Database::Sqlite);
     let ada = app.user("ada");
     let new_task = validator(&json!({ "$ref": "#/components/schemas/NewTask" }));

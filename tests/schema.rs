@@ -79,7 +79,7 @@ on_both_databases!(
         }
     }
 
-    fn a_row_that_names_only_what_it_must_is_a_task(app: AppWithDatabase) {
+    fn a_row_with_only_the_required_columns_is_a_task(app: AppWithDatabase) {
         let ada = app.user("ada");
         app.execute(&format!("INSERT INTO users (id) VALUES ('{}')", ada.id));
         for title in ["Zebra", "banana", "éclair", "Apple"] {
@@ -194,7 +194,7 @@ on_both_databases!(
         assert!(refused.is_err());
     }
 
-    fn a_users_table_that_holds_rows_already_is_kept(db: Database) {
+    fn existing_rows_of_the_users_table_are_kept(db: Database) {
         let database = Arc::new(OwnDatabase::create(db));
         {
             let app = Builder::on(Arc::clone(&database)).start();

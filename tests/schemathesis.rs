@@ -56,7 +56,7 @@ fn environment() -> PathBuf {
 
 /// Validates the document against the specification of OpenAPI 3.1.
 #[test]
-fn the_document_is_openapi() {
+fn the_document_conforms_to_openapi() {
     let document = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/openapi.json");
     let mut validator = Command::new(environment().join("openapi-spec-validator"));
     run(validator.arg(document), Duration::from_secs(60));

@@ -159,7 +159,7 @@ on_both_databases!(
         }
     }
 
-    fn a_secret_in_the_key_sets_url_is_in_no_line_of_the_log(db: Database) {
+    fn a_secret_in_the_key_set_url_is_never_logged(db: Database) {
         // Nothing listens at the first address. The server at the second one returns no key set.
         let unreachable = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let not_an_issuer = TestApp::builder(db).start();

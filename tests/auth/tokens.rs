@@ -84,7 +84,7 @@ on_both_databases!(
         }
     }
 
-    fn every_good_token_is_let_in_as_its_user(app: TestApp) {
+    fn every_good_token_is_accepted_as_its_user(app: TestApp) {
         for good in good_tokens(&app) {
             let headers = [("authorization", good.authorization.as_str())];
             let user = app.user_with_id(&good.user);
@@ -133,7 +133,7 @@ on_both_databases!(
         assert!(last <= claims["exp"].as_i64().unwrap() + 5);
     }
 
-    fn a_token_that_is_good_in_ten_seconds_is_refused_now(app: TestApp) {
+    fn a_token_is_refused_before_its_nbf(app: TestApp) {
         let ada = app.user("ada");
         for contract in CONTRACTS {
             let mut claims = ada.claims();
@@ -188,7 +188,7 @@ on_both_databases!(
         );
     }
 
-    fn every_call_needs_a_token_again(app: TestApp) {
+    fn every_call_needs_a_token(app: TestApp) {
         let ada = app.user("ada");
         ada.has_task("Ada's");
         app.anonymous().get("/api/tasks").assert_unauthorized();

@@ -28,18 +28,18 @@ fn address(app: &TestApp, name: &str) -> String {
 }
 
 /// Returns the same user with another `email` and `name`; `null` leaves the claim out.
-fn now_called(user: &Actor, email: Value, name: Value) -> Actor {
-    called(user, user.claims(), email, name)
+fn with_profile(user: &Actor, email: Value, name: Value) -> Actor {
+    with_claims_and_profile(user, user.claims(), email, name)
 }
 
 /// Does the same with a token that was issued `seconds` later, or earlier if negative.
-fn called_later(user: &Actor, seconds: i64, email: Value, name: Value) -> Actor {
+fn with_later_profile(user: &Actor, seconds: i64, email: Value, name: Value) -> Actor {
     let mut claims = user.claims();
     claims["iat"] = json!(claims["iat"].as_i64().unwrap() + seconds);
-    called(user, claims, email, name)
+    with_claims_and_profile(user, claims, email, name)
 }
 
-fn called(user: &Actor, mut claims: Value, email: Value, name: Value) -> Actor {
+fn with_claims_and_profile(user: &Actor, mut claims: Value, email: Value, name: Value) -> Actor {
     for (claim, value) in [("email", email), ("name", name)] {
         match value {
             Value::Null => claims.as_object_mut().unwrap().remove(claim),
@@ -85,7 +85,7 @@ on_both_databases!(
         let created = column(&app, "created_at", &ada);
         for (email, name) in [("new", "New"), ("newer", "Newer 😀")] {
             let email = address(&app, email);
-            now_called(&ada, json!(email), json!(name))
+            with_profile(&ada, json!(email), json!(name))
                 .get("/api/tasks")
                 .expect(200);
             assert_eq!(column(&app, "email", &ada), Some(email));
@@ -116,18 +116,18 @@ on_both_databases!(
     fn a_token_without_email_and_name_leaves_them_unchanged(app: AppWithDatabase) {
         let ada = app.user("ada");
         ada.get("/api/tasks").expect(200);
-        now_called(&ada, Value::Null, Value::Null)
+        with_profile(&ada, Value::Null, Value::Null)
             .get("/api/tasks")
             .expect(200);
         assert_eq!(column(&app, "email", &ada), Some(ada.email.clone()));
         assert_eq!(column(&app, "name", &ada), Some(ada.name.clone()));
-        now_called(&ada, Value::Null, json!("Only a name"))
+        with_profile(&ada, Value::Null, json!("Only a name"))
             .get("/api/tasks")
             .expect(200);
         assert_eq!(column(&app, "email", &ada), Some(ada.email.clone()));
         assert_eq!(column(&app, "name", &ada).as_deref(), Some("Only a name"));
 
-        let bob = now_called(&app.user("bob"), Value::Null, Value::Null);
+        let bob = with_profile(&app.user("bob"), Value::Null, Value::Null);
         bob.get("/api/tasks").expect(200);
         assert_eq!(column(&app, "email", &bob), None);
         assert_eq!(column(&app, "name", &bob), None);
@@ -150,17 +150,19 @@ on_both_databases!(
         {
             let user = app.user(&format!("odd{number}"));
             // These claims are optional and do not identify the user.
-            now_called(&user, odd.clone(), odd.clone())
+            with_profile(&user, odd.clone(), odd.clone())
                 .get("/api/tasks")
                 .expect(200);
             let other = app.user(&format!("other{number}"));
-            now_called(&other, odd.clone(), odd).get("/api/tasks").expect(200);
+            with_profile(&other, odd.clone(), odd)
+                .get("/api/tasks")
+                .expect(200);
         }
     }
 
     fn an_email_that_another_row_holds_is_left_out(app: AppWithDatabase) {
         let old = app.user("old");
-        let new = now_called(&app.user("new"), json!(old.email), json!("New"));
+        let new = with_profile(&app.user("new"), json!(old.email), json!("New"));
         old.has_task("old's");
         new.has_task("new's");
         assert_eq!(column(&app, "email", &new), None);
@@ -176,7 +178,7 @@ on_both_databases!(
         for user in [&ada, &bob] {
             user.get("/api/tasks").expect(200);
         }
-        called_later(&bob, 10, json!(ada.email), json!("Robert"))
+        with_later_profile(&bob, 10, json!(ada.email), json!("Robert"))
             .get("/api/tasks")
             .expect(200);
         assert_eq!(column(&app, "email", &bob), Some(bob.email.clone()));
@@ -188,10 +190,10 @@ on_both_databases!(
         let old = app.user("old");
         let new = app.user("new");
         old.get("/api/tasks").expect(200);
-        let wanting = |seconds| called_later(&new, seconds, json!(old.email), json!("New"));
+        let wanting = |seconds| with_later_profile(&new, seconds, json!(old.email), json!("New"));
         wanting(0).get("/api/tasks").expect(200);
         assert_eq!(column(&app, "email", &new), None);
-        called_later(&old, 10, json!(address(&app, "other")), json!("Old"))
+        with_later_profile(&old, 10, json!(address(&app, "other")), json!("Old"))
             .get("/api/tasks")
             .expect(200);
         wanting(10).get("/api/tasks").expect(200);
@@ -203,11 +205,11 @@ on_both_databases!(
     fn an_older_token_does_not_undo_the_changes_of_a_newer_one(db: Database) {
         let app = TestApp::start(db);
         let older = app.user("ada");
-        let newer = called_later(&older, 10, json!(address(&app, "new")), json!("Augusta"));
+        let newer = with_later_profile(&older, 10, json!(address(&app, "new")), json!("Augusta"));
         older.get("/api/tasks").expect(200);
         newer.get("/api/tasks").expect(200);
         // Another user now has the old address and must keep it.
-        let bob = now_called(&app.user("bob"), json!(older.email), json!("Bob"));
+        let bob = with_profile(&app.user("bob"), json!(older.email), json!("Bob"));
         bob.get("/api/tasks").expect(200);
         older.get("/api/tasks").expect(200);
         older.has_task("t");
@@ -233,7 +235,7 @@ on_both_databases!(
     fn an_older_token_does_not_add_what_a_newer_one_leaves_out(db: Database) {
         let app = TestApp::start(db);
         let older = app.user("ada");
-        let newer = called_later(&older, 10, json!(address(&app, "new")), Value::Null);
+        let newer = with_later_profile(&older, 10, json!(address(&app, "new")), Value::Null);
         for user in [&newer, &older, &newer] {
             user.get("/api/tasks").expect(200);
             assert_eq!(column(&app, "name", &older), None);
@@ -246,7 +248,7 @@ on_both_databases!(
         let apps = [0, 1].map(|_| Builder::on(Arc::clone(&database)).start());
         let ada = apps[0].user("ada");
         let tokens = [("Ada", 0), ("Augusta", 10), ("Ada", 20), ("Countess", 30)]
-            .map(|(name, issued)| called_later(&ada, issued, json!(ada.email), json!(name)));
+            .map(|(name, issued)| with_later_profile(&ada, issued, json!(ada.email), json!(name)));
         // Each entry is a token, the process that receives it, and the name that the row must have
         // afterwards.
         for (token, process, expected) in [
@@ -287,13 +289,13 @@ on_both_databases!(
         let undated = |name: &str| {
             let mut claims = ada.claims();
             claims.as_object_mut().unwrap().remove("iat");
-            called(&ada, claims, json!(ada.email), json!(name))
+            with_claims_and_profile(&ada, claims, json!(ada.email), json!(name))
         };
         undated("Ada").get("/api/tasks").expect(200);
         undated("Augusta").get("/api/tasks").expect(200);
         assert_eq!(column(&app, "name", &ada).as_deref(), Some("Ada"));
         // A row created by a token without `iat` counts as older than any token with one.
-        now_called(&ada, json!(ada.email), json!("Countess"))
+        with_profile(&ada, json!(ada.email), json!("Countess"))
             .get("/api/tasks")
             .expect(200);
         assert_eq!(column(&app, "name", &ada).as_deref(), Some("Countess"));
@@ -301,10 +303,10 @@ on_both_databases!(
         assert_eq!(column(&app, "name", &ada).as_deref(), Some("Countess"));
     }
 
-    fn of_several_users_with_the_same_email_only_one_row_holds_it(app: AppWithDatabase) {
+    fn only_one_of_several_users_with_the_same_email_gets_it(app: AppWithDatabase) {
         let email = address(&app, "one");
         let users: Vec<Actor> = (0..12)
-            .map(|n| now_called(&app.user(&format!("u{n}")), json!(email), json!("U")))
+            .map(|n| with_profile(&app.user(&format!("u{n}")), json!(email), json!("U")))
             .collect();
         std::thread::scope(|scope| {
             for user in &users {
@@ -319,7 +321,7 @@ on_both_databases!(
         let holders = || app.values(&format!("SELECT id FROM users WHERE email = '{email}'"));
         let holder = holders();
         assert_eq!(holder.len(), 1);
-        let last = called_later(&app.user("last"), 10, json!(email), json!("L"));
+        let last = with_later_profile(&app.user("last"), 10, json!(email), json!("L"));
         last.get("/api/tasks").expect(200);
         assert_eq!(holders(), holder);
     }
@@ -377,7 +379,7 @@ on_both_databases!(
             app.execute(&format!("ALTER TABLE users ADD COLUMN {column}"));
         }
         assert_eq!(ada.titles("/api/tasks"), ["before"]);
-        now_called(&ada, json!("new@example.com"), json!("New")).has_task("after");
+        with_profile(&ada, json!("new@example.com"), json!("New")).has_task("after");
         app.user("bob").has_task("Bob's");
         assert_eq!(rows(&app), 2);
     }
@@ -396,7 +398,7 @@ on_both_databases!(
             assert_every_call_is_unauthorized(&bob, task);
             // This user has a row. The token is newer, and one of the processes has not seen the user yet.
             let other = Builder::on(Arc::clone(app.database())).start();
-            let renamed = called_later(&ada, 10, json!(address(&app, "new")), json!("Augusta"));
+            let renamed = with_later_profile(&ada, 10, json!(address(&app, "new")), json!("Augusta"));
             for target in [app.target(), other.target()] {
                 let renamed = renamed.at(target);
                 assert!(renamed.titles("/api/tasks").contains(&"before".to_owned()));

@@ -49,7 +49,7 @@ fn put(user: &Actor, item: &str, tag: &str, number: usize) -> Response {
 }
 
 on_both_databases!(
-    fn of_twenty_puts_with_one_tag_exactly_one_passes(app: TestApp) {
+    fn exactly_one_of_twenty_puts_with_the_same_tag_succeeds(app: TestApp) {
         let ada = app.user("ada");
         for contract in CONTRACTS {
             for _ in 0..3 {
@@ -66,7 +66,7 @@ on_both_databases!(
         }
     }
 
-    fn of_twenty_toggles_with_one_tag_exactly_one_passes(app: TestApp) {
+    fn exactly_one_of_twenty_toggles_with_the_same_tag_succeeds(app: TestApp) {
         let ada = app.user("ada");
         for contract in CONTRACTS {
             let task = id(&ada.has_task("t"));
@@ -77,7 +77,7 @@ on_both_databases!(
         }
     }
 
-    fn of_puts_and_deletes_with_one_tag_exactly_one_passes(app: TestApp) {
+    fn exactly_one_of_several_puts_and_deletes_with_the_same_tag_succeeds(app: TestApp) {
         let ada = app.user("ada");
         for contract in CONTRACTS {
             let item = contract.task(&ada, id(&ada.has_task("t")));
@@ -97,7 +97,7 @@ on_both_databases!(
         }
     }
 
-    fn of_writers_at_several_replicas_exactly_one_succeeds(db: Database) {
+    fn exactly_one_of_the_writers_at_several_replicas_succeeds(db: Database) {
         let database = Arc::new(OwnDatabase::create(db));
         let replicas = [(); 2].map(|()| Builder::on(Arc::clone(&database)).start());
         let ada = replicas[0].user("ada");

@@ -164,7 +164,7 @@ with_a_process_of_its_own!(
     fn the_database_password_can_be_given_in_each_documented_way() {
         let folder = tempfile::tempdir().unwrap();
         let mut server = OwnPostgres::prepare();
-        server.asks_for_the_password_of("todo");
+        server.require_password_of("todo");
         server.start_again();
         let database = server.database();
         database.execute(&format!(

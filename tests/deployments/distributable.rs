@@ -60,7 +60,7 @@ fn assert_about_one_user(statements: &[Statement]) {
         }
         let users = users.entry(text).or_insert_with(|| match users_of(text) {
             Ok(users) => users,
-            Err(complaint) => panic!("invalid statement: it {complaint}:\n{text}"),
+            Err(complaint) => panic!("invalid statement: {complaint}:\n{text}"),
         });
         let named: BTreeSet<&String> = users.iter().map(|number| &parameters[number - 1]).collect();
         assert!(

@@ -1,4 +1,4 @@
-//! A database whose encoding cannot store every text is refused at startup, because otherwise single requests
+//! A database whose encoding cannot store every text is refused as a whole, because otherwise single requests
 //! would fail.
 
 use std::sync::Arc;

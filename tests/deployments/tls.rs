@@ -143,7 +143,7 @@ with_a_process_of_its_own!(
 
     fn channel_binding_is_required_where_the_url_says_so() {
         let mut server = OwnPostgres::prepare();
-        server.asks_for_the_password_of("plain");
+        server.require_password_of("plain");
         server.start_again();
         server
             .database()

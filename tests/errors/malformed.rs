@@ -54,7 +54,10 @@ on_both_databases!(
     fn headers_that_are_too_long_are_a_bare_431(app: TestApp) {
         let long = format!("X-Long: {}", "a".repeat(200_000));
         let request = raw::request(&app, "GET /livez", "", &[&long], b"");
-        let answer = Connection::open(&app).send(request).read().expect("an answer");
+        let answer = Connection::open(&app)
+            .send(request)
+            .read()
+            .expect("the service should answer");
         assert_eq!(answer.status, 431, "{answer}");
         assert_eq!(answer.body, b"");
     }
@@ -68,13 +71,19 @@ on_both_databases!(
             "X-Any: 😀",
         ] {
             let request = raw::request(&app, "GET /api/tasks", &token, &[header], b"");
-            let answer = Connection::open(&app).send(request).read().expect("an answer");
+            let answer = Connection::open(&app)
+                .send(request)
+                .read()
+                .expect("the service should answer");
             assert!(answer.status == 200 || answer.status == 400, "{header}: {answer}");
         }
         let mut request = raw::request(&app, "GET /api/tasks", "", &[], b"");
         let end = request.len() - 2;
         request.splice(end..end, b"Authorization: Bearer \xff\xfe\r\n".iter().copied());
-        let answer = Connection::open(&app).send(request).read().expect("an answer");
+        let answer = Connection::open(&app)
+            .send(request)
+            .read()
+            .expect("the service should answer");
         answer.assert_unauthorized();
     }
 
@@ -125,12 +134,15 @@ on_both_databases!(
         let unknown = raw::request(&app, "GET /nowhere", "", &[], b"");
         // An error does not close the connection.
         for (request, status) in [(&get, 200), (&bad, 400), (&unknown, 404), (&get, 200)] {
-            let answer = connection.send(request).read().expect("an answer");
+            let answer = connection
+                .send(request)
+                .read()
+                .expect("the service should answer");
             assert_eq!(answer.status, status, "{answer}");
         }
         // The responses to pipelined requests are in the order of the requests.
         connection.send([&get[..], &unknown, &get].concat());
-        let statuses = [(); 3].map(|()| connection.read().expect("an answer").status);
+        let statuses = [(); 3].map(|()| connection.read().expect("the service should answer").status);
         assert_eq!(statuses, [200, 404, 200]);
     }
 );

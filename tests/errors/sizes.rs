@@ -48,7 +48,7 @@ on_both_databases!(
         assert_eq!(ada.get("/api/tasks").expect(200).json(), json!([task]));
     }
 
-    fn the_limit_is_64_kib_to_the_byte(app: TestApp) {
+    fn the_limit_is_exactly_64_kib(app: TestApp) {
         let ada = app.user("ada");
         let token = ada.token.clone().unwrap();
         for contract in CONTRACTS {
@@ -70,7 +70,10 @@ on_both_databases!(
                 let line = format!("POST {}", contract.tasks(&ada));
                 let length = format!("Content-Length: {length}");
                 let request = raw::request(&app, &line, &token, &[JSON, &length], b"{");
-                let answer = Connection::open(&app).send(request).read().expect("an answer");
+                let answer = Connection::open(&app)
+                    .send(request)
+                    .read()
+                    .expect("the service should answer");
                 answer.assert_problem(413);
             }
         }

@@ -62,10 +62,10 @@ on_both_databases!(
         let mut connection = Connection::open(&app);
         for path in ["/api/tasks", "/api/tasks/abc", "/nowhere"] {
             connection.send(raw::request(&app, &format!("HEAD {path}"), &token, &[], b""));
-            connection.read_head().expect("an answer");
+            connection.read_head().expect("the service should answer");
         }
         // If a HEAD response had a body, it would be read in place of this response.
         connection.send(raw::request(&app, "GET /livez", "", &[], b""));
-        assert_eq!(connection.read().expect("an answer").status, 200);
+        assert_eq!(connection.read().expect("the service should answer").status, 200);
     }
 );

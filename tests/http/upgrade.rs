@@ -33,7 +33,10 @@ on_both_databases!(
             let headers = [&UPGRADE[..], headers].concat();
             let request = raw::request(&app, line, &token, &headers, &body);
             let started = Instant::now();
-            let answer = Connection::open(&app).send(request).read().expect("an answer");
+            let answer = Connection::open(&app)
+                .send(request)
+                .read()
+                .expect("the service should answer");
             let took = started.elapsed();
             assert_eq!(answer.status, status, "{line} {headers:?}: {answer}");
             assert!(took < Duration::from_secs(5), "{line} {headers:?}: {took:?}");

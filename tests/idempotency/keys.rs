@@ -51,7 +51,7 @@ on_both_databases!(
         post(&ada, "/api/tasks", "key", &moved).assert_problem(422);
     }
 
-    fn keys_are_each_users_own(app: TestApp) {
+    fn keys_are_scoped_to_their_user(app: TestApp) {
         for contract in CONTRACTS {
             let ada = app.user(&format!("ada{contract:?}"));
             let bob = app.user(&format!("bob{contract:?}"));
@@ -149,7 +149,10 @@ on_both_databases!(
                 .into_bytes();
                 request.extend(key);
                 request.extend(b"\r\n\r\n{\"title\": \"t\"}");
-                let answer = Connection::open(&app).send(request).read().expect("an answer");
+                let answer = Connection::open(&app)
+                    .send(request)
+                    .read()
+                    .expect("the service should answer");
                 // Control characters in a header are not valid HTTP, and the parser refuses them with a bare
                 // 400.
                 let not_http = key.iter().any(|byte| byte.is_ascii_control());

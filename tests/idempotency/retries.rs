@@ -132,7 +132,7 @@ on_both_databases!(
         }
     }
 
-    fn of_concurrent_payloads_under_one_key_one_is_created(app: TestApp) {
+    fn exactly_one_of_several_concurrent_payloads_under_one_key_is_created(app: TestApp) {
         for contract in CONTRACTS {
             let ada = app.user(&format!("ada{contract:?}"));
             let path = contract.tasks(&ada);

@@ -46,7 +46,7 @@ impl OwnPostgres {
     }
 
     /// Requires a password from this role; all other roles still need none. Call it before the server starts.
-    pub fn asks_for_the_password_of(&self, role: &str) {
+    pub fn require_password_of(&self, role: &str) {
         self.add_rule(&format!("host all {role} 127.0.0.1/32 scram-sha-256"));
     }
 

@@ -25,7 +25,7 @@ on_both_databases!(
         }
     }
 
-    fn of_concurrent_deletions_exactly_one_succeeds(app: TestApp) {
+    fn exactly_one_of_several_concurrent_deletions_succeeds(app: TestApp) {
         let ada = app.user("ada");
         for contract in CONTRACTS {
             let path = contract.task(&ada, id(&ada.has_task("contended")));

@@ -80,7 +80,7 @@ on_both_databases!(
         }
     }
 
-    fn no_id_is_given_out_that_javascript_cannot_represent(db: Database) {
+    fn ids_never_exceed_what_javascript_can_represent(db: Database) {
         const LAST: i64 = (1 << 53) - 1;
         let app = TestApp::builder(db).start();
         let ada = app.user("ada");

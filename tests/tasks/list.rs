@@ -36,7 +36,7 @@ on_both_databases!(
         }
     }
 
-    fn a_list_holds_whole_tasks(app: TestApp) {
+    fn a_list_contains_complete_tasks(app: TestApp) {
         let ada = app.user("ada");
         prepare(&ada);
         for contract in CONTRACTS {
@@ -107,7 +107,7 @@ on_both_databases!(
         }
     }
 
-    fn a_task_moves_with_its_status(app: TestApp) {
+    fn a_task_appears_in_the_list_of_its_status(app: TestApp) {
         let ada = app.user("ada");
         let task = id(&ada.has_task("Buy milk"));
         for contract in CONTRACTS {

@@ -63,11 +63,14 @@ on_both_databases!(
             &format!("Content-Length: {}", large.len()),
         ];
         let request = raw::request(&app, &format!("POST {tasks}"), &token, &headers, &large);
-        let answer = Connection::open(&app).send(request).read().expect("an answer");
+        let answer = Connection::open(&app)
+            .send(request)
+            .read()
+            .expect("the service should answer");
         answer.assert_problem(403);
     }
 
-    fn no_token_is_401_before_403(app: TestApp) {
+    fn a_missing_token_is_401_before_403(app: TestApp) {
         let eve = app.user("eve");
         for (method, path, body) in calls_under(&eve, 1) {
             let answer = app.anonymous().body(method, &path, &body);
