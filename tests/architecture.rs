@@ -32,7 +32,7 @@ fn code(source: &str) -> String {
 }
 
 #[test]
-fn each_part_knows_only_what_it_may() {
+fn each_part_depends_only_on_allowed_parts() {
     // Each entry is a file or folder, and the names that must not appear in it.
     let rules: [(&str, &[&str]); 7] = [
         (
@@ -106,7 +106,7 @@ fn each_part_knows_only_what_it_may() {
 }
 
 #[test]
-fn every_file_is_short_and_says_first_what_it_is_for() {
+fn every_file_is_short_and_begins_with_a_description() {
     for (path, source) in sources() {
         assert!(
             source.starts_with("//! "),

@@ -72,10 +72,10 @@ impl Issuer {
             &keys.to_string(),
         ]));
         let port = wait::until(Duration::from_secs(20), || {
-            let said = process.said();
+            let said = process.output();
             Some(said.stdout.trim().strip_prefix("port ")?.to_owned())
         });
-        let port = port.unwrap_or_else(|| panic!("{}", process.said().stderr));
+        let port = port.unwrap_or_else(|| panic!("{}", process.output().stderr));
         let url = format!("https://localhost:{port}");
         Self {
             _process: process,

@@ -161,7 +161,7 @@ on_both_databases!(
             .expect(201);
         ada.with_token("x").get("/api/tasks").expect(401);
         assert!(app.stop());
-        let log = app.said().stderr;
+        let log = app.output().stderr;
         assert!(!log.is_empty());
         for line in log.lines() {
             let object: serde_json::Value =

@@ -24,14 +24,14 @@ impl Issuer {
         command.args(["--secret", SECRET]).args(options);
         let mut process = node::spawn(command);
         let ready = wait::until(Duration::from_secs(20), || {
-            let said = process.said().stdout;
+            let said = process.output().stdout;
             match said.split_once('\n') {
                 Some((line, _)) => Some(serde_json::from_str::<Value>(line).ok()),
                 None => process.ended().map(|_| None),
             }
         });
         let Some(Some(ready)) = ready else {
-            panic!("the issuer did not start: {}", process.said().stderr);
+            panic!("the issuer did not start: {}", process.output().stderr);
         };
         let text = |member: &str| ready[member].as_str().unwrap().to_owned();
         Self {

@@ -78,7 +78,7 @@ fn install() -> Result<(), String> {
     if !status.is_some_and(|status| status.success()) {
         return Err(format!(
             "`npm ci --prefix tests/node` failed; run it manually to see the cause.\n{}",
-            npm.said().stderr
+            npm.output().stderr
         ));
     }
     fs::write(&installed, wanted).map_err(|error| error.to_string())

@@ -120,9 +120,9 @@ with_a_process_of_its_own!(
             let mut command = command_through(&through, folder.path());
             command.env("BETTER_AUTH_SECRET", SECRET).args(arguments);
             let process = Process::spawn(command);
-            let ended = || process.said().stderr.contains("status").then_some(());
+            let ended = || process.output().stderr.contains("status").then_some(());
             crate::support::wait::until(Duration::from_secs(10), ended).expect("the command should exit");
-            assert_eq!(process.said().stderr, "status 0\n", "{arguments:?}");
+            assert_eq!(process.output().stderr, "status 0\n", "{arguments:?}");
         }
     }
 );

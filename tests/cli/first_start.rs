@@ -45,7 +45,7 @@ with_a_process_of_its_own!(
         let secret = fs::read_to_string(secret.path()).unwrap();
         assert!(secret.trim().len() >= 32);
 
-        let said = process.said();
+        let said = process.output();
         assert!(said.stdout.contains(&base_url), "{}", said.stdout);
         assert!(said.stdout.contains("data/todo.db"), "{}", said.stdout);
         assert!(said.stdout.contains("todo-backend token"), "{}", said.stdout);

@@ -15,9 +15,9 @@ use tempfile::TempDir;
 use crate::support::actor::Target;
 use crate::support::app::SECRET;
 use crate::support::cli::command_through;
-use crate::support::over::Over;
 use crate::support::process::Process;
 use crate::support::raw::Connection;
+use crate::support::stop_flag::StopFlag;
 use crate::support::{Actor, wait};
 
 /// These scripts do what systemd does: the sockets are the file descriptors 3 and 4, and `LISTEN_PID` is the
@@ -106,12 +106,12 @@ with_a_process_of_its_own!(
         };
         let mut child = start();
         ada.has_task("Buy milk");
-        let (over, answered) = (Over::default(), AtomicUsize::new(0));
+        let (stop_flag, answered) = (StopFlag::default(), AtomicUsize::new(0));
         thread::scope(|scope| {
             let clients: Vec<_> = (0..8)
                 .map(|_| {
                     scope.spawn(|| {
-                        while !over.yet() {
+                        while !stop_flag.is_set() {
                             let answer = Connection::to(&address).send(&request).read();
                             let answer = answer.expect("the connection should not end without a response");
                             assert_eq!(answer.status, 200, "{answer}");
@@ -121,7 +121,7 @@ with_a_process_of_its_own!(
                     })
                 })
                 .collect();
-            let guard = over.guard();
+            let guard = stop_flag.guard();
             for _ in 0..RESTARTS {
                 let before = answered.load(Ordering::Relaxed);
                 let served = || (answered.load(Ordering::Relaxed) > before + 50).then_some(());
@@ -193,7 +193,7 @@ with_a_process_of_its_own!(
             .env("PORT", "0")
             .env("NOTIFY_SOCKET", folder.path().join("nobody"));
         let mut process = Process::spawn(command);
-        let warned = || process.said().stderr.contains("NOTIFY_SOCKET").then_some(());
+        let warned = || process.output().stderr.contains("NOTIFY_SOCKET").then_some(());
         wait::until(Duration::from_secs(20), warned).expect("a warning should be logged");
         assert!(process.ended().is_none());
     }

@@ -98,7 +98,7 @@ impl Prometheus {
         let api = Actor::anonymous(Target::new(vec![format!("http://{address}")], String::new()));
         let ready = || api.try_get("/-/ready").filter(|answer| answer.status == 200);
         if wait::until(Duration::from_secs(30), ready).is_none() {
-            panic!("Prometheus did not start: {}", process.said().stderr);
+            panic!("Prometheus did not start: {}", process.output().stderr);
         }
         Self {
             api,

@@ -57,7 +57,7 @@ fn only_a_released_version_has_release_notes() {
     let notes = |version: &str| {
         let mut notes = Process::spawn(Command::new(format!("{ROOT}/scripts/release-notes")).arg(version));
         let succeeded = notes.wait(TIMEOUT).unwrap().success();
-        (succeeded, notes.said().stdout)
+        (succeeded, notes.output().stdout)
     };
     let (succeeded, said) = notes("0.1.0");
     assert!(succeeded && said.contains("The first version."), "{said}");

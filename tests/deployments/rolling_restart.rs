@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::balancer::{Balancer, IdleConnections, Replica};
 use super::replicas;
 use crate::support::app::Builder;
-use crate::support::over::Over;
+use crate::support::stop_flag::StopFlag;
 use crate::support::task::id;
 use crate::support::{Actor, Database, OwnDatabase, Response, TestApp, random, wait};
 
@@ -55,14 +55,14 @@ impl Client<'_> {
     }
 }
 
-/// Works until `over` is set, and returns the titles of the tasks that must exist then, newest first.
-fn work_until(over: &Over, user: &Actor, balancer: &Balancer) -> Vec<String> {
+/// Works until `stop_flag` is set, and returns the titles of the tasks that must exist then, newest first.
+fn work_until(stop_flag: &StopFlag, user: &Actor, balancer: &Balancer) -> Vec<String> {
     let mut client = Client {
         user,
         balancer,
         idle: IdleConnections::new(),
     };
-    let rounds = (0..).take_while(|_| !over.yet());
+    let rounds = (0..).take_while(|_| !stop_flag.is_set());
     let mut titles: Vec<String> = rounds.map(|round| client.work(round)).collect();
     titles.reverse();
     titles
@@ -109,13 +109,13 @@ with_a_process_of_its_own!(
             "INSERT INTO tasks (user_id, title, created_at) \
              SELECT id, 'old', now() - interval '1 day' FROM users, generate_series(1, 1000)",
         );
-        let over = Over::default();
+        let stop_flag = StopFlag::default();
         let mut in_flight = 0;
         let left: Vec<Vec<String>> = thread::scope(|scope| {
-            let (over, balancer) = (&over, &balancer);
-            let work = |user| scope.spawn(move || work_until(over, user, balancer));
+            let (stop_flag, balancer) = (&stop_flag, &balancer);
+            let work = |user| scope.spawn(move || work_until(stop_flag, user, balancer));
             let workers: Vec<_> = users.iter().map(work).collect();
-            let guard = over.guard();
+            let guard = stop_flag.guard();
             for _ in 0..2 {
                 in_flight += replace_each(&database, balancer, &mut running);
             }

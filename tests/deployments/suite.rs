@@ -31,7 +31,7 @@ pub fn passes_at(replicas: &[TestApp]) {
         .env("TODO_DATABASE_URL", replicas[0].back_door());
     let mut process = Process::spawn(command);
     let status = process.wait(Duration::from_secs(600));
-    let said = process.said().stdout;
+    let said = process.output().stdout;
     let failures = said
         .split_once("\nfailures:\n")
         .map_or("", |(_, failures)| failures);

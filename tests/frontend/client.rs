@@ -11,10 +11,10 @@ use super::workspace::{CLIENT, client, node, npm, output_of, root};
 use crate::support::cli;
 use crate::support::token::now;
 
-const LIMIT: Duration = Duration::from_secs(100);
+const TIMEOUT: Duration = Duration::from_secs(100);
 
 #[test]
-fn the_types_are_those_of_the_services_own_document() {
+fn the_types_match_the_openapi_document() {
     let folder = tempfile::tempdir().unwrap();
     let document = cli::run(folder.path(), &[], &["openapi"]).expect_success().stdout;
     let file = folder.path().join("openapi.json");
@@ -27,13 +27,13 @@ fn the_types_are_those_of_the_services_own_document() {
         ])
         .arg(&file)
         .current_dir(client());
-    let generated = output_of(&mut generate, LIMIT);
+    let generated = output_of(&mut generate, TIMEOUT);
     let committed = fs::read_to_string(root().join(CLIENT).join("src/schema.d.ts")).unwrap();
     if generated.trim() != committed.trim() {
         let fresh = Path::new(env!("CARGO_TARGET_TMPDIR")).join("schema.d.ts");
         fs::write(&fresh, generated).unwrap();
         panic!(
-            "clients/typescript/src/schema.d.ts is not what the document says any more. Run \
+            "clients/typescript/src/schema.d.ts is out of date. Run \
              `npm ci && npm run generate` in clients/typescript, or copy {}.",
             fresh.display()
         );
@@ -41,33 +41,36 @@ fn the_types_are_those_of_the_services_own_document() {
 }
 
 #[test]
-fn the_compiler_takes_what_a_frontend_writes_and_no_mistakes() {
+fn the_types_accept_correct_code_and_reject_mistakes() {
     // The settings are the client's own, which are strict.
     let mut compile = node();
     compile
         .args(["node_modules/typescript/bin/tsc", "--project", "test"])
         .current_dir(client());
-    output_of(&mut compile, LIMIT);
+    output_of(&mut compile, TIMEOUT);
 }
 
 #[test]
-fn its_own_tests_hold() {
+fn its_own_tests_pass() {
     let folder = client().join("test");
     let tests = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     let tests: Vec<_> = tests
         .filter(|path| path.to_string_lossy().ends_with(".test.mjs"))
         .collect();
     assert!(tests.len() >= 3, "{tests:?}");
-    let said = output_of(node().arg("--test").args(tests).current_dir(client()), LIMIT);
+    let said = output_of(node().arg("--test").args(tests).current_dir(client()), TIMEOUT);
     assert!(said.contains("fail 0"), "{said}");
 }
 
 /// The package that users install must contain everything that its `exports` name, and no development files.
 #[test]
-fn its_package_has_what_it_exports_and_no_more() {
+fn its_package_contains_exactly_its_exports() {
     let mut pack = npm(&client(), &["pack", "--dry-run", "--json", "--ignore-scripts"]);
-    let said: Value = serde_json::from_str(&output_of(&mut pack, LIMIT)).unwrap();
-    let files = said[0]["files"].as_array().expect("one package").iter();
+    let said: Value = serde_json::from_str(&output_of(&mut pack, TIMEOUT)).unwrap();
+    let files = said[0]["files"]
+        .as_array()
+        .expect("npm should pack one package")
+        .iter();
     let mut files: Vec<String> = files
         .map(|file| file["path"].as_str().unwrap().to_owned())
         .collect();
@@ -84,7 +87,11 @@ fn its_package_has_what_it_exports_and_no_more() {
 
     let text = fs::read_to_string(client().join("package.json")).unwrap();
     let package: Value = serde_json::from_str(&text).unwrap();
-    assert_eq!(package.get("dependencies"), None, "it needs nothing at run time");
+    assert_eq!(
+        package.get("dependencies"),
+        None,
+        "the package should have no dependencies"
+    );
     for export in package["exports"].as_object().unwrap().values() {
         for file in export.as_object().unwrap().values() {
             let file = file.as_str().unwrap().trim_start_matches("./");
@@ -105,6 +112,6 @@ on_both_databases!(
             .arg(root().join("tests/node/client.mjs"))
             .arg(client().join("dist/index.js"))
             .args([app.base_url(), &ada.id, good, &expired]);
-        output_of(&mut script, LIMIT);
+        output_of(&mut script, TIMEOUT);
     }
 );

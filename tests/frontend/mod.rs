@@ -1,6 +1,6 @@
 //! The service together with frontends: the typed client, and the Next.js example in a real browser.
 
 mod client;
-mod played;
+mod scenarios;
 mod stack;
 mod workspace;

@@ -15,8 +15,8 @@ use crate::support::process::Process;
 use crate::support::{Actor, Database, OwnDatabase, TestApp, wait};
 
 /// The timeouts are generous because other tests run on the same processors.
-const START: Duration = Duration::from_secs(60);
-const LIMIT: Duration = Duration::from_secs(400);
+const START_TIMEOUT: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(400);
 
 pub struct Stack {
     pub app: TestApp,
@@ -35,7 +35,10 @@ impl Stack {
         let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
         let home = folder.path().join("frontend");
         let copied = Command::new("cp").arg("-al").arg(frontend()).arg(&home).status();
-        assert!(copied.is_ok_and(|status| status.success()), "a copy of the build");
+        assert!(
+            copied.is_ok_and(|status| status.success()),
+            "the build should be copied"
+        );
 
         // The URL uses the name that developers type, so that the frontend's host differs from the service's.
         let (own, services) = (free_port(), free_port());
@@ -69,10 +72,10 @@ impl Stack {
                 .try_get("/api/auth/ok")
                 .filter(|answer| answer.status == 200)
         };
-        if wait::until(START, serves).is_none() {
-            let said = process.said();
+        if wait::until(START_TIMEOUT, serves).is_none() {
+            let said = process.output();
             panic!(
-                "the frontend does not answer at {url}\n{}{}",
+                "the frontend did not become ready at {url}\n{}{}",
                 said.stdout, said.stderr
             );
         }
@@ -87,7 +90,7 @@ impl Stack {
     /// Runs a scenario of `tests/node/scenarios.mjs`, which may request that the service be stopped or
     /// started.
     #[track_caller]
-    pub fn plays(&mut self, scenario: &str, arguments: &[&str]) {
+    pub fn run_scenario(&mut self, scenario: &str, arguments: &[&str]) {
         let pictures = Path::new(env!("CARGO_TARGET_TMPDIR")).join("pictures");
         fs::create_dir_all(&pictures).unwrap();
         let home = tempfile::tempdir().unwrap();
@@ -100,33 +103,33 @@ impl Stack {
             .args(arguments);
         let mut browser = tests_node::spawn(command);
         let mut done = 0;
-        let ended = wait::until(LIMIT, || {
-            let said = browser.said().stdout;
+        let ended = wait::until(TIMEOUT, || {
+            let said = browser.output().stdout;
             let asked: Vec<&str> = said.lines().filter(|line| line.starts_with("please ")).collect();
-            for wish in &asked[done..] {
-                self.does(wish);
+            for request in &asked[done..] {
+                self.handle_request(request);
             }
             done = asked.len();
             browser.ended()
         });
-        let said = browser.said();
+        let said = browser.output();
         assert!(
             ended.is_some_and(|status| status.success()),
-            "{scenario} in the browser ({ended:?}):\n{}{}pictures are in {}\nthe frontend said:\n{}{}",
+            "{scenario} in the browser ({ended:?}):\n{}{}pictures are in {}\noutput of the frontend:\n{}{}",
             said.stdout,
             said.stderr,
             pictures.display(),
-            self.frontend.said().stdout,
-            self.frontend.said().stderr,
+            self.frontend.output().stdout,
+            self.frontend.output().stderr,
         );
         print!("{}", said.stdout);
     }
 
-    fn does(&mut self, wish: &str) {
-        match wish {
-            "please stop the service" => assert!(self.app.stop(), "it ends well"),
+    fn handle_request(&mut self, request: &str) {
+        match request {
+            "please stop the service" => assert!(self.app.stop(), "the service should exit successfully"),
             "please start the service" => self.app.restart(),
-            other => panic!("an unknown wish: {other}"),
+            other => panic!("unknown request: {other}"),
         }
     }
 }

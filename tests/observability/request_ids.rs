@@ -55,7 +55,7 @@ on_both_databases!(
         });
     }
 
-    fn a_cause_inside_is_logged_once_under_the_requests_id_and_never_sent(db: Database) {
+    fn an_internal_cause_is_logged_once_with_the_request_id_and_never_sent(db: Database) {
         let app = with_json_log(db);
         let ada = app.user("ada");
         lines_of(&app, || ada.get("/api/tasks").expect(200));
@@ -75,11 +75,14 @@ on_both_databases!(
                 .collect();
             assert_eq!(causes.len(), 1, "{lines:?}");
             let message = causes[0]["message"].as_str().unwrap();
-            assert!(message.contains("tasks"), "it says what is wrong: {message}");
+            assert!(
+                message.contains("tasks"),
+                "the message should name the table: {message}"
+            );
         }
     }
 
-    fn a_clients_id_goes_all_the_way(db: Database) {
+    fn the_clients_id_is_used_everywhere(db: Database) {
         let app = with_json_log(db);
         let ada = app.user("ada");
         let longest = "x".repeat(64);
@@ -101,7 +104,7 @@ on_both_databases!(
         }
     }
 
-    fn an_id_that_could_do_harm_is_replaced_everywhere(db: Database) {
+    fn a_malformed_id_is_replaced_everywhere(db: Database) {
         let app = with_json_log(db);
         let token = app.user("ada").token.unwrap();
         let too_long = "x".repeat(300);
@@ -124,7 +127,12 @@ on_both_databases!(
                 request.extend(b"X-Request-Id: ");
                 request.extend(id);
                 request.extend(b"\r\n\r\n");
-                let call = || Connection::open(&app).send(&request).read().expect("an answer");
+                let call = || {
+                    Connection::open(&app)
+                        .send(&request)
+                        .read()
+                        .expect("the service should answer")
+                };
                 let (answer, _) = lines_of(&app, call);
                 assert_eq!(answer.status, status, "{answer}");
                 assert!(!answer.request_id().is_empty());
@@ -140,7 +148,7 @@ on_both_databases!(
         }
     }
 
-    fn an_id_with_a_control_character_never_reaches_an_answer_or_the_log(db: Database) {
+    fn an_id_with_a_control_character_never_appears_in_a_response_or_the_log(db: Database) {
         let app = with_json_log(db);
         for bytes in [
             &b"a\x01marker"[..],
@@ -153,7 +161,10 @@ on_both_databases!(
             request.extend(b"X-Request-Id: ");
             request.extend(bytes);
             request.extend(b"\r\n\r\n");
-            let answer = Connection::open(&app).send(&request).read().expect("an answer");
+            let answer = Connection::open(&app)
+                .send(&request)
+                .read()
+                .expect("the service should answer");
             // Either the HTTP parser refuses the request with a bare 400, or the service replaces the id.
             match answer.status {
                 400 => assert_eq!(answer.header("x-request-id"), None, "{answer}"),

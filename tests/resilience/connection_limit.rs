@@ -11,7 +11,7 @@ use serde_json::json;
 use crate::support::raw::{self, Connection};
 use crate::support::{Database, TestApp};
 
-const FEW_FILES: [&str; 4] = ["sh", "-c", "ulimit -n 256; exec \"$@\"", "sh"];
+const LOW_FILE_LIMIT: [&str; 4] = ["sh", "-c", "ulimit -n 256; exec \"$@\"", "sh"];
 const CLIENTS: usize = 400;
 
 fn silent_clients(app: &TestApp) -> Vec<TcpStream> {
@@ -22,7 +22,7 @@ fn silent_clients(app: &TestApp) -> Vec<TcpStream> {
 }
 
 /// Opens connections over which one request each has been answered, and keeps them open.
-fn resting_clients(app: &TestApp) -> Vec<TcpStream> {
+fn idle_clients(app: &TestApp) -> Vec<TcpStream> {
     let request = raw::request(app, "GET /livez", "", &[], b"");
     let mut clients = Vec::new();
     for _ in 0..CLIENTS {
@@ -44,7 +44,10 @@ fn assert_others_are_served(app: &TestApp) {
     for line in ["GET /livez", "GET /readyz", "GET /api/tasks", "GET /livez"] {
         let started = Instant::now();
         let request = raw::request(app, line, &token, &[], b"");
-        let answer = Connection::open(app).send(request).read().expect("an answer");
+        let answer = Connection::open(app)
+            .send(request)
+            .read()
+            .expect("the service should answer");
         assert_eq!(answer.status, 200, "{line}: {answer}");
         let took = started.elapsed();
         assert!(took < Duration::from_secs(3), "{line} took {took:?}");
@@ -52,22 +55,26 @@ fn assert_others_are_served(app: &TestApp) {
 }
 
 with_a_process_of_its_own!(
-    fn idle_clients_do_not_lock_others_out() {
-        let app = TestApp::builder(Database::Sqlite).through(&FEW_FILES).start();
+    fn idle_clients_do_not_block_other_clients() {
+        let app = TestApp::builder(Database::Sqlite)
+            .through(&LOW_FILE_LIMIT)
+            .start();
         app.user("bob").has_task("Buy milk");
-        for clients in [silent_clients, resting_clients] {
+        for clients in [silent_clients, idle_clients] {
             let _clients = clients(&app);
             assert_others_are_served(&app);
         }
         let log = app.log();
         assert!(log.contains("from an open file limit of 256"), "{log}");
         let closed = log.matches("client connections on one worker thread: idle ones are closed");
-        assert_eq!(closed.count(), 1, "one line a minute: {log}");
+        assert_eq!(closed.count(), 1, "there should be one line per minute: {log}");
         assert!(!log.contains("Too many open files"), "{log}");
     }
 
     fn a_request_in_flight_is_not_closed_for_new_clients() {
-        let app = TestApp::builder(Database::Sqlite).through(&FEW_FILES).start();
+        let app = TestApp::builder(Database::Sqlite)
+            .through(&LOW_FILE_LIMIT)
+            .start();
         let ada = app.user("ada");
         ada.has_task("before");
         thread::scope(|scope| {

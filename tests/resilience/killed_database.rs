@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::Duration;
 
-use super::watch::{assert_calm, until_ready_is, while_alive};
+use super::watch::{assert_no_errors, until_ready_is, while_alive};
 use super::writers::{assert_each_is_there_once, started_on, written_while};
 use crate::support::own_postgres::OwnPostgres;
 
@@ -28,6 +28,6 @@ with_a_process_of_its_own!(
             });
         });
         assert_each_is_there_once(&ada, &acknowledged, 100);
-        assert_calm(&app);
+        assert_no_errors(&app);
     }
 );

@@ -31,7 +31,7 @@ fn write(user: &Actor, name: &str) -> (Vec<String>, String) {
 }
 
 on_both_databases!(
-    fn a_service_killed_under_load_loses_nothing_and_does_nothing_twice(db: Database) {
+    fn a_service_killed_under_load_loses_no_task_and_creates_none_twice(db: Database) {
         let mut app = TestApp::builder(db).start();
         let mut expected = Vec::new();
         for round in 0..3 {
@@ -49,7 +49,9 @@ on_both_databases!(
             for (acknowledged, in_doubt) in written {
                 expected.extend(acknowledged);
                 // The outcome of this request is unknown, but its key makes a retry safe.
-                create_once(&ada, &in_doubt).expect("an answer").expect(201);
+                create_once(&ada, &in_doubt)
+                    .expect("the service should answer")
+                    .expect(201);
                 expected.push(in_doubt);
             }
         }

@@ -7,12 +7,12 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use super::watch::{STALL, until_ready_is, while_alive};
+use super::watch::{MAX_PAUSE, until_ready_is, while_alive};
 use crate::support::app::Builder;
 use crate::support::own_postgres::OwnPostgres;
 use crate::support::{CONTRACTS, Database, OwnDatabase, TestApp, wait};
 
-fn impatient(database: OwnDatabase) -> TestApp {
+fn with_short_timeouts(database: OwnDatabase) -> TestApp {
     Builder::on(Arc::new(database))
         .env("DATABASE_ACQUIRE_TIMEOUT_MS", "500")
         .env("DATABASE_STATEMENT_TIMEOUT_MS", "1000")
@@ -37,7 +37,7 @@ fn assert_refuses(app: &TestApp) {
                     _ => ada.json(method, &path, &body),
                 };
                 answer.assert_unavailable();
-                assert!(started.elapsed() < Duration::from_millis(1_500) + STALL);
+                assert!(started.elapsed() < Duration::from_millis(1_500) + MAX_PAUSE);
             }
             app.anonymous().get(&contract.tasks(&ada)).assert_unauthorized();
             let nothing = ada.post(&contract.tasks(&ada), json!({}));
@@ -49,9 +49,9 @@ fn assert_refuses(app: &TestApp) {
 }
 
 with_a_process_of_its_own!(
-    fn a_database_that_comes_later_than_the_service_is_taken_up_without_a_restart() {
+    fn a_database_that_becomes_available_later_is_used_without_a_restart() {
         let mut server = OwnPostgres::prepare();
-        let mut app = impatient(server.database());
+        let mut app = with_short_timeouts(server.database());
         assert_refuses(&app);
         server.start_again();
         until_ready_is(200, &app);
@@ -62,11 +62,11 @@ with_a_process_of_its_own!(
         assert!(app.process().ended().is_none());
     }
 
-    fn a_database_that_takes_connections_and_says_nothing_is_503_too() {
+    fn a_database_that_accepts_connections_but_never_answers_is_503_too() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let url = format!("postgres://postgres@127.0.0.1:{port}/postgres");
-        let app = impatient(OwnDatabase::of_server(url, port));
+        let app = with_short_timeouts(OwnDatabase::of_server(url, port));
         assert_refuses(&app);
     }
 
@@ -85,11 +85,11 @@ with_a_process_of_its_own!(
                 .start();
             (started.elapsed() < Duration::from_secs(3)).then_some(app)
         });
-        let mut app = soon.expect("it serves what needs no database");
-        assert!(app.stop(), "and ends when it is told to");
+        let mut app = soon.expect("the service should start in time");
+        assert!(app.stop(), "the service should stop when it is told to");
     }
 
-    fn calls_that_come_while_the_tables_are_made_wait_for_them() {
+    fn calls_during_the_migrations_wait_for_them() {
         let database = Arc::new(OwnDatabase::create(Database::Postgres));
         // A replica that runs the migrations holds this lock.
         let mut other = database.connect();

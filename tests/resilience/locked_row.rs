@@ -6,14 +6,14 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use super::watch::{Over, assert_calm};
+use super::watch::{StopFlag, assert_no_errors};
 use crate::support::task::id;
 use crate::support::{Database, TestApp};
 
-const HELD: Duration = Duration::from_secs(3);
+const LOCK_DURATION: Duration = Duration::from_secs(3);
 
 with_a_process_of_its_own!(
-    fn a_locked_row_delays_its_user_and_nobody_else() {
+    fn a_locked_row_delays_only_its_user() {
         let app = TestApp::builder(Database::Postgres).start();
         let ada = app.user("ada");
         let locked = id(&ada.has_task("locked"));
@@ -28,17 +28,17 @@ with_a_process_of_its_own!(
         other_program.execute(&format!(
             "BEGIN; SELECT 1 FROM tasks WHERE id = {locked} FOR UPDATE"
         ));
-        let over = Over::default();
+        let stop_flag = StopFlag::default();
         let calls = AtomicUsize::new(0);
         thread::scope(|scope| {
-            let guard = over.guard();
+            let guard = stop_flag.guard();
             let waiting: Vec<_> = (0..16)
                 .map(|_| scope.spawn(|| ada.patch(&format!("/api/tasks/{locked}/complete")).expect(200)))
                 .collect();
             for (user, task) in &others {
-                let (over, calls) = (&over, &calls);
+                let (stop_flag, calls) = (&stop_flag, &calls);
                 scope.spawn(move || {
-                    while !over.yet() {
+                    while !stop_flag.is_set() {
                         let call = |limit: Duration, call: &dyn Fn() -> crate::support::Response, status| {
                             let started = Instant::now();
                             call().expect(status);
@@ -46,7 +46,7 @@ with_a_process_of_its_own!(
                             calls.fetch_add(1, Ordering::Relaxed);
                         };
                         // A request that waited for the lock would take as long as the lock is held.
-                        let limit = HELD * 2 / 3;
+                        let limit = LOCK_DURATION * 2 / 3;
                         call(limit, &|| user.get(task), 200);
                         call(limit, &|| user.get("/api/tasks?limit=5"), 200);
                         call(limit, &|| user.patch(&format!("{task}/complete")), 200);
@@ -59,10 +59,10 @@ with_a_process_of_its_own!(
                     }
                 });
             }
-            thread::sleep(HELD);
+            thread::sleep(LOCK_DURATION);
             assert!(
                 waiting.iter().all(|call| !call.is_finished()),
-                "they wait for the lock"
+                "these calls should wait for the lock"
             );
             // The same user's reads do not wait.
             ada.get(&format!("/api/tasks/{locked}")).expect(200);
@@ -72,7 +72,7 @@ with_a_process_of_its_own!(
         let calls = calls.into_inner();
         assert!(calls > 200, "the others were served {calls} times");
         let task = ada.get(&format!("/api/tasks/{locked}")).expect(200).json();
-        assert_eq!(task["version"], json!(17), "no toggle is lost");
-        assert_calm(&app);
+        assert_eq!(task["version"], json!(17), "no toggle should be lost");
+        assert_no_errors(&app);
     }
 );

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use super::watch::{STALL, assert_calm, recovers, while_alive};
+use super::watch::{MAX_PAUSE, assert_no_errors, recovers, while_alive};
 use crate::support::app::Builder;
 use crate::support::cluster::Cluster;
 use crate::support::pgbouncer::{PgBouncer, PreparedStatements};
@@ -37,7 +37,7 @@ fn eighty_at_once(call: impl Fn(usize) + Sync) {
     });
 }
 
-fn refused_in_time(ada: &Actor, task: &str, number: usize) {
+fn assert_refused_in_time(ada: &Actor, task: &str, number: usize) {
     let started = Instant::now();
     let answer = match number % 4 {
         0 => ada.get("/api/tasks"),
@@ -47,18 +47,18 @@ fn refused_in_time(ada: &Actor, task: &str, number: usize) {
     };
     let took = started.elapsed();
     answer.assert_unavailable();
-    assert!(took < ACQUIRE + STATEMENT + STALL, "{took:?} until {answer}");
+    assert!(took < ACQUIRE + STATEMENT + MAX_PAUSE, "{took:?} until {answer}");
 }
 
-fn eighty_are_refused_and_all_is_well_afterwards(app: &TestApp) {
+fn assert_eighty_are_refused_and_the_service_recovers(app: &TestApp) {
     let ada = app.user("ada");
     let task = format!("/api/tasks/{}", id(&ada.has_task("before")));
     let mut other = app.connect();
     other.execute("BEGIN; LOCK TABLE tasks IN ACCESS EXCLUSIVE MODE");
     while_alive(app, Duration::from_millis(50), || {
-        eighty_at_once(|number| refused_in_time(&ada, &task, number));
+        eighty_at_once(|number| assert_refused_in_time(&ada, &task, number));
         // The same again: abandoned requests must not block later ones.
-        eighty_at_once(|number| refused_in_time(&ada, &task, number));
+        eighty_at_once(|number| assert_refused_in_time(&ada, &task, number));
     });
     // If a refused request had not been cancelled, the service would execute it during this pause.
     thread::sleep(STATEMENT * 2);
@@ -72,14 +72,14 @@ fn eighty_are_refused_and_all_is_well_afterwards(app: &TestApp) {
             });
         }
     });
-    assert_calm(app);
+    assert_no_errors(app);
 }
 
 with_a_process_of_its_own!(
     fn eighty_requests_on_a_locked_table_are_503_in_time() {
         let database = Arc::new(OwnDatabase::create(Database::Postgres));
         let app = started(Arc::clone(&database), &database.url);
-        eighty_are_refused_and_all_is_well_afterwards(&app);
+        assert_eighty_are_refused_and_the_service_recovers(&app);
         // The server has cancelled the statements as well, so refused requests took no effect later.
         let refused = app.value("SELECT count(*) FROM tasks WHERE title = 'refused'");
         assert_eq!(refused.as_deref(), Some("0"));
@@ -90,6 +90,6 @@ with_a_process_of_its_own!(
         let pooler = PgBouncer::before(Cluster::get().port, PreparedStatements::Supported);
         let url = pooler.url(database.name());
         let app = started(database, &url);
-        eighty_are_refused_and_all_is_well_afterwards(&app);
+        assert_eighty_are_refused_and_the_service_recovers(&app);
     }
 );

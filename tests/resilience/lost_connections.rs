@@ -14,7 +14,7 @@ use crate::support::{Actor, Database, TestApp, random};
 
 /// Checks that sixteen concurrent reads and writes succeed after `lose` was called. There are more requests
 /// than connections.
-fn nobody_notices(user: &Actor, lose: impl FnOnce()) {
+fn assert_all_calls_succeed(user: &Actor, lose: impl FnOnce()) {
     let task = |number: usize| format!("/api/tasks/{}", id(&user.has_task(&format!("task {number}"))));
     let tasks: Vec<String> = (0..16).map(task).collect();
     // Makes the pool grow to its maximum size, so that every possible connection is lost.
@@ -66,28 +66,28 @@ with_a_process_of_its_own!(
         let app = TestApp::builder(Database::Postgres).start();
         let ada = app.user("ada");
         for _ in 0..5 {
-            nobody_notices(&ada, || terminate_all(&app));
+            assert_all_calls_succeed(&ada, || terminate_all(&app));
         }
     }
 
-    fn connections_lost_while_all_rest_are_replaced_before_the_next_call() {
+    fn idle_connections_that_are_lost_are_replaced_before_the_next_call() {
         let app = TestApp::builder(Database::Postgres).start();
         let ada = app.user("ada");
-        nobody_notices(&ada, || {
+        assert_all_calls_succeed(&ada, || {
             terminate_all(&app);
             thread::sleep(Duration::from_millis(1_200));
         });
-        nobody_notices(&ada, || {
+        assert_all_calls_succeed(&ada, || {
             thread::sleep(Duration::from_millis(1_200));
             terminate_all(&app);
         });
     }
 
-    fn a_server_that_is_started_anew_between_two_calls_is_not_noticed() {
+    fn a_server_restart_between_two_calls_fails_no_call() {
         let mut server = OwnPostgres::start();
         let app = Builder::on(Arc::new(server.database())).start();
         let ada = app.user("ada");
-        nobody_notices(&ada, || {
+        assert_all_calls_succeed(&ada, || {
             server.stop_immediately();
             server.start_again();
         });

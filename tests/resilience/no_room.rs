@@ -7,12 +7,12 @@ use std::sync::Arc;
 use serde_json::json;
 use tempfile::TempDir;
 
-use super::watch::{assert_calm, recovers};
+use super::watch::{assert_no_errors, recovers};
 use crate::support::app::Builder;
 use crate::support::{Actor, OwnDatabase, Response, TestApp};
 
 /// The available space in bytes. It is larger than the write-ahead log becomes before a checkpoint.
-const ROOM: usize = 8 << 20;
+const DISK_BYTES: usize = 8 << 20;
 
 fn create(user: &Actor, number: usize) -> Response {
     let description = "\u{1f4be}".repeat(1_000);
@@ -23,11 +23,11 @@ fn create(user: &Actor, number: usize) -> Response {
 }
 
 /// Writes until the disk is full, and some more times. Then checks that nothing acknowledged was lost.
-fn fills_up_and_loses_nothing(app: &mut TestApp, make_room: impl FnOnce(&mut TestApp)) {
+fn assert_nothing_is_lost_when_full(app: &mut TestApp, free_space: impl FnOnce(&mut TestApp)) {
     let ada = app.user("ada");
     let mut acknowledged = Vec::new();
     let mut refused = 0;
-    for number in 0..4 * ROOM / 4_000 {
+    for number in 0..4 * DISK_BYTES / 4_000 {
         let answer = create(&ada, number);
         match answer.status {
             201 => acknowledged.push(format!("{number}")),
@@ -39,16 +39,16 @@ fn fills_up_and_loses_nothing(app: &mut TestApp, make_room: impl FnOnce(&mut Tes
             break;
         }
     }
-    assert_eq!(refused, 20, "there is no end of the room");
+    assert_eq!(refused, 20, "the disk never became full");
     assert!(acknowledged.len() > 50, "{} were written", acknowledged.len());
     app.anonymous().get("/livez").expect(200);
     assert_there(&ada, &acknowledged);
 
-    make_room(app);
+    free_space(app);
     recovers(&ada);
     acknowledged.push("again".to_owned());
     assert_there(&ada, &acknowledged);
-    assert_calm(app);
+    assert_no_errors(app);
     app.restart();
     assert_there(&app.user("ada"), &acknowledged);
 }
@@ -62,7 +62,7 @@ fn assert_there(user: &Actor, acknowledged: &[String]) {
 
 fn run(program: &str, arguments: &[&str]) -> bool {
     let status = Command::new(program).args(arguments).status();
-    status.expect("a program of every Linux").success()
+    status.expect("the program should be installed").success()
 }
 
 /// A mounted file system, which is unmounted on drop, after the database in it has been deleted.
@@ -88,15 +88,15 @@ fn app_in(folder: &Path, through: &[&str]) -> TestApp {
 }
 
 with_a_process_of_its_own!(
-    fn a_full_disk_is_503_until_there_is_room_and_nothing_is_lost() {
+    fn a_full_disk_is_503_until_space_is_free_and_nothing_is_lost() {
         let folder = tempfile::tempdir().unwrap();
-        let Some(mount) = Mount::at(folder.path(), &format!("size={ROOM}")) else {
+        let Some(mount) = Mount::at(folder.path(), &format!("size={DISK_BYTES}")) else {
             // The next test covers the same behaviour without this privilege.
-            println!("needs the right to mount a small file system");
+            println!("skipped: the test needs the right to mount a file system");
             return;
         };
         let mut app = app_in(folder.path(), &[]);
-        fills_up_and_loses_nothing(&mut app, |_| {
+        assert_nothing_is_lost_when_full(&mut app, |_| {
             let path = folder.path().to_str().unwrap();
             assert!(run("mount", &["-o", "remount,size=64m", path]));
         });
@@ -104,7 +104,7 @@ with_a_process_of_its_own!(
         drop(mount);
     }
 
-    fn a_file_that_may_not_grow_is_503_until_it_may_and_nothing_is_lost() {
+    fn a_file_size_limit_is_503_until_it_is_raised_and_nothing_is_lost() {
         let folder = tempfile::tempdir().unwrap();
         // The signal would end the process, so an operator who sets such a limit must make the process ignore
         // the signal.
@@ -113,7 +113,7 @@ with_a_process_of_its_own!(
             let process = app.process().id().to_string();
             assert!(run("prlimit", &["--pid", &process, &format!("--fsize={bytes}:")]));
         };
-        limit(&mut app, &ROOM.to_string());
-        fills_up_and_loses_nothing(&mut app, |app| limit(app, "unlimited"));
+        limit(&mut app, &DISK_BYTES.to_string());
+        assert_nothing_is_lost_when_full(&mut app, |app| limit(app, "unlimited"));
     }
 );

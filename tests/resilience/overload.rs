@@ -6,7 +6,7 @@ use std::net::TcpStream;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::watch::{Over, SLACK, assert_calm, assert_mostly_within, is, while_alive};
+use super::watch::{StopFlag, TOLERANCE, assert_mostly_within, assert_no_errors, succeeded, while_alive};
 use crate::support::raw::{self, Connection};
 use crate::support::{Database, TestApp};
 
@@ -28,27 +28,32 @@ fn load(app: &TestApp, clients: usize, lasting: Duration) -> Tally {
     let headers = ["Content-Type: application/json", "Content-Length: 13"];
     let token = app.user("ada").token.unwrap();
     let request = raw::request(app, "POST /api/tasks", &token, &headers, body);
-    let over = Over::default();
+    let stop_flag = StopFlag::default();
     let client = || {
         let mut tally = Tally::default();
         let mut connection = Connection::open(app);
-        while !over.yet() {
+        while !stop_flag.is_set() {
             let started = Instant::now();
-            let answer = connection.send(&request).read().expect("an answer");
+            let answer = connection
+                .send(&request)
+                .read()
+                .expect("the service should answer");
             let took = started.elapsed();
-            if is(201, &answer) {
+            if succeeded(201, &answer) {
                 tally.accepted.push(took);
             } else {
                 tally.refused.push(took);
                 let seconds = answer.header("retry-after").and_then(|value| value.parse().ok());
-                thread::sleep(Duration::from_secs(seconds.expect("a Retry-After in seconds")));
+                thread::sleep(Duration::from_secs(
+                    seconds.expect("the refusal should have Retry-After in seconds"),
+                ));
             }
         }
         tally
     };
     thread::scope(|scope| {
         let clients: Vec<_> = (0..clients).map(|_| scope.spawn(client)).collect();
-        let guard = over.guard();
+        let guard = stop_flag.guard();
         let mut all = Tally::default();
         for _ in 0..10 {
             thread::sleep(lasting / 10);
@@ -75,7 +80,7 @@ fn memory_of(app: &TestApp) -> u64 {
 }
 
 with_a_process_of_its_own!(
-    fn three_hundred_clients_of_two_connections_are_served_or_refused_in_time() {
+    fn three_hundred_clients_are_served_or_refused_in_time() {
         let app = TestApp::builder(Database::Postgres)
             // Two connections serve writes, because each of the two HTTP workers keeps one for reads.
             .env("DATABASE_POOL_SIZE", "4")
@@ -100,20 +105,20 @@ with_a_process_of_its_own!(
 
         assert!(
             best.refused.len() * 10 <= best.accepted.len(),
-            "eight clients can be served"
+            "eight clients should be served"
         );
-        assert!(overloaded.refused.len() > 100, "there was no overload");
+        assert!(overloaded.refused.len() > 100, "the service was not overloaded");
         let (best, kept) = (best.accepted.len(), overloaded.accepted.len() / 2);
-        assert!(kept * 2 >= best, "{kept} answers instead of {best}");
+        assert!(kept * 2 >= best, "{kept} responses instead of {best}");
         assert_mostly_within(ACQUIRE + STATEMENT, overloaded.accepted);
-        assert_mostly_within(ACQUIRE + SLACK / 2, overloaded.refused);
+        assert_mostly_within(ACQUIRE + TOLERANCE / 2, overloaded.refused);
         let before = warm.megabytes.iter().max().unwrap();
         let after = overloaded.megabytes.iter().max().unwrap();
         assert!(*after <= before + 16, "{before} MB have become {after} MB");
-        assert_calm(&app);
+        assert_no_errors(&app);
     }
 
-    fn clients_who_all_come_back_at_once_find_room() {
+    fn five_hundred_clients_can_connect_at_once() {
         let app = TestApp::start(Database::Sqlite);
         let address = app.base_url().trim_start_matches("http://").parse().unwrap();
         let most = fs::read_to_string("/proc/sys/net/core/somaxconn").unwrap();

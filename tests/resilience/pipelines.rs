@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use super::watch::{STALL, assert_calm};
+use super::watch::{MAX_PAUSE, assert_no_errors};
 use crate::support::raw::{self, Connection};
 use crate::support::task::id;
 use crate::support::{Actor, Database, TestApp};
@@ -67,10 +67,10 @@ fn read_at_once(users: &[(Actor, String)], meanwhile: impl FnOnce() + Send) -> V
             barrier.wait();
             meanwhile();
         });
-        other.join().expect("the other one");
+        other.join().expect("the other request should not fail");
         reads
             .into_iter()
-            .map(|read| read.join().expect("a read"))
+            .map(|read| read.join().expect("every read should succeed"))
             .collect()
     })
 }
@@ -93,7 +93,7 @@ fn others_are_answered(app: &TestApp, delay: Duration, disturb: impl Fn() + Sync
     let mut behind = 0;
     for _ in 0..20 {
         let took = read_at_once(&readers, &disturb);
-        assert!(took.iter().all(|took| *took < STATEMENT + STALL), "{took:?}");
+        assert!(took.iter().all(|took| *took < STATEMENT + MAX_PAUSE), "{took:?}");
         behind += took.iter().filter(|took| **took > delay).count();
         // Waits until the disturbance is over and the connection is used again.
         thread::sleep(STATEMENT);
@@ -107,8 +107,8 @@ fn others_are_answered(app: &TestApp, delay: Duration, disturb: impl Fn() + Sync
         !before.is_empty() && before.iter().all(|server| after.contains(server)),
         "{before:?} became {after:?}"
     );
-    assert!(behind > 0, "nobody was ever behind it in a pipeline");
-    assert_calm(app);
+    assert!(behind > 0, "no read waited behind the other request");
+    assert_no_errors(app);
 }
 
 with_a_process_of_its_own!(
@@ -119,11 +119,11 @@ with_a_process_of_its_own!(
             let started = Instant::now();
             stuck.get("/api/tasks?limit=1").assert_unavailable();
             let took = started.elapsed();
-            assert!(took >= STATEMENT / 2 && took < STATEMENT + STALL, "{took:?}");
+            assert!(took >= STATEMENT / 2 && took < STATEMENT + MAX_PAUSE, "{took:?}");
         });
     }
 
-    fn a_client_that_hangs_up_in_the_middle_of_a_pipelined_read_disturbs_nobody() {
+    fn a_client_that_disconnects_within_a_pipelined_read_does_not_affect_others() {
         let app = with_slow_readers();
         let token = app.user("slow").token.unwrap();
         for hang_up in [drop, Connection::reset] {

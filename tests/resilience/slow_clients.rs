@@ -9,19 +9,19 @@ use std::{fs, io, process};
 
 use serde_json::json;
 
-use super::watch::{Over, SLACK, STALL, assert_mostly_within};
+use super::watch::{MAX_PAUSE, StopFlag, TOLERANCE, assert_mostly_within};
 use crate::support::{Actor, Database, TestApp, raw};
 
 /// Time limit for receiving the headers or a body.
-const WITHIN: Duration = Duration::from_secs(10);
+const RECEIVE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Time limit for a response that the client does not read.
-const READ_WITHIN: Duration = Duration::from_secs(20);
+const READ_TIMEOUT: Duration = Duration::from_secs(20);
 
 const JSON: &str = "Content-Type: application/json";
 const LENGTH: &str = "Content-Length: 1000";
 const CHUNKED: &str = "Transfer-Encoding: chunked";
-const IDLE: usize = 2_000;
+const IDLE_CLIENTS: usize = 2_000;
 
 fn stream(app: &TestApp) -> TcpStream {
     let stream = TcpStream::connect(app.base_url().trim_start_matches("http://")).unwrap();
@@ -30,7 +30,7 @@ fn stream(app: &TestApp) -> TcpStream {
 }
 
 /// Opens a connection over which one request has been answered.
-fn kept(app: &TestApp) -> TcpStream {
+fn keep_alive(app: &TestApp) -> TcpStream {
     let mut stream = stream(app);
     let livez = raw::request(app, "GET /livez", "", &[], b"");
     stream.write_all(&livez).unwrap();
@@ -50,7 +50,7 @@ fn trickle(what: &str, mut stream: TcpStream, bytes: &[u8]) -> String {
     loop {
         let took = started.elapsed();
         assert!(
-            took < WITHIN + STALL,
+            took < RECEIVE_TIMEOUT + MAX_PAUSE,
             "{what}: open after {took:?}; {}",
             text(&said)
         );
@@ -75,7 +75,7 @@ fn text(said: &[u8]) -> String {
 }
 
 #[track_caller]
-fn assert_told(said: &str, status: u16) {
+fn assert_problem_response(said: &str, status: u16) {
     assert!(said.starts_with(&format!("HTTP/1.1 {status} ")), "{said}");
     assert!(said.contains("application/problem+json"), "{said}");
 }
@@ -94,41 +94,41 @@ fn slow_senders(app: &TestApp, token: &str) {
         stream
     };
     thread::scope(|scope| {
-        scope.spawn(|| assert_told(&trickle("headers", stream(app), headers.as_bytes()), 408));
-        scope.spawn(|| assert_told(&trickle("half a header", stream(app), b"GET"), 408));
+        scope.spawn(|| assert_problem_response(&trickle("headers", stream(app), headers.as_bytes()), 408));
+        scope.spawn(|| assert_problem_response(&trickle("half a header", stream(app), b"GET"), 408));
         scope.spawn(|| {
-            let said = trickle("a second request's headers", kept(app), headers.as_bytes());
-            assert_told(&said, 408);
+            let said = trickle("a second request's headers", keep_alive(app), headers.as_bytes());
+            assert_problem_response(&said, 408);
         });
         scope.spawn(|| {
-            assert_told(
-                &trickle("half of a second request's headers", kept(app), b"GET"),
+            assert_problem_response(
+                &trickle("half of a second request's headers", keep_alive(app), b"GET"),
                 408,
             );
         });
         for (coding, slow, half) in [(LENGTH, &long, "{"), (CHUNKED, &chunks, "5\r\n{")] {
             scope.spawn(move || {
                 let stream = body(token, coding, "");
-                assert_told(
+                assert_problem_response(
                     &trickle(&format!("a body ({coding})"), stream, slow.as_bytes()),
                     408,
                 );
             });
             scope.spawn(move || {
                 let stream = body(token, coding, half);
-                assert_told(&trickle(&format!("half a body ({coding})"), stream, b""), 408);
+                assert_problem_response(&trickle(&format!("half a body ({coding})"), stream, b""), 408);
             });
             // The service does not wait for a body that it does not need.
             scope.spawn(move || {
                 let stream = body("", coding, "");
-                assert_told(
+                assert_problem_response(
                     &trickle(&format!("an unwanted body ({coding})"), stream, slow.as_bytes()),
                     401,
                 );
             });
             scope.spawn(move || {
                 let stream = body("", coding, half);
-                assert_told(
+                assert_problem_response(
                     &trickle(&format!("half an unwanted body ({coding})"), stream, b""),
                     401,
                 );
@@ -145,7 +145,7 @@ fn never_reads(app: &TestApp, user: &Actor) {
     let mut stream = stream(app);
     let request = raw::request(app, "GET /api/tasks", token, &[], b"");
     stream.write_all(&request.repeat(TIMES)).unwrap();
-    thread::sleep(READ_WITHIN + SLACK);
+    thread::sleep(READ_TIMEOUT + TOLERANCE);
     stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
     let mut read = 0;
     let mut buffer = vec![0; 1 << 20];
@@ -159,26 +159,28 @@ fn never_reads(app: &TestApp, user: &Actor) {
     }
     assert!(
         read < whole,
-        "all of {whole} bytes were kept for a client that did not read"
+        "all {whole} bytes were sent to a client that did not read"
     );
 }
 
 /// Opens many connections that send nothing.
 fn idle(app: &TestApp) {
-    let streams: Vec<TcpStream> = (0..IDLE).map(|_| stream(app)).collect();
-    thread::sleep(WITHIN + SLACK);
+    let streams: Vec<TcpStream> = (0..IDLE_CLIENTS).map(|_| stream(app)).collect();
+    thread::sleep(RECEIVE_TIMEOUT + TOLERANCE);
     for mut stream in streams {
         stream.set_read_timeout(Some(Duration::from_secs(1))).unwrap();
         let mut said = Vec::new();
-        stream.read_to_end(&mut said).expect("it was cut off");
-        assert_told(&text(&said), 408);
+        stream
+            .read_to_end(&mut said)
+            .expect("the service should close the connection");
+        assert_problem_response(&text(&said), 408);
     }
 }
 
 /// Raises the limit of open files for the connections of both processes, because the default may be only
 /// 1,024.
 fn allow_files(process: u32) {
-    const FILES: u64 = 3 * IDLE as u64;
+    const FILES: u64 = 3 * IDLE_CLIENTS as u64;
     let limits = fs::read_to_string(format!("/proc/{process}/limits")).unwrap();
     let line = limits
         .lines()
@@ -197,7 +199,7 @@ fn allow_files(process: u32) {
 }
 
 with_a_process_of_its_own!(
-    fn slow_clients_are_cut_off_in_time_and_others_do_not_notice() {
+    fn slow_clients_are_disconnected_in_time_without_affecting_others() {
         let app = TestApp::builder(Database::Sqlite).start();
         allow_files(process::id());
         allow_files(app.process_id());
@@ -207,11 +209,11 @@ with_a_process_of_its_own!(
             ada.creates(json!({ "title": "t", "description": description }));
         }
         let task = format!("/api/tasks/{}", crate::support::task::id(&bob.has_task("t")));
-        let over = Over::default();
+        let stop_flag = StopFlag::default();
         let took = thread::scope(|scope| {
             let neighbour = scope.spawn(|| {
                 let mut took = Vec::new();
-                while !over.yet() {
+                while !stop_flag.is_set() {
                     let started = Instant::now();
                     bob.get(&task).expect(200);
                     took.push(started.elapsed());
@@ -219,7 +221,7 @@ with_a_process_of_its_own!(
                 }
                 took
             });
-            let guard = over.guard();
+            let guard = stop_flag.guard();
             let token = ada.token.as_deref().unwrap();
             let slow = [
                 scope.spawn(|| slow_senders(&app, token)),
@@ -230,7 +232,7 @@ with_a_process_of_its_own!(
             drop(guard);
             assert_eq!(
                 cut_off, [true; 3],
-                "slow senders, one that never reads, idle ones"
+                "expected disconnects of slow senders, of a client that never reads, and of idle clients"
             );
             neighbour.join().unwrap()
         });

@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::watch::assert_calm;
+use super::watch::assert_no_errors;
 use crate::support::TestApp;
 use crate::support::raw::{self, Connection};
 
@@ -37,7 +37,7 @@ fn write(app: &TestApp, token: &str, writer: usize) -> (Vec<String>, Option<Inst
 }
 
 on_both_databases!(
-    fn no_request_that_came_before_the_signal_goes_without_its_answer(db: Database) {
+    fn every_request_before_the_signal_is_answered(db: Database) {
         let mut app = TestApp::builder(db).start();
         let ada = app.user("ada");
         ada.has_task("first");
@@ -54,7 +54,7 @@ on_both_databases!(
             (signalled, written)
         });
         let status = app.process().wait(Duration::from_secs(10));
-        assert!(status.expect("it ends in time").success());
+        assert!(status.expect("the process should exit in time").success());
         let there = app.values("SELECT title FROM tasks");
         assert!(written.iter().any(|(acknowledged, _)| !acknowledged.is_empty()));
         for (acknowledged, unanswered) in written {
@@ -65,10 +65,10 @@ on_both_databases!(
                 assert!(there.contains(&Some(title.clone())), "{title} was acknowledged");
             }
         }
-        assert_calm(&app);
+        assert_no_errors(&app);
     }
 
-    fn connections_at_rest_are_closed_while_a_request_is_waited_for(db: Database) {
+    fn idle_connections_are_closed_while_the_shutdown_waits_for_requests(db: Database) {
         let mut app = TestApp::builder(db).start();
         let ada = app.user("ada");
         ada.has_task("first");
@@ -77,7 +77,14 @@ on_both_databases!(
         let mut resting: Vec<Connection> = (0..20)
             .map(|_| {
                 let mut connection = Connection::open(&app);
-                assert_eq!(connection.send(&livez).read().expect("an answer").status, 200);
+                assert_eq!(
+                    connection
+                        .send(&livez)
+                        .read()
+                        .expect("the service should answer")
+                        .status,
+                    200
+                );
                 connection
             })
             .collect();
@@ -94,21 +101,28 @@ on_both_databases!(
         app.signal("-TERM");
         let started = Instant::now();
         for connection in &mut resting {
-            assert!(connection.read().is_none(), "nothing more is said");
+            assert!(connection.read().is_none(), "an idle connection should be closed");
         }
         assert!(
             started.elapsed() < Duration::from_secs(6),
             "{:?}",
             started.elapsed()
         );
-        assert!(app.process().ended().is_none(), "two are still waited for");
+        assert!(
+            app.process().ended().is_none(),
+            "the process should wait for two requests"
+        );
         sending.send(end);
         drop(held);
         for mut connection in [waiting, sending] {
-            let answer = connection.read().expect("an answer");
+            let answer = connection.read().expect("the service should answer");
             assert_eq!(answer.status, 201, "{answer}");
         }
         let status = app.process().wait(Duration::from_secs(5));
-        assert!(status.expect("it ends when the last is answered").success());
+        assert!(
+            status
+                .expect("the process should exit after the last response")
+                .success()
+        );
     }
 );

@@ -25,18 +25,18 @@ fn with_a_stuck_request() -> (TestApp, Connection, Lock) {
 }
 
 with_a_process_of_its_own!(
-    fn a_request_that_is_stuck_is_waited_for_eight_seconds() {
+    fn the_shutdown_waits_eight_seconds_for_a_stuck_request() {
         let (mut app, mut waiting, _held) = with_a_stuck_request();
         let started = Instant::now();
         app.process().terminate();
         let status = app.process().wait(Duration::from_secs(30));
         let took = started.elapsed();
-        assert!(status.is_some(), "it ends in time");
+        assert!(status.is_some(), "the process should exit in time");
         assert!(took > Duration::from_secs(7), "{took:?}");
-        assert!(waiting.read().is_none(), "the client learns that nothing comes");
+        assert!(waiting.read().is_none(), "the connection should be closed");
     }
 
-    fn a_second_signal_ends_it_at_once() {
+    fn a_second_signal_ends_the_process_at_once() {
         let (mut app, _waiting, _held) = with_a_stuck_request();
         app.process().terminate();
         thread::sleep(Duration::from_millis(500));

@@ -4,29 +4,29 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::watch::{Over, STALL, assert_calm, is};
+use super::watch::{MAX_PAUSE, StopFlag, assert_no_errors, succeeded};
 use crate::support::app::Builder;
 use crate::support::task::id;
 use crate::support::{Actor, Database, OwnDatabase};
 
 /// The service's limits for a connection and a statement, and tolerance for a busy machine.
-const IN_TIME: Duration = Duration::from_secs(2 + 5).saturating_add(STALL);
+const CALL_TIMEOUT: Duration = Duration::from_secs(2 + 5).saturating_add(MAX_PAUSE);
 
-/// Writes and reads until `over` is set, and returns the numbers of created tasks and of refused calls.
+/// Writes and reads until `stop_flag` is set, and returns the numbers of created tasks and of refused calls.
 /// SQLite does not queue writers: the process that tries at the right moment gets the lock. One process may
 /// therefore block another for longer than the timeout, which is a 503 and not a database error.
-fn work(user: &Actor, over: &Over) -> (usize, usize) {
+fn work(user: &Actor, stop_flag: &StopFlag) -> (usize, usize) {
     let (mut created, mut refused) = (0, 0);
     let mut call = |status: u16, method: &str, path: &str, headers: &[(&str, &str)], body: &str| {
         let started = Instant::now();
         let answer = user.request(method, path, headers, body.as_bytes());
-        assert!(started.elapsed() < IN_TIME, "{answer}");
-        let done = is(status, &answer);
+        assert!(started.elapsed() < CALL_TIMEOUT, "{answer}");
+        let done = succeeded(status, &answer);
         refused += usize::from(!done);
         done.then_some(answer)
     };
     const JSON: (&str, &str) = ("content-type", "application/json");
-    while !over.yet() {
+    while !stop_flag.is_set() {
         let Some(task) = call(201, "POST", "/api/tasks", &[JSON], r#"{"title":"t"}"#) else {
             continue;
         };
@@ -50,16 +50,16 @@ with_a_process_of_its_own!(
                 .env("DATABASE_STATEMENT_TIMEOUT_MS", "5000")
                 .start()
         });
-        let over = Over::default();
+        let stop_flag = StopFlag::default();
         let worked: Vec<_> = thread::scope(|scope| {
             let workers: Vec<_> = (0..8)
                 .map(|number| {
                     let user = services[number % 2].user(&format!("user {number}"));
-                    let over = &over;
-                    scope.spawn(move || work(&user, over))
+                    let stop_flag = &stop_flag;
+                    scope.spawn(move || work(&user, stop_flag))
                 })
                 .collect();
-            let guard = over.guard();
+            let guard = stop_flag.guard();
             for _ in 0..6 {
                 let mut other = database.connect();
                 other.execute("BEGIN IMMEDIATE; UPDATE tasks SET description = 'seen'");
@@ -69,7 +69,9 @@ with_a_process_of_its_own!(
             }
             drop(guard);
             let workers = workers.into_iter().map(|worker| worker.join());
-            workers.map(|worked| worked.expect("in time")).collect()
+            workers
+                .map(|worked| worked.expect("each call should end in time"))
+                .collect()
         });
         let created: usize = worked.iter().map(|(created, _)| created).sum();
         let there = services[0].value("SELECT count(*) FROM tasks").unwrap();
@@ -80,7 +82,7 @@ with_a_process_of_its_own!(
         assert!(refused <= created, "{worked:?}");
         for service in &services {
             assert!(!service.log().contains("database is locked"));
-            assert_calm(service);
+            assert_no_errors(service);
         }
     }
 );

@@ -37,7 +37,7 @@ fn assert_writes_are_refused(app: &TestApp, ada: &Actor, task: i64) {
 }
 
 with_a_process_of_its_own!(
-    fn a_database_file_that_was_deleted_takes_no_writes() {
+    fn writes_to_a_deleted_database_file_are_refused() {
         let app = TestApp::builder(Database::Sqlite).start();
         let ada = app.user("ada");
         let task = id(&ada.has_task("Buy milk"));
@@ -45,11 +45,11 @@ with_a_process_of_its_own!(
         assert_writes_are_refused(&app, &ada, task);
         assert!(
             !file(&app).exists(),
-            "an empty one in its place would hide the loss"
+            "the service should not create an empty file in its place"
         );
     }
 
-    fn a_database_file_that_was_replaced_takes_no_writes_until_it_is_back() {
+    fn writes_to_a_replaced_database_file_are_refused_until_it_is_back() {
         let app = TestApp::builder(Database::Sqlite).start();
         let ada = app.user("ada");
         let task = id(&ada.has_task("Buy milk"));

@@ -5,19 +5,19 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-pub use crate::support::over::Over;
+pub use crate::support::stop_flag::StopFlag;
 use crate::support::{Actor, Response, TestApp, wait};
 
 /// Tolerance for a busy machine, which is added to time limits.
-pub const SLACK: Duration = Duration::from_secs(2);
+pub const TOLERANCE: Duration = Duration::from_secs(2);
 
 /// The longest time for which a shared machine may be suspended. It exceeds every timeout of the service, but
 /// a request that hangs takes longer.
-pub const STALL: Duration = Duration::from_secs(10);
+pub const MAX_PAUSE: Duration = Duration::from_secs(10);
 
 /// Returns whether the response has this status. Otherwise it must be a valid 503.
 #[track_caller]
-pub fn is(status: u16, answer: &Response) -> bool {
+pub fn succeeded(status: u16, answer: &Response) -> bool {
     let success = answer.status == status;
     if !success {
         answer.assert_unavailable();
@@ -28,7 +28,7 @@ pub fn is(status: u16, answer: &Response) -> bool {
 /// Runs `work` while `/livez` is requested repeatedly. Every response must be 200, and 90% must arrive within
 /// `limit`; the machine is shared, so the rest may be slower.
 pub fn while_alive<T>(app: &TestApp, limit: Duration, work: impl FnOnce() -> T) -> T {
-    let over = Over::default();
+    let stop_flag = StopFlag::default();
     thread::scope(|scope| {
         let watch = scope.spawn(|| {
             let anybody = app.anonymous();
@@ -37,16 +37,16 @@ pub fn while_alive<T>(app: &TestApp, limit: Duration, work: impl FnOnce() -> T) 
                 let started = Instant::now();
                 anybody.get("/livez").expect(200);
                 took.push(started.elapsed());
-                if over.yet() {
+                if stop_flag.is_set() {
                     return took;
                 }
                 thread::sleep(Duration::from_millis(5));
             }
         });
-        let guard = over.guard();
+        let guard = stop_flag.guard();
         let done = work();
         drop(guard);
-        assert_mostly_within(limit, watch.join().expect("/livez answers"));
+        assert_mostly_within(limit, watch.join().expect("/livez should answer"));
         done
     })
 }
@@ -58,8 +58,8 @@ pub fn assert_mostly_within(limit: Duration, mut took: Vec<Duration>) {
     let most = took[(took.len() - 1) * 9 / 10];
     let worst = took[took.len() - 1];
     assert!(
-        most <= limit && worst <= limit + STALL,
-        "of {} answers, nine in ten came within {most:?}, all within {worst:?}; {limit:?} is allowed",
+        most <= limit && worst <= limit + MAX_PAUSE,
+        "of {} responses, 90% took at most {most:?} and the slowest {worst:?}; the limit is {limit:?}",
         took.len()
     );
 }
@@ -68,9 +68,9 @@ pub fn assert_mostly_within(limit: Duration, mut took: Vec<Duration>) {
 pub fn recovers(user: &Actor) {
     let again = || {
         let answer = user.post("/api/tasks", json!({ "title": "again" }));
-        is(201, &answer).then_some(())
+        succeeded(201, &answer).then_some(())
     };
-    wait::until(Duration::from_secs(20), again).expect("the service recovers by itself");
+    wait::until(Duration::from_secs(20), again).expect("the service should recover by itself");
 }
 
 /// Waits until `/readyz` returns this status.
@@ -85,7 +85,7 @@ pub fn until_ready_is(status: u16, app: &TestApp) {
 
 /// Checks that the log contains neither a panic nor an error.
 #[track_caller]
-pub fn assert_calm(app: &TestApp) {
+pub fn assert_no_errors(app: &TestApp) {
     let log = app.log();
     let line = log
         .lines()

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use super::watch::{Over, STALL, is};
+use super::watch::{MAX_PAUSE, StopFlag, succeeded};
 use crate::support::app::Builder;
 use crate::support::{Actor, OwnDatabase, TestApp};
 
@@ -28,27 +28,27 @@ pub fn started_on(database: OwnDatabase, url: &str) -> TestApp {
 
 /// Runs `work` while this many writers create tasks, and returns the titles of the acknowledged tasks.
 pub fn written_while(user: &Actor, writers: usize, work: impl FnOnce()) -> Vec<String> {
-    let over = Over::default();
+    let stop_flag = StopFlag::default();
     thread::scope(|scope| {
         let writers: Vec<_> = (0..writers)
             .map(|writer| {
-                let over = &over;
-                scope.spawn(move || write(user, writer, over))
+                let stop_flag = &stop_flag;
+                scope.spawn(move || write(user, writer, stop_flag))
             })
             .collect();
-        let guard = over.guard();
+        let guard = stop_flag.guard();
         work();
         drop(guard);
         let writers = writers.into_iter().map(|writer| writer.join());
         writers
-            .flat_map(|written| written.expect("a writer goes on"))
+            .flat_map(|written| written.expect("a writer should not fail"))
             .collect()
     })
 }
 
-/// Creates tasks until `over` is set. Every other writer uses idempotency keys and repeats each request until
+/// Creates tasks until `stop_flag` is set. Every other writer uses idempotency keys and repeats each request until
 /// the task is acknowledged, so that it is created exactly once.
-fn write(user: &Actor, writer: usize, over: &Over) -> Vec<String> {
+fn write(user: &Actor, writer: usize, stop_flag: &StopFlag) -> Vec<String> {
     let with_keys = writer % 2 == 1;
     let mut acknowledged = Vec::new();
     for number in 0.. {
@@ -62,17 +62,17 @@ fn write(user: &Actor, writer: usize, over: &Over) -> Vec<String> {
             let started = Instant::now();
             let answer = user.request("POST", "/api/tasks", &headers, body.as_bytes());
             let took = started.elapsed();
-            assert!(took < ACQUIRE + STATEMENT + STALL, "{took:?} until {answer}");
-            if is(201, &answer) {
+            assert!(took < ACQUIRE + STATEMENT + MAX_PAUSE, "{took:?} until {answer}");
+            if succeeded(201, &answer) {
                 acknowledged.push(title.clone());
                 break;
             }
-            if !with_keys || over.yet() {
+            if !with_keys || stop_flag.is_set() {
                 break;
             }
             thread::sleep(Duration::from_millis(20));
         }
-        if over.yet() {
+        if stop_flag.is_set() {
             break;
         }
         thread::sleep(Duration::from_millis(2));

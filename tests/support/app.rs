@@ -11,7 +11,7 @@ use super::actor::{Actor, Target};
 use super::cli;
 use super::database::{Database, OwnDatabase};
 use super::deployment::deployment;
-use super::process::{Process, Said};
+use super::process::{Output, Process};
 use super::{random, wait};
 
 /// A secret that is also valid base64, because some tests check that the service does not decode it.
@@ -93,18 +93,18 @@ impl TestApp {
 
     /// Returns everything that the process has written to both streams so far.
     pub fn log(&self) -> String {
-        let Said { stdout, stderr } = self.said();
+        let Output { stdout, stderr } = self.output();
         format!("{stdout}{stderr}")
     }
 
-    pub fn said(&self) -> Said {
-        self.own().process.said()
+    pub fn output(&self) -> Output {
+        self.own().process.output()
     }
 
     pub fn database(&self) -> &Arc<OwnDatabase> {
         self.database
             .as_ref()
-            .expect("only for cases that take an `AppWithDatabase` or a `Database`")
+            .expect("the test case should take an `AppWithDatabase` or a `Database`")
     }
 
     /// The process's working directory.
@@ -152,13 +152,13 @@ impl TestApp {
     fn own(&self) -> &Own {
         self.own
             .as_ref()
-            .expect("only for tests with a process of their own")
+            .expect("the test should have a process of its own")
     }
 
     fn own_mut(&mut self) -> &mut Own {
         self.own
             .as_mut()
-            .expect("only for tests with a process of their own")
+            .expect("the test should have a process of its own")
     }
 }
 
@@ -176,8 +176,8 @@ impl Drop for TestApp {
         if std::thread::panicking()
             && let Some(own) = &self.own
         {
-            let said = own.process.said();
-            eprintln!("--- the service said:\n{}{}---", said.stdout, said.stderr);
+            let said = own.process.output();
+            eprintln!("--- output of the service:\n{}{}---", said.stdout, said.stderr);
         }
     }
 }
@@ -258,14 +258,14 @@ pub fn launch(folder: &Path, environment: &[(String, String)]) -> (Process, Stri
 }
 
 /// The timeout is generous because other tests run on the same processors.
-const START: Duration = Duration::from_secs(60);
+const START_TIMEOUT: Duration = Duration::from_secs(60);
 
 fn launch_as(start: &Start, folder: &Path) -> (Process, String) {
     let mut command = cli::command_through(&start.through, folder);
     command.envs(start.environment.iter().map(|(name, value)| (name, value)));
     let mut process = Process::spawn(command);
-    let base_url = wait::until(START, || {
-        let said = process.said();
+    let base_url = wait::until(START_TIMEOUT, || {
+        let said = process.output();
         if let Some(url) = announced(&said.stdout).or_else(|| announced(&said.stderr)) {
             return Some(Ok(url));
         }
@@ -275,12 +275,12 @@ fn launch_as(start: &Start, folder: &Path) -> (Process, String) {
         Some(Ok(url)) => url,
         Some(Err(status)) => {
             process.wait(Duration::from_secs(1));
-            let Said { stdout, stderr } = process.said();
-            panic!("the service ended at once ({status})\n{stdout}{stderr}");
+            let Output { stdout, stderr } = process.output();
+            panic!("the service exited during startup ({status})\n{stdout}{stderr}");
         }
         None => {
-            let Said { stdout, stderr } = process.said();
-            panic!("the service does not say where it listens\n{stdout}{stderr}");
+            let Output { stdout, stderr } = process.output();
+            panic!("the service did not log its address\n{stdout}{stderr}");
         }
     };
     let probe = Actor::anonymous(Target::new(vec![base_url.clone()], String::new()));
@@ -289,9 +289,9 @@ fn launch_as(start: &Start, folder: &Path) -> (Process, String) {
             .try_get(start.until)
             .filter(|response| response.status == 200)
     };
-    if wait::until(START, serves).is_none() {
-        let Said { stdout, stderr } = process.said();
-        panic!("the service does not answer on {base_url}\n{stdout}{stderr}");
+    if wait::until(START_TIMEOUT, serves).is_none() {
+        let Output { stdout, stderr } = process.output();
+        panic!("the service did not become ready on {base_url}\n{stdout}{stderr}");
     }
     (process, base_url)
 }

@@ -53,7 +53,7 @@ pub fn run(folder: &Path, environment: &[(&str, &str)], arguments: &[&str]) -> O
     let mut process = Process::spawn(command);
     let status = process.wait(Duration::from_secs(10));
     let took = started.elapsed();
-    let said = process.said();
+    let said = process.output();
     let status =
         status.unwrap_or_else(|| panic!("{arguments:?} with {environment:?} did not exit: {}", said.stderr));
     Outcome {

@@ -101,8 +101,8 @@ impl OwnDatabase {
         match &self.place {
             Place::Postgres(name) => name,
             Place::OwnServer(_) => "postgres",
-            Place::Sqlite(_) => panic!("SQLite has files, not names"),
-            Place::Deployment => panic!("a deployment's database is known by its URL alone"),
+            Place::Sqlite(_) => panic!("a SQLite database has no name"),
+            Place::Deployment => panic!("only the URL of a deployment's database is known"),
         }
     }
 
@@ -131,7 +131,9 @@ impl OwnDatabase {
         match &self.place {
             Place::Postgres(_) | Place::OwnServer(_) | Place::Deployment => {
                 let connection = cluster::connect_to(&self.back_door());
-                Connection::Postgres(Box::new(connection.expect("the test's PostgreSQL answers")))
+                Connection::Postgres(Box::new(
+                    connection.expect("the test's PostgreSQL should accept connections"),
+                ))
             }
             Place::Sqlite(folder) => {
                 let path = folder.path().join("todo.db");

@@ -118,7 +118,7 @@ impl OwnPostgres {
             connect(self.port, "postgres").ok().map(drop)
         };
         if wait::until(Duration::from_secs(30), answers).is_none() {
-            let said = self.server.as_ref().map(|server| server.said().stderr);
+            let said = self.server.as_ref().map(|server| server.output().stderr);
             panic!("the test's PostgreSQL did not start: {said:?}");
         }
     }

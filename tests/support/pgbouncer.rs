@@ -52,7 +52,7 @@ impl PgBouncer {
             (ended || TcpStream::connect(("127.0.0.1", port)).is_ok()).then_some(ended)
         };
         if wait::until(Duration::from_secs(10), listens) != Some(false) {
-            panic!("PgBouncer did not start: {}", process.said().stderr);
+            panic!("PgBouncer did not start: {}", process.output().stderr);
         }
         Self {
             port,

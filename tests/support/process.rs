@@ -12,12 +12,12 @@ use super::wait;
 
 pub struct Process {
     child: Child,
-    said: Arc<Mutex<Said>>,
+    output: Arc<Mutex<Output>>,
     readers: Vec<JoinHandle<()>>,
 }
 
 #[derive(Default, Clone)]
-pub struct Said {
+pub struct Output {
     pub stdout: String,
     pub stderr: String,
 }
@@ -32,18 +32,22 @@ impl Process {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
         let mut child = spawn_for_good(command);
-        let said = Arc::new(Mutex::new(Said::default()));
+        let output = Arc::new(Mutex::new(Output::default()));
         let stdout = child.stdout.take().unwrap();
         let stderr = child.stderr.take().unwrap();
         let readers = vec![
-            keep(stdout, Arc::clone(&said), |said| &mut said.stdout),
-            keep(stderr, Arc::clone(&said), |said| &mut said.stderr),
+            keep(stdout, Arc::clone(&output), |output| &mut output.stdout),
+            keep(stderr, Arc::clone(&output), |output| &mut output.stderr),
         ];
-        Self { child, said, readers }
+        Self {
+            child,
+            output,
+            readers,
+        }
     }
 
-    pub fn said(&self) -> Said {
-        self.said.lock().unwrap().clone()
+    pub fn output(&self) -> Output {
+        self.output.lock().unwrap().clone()
     }
 
     /// Returns `None` while the process runs.
@@ -89,12 +93,12 @@ pub fn run(command: &mut Command, limit: Duration) -> String {
     let line = format!("{command:?}");
     let mut process = Process::spawn(command);
     let status = process.wait(limit);
-    let said = process.said();
-    let said = format!("{}{}", said.stdout, said.stderr);
+    let output = process.output();
+    let output = format!("{}{}", output.stdout, output.stderr);
     match status {
-        Some(status) if status.success() => said,
-        Some(status) => panic!("{line}: {status}\n{said}"),
-        None => panic!("{line} did not exit within {limit:?}\n{said}"),
+        Some(status) if status.success() => output,
+        Some(status) => panic!("{line}: {status}\n{output}"),
+        None => panic!("{line} did not exit within {limit:?}\n{output}"),
     }
 }
 
@@ -124,14 +128,14 @@ fn spawn_for_good(command: Command) -> Child {
 
 fn keep(
     stream: impl Read + Send + 'static,
-    said: Arc<Mutex<Said>>,
-    part: fn(&mut Said) -> &mut String,
+    output: Arc<Mutex<Output>>,
+    part: fn(&mut Output) -> &mut String,
 ) -> JoinHandle<()> {
     thread::spawn(move || {
         let mut stream = BufReader::new(stream);
         let mut line = Vec::new();
         while matches!(stream.read_until(b'\n', &mut line), Ok(1..)) {
-            part(&mut said.lock().unwrap()).push_str(&String::from_utf8_lossy(&line));
+            part(&mut output.lock().unwrap()).push_str(&String::from_utf8_lossy(&line));
             line.clear();
         }
     })

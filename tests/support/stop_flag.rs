@@ -4,16 +4,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Set when its guard is dropped, and thus also when the test that holds the guard panics.
 #[derive(Default)]
-pub struct Over(AtomicBool);
+pub struct StopFlag(AtomicBool);
 
-pub struct Guard<'a>(&'a Over);
+pub struct Guard<'a>(&'a StopFlag);
 
-impl Over {
+impl StopFlag {
     pub fn guard(&self) -> Guard<'_> {
         Guard(self)
     }
 
-    pub fn yet(&self) -> bool {
+    pub fn is_set(&self) -> bool {
         self.0.load(Ordering::Acquire)
     }
 }
