@@ -9,7 +9,6 @@ use actix_web::{HttpRequest, HttpResponse, Resource, Route};
 use crate::http::auth_guard::guard;
 use crate::http::contract::is_contract_a;
 use crate::http::error::{ApiError, NO_SUCH_ROUTE};
-use crate::http::rate_limit::rate_limit;
 use crate::http::{docs, health};
 use crate::openapi;
 use crate::tasks::handlers as tasks;
@@ -30,22 +29,20 @@ pub fn routes(config: &mut ServiceConfig) {
             web::scope("/api")
                 // Contract A: the tasks of the token's user. It comes first, because matching tries each path in turn.
                 .service(
-                    at("/tasks", collection)
+                    web::scope("/tasks")
                         .guard(fn_guard(is_contract_a))
-                        .route(get().to(tasks::list))
-                        .route(web::post().to(tasks::create)),
-                )
-                .service(
-                    at("/tasks/{id}", item)
-                        .guard(fn_guard(is_contract_a))
-                        .route(get().to(tasks::read))
-                        .route(web::put().to(tasks::update))
-                        .route(web::delete().to(tasks::delete)),
-                )
-                .service(
-                    at("/tasks/{id}/complete", "PATCH")
-                        .guard(fn_guard(is_contract_a))
-                        .route(web::patch().to(tasks::complete)),
+                        .service(
+                            at("", collection)
+                                .route(get().to(tasks::list))
+                                .route(web::post().to(tasks::create)),
+                        )
+                        .service(
+                            at("/{id}", item)
+                                .route(get().to(tasks::read))
+                                .route(web::put().to(tasks::update))
+                                .route(web::delete().to(tasks::delete)),
+                        )
+                        .service(at("/{id}/complete", "PATCH").route(web::patch().to(tasks::complete))),
                 )
                 // Contract B: the tasks of a named user.
                 .service(
@@ -63,7 +60,6 @@ pub fn routes(config: &mut ServiceConfig) {
                     at("/{user_id}/tasks/{id}/complete", "PATCH").route(web::patch().to(tasks::complete)),
                 )
                 .default_service(web::to(no_such_route))
-                .wrap(from_fn(rate_limit))
                 .wrap(from_fn(guard)),
         )
         .default_service(web::to(no_such_route));

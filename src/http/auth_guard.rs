@@ -1,36 +1,47 @@
-//! The authentication middleware of `/api/`: it verifies the token and puts the user into the request.
+//! The middleware of `/api/`: it verifies the token, applies the rate limit, and puts the user into the request.
 
 use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::AUTHORIZATION;
 use actix_web::middleware::Next;
-use actix_web::{Error, HttpMessage as _, web};
+use actix_web::web::Data;
+use actix_web::{Error, HttpMessage as _};
 
 use super::error::ApiError;
+use super::rate_limit::RateLimits;
 use crate::auth::{Refusal, Verifier};
 use crate::telemetry::METRICS;
 
+/// One middleware for both purposes, because each middleware costs a request two allocations.
 pub async fn guard(
-    verifier: web::Data<Verifier>,
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<EitherBody<impl MessageBody>>, Error> {
-    let verified = match bearer_token(&request) {
+    match admit(&request).await {
+        Ok(()) => Ok(next.call(request).await?.map_into_left_body()),
+        Err(error) => Ok(request.error_response(error).map_into_right_body()),
+    }
+}
+
+async fn admit(request: &ServiceRequest) -> Result<(), ApiError> {
+    let verifier: &Data<Verifier> = state(request)?;
+    let limits: &Data<RateLimits> = state(request)?;
+    let verified = match bearer_token(request) {
         Ok(token) => verifier.verify(token).await,
         Err(refusal) => Err(refusal),
     };
-    match verified {
-        Ok(verified) => {
-            request.extensions_mut().insert(verified.user);
-            Ok(next.call(request).await?.map_into_left_body())
-        }
-        Err(refusal) => {
-            METRICS.token_refused(refusal.kind());
-            Ok(request
-                .error_response(ApiError::from(refusal))
-                .map_into_right_body())
-        }
-    }
+    let user = verified
+        .inspect_err(|refusal| METRICS.token_refused(refusal.kind()))?
+        .user;
+    request.extensions_mut().insert(user.clone());
+    // After the verification, so that a request without a valid token does not use up a user's allowance.
+    let outcome = limits.check(user.id());
+    outcome.map_err(|retry_after_seconds| ApiError::RateLimited { retry_after_seconds })
+}
+
+fn state<T: 'static>(request: &ServiceRequest) -> Result<&T, ApiError> {
+    let missing = || ApiError::Internal("no verifier was given to the application".into());
+    request.app_data().ok_or_else(missing)
 }
 
 fn bearer_token(request: &ServiceRequest) -> Result<&str, Refusal> {

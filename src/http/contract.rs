@@ -29,11 +29,14 @@ impl Contract {
     }
 }
 
-/// Whether a path below `/api/tasks` belongs to contract A. Only `/api/tasks/tasks…` is ambiguous: if the user's id is
-/// `tasks`, it is the collection of contract B; for all other users, it is a task with an invalid id.
+/// Whether a path below `/api/tasks` belongs to contract A. `/api/tasks/tasks` and `/api/tasks/tasks/complete` are
+/// ambiguous: for the user whose id is `tasks` they belong to contract B, for all others they contain an invalid id.
 pub fn is_contract_a(context: &GuardContext<'_>) -> bool {
-    let rest = context.head().uri.path().strip_prefix("/api/tasks/");
-    rest.and_then(|rest| rest.split('/').next()) != Some("tasks") || !caller_is_named_tasks(context)
+    match context.head().uri.path().strip_prefix("/api/tasks/tasks") {
+        None => true,
+        Some("" | "/complete") => !caller_is_named_tasks(context),
+        Some(rest) => !rest.starts_with('/'),
+    }
 }
 
 fn caller_is_named_tasks(context: &GuardContext<'_>) -> bool {
