@@ -101,7 +101,10 @@ fn run(command: Option<Command>) -> Outcome {
     let config = Config::load()?;
     db::check(&config).map_err(database_url)?;
     match command {
-        None => serve::run(&config),
+        None => {
+            config.secret_source.check()?;
+            serve::run(&config)
+        }
         Some(Command::Token(arguments)) => token::run(&config, &arguments),
         Some(Command::InspectToken) => inspect_token::run(&config),
         Some(Command::Migrate) => migrate::run(&config),

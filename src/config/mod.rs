@@ -6,7 +6,7 @@
 )]
 
 mod database_url;
-mod private_folder;
+mod private_files;
 mod read;
 mod redact;
 mod secrets;
@@ -17,14 +17,14 @@ use std::path::Path;
 use std::time::Duration;
 
 pub use database_url::{DatabaseUrl, may_hold_a_secret};
-pub use private_folder::create_private_folder;
+pub use private_files::{PRIVATE_MODE, create_private_folder, tighten_permissions};
 use read::{Environment, origin_of};
 pub use redact::without_secrets;
 pub use secrets::{Secret, SecretSource, Secrets};
 use url::Url;
 
 /// One line that names the variable and says what it must contain.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[error("{variable}: {problem}")]
 pub struct ConfigError {
     pub variable: &'static str,
@@ -32,23 +32,44 @@ pub struct ConfigError {
 }
 
 /// Variables that libpq reads and the service does not. The log warns about those that are set.
-const IGNORED_LIBPQ_VARIABLES: [&str; 17] = [
+const IGNORED_LIBPQ_VARIABLES: [&str; 38] = [
     "PGAPPNAME",
     "PGCHANNELBINDING",
+    "PGCLIENTENCODING",
     "PGCONNECT_TIMEOUT",
     "PGDATABASE",
+    "PGDATESTYLE",
+    "PGGEQO",
+    "PGGSSDELEGATION",
     "PGGSSENCMODE",
+    "PGGSSLIB",
     "PGHOST",
     "PGHOSTADDR",
+    "PGKRBSRVNAME",
+    "PGLOADBALANCEHOSTS",
+    "PGMAXPROTOCOLVERSION",
+    "PGMINPROTOCOLVERSION",
     "PGOPTIONS",
     "PGPASSFILE",
     "PGPORT",
     "PGREQUIREAUTH",
+    "PGREQUIREPEER",
+    "PGREQUIRESSL",
     "PGSERVICE",
+    "PGSERVICEFILE",
     "PGSSLCERT",
+    "PGSSLCERTMODE",
+    "PGSSLCOMPRESSION",
+    "PGSSLCRL",
+    "PGSSLCRLDIR",
     "PGSSLKEY",
+    "PGSSLMAXPROTOCOLVERSION",
+    "PGSSLMINPROTOCOLVERSION",
     "PGSSLNEGOTIATION",
+    "PGSSLSNI",
+    "PGSYSCONFDIR",
     "PGTARGETSESSIONATTRS",
+    "PGTZ",
     "PGUSER",
 ];
 
@@ -139,7 +160,7 @@ impl Config {
         let database_url = env.database_url("DATABASE_URL", "DATABASE_URL_FILE", "sqlite://data/todo.db")?;
         env.check_prepared_statements("DATABASE_PREPARED_STATEMENTS")?;
         Ok(Self {
-            pool_size: env.number("DATABASE_POOL_SIZE", 8, 1..=1_000)?,
+            pool_size: env.number("DATABASE_POOL_SIZE", 8, 2..=1_000)?,
             acquire_timeout: env.millis("DATABASE_ACQUIRE_TIMEOUT_MS", 2_000)?,
             statement_timeout: env.millis("DATABASE_STATEMENT_TIMEOUT_MS", 5_000)?,
             libpq_defaults: LibpqDefaults {
@@ -167,7 +188,7 @@ impl Config {
                 &[("text", LogFormat::Text), ("json", LogFormat::Json)],
             )?,
             log_filter: env.log_filter("RUST_LOG", "info")?,
-            secret_source: SecretSource::read(&env, &database_url)?,
+            secret_source: SecretSource::read(&env, &database_url),
             database_url,
         })
     }

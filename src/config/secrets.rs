@@ -10,8 +10,9 @@ use aws_lc_rs::rand;
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 
+use super::private_files::{create_private_folder, tighten_permissions};
 use super::read::{Environment, invalid};
-use super::{ConfigError, DatabaseUrl, create_private_folder};
+use super::{ConfigError, DatabaseUrl};
 
 type Result<T> = std::result::Result<T, ConfigError>;
 
@@ -124,10 +125,17 @@ pub enum SecretSource {
     /// No secret is configured, so the generated one in this file, next to the embedded database, is used.
     Generated(PathBuf),
     Missing,
+    /// The configured secret is unusable. Only commands that need a secret fail: a backup must be possible before it is
+    /// corrected.
+    Invalid(ConfigError),
 }
 
 impl SecretSource {
-    pub(super) fn read(env: &Environment<'_>, database: &DatabaseUrl) -> Result<Self> {
+    pub(super) fn read(env: &Environment<'_>, database: &DatabaseUrl) -> Self {
+        Self::try_read(env, database).unwrap_or_else(Self::Invalid)
+    }
+
+    fn try_read(env: &Environment<'_>, database: &DatabaseUrl) -> Result<Self> {
         let single = env.secret_text(SECRET_VARIABLE, "BETTER_AUTH_SECRET_FILE")?;
         if let Some(list) = env.secret_text("BETTER_AUTH_SECRETS", "BETTER_AUTH_SECRETS_FILE")? {
             let secrets = Secrets::parse(&list.text).map_err(|problem| invalid(list.variable, problem))?;
@@ -179,6 +187,7 @@ impl SecretSource {
     pub fn check(&self) -> Result<()> {
         match self {
             Self::Missing => Err(invalid(SECRET_VARIABLE, format!("is missing ({HINT})"))),
+            Self::Invalid(error) => Err(error.clone()),
             _ => Ok(()),
         }
     }
@@ -194,7 +203,7 @@ impl SecretSource {
                     format!("is not set, and {path} cannot be used: {error}"),
                 )
             }),
-            Self::Missing => Err(invalid(SECRET_VARIABLE, "is missing")),
+            Self::Missing | Self::Invalid(_) => Err(invalid(SECRET_VARIABLE, "is missing")),
         }
     }
 
@@ -210,6 +219,7 @@ impl SecretSource {
                 format!("(none yet; the service will create one in {})", file.display())
             }
             Self::Missing => "(missing)".into(),
+            Self::Invalid(error) => format!("({error})"),
         }
     }
 }
@@ -243,6 +253,7 @@ fn random_text(bytes: usize) -> io::Result<String> {
 }
 
 fn read_secret(path: &Path) -> io::Result<Secret> {
+    tighten_permissions(path);
     let text = fs::read_to_string(path)?;
     Secret::for_signing(text.trim())
         .map_err(|_| io::Error::other("it contains no valid secret; delete it to get a new one"))

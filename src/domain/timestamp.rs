@@ -6,6 +6,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use chrono::{DateTime, Datelike, NaiveDate, NaiveTime, Timelike, Utc};
 use serde::{Serialize, Serializer};
 
+use super::ErrorCode;
+
 /// Microseconds since 1970. The year is between 0000 and 9999, because RFC 3339 has no other years.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Timestamp(i64);
@@ -29,12 +31,15 @@ impl Timestamp {
     }
 
     /// Parses an RFC 3339 date-time with any offset, or a date, which means midnight UTC.
-    pub fn parse(text: &str) -> Option<Self> {
+    pub fn parse(text: &str) -> Result<Self, ErrorCode> {
         let micros = match text.len() {
-            10 => parse_date(text)?,
-            _ => parse_date_time(text)?.timestamp_micros(),
+            10 => parse_date(text),
+            _ => parse_date_time(text).map(|time| time.timestamp_micros()),
         };
-        (Self::MIN..=Self::MAX).contains(&micros).then_some(Self(micros))
+        match micros.ok_or(ErrorCode::Format)? {
+            micros @ Self::MIN..=Self::MAX => Ok(Self(micros)),
+            _ => Err(ErrorCode::Range),
+        }
     }
 
     /// Formats as `2026-01-02T03:04:05.678901Z`. Each task has up to three times, and chrono's formatter takes ten
@@ -100,7 +105,7 @@ mod tests {
     use super::*;
 
     fn read(text: &str) -> String {
-        Timestamp::parse(text).map_or("refused".into(), |t| t.to_string())
+        Timestamp::parse(text).map_or_else(|code| format!("{code:?}"), |t| t.to_string())
     }
 
     #[test]
@@ -128,14 +133,15 @@ mod tests {
             "+026-01-02",
             "2026-01-02T03:04:05",
             "2026-01-02T25:00:00Z",
-            "9999-12-31T23:59:59-01:00",
-            "0000-01-01T00:00:00+01:00",
             "1767322800",
             "2026-01-02 03:04:05Z",
             "2026-01-02T03:04:05\u{2212}05:30",
             "2026-01-02T12:00:60Z",
         ] {
-            assert_eq!(read(wrong), "refused", "{wrong:?}");
+            assert_eq!(read(wrong), "Format", "{wrong:?}");
+        }
+        for out_of_range in ["9999-12-31T23:59:59-01:00", "0000-01-01T00:00:00+01:00"] {
+            assert_eq!(read(out_of_range), "Range", "{out_of_range}");
         }
     }
 

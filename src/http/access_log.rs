@@ -4,14 +4,14 @@ use std::panic::AssertUnwindSafe;
 use std::time::{Instant, SystemTime};
 
 use actix_cors::CorsError;
-use actix_web::body::{BoxBody, EitherBody, MessageBody};
+use actix_web::body::{BodySize, BoxBody, EitherBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::error::InternalError;
 use actix_web::http::header::{
     ACCESS_CONTROL_ALLOW_ORIGIN, CONTENT_TYPE, HeaderMap, HeaderValue, HttpDate, ORIGIN, TRANSFER_ENCODING,
     VARY,
 };
-use actix_web::http::{ConnectionType, Method};
+use actix_web::http::{ConnectionType, Method, Version};
 use actix_web::middleware::Next;
 use actix_web::web::Data;
 use actix_web::{Error, HttpMessage as _, HttpRequest, HttpResponse, ResponseError as _};
@@ -84,7 +84,7 @@ pub async fn catch_panic(
     }
 }
 
-fn finish<B>(response: ServiceResponse<B>) -> ServiceResponse<EitherBody<B, BoxBody>> {
+fn finish<B: MessageBody + 'static>(response: ServiceResponse<B>) -> ServiceResponse<EitherBody<B, BoxBody>> {
     let status = response.status();
     let is_error = status.is_client_error() || status.is_server_error();
     let mut response = if is_error && response.headers().get(CONTENT_TYPE) != Some(&PROBLEM_JSON) {
@@ -98,6 +98,7 @@ fn finish<B>(response: ServiceResponse<B>) -> ServiceResponse<EitherBody<B, BoxB
         stop_reading(&request, response.response_mut());
         expose_refused_preflight(&request, response.headers_mut());
     }
+    close_if_not_persistent(&mut response);
     add_request_id(response.headers_mut());
     response
 }
@@ -116,6 +117,22 @@ fn problem_of<B>(response: &HttpResponse<B>) -> HttpResponse {
         }
     }
     problem
+}
+
+/// Closes the connection after the response in two cases. A request with `Connection: upgrade` gets no other protocol,
+/// but actix would answer with the same header. And HTTP/1.0 has no chunks, so that only the end of the connection can
+/// end a body of unknown length.
+fn close_if_not_persistent<B: MessageBody>(response: &mut ServiceResponse<B>) {
+    let asks_for_upgrade = response.request().head().upgrade();
+    let must_not_be_chunked = response.request().version() == Version::HTTP_10
+        && response.response().body().size() == BodySize::Stream;
+    let head = response.response_mut().head_mut();
+    if must_not_be_chunked {
+        head.no_chunking(true);
+    }
+    if must_not_be_chunked || asks_for_upgrade {
+        head.set_connection_type(ConnectionType::Close);
+    }
 }
 
 /// Closes the connection after an error response to a chunked request, because the parser would read the rest of the

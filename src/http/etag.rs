@@ -28,8 +28,9 @@ impl FromRequest for Condition {
 }
 
 fn condition(headers: &HeaderMap) -> Condition {
-    if !headers.contains_key(IF_MATCH) || tags(headers, IF_MATCH).any(|tag| tag == "*") {
-        // `*` demands that the task exists, which every write checks anyway.
+    // `*` demands that the task exists, which every write checks anyway. It is valid on its own only; in a list it
+    // matches nothing.
+    if !headers.contains_key(IF_MATCH) || tags(headers, IF_MATCH).eq(["*"]) {
         return Condition::None;
     }
     // Weak tags and tags in a format that `tag` does not write, such as `"03"`, never match.
@@ -69,6 +70,7 @@ mod tests {
         let read = |value| condition(&headers(IF_MATCH, value));
         assert_eq!(condition(&HeaderMap::new()), Condition::None);
         assert_eq!(read("*"), Condition::None);
+        assert_eq!(read("*, \"3\""), Condition::VersionIn(vec![3]));
         assert_eq!(read("\"3\""), Condition::VersionIn(vec![3]));
         assert_eq!(read("\"3\" , \"5\""), Condition::VersionIn(vec![3, 5]));
         assert_eq!(read("W/\"3\""), Condition::VersionIn(vec![]));

@@ -1,5 +1,7 @@
 //! Reads JSON request bodies, limited in size and time, and parses them into domain types.
 
+use std::borrow::Cow;
+use std::fmt;
 use std::time::Duration;
 
 use actix_web::dev::Payload;
@@ -8,7 +10,7 @@ use actix_web::mime::Mime;
 use actix_web::{FromRequest, HttpRequest};
 use futures_util::StreamExt as _;
 use futures_util::future::LocalBoxFuture;
-use serde::de::{DeserializeOwned, IgnoredAny};
+use serde::de::{DeserializeOwned, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use tokio::time::timeout;
@@ -24,14 +26,56 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A type that a JSON object can be parsed into.
 pub trait FromJson: Sized + 'static {
-    /// The object's members, not parsed yet, so that every invalid one can be reported and not only the first.
-    type Fields<'a>: Deserialize<'a>;
-
-    fn from_fields(fields: &Self::Fields<'_>) -> Result<Self, ValidationErrors>;
+    fn from_object(object: &JsonObject<'_>) -> Result<Self, ValidationErrors>;
 
     /// The value of an empty body, if that is allowed.
     fn from_empty() -> Option<Self> {
         None
+    }
+}
+
+/// The members of a JSON object. Their values are not parsed yet, so that every invalid one can be reported and not only
+/// the first. Unknown members are ignored, because frontends send back whole tasks.
+pub struct JsonObject<'a>(Vec<(Name<'a>, &'a RawValue)>);
+
+#[derive(Deserialize)]
+struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
+
+impl JsonObject<'_> {
+    /// Parses a member if it is present. A repeated member is refused, because it is ambiguous.
+    pub fn member<T>(
+        &self,
+        name: &str,
+        parse: impl FnOnce(&RawValue) -> Result<T, ValidationError>,
+    ) -> Option<Result<T, ValidationError>> {
+        let mut values = self.0.iter().filter(|(Name(found), _)| found == name);
+        let (_, value) = values.next()?;
+        Some(match values.next() {
+            None => parse(value),
+            Some(_) => Err(ErrorCode::Repeated.with("must be given once")),
+        })
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for JsonObject<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Members;
+        impl<'de> Visitor<'de> for Members {
+            type Value = JsonObject<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut members = Vec::new();
+                while let Some(member) = map.next_entry()? {
+                    members.push(member);
+                }
+                Ok(JsonObject(members))
+            }
+        }
+        deserializer.deserialize_map(Members)
     }
 }
 
@@ -53,8 +97,8 @@ impl<T: FromJson> FromRequest for JsonBody<T> {
             }
             check_media_type(&request)?;
             let bad_input = |errors| ApiError::BadInput(Contract::of(&request), errors);
-            let fields = parse::<T::Fields<'_>>(&bytes).map_err(bad_input)?;
-            T::from_fields(&fields).map(Self).map_err(bad_input)
+            let object = parse(&bytes).map_err(bad_input)?;
+            T::from_object(&object).map(Self).map_err(bad_input)
         })
     }
 }
@@ -130,27 +174,22 @@ fn media_type(text: &str) -> Option<Mime> {
     parts.join(";").parse().ok()
 }
 
-/// For `deserialize_with`: distinguishes `null`, which is a value, from an absent member, which is `None`.
-pub fn present<'de, D: Deserializer<'de>>(from: D) -> Result<Option<&'de RawValue>, D::Error> {
-    Deserialize::deserialize(from).map(Some)
-}
-
-fn parse<'a, F: Deserialize<'a>>(bytes: &'a [u8]) -> Result<F, ValidationErrors> {
-    let invalid = |code: ErrorCode, message: &str| ValidationErrors::one("body", code.with(message));
-    let text = std::str::from_utf8(bytes).map_err(|_| invalid(ErrorCode::Json, "must be UTF-8"))?;
-    if !text.trim_start().starts_with('{') {
-        let json = serde_json::from_str::<IgnoredAny>(text).is_ok();
-        let code = if json { ErrorCode::Type } else { ErrorCode::Json };
-        return Err(invalid(code, "must be a JSON object"));
+fn parse(bytes: &[u8]) -> Result<JsonObject<'_>, ValidationErrors> {
+    let invalid = |code: ErrorCode, message: String| ValidationErrors::one("body", code.with(message));
+    let text = std::str::from_utf8(bytes).map_err(|_| invalid(ErrorCode::Json, "must be UTF-8".into()))?;
+    if text.starts_with('\u{feff}') {
+        return Err(invalid(
+            ErrorCode::Json,
+            "must not start with a byte order mark".into(),
+        ));
     }
     serde_json::from_str(text).map_err(|error| {
-        // The members are not parsed yet, so the only possible error in valid JSON is a repeated member.
-        let code = if error.is_data() {
-            ErrorCode::Repeated
-        } else {
-            ErrorCode::Json
-        };
-        invalid(code, &format!("must be valid JSON: {error}"))
+        let is_json = serde_json::from_str::<IgnoredAny>(text).is_ok();
+        match is_json || !text.trim_start().starts_with('{') {
+            true if is_json => invalid(ErrorCode::Type, "must be a JSON object".into()),
+            true => invalid(ErrorCode::Json, "must be a JSON object".into()),
+            false => invalid(ErrorCode::Json, format!("must be valid JSON: {error}")),
+        }
     })
 }
 

@@ -27,15 +27,15 @@ pub async fn list(tasks: OwnedTasks, listing: ListQuery, request: HttpRequest) -
         Listed::Long => return long_list(tasks, listing, request).await,
     };
     let link = next.map(|next| listing.link_to(&next, &request)).transpose()?;
-    let mut response = short_list(&tasks, &list, &request)?;
+    let mut response = short_list(&tasks, &list, link.is_some(), &request)?;
     if let Some(link) = link {
         response.headers_mut().insert(LINK, link);
     }
     Ok(response)
 }
 
-fn short_list(tasks: &OwnedTasks, list: &[Task], request: &HttpRequest) -> Response {
-    let tag = ListTag::of(list);
+fn short_list(tasks: &OwnedTasks, list: &[Task], has_next_page: bool, request: &HttpRequest) -> Response {
+    let tag = ListTag::of(list, has_next_page);
     Ok(match unchanged(request.headers(), &tag) {
         true => not_modified(tag),
         false => json(HttpResponse::Ok(), tag).body(json_list(tasks.owner(), list)?),

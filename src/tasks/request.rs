@@ -6,7 +6,6 @@ use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest};
 use aws_lc_rs::digest;
 use futures_util::future::LocalBoxFuture;
-use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::domain::{
@@ -16,7 +15,7 @@ use crate::domain::{
 use crate::http::contract::Contract;
 use crate::http::error::{ApiError, NotFound};
 use crate::http::idempotency_key;
-use crate::http::json_body::{FromJson, JsonBody, not_null, present, value};
+use crate::http::json_body::{FromJson, JsonBody, JsonObject, not_null, value};
 use crate::store::{IdempotencyKey, OwnedTasks, Owner};
 
 pub static NO_SUCH_TASK: NotFound = NotFound {
@@ -58,19 +57,6 @@ impl FromRequest for OwnedTasks {
     }
 }
 
-/// The members that a client may set. All others are ignored, because frontends send back whole tasks.
-#[derive(Default, Deserialize)]
-pub struct TaskFields<'a> {
-    #[serde(borrow, default, deserialize_with = "present")]
-    title: Option<&'a RawValue>,
-    #[serde(borrow, default, deserialize_with = "present")]
-    description: Option<&'a RawValue>,
-    #[serde(borrow, default, deserialize_with = "present")]
-    completed: Option<&'a RawValue>,
-    #[serde(borrow, default, deserialize_with = "present")]
-    due_date: Option<&'a RawValue>,
-}
-
 fn title(raw: &RawValue) -> Result<Title, ValidationError> {
     Title::parse(value(raw, "a string")?.ok_or_else(not_null)?)
 }
@@ -87,8 +73,12 @@ fn description(raw: &RawValue) -> Result<Option<Description>, ValidationError> {
 
 fn due_date(raw: &RawValue) -> Result<Option<Timestamp>, ValidationError> {
     let expected = "an RFC 3339 date-time such as 2026-01-02T03:04:05Z, a date such as 2026-01-02, or null";
-    let invalid = || ErrorCode::Format.with(format!("must be {expected}"));
-    let parse = |text: String| Timestamp::parse(&text).ok_or_else(invalid);
+    let parse = |text: String| {
+        Timestamp::parse(&text).map_err(|code| match code {
+            ErrorCode::Range => code.with("must be in the years 0000 to 9999 in UTC"),
+            code => code.with(format!("must be {expected}")),
+        })
+    };
     value(raw, expected)?.map(parse).transpose()
 }
 
@@ -101,18 +91,14 @@ fn patch<T>(value: Option<Option<T>>) -> Patch<T> {
 }
 
 impl FromJson for NewTask {
-    type Fields<'a> = TaskFields<'a>;
-
-    fn from_fields(fields: &TaskFields<'_>) -> Result<Self, ValidationErrors> {
+    fn from_object(object: &JsonObject<'_>) -> Result<Self, ValidationErrors> {
         let mut errors = ValidationErrors::default();
-        let title = fields
-            .title
-            .ok_or_else(|| ErrorCode::Required.with("is required"))
-            .and_then(title);
+        let title = object.member("title", title);
+        let title = title.unwrap_or_else(|| Err(ErrorCode::Required.with("is required")));
         let title = errors.check("title", title);
-        let description = errors.check_optional("description", fields.description.map(description));
-        let completed = errors.check_optional("completed", fields.completed.map(completed));
-        let due_date = errors.check_optional("due_date", fields.due_date.map(due_date));
+        let description = errors.check_optional("description", object.member("description", description));
+        let completed = errors.check_optional("completed", object.member("completed", completed));
+        let due_date = errors.check_optional("due_date", object.member("due_date", due_date));
         match title {
             Some(title) => errors.into_result(Self {
                 title,
@@ -126,15 +112,15 @@ impl FromJson for NewTask {
 }
 
 impl FromJson for TaskChanges {
-    type Fields<'a> = TaskFields<'a>;
-
-    fn from_fields(fields: &TaskFields<'_>) -> Result<Self, ValidationErrors> {
+    fn from_object(object: &JsonObject<'_>) -> Result<Self, ValidationErrors> {
         let mut errors = ValidationErrors::default();
         let changes = Self {
-            title: errors.check_optional("title", fields.title.map(title)),
-            description: patch(errors.check_optional("description", fields.description.map(description))),
-            completed: errors.check_optional("completed", fields.completed.map(completed)),
-            due_date: patch(errors.check_optional("due_date", fields.due_date.map(due_date))),
+            title: errors.check_optional("title", object.member("title", title)),
+            description: patch(
+                errors.check_optional("description", object.member("description", description)),
+            ),
+            completed: errors.check_optional("completed", object.member("completed", completed)),
+            due_date: patch(errors.check_optional("due_date", object.member("due_date", due_date))),
         };
         errors.into_result(changes)
     }
@@ -144,11 +130,9 @@ impl FromJson for TaskChanges {
 pub struct Completion(pub Option<bool>);
 
 impl FromJson for Completion {
-    type Fields<'a> = TaskFields<'a>;
-
-    fn from_fields(fields: &TaskFields<'_>) -> Result<Self, ValidationErrors> {
+    fn from_object(object: &JsonObject<'_>) -> Result<Self, ValidationErrors> {
         let mut errors = ValidationErrors::default();
-        let completed = errors.check_optional("completed", fields.completed.map(completed));
+        let completed = errors.check_optional("completed", object.member("completed", completed));
         errors.into_result(Self(completed))
     }
 

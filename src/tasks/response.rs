@@ -99,10 +99,14 @@ impl Default for ListTag {
 }
 
 impl ListTag {
-    /// The tag of a complete list.
-    pub fn of(tasks: &[Task]) -> String {
+    /// The tag of a list in memory. It depends on whether there is a next page, because a client that keeps its cached
+    /// response would not notice that the `Link` has changed.
+    pub fn of(tasks: &[Task], has_next_page: bool) -> String {
         let mut tag = Self::default();
         tag.add(tasks.iter().map(|task| (task.id, task.version)));
+        if has_next_page {
+            tag.0.update(b"next");
+        }
         tag.finish()
     }
 

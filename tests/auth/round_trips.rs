@@ -23,7 +23,7 @@ fn recorded() -> (TestApp, Actor) {
     statements::record(&database);
     // A pool of one connection: the statements that initialize a connection are executed once and do not
     // belong to a request.
-    let app = Builder::on(database).env("DATABASE_POOL_SIZE", "1").start();
+    let app = Builder::on(database).env("DATABASE_POOL_SIZE", "2").start();
     let ada = app.user("ada");
     // Each kind of request runs once, so that its statements are already prepared.
     let task = id(&ada.has_task("warm"));

@@ -423,6 +423,26 @@ on_both_databases!(
         }
     }
 
+    fn the_service_starts_on_a_users_table_that_better_auth_created(db: Database) {
+        let database = Arc::new(OwnDatabase::create(db));
+        let created_at = match db {
+            Database::Sqlite => "text DEFAULT '2026-01-01T00:00:00.000000Z'",
+            Database::Postgres => "timestamptz DEFAULT now()",
+        };
+        database.execute(&format!(
+            "CREATE TABLE users (id text PRIMARY KEY, email text UNIQUE NOT NULL, name text NOT NULL, \
+             email_verified boolean NOT NULL, created_at {created_at} NOT NULL)"
+        ));
+        let app = Builder::on(Arc::clone(&database)).start();
+        let ada = app.user("ada");
+        app.execute(&format!(
+            "INSERT INTO users (id, email, name, email_verified) VALUES ('{}', 'ada@example.com', 'Ada', true)",
+            ada.id
+        ));
+        ada.has_task("t");
+        assert_every_call_is_unauthorized(&app.user("bob"), 1);
+    }
+
     fn the_migration_adds_no_column_to_a_table_of_better_auth(db: Database) {
         let database = Arc::new(OwnDatabase::create(db));
         migrate_as_version_0_1_0_did(&database);

@@ -127,6 +127,26 @@ on_both_databases!(
         assert_eq!(ada.titles("/api/tasks"), ["a new start"]);
     }
 
+    fn an_unusable_secret_does_not_stop_a_data_command(db: Database) {
+        let app = TestApp::builder(db).start();
+        let ada = app.user("ada");
+        ada.has_task("t");
+        let folder = tempfile::tempdir().unwrap();
+        for (variable, value) in [
+            ("BETTER_AUTH_SECRET", "short"),
+            ("BETTER_AUTH_SECRET_FILE", "/nowhere"),
+        ] {
+            let environment = [("DATABASE_URL", &*app.url), (variable, value)];
+            run(folder.path(), &environment, &["export", &ada.id]).expect_success();
+            let check = run(folder.path(), &environment, &["check-config"]);
+            assert!(
+                !check.success && check.stderr.contains(variable),
+                "{}",
+                check.everything()
+            );
+        }
+    }
+
     fn erase_asks_on_a_terminal_and_refuses_to_run_without_one(db: Database) {
         let app = TestApp::builder(db).start();
         let ada = app.user("ada");
@@ -135,7 +155,7 @@ on_both_databases!(
         assert_eq!(outcome.code, Some(2));
         assert!(outcome.stderr.contains("--yes"), "{}", outcome.stderr);
         let (done, said) = answer(&app, &ada.id, "n");
-        assert!(!done && said.contains("1 task included"), "{said}");
+        assert!(!done && said.contains("including 1 task"), "{said}");
         assert_eq!(ada.titles("/api/tasks"), ["dear to her"]);
         let (done, said) = answer(&app, &ada.id, "y");
         assert!(done, "{said}");

@@ -74,6 +74,38 @@ with_a_process_of_its_own!(
         assert_eq!(app.user("ada").titles("/api/tasks"), ["Buy milk"]);
     }
 
+    fn a_readable_secret_file_is_made_private() {
+        let folder = tempfile::tempdir().unwrap();
+        let secret = folder.path().join("data/todo.db.secret");
+        run(folder.path(), &[], &["token", "alice"]).expect_success();
+        fs::set_permissions(&secret, fs::Permissions::from_mode(0o644)).unwrap();
+        run(folder.path(), &[], &["token", "alice"]).expect_success();
+        assert_eq!(mode(&secret), 0o600);
+    }
+
+    fn a_file_that_is_not_a_database_is_refused_and_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let notes = folder.path().join("notes.txt");
+        fs::write(&notes, "These notes are not a database.").unwrap();
+        fs::set_permissions(&notes, fs::Permissions::from_mode(0o644)).unwrap();
+        let outcome = run(
+            folder.path(),
+            &[("DATABASE_URL", "sqlite://notes.txt")],
+            &["migrate"],
+        );
+        assert_eq!(outcome.code, Some(1));
+        assert!(
+            outcome.stderr.contains("not an SQLite database"),
+            "{}",
+            outcome.stderr
+        );
+        assert_eq!(mode(&notes), 0o644);
+        assert_eq!(
+            fs::read_to_string(&notes).unwrap(),
+            "These notes are not a database."
+        );
+    }
+
     fn commands_that_only_read_create_no_files() {
         for (command, succeeds) in [
             ("check-config", true),

@@ -102,6 +102,20 @@ on_both_databases!(
         }
     }
 
+    fn a_page_gets_another_tag_when_a_next_page_appears(app: TestApp) {
+        let ada = app.user("ada");
+        for title in ["a", "b"] {
+            ada.has_task(title);
+        }
+        let path = "/api/tasks?limit=2&sort=title";
+        let page = ada.get(path).expect(200);
+        assert_eq!(page.header("link"), None);
+        ada.has_task("c");
+        let same_tasks = get_unless(&ada, path, &tag(&page)).expect(200);
+        assert_eq!(same_tasks.json(), page.json());
+        assert!(same_tasks.header("link").is_some());
+    }
+
     fn a_304_for_a_page_has_the_same_next_link_or_none(app: TestApp) {
         let ada = app.user("ada");
         for title in ["a", "b", "c"] {

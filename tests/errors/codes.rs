@@ -26,7 +26,11 @@ on_both_databases!(
                 ("nonsense", json!({ "body": "json" })),
                 ("[]", json!({ "body": "type" })),
                 (r#""title""#, json!({ "body": "type" })),
-                (r#"{"title": "a", "title": "b"}"#, json!({ "body": "repeated" })),
+                ("\u{feff}{\"title\": \"t\"}", json!({ "body": "json" })),
+                (
+                    r#"{"title": "a", "completed": 1, "title": "b", "id": 1, "id": 2}"#,
+                    json!({ "title": "repeated", "completed": "type" }),
+                ),
                 ("{}", json!({ "title": "required" })),
                 (
                     r#"{"title": null, "completed": null}"#,
@@ -45,6 +49,10 @@ on_both_databases!(
                 (
                     r#"{"title": "t", "due_date": "tomorrow"}"#,
                     json!({ "due_date": "format" }),
+                ),
+                (
+                    r#"{"title": "t", "due_date": "9999-12-31T23:59:59-01:00"}"#,
+                    json!({ "due_date": "range" }),
                 ),
             ] {
                 let headers = [("content-type", "application/json")];

@@ -2,5 +2,6 @@
 
 mod head;
 mod health;
+mod old_clients;
 mod request_ids;
 mod upgrade;

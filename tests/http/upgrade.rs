@@ -40,6 +40,12 @@ on_both_databases!(
             let took = started.elapsed();
             assert_eq!(answer.status, status, "{line} {headers:?}: {answer}");
             assert!(took < Duration::from_secs(5), "{line} {headers:?}: {took:?}");
+            // The server would be wrong to promise the upgrade, and cannot keep the connection.
+            assert_eq!(
+                answer.header("connection"),
+                Some("close"),
+                "{line} {headers:?}: {answer}"
+            );
         }
         let mut titles = ada.titles("/api/tasks");
         titles.sort();

@@ -643,6 +643,8 @@ export interface components {
          * @example 1
          */
         TaskId: components["schemas"]["TaskId"];
+        /** @description W3C Trace Context. The service writes the trace id to the log lines of the request. */
+        Traceparent: string;
         /**
          * @description The id of the token's user. Any other id is answered with 403, whether or not such a user exists.
          * @example ada
@@ -704,6 +706,8 @@ export interface operations {
             header?: {
                 /** @description The id of this request, for the response and the service's log: up to 128 letters, digits and characters of `-_.:/+=@~`. If it is absent or has another format, the service generates one. */
                 "X-Request-Id"?: components["parameters"]["XRequestId"];
+                /** @description W3C Trace Context. The service writes the trace id to the log lines of the request. */
+                traceparent?: components["parameters"]["Traceparent"];
             };
             path?: never;
             cookie?: never;
@@ -727,6 +731,8 @@ export interface operations {
             header?: {
                 /** @description The id of this request, for the response and the service's log: up to 128 letters, digits and characters of `-_.:/+=@~`. If it is absent or has another format, the service generates one. */
                 "X-Request-Id"?: components["parameters"]["XRequestId"];
+                /** @description W3C Trace Context. The service writes the trace id to the log lines of the request. */
+                traceparent?: components["parameters"]["Traceparent"];
             };
             path?: never;
             cookie?: never;
@@ -761,6 +767,8 @@ export interface operations {
                 "If-None-Match"?: components["parameters"]["IfNoneMatch"];
                 /** @description The id of this request, for the response and the service's log: up to 128 letters, digits and characters of `-_.:/+=@~`. If it is absent or has another format, the service generates one. */
                 "X-Request-Id"?: components["parameters"]["XRequestId"];
+                /** @description W3C Trace Context. The service writes the trace id to the log lines of the request. */
+                traceparent?: components["parameters"]["Traceparent"];
             };
             path?: never;
             cookie?: never;
@@ -785,6 +793,8 @@ export interface operations {
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
                 /** @description The id of this request, for the response and the service's log: up to 128 letters, digits and characters of `-_.:/+=@~`. If it is absent or has another format, the service generates one. */
                 "X-Request-Id"?: components["parameters"]["XRequestId"];
+                /** @description W3C Trace Context. The service writes the trace id to the log lines of the request. */
+                traceparent?: components["parameters"]["Traceparent"];
             };
             path?: never;
             cookie?: never;
@@ -866,6 +876,8 @@ export interface operations {
                 "If-None-Match"?: components["parameters"]["IfNoneMatch"];
                 /** @description The id of this request, for the response and the service's log: up to 128 letters, digits and characters of `-_.:/+=@~`. If it is absent or has another format, the service generates one. */
                 "X-Request-Id"?: components["parameters"]["XRequestId"];
+                /** @description W3C Trace Context. The service writes the trace id to the log lines of the request. */
+                traceparent?: components["parameters"]["Traceparent"];
             };
             path?: never;
             cookie?: never;
@@ -954,6 +966,8 @@ export interface operations {
                 "If-None-Match"?: components["parameters"]["IfNoneMatch"];
                 /** @description The id of this request, for the response and the service's log: up to 128 letters, digits and characters of `-_.:/+=@~`. If it is absent or has another format, the service generates one. */
                 "X-Request-Id"?: components["parameters"]["XRequestId"];
+                /** @description W3C Trace Context. The service writes the trace id to the log lines of the request. */
+                traceparent?: components["parameters"]["Traceparent"];
             };
             path: {
                 /**
@@ -984,6 +998,8 @@ export interface operations {
                 "If-Match"?: components["parameters"]["IfMatch"];
                 /** @description The id of this request, for the response and the service's log: up to 128 letters, digits and characters of `-_.:/+=@~`. If it is absent or has another format, the service generates one. */
                 "X-Request-Id"?: components["parameters"]["XRequestId"];
+                /** @description W3C Trace Context. The service writes the trace id to the log lines of the request. */
+                traceparent?: components["parameters"]["Traceparent"];
             };
             path: {
                 /**
@@ -1037,6 +1053,8 @@ export interface operations {
                 "If-Match"?: components["parameters"]["IfMatch"];
                 /** @description The id of this request, for the response and the service's log: up to 128 letters, digits and characters of `-_.:/+=@~`. If it is absent or has another format, the service generates one. */
                 "X-Request-Id"?: components["parameters"]["XRequestId"];
+                /** @description W3C Trace Context. The service writes the trace id to the log lines of the request. */
+                traceparent?: components["parameters"]["Traceparent"];
             };
             path: {
                 /**
@@ -1067,6 +1085,8 @@ export interface operations {
                 "If-None-Match"?: components["parameters"]["IfNoneMatch"];
                 /** @description The id of this request, for the response and the service's log: up to 128 letters, digits and characters of `-_.:/+=@~`. If it is absent or has another format, the service generates one. */
                 "X-Request-Id"?: components["parameters"]["XRequestId"];
+                /** @description W3C Trace Context. The service writes the trace id to the log lines of the request. */
+                traceparent?: components["parameters"]["Traceparent"];
             };
             path: {
                 /**
@@ -1159,6 +1179,8 @@ export interface operations {
                 "If-Match"?: components["parameters"]["IfMatch"];
                 /** @description The id of this request, for the response and the service's log: up to 128 letters, digits and characters of `-_.:/+=@~`. If it is absent or has another format, the service generates one. */
                 "X-Request-Id"?: components["parameters"]["XRequestId"];
+                /** @description W3C Trace Context. The service writes the trace id to the log lines of the request. */
+                traceparent?: components["parameters"]["Traceparent"];
             };
             path: {
                 /**
@@ -1220,6 +1242,8 @@ export interface operations {
                 "If-None-Match"?: components["parameters"]["IfNoneMatch"];
                 /** @description The id of this request, for the response and the service's log: up to 128 letters, digits and characters of `-_.:/+=@~`. If it is absent or has another format, the service generates one. */
                 "X-Request-Id"?: components["parameters"]["XRequestId"];
+                /** @description W3C Trace Context. The service writes the trace id to the log lines of the request. */
+                traceparent?: components["parameters"]["Traceparent"];
             };
             path: {
                 /**
@@ -1251,6 +1275,8 @@ export interface operations {
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
                 /** @description The id of this request, for the response and the service's log: up to 128 letters, digits and characters of `-_.:/+=@~`. If it is absent or has another format, the service generates one. */
                 "X-Request-Id"?: components["parameters"]["XRequestId"];
+                /** @description W3C Trace Context. The service writes the trace id to the log lines of the request. */
+                traceparent?: components["parameters"]["Traceparent"];
             };
             path: {
                 /**
@@ -1339,6 +1365,8 @@ export interface operations {
                 "If-None-Match"?: components["parameters"]["IfNoneMatch"];
                 /** @description The id of this request, for the response and the service's log: up to 128 letters, digits and characters of `-_.:/+=@~`. If it is absent or has another format, the service generates one. */
                 "X-Request-Id"?: components["parameters"]["XRequestId"];
+                /** @description W3C Trace Context. The service writes the trace id to the log lines of the request. */
+                traceparent?: components["parameters"]["Traceparent"];
             };
             path: {
                 /**
@@ -1441,6 +1469,8 @@ export interface operations {
                 "If-None-Match"?: components["parameters"]["IfNoneMatch"];
                 /** @description The id of this request, for the response and the service's log: up to 128 letters, digits and characters of `-_.:/+=@~`. If it is absent or has another format, the service generates one. */
                 "X-Request-Id"?: components["parameters"]["XRequestId"];
+                /** @description W3C Trace Context. The service writes the trace id to the log lines of the request. */
+                traceparent?: components["parameters"]["Traceparent"];
             };
             path: {
                 /**
@@ -1477,6 +1507,8 @@ export interface operations {
                 "If-Match"?: components["parameters"]["IfMatch"];
                 /** @description The id of this request, for the response and the service's log: up to 128 letters, digits and characters of `-_.:/+=@~`. If it is absent or has another format, the service generates one. */
                 "X-Request-Id"?: components["parameters"]["XRequestId"];
+                /** @description W3C Trace Context. The service writes the trace id to the log lines of the request. */
+                traceparent?: components["parameters"]["Traceparent"];
             };
             path: {
                 /**
@@ -1528,6 +1560,8 @@ export interface operations {
                 "If-Match"?: components["parameters"]["IfMatch"];
                 /** @description The id of this request, for the response and the service's log: up to 128 letters, digits and characters of `-_.:/+=@~`. If it is absent or has another format, the service generates one. */
                 "X-Request-Id"?: components["parameters"]["XRequestId"];
+                /** @description W3C Trace Context. The service writes the trace id to the log lines of the request. */
+                traceparent?: components["parameters"]["Traceparent"];
             };
             path: {
                 /**
@@ -1564,6 +1598,8 @@ export interface operations {
                 "If-None-Match"?: components["parameters"]["IfNoneMatch"];
                 /** @description The id of this request, for the response and the service's log: up to 128 letters, digits and characters of `-_.:/+=@~`. If it is absent or has another format, the service generates one. */
                 "X-Request-Id"?: components["parameters"]["XRequestId"];
+                /** @description W3C Trace Context. The service writes the trace id to the log lines of the request. */
+                traceparent?: components["parameters"]["Traceparent"];
             };
             path: {
                 /**
@@ -1669,6 +1705,8 @@ export interface operations {
                 "If-Match"?: components["parameters"]["IfMatch"];
                 /** @description The id of this request, for the response and the service's log: up to 128 letters, digits and characters of `-_.:/+=@~`. If it is absent or has another format, the service generates one. */
                 "X-Request-Id"?: components["parameters"]["XRequestId"];
+                /** @description W3C Trace Context. The service writes the trace id to the log lines of the request. */
+                traceparent?: components["parameters"]["Traceparent"];
             };
             path: {
                 /**
@@ -1719,6 +1757,8 @@ export interface operations {
                 "If-None-Match"?: components["parameters"]["IfNoneMatch"];
                 /** @description The id of this request, for the response and the service's log: up to 128 letters, digits and characters of `-_.:/+=@~`. If it is absent or has another format, the service generates one. */
                 "X-Request-Id"?: components["parameters"]["XRequestId"];
+                /** @description W3C Trace Context. The service writes the trace id to the log lines of the request. */
+                traceparent?: components["parameters"]["Traceparent"];
             };
             path?: never;
             cookie?: never;
@@ -1747,6 +1787,8 @@ export interface operations {
                 "If-None-Match"?: components["parameters"]["IfNoneMatch"];
                 /** @description The id of this request, for the response and the service's log: up to 128 letters, digits and characters of `-_.:/+=@~`. If it is absent or has another format, the service generates one. */
                 "X-Request-Id"?: components["parameters"]["XRequestId"];
+                /** @description W3C Trace Context. The service writes the trace id to the log lines of the request. */
+                traceparent?: components["parameters"]["Traceparent"];
             };
             path?: never;
             cookie?: never;
@@ -1781,6 +1823,8 @@ export interface operations {
                 "If-None-Match"?: components["parameters"]["IfNoneMatch"];
                 /** @description The id of this request, for the response and the service's log: up to 128 letters, digits and characters of `-_.:/+=@~`. If it is absent or has another format, the service generates one. */
                 "X-Request-Id"?: components["parameters"]["XRequestId"];
+                /** @description W3C Trace Context. The service writes the trace id to the log lines of the request. */
+                traceparent?: components["parameters"]["Traceparent"];
             };
             path: {
                 /** @example start.js */
@@ -1814,6 +1858,8 @@ export interface operations {
                 "If-None-Match"?: components["parameters"]["IfNoneMatch"];
                 /** @description The id of this request, for the response and the service's log: up to 128 letters, digits and characters of `-_.:/+=@~`. If it is absent or has another format, the service generates one. */
                 "X-Request-Id"?: components["parameters"]["XRequestId"];
+                /** @description W3C Trace Context. The service writes the trace id to the log lines of the request. */
+                traceparent?: components["parameters"]["Traceparent"];
             };
             path: {
                 /** @example start.js */
@@ -1857,6 +1903,8 @@ export interface operations {
             header?: {
                 /** @description The id of this request, for the response and the service's log: up to 128 letters, digits and characters of `-_.:/+=@~`. If it is absent or has another format, the service generates one. */
                 "X-Request-Id"?: components["parameters"]["XRequestId"];
+                /** @description W3C Trace Context. The service writes the trace id to the log lines of the request. */
+                traceparent?: components["parameters"]["Traceparent"];
             };
             path?: never;
             cookie?: never;
@@ -1886,6 +1934,8 @@ export interface operations {
             header?: {
                 /** @description The id of this request, for the response and the service's log: up to 128 letters, digits and characters of `-_.:/+=@~`. If it is absent or has another format, the service generates one. */
                 "X-Request-Id"?: components["parameters"]["XRequestId"];
+                /** @description W3C Trace Context. The service writes the trace id to the log lines of the request. */
+                traceparent?: components["parameters"]["Traceparent"];
             };
             path?: never;
             cookie?: never;
@@ -1910,6 +1960,8 @@ export interface operations {
                 "If-None-Match"?: components["parameters"]["IfNoneMatch"];
                 /** @description The id of this request, for the response and the service's log: up to 128 letters, digits and characters of `-_.:/+=@~`. If it is absent or has another format, the service generates one. */
                 "X-Request-Id"?: components["parameters"]["XRequestId"];
+                /** @description W3C Trace Context. The service writes the trace id to the log lines of the request. */
+                traceparent?: components["parameters"]["Traceparent"];
             };
             path?: never;
             cookie?: never;
@@ -1938,6 +1990,8 @@ export interface operations {
                 "If-None-Match"?: components["parameters"]["IfNoneMatch"];
                 /** @description The id of this request, for the response and the service's log: up to 128 letters, digits and characters of `-_.:/+=@~`. If it is absent or has another format, the service generates one. */
                 "X-Request-Id"?: components["parameters"]["XRequestId"];
+                /** @description W3C Trace Context. The service writes the trace id to the log lines of the request. */
+                traceparent?: components["parameters"]["Traceparent"];
             };
             path?: never;
             cookie?: never;
@@ -1970,6 +2024,8 @@ export interface operations {
             header?: {
                 /** @description The id of this request, for the response and the service's log: up to 128 letters, digits and characters of `-_.:/+=@~`. If it is absent or has another format, the service generates one. */
                 "X-Request-Id"?: components["parameters"]["XRequestId"];
+                /** @description W3C Trace Context. The service writes the trace id to the log lines of the request. */
+                traceparent?: components["parameters"]["Traceparent"];
             };
             path?: never;
             cookie?: never;
@@ -2001,6 +2057,8 @@ export interface operations {
             header?: {
                 /** @description The id of this request, for the response and the service's log: up to 128 letters, digits and characters of `-_.:/+=@~`. If it is absent or has another format, the service generates one. */
                 "X-Request-Id"?: components["parameters"]["XRequestId"];
+                /** @description W3C Trace Context. The service writes the trace id to the log lines of the request. */
+                traceparent?: components["parameters"]["Traceparent"];
             };
             path?: never;
             cookie?: never;

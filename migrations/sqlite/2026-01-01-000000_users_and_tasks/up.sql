@@ -1,5 +1,6 @@
 -- Times are text of a fixed width, so that they sort chronologically: 2026-01-02T03:04:05.678901Z
-CREATE TABLE users (
+-- The table may exist already, because the identity provider can share it.
+CREATE TABLE IF NOT EXISTS users (
     id text NOT NULL PRIMARY KEY,
     email text UNIQUE,
     name text,

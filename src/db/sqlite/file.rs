@@ -2,7 +2,7 @@
 //! configured name.
 
 use std::fs::{self, File, Metadata, OpenOptions, Permissions};
-use std::io;
+use std::io::{self, Read as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -10,10 +10,10 @@ use std::sync::OnceLock;
 use diesel::QueryResult;
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
 
-use crate::config::create_private_folder;
+use crate::config::{PRIVATE_MODE, create_private_folder, tighten_permissions};
 
-/// Read and write permission for the owner only.
-const PRIVATE: u32 = 0o600;
+/// The first bytes of every SQLite database that is not empty.
+const HEADER: &[u8] = b"SQLite format 3\0";
 
 #[derive(Debug)]
 pub struct DatabaseFile {
@@ -57,12 +57,13 @@ impl DatabaseFile {
         }
         create_private_folder(&self.path)
             .map_err(|error| io::Error::other(format!("the folder cannot be created: {error}")))?;
-        let file = self.open_or_create()?;
+        let mut file = self.open_or_create()?;
+        check_header(&mut file)?;
         // SQLite creates the files beside the database with the database's mode.
         for suffix in ["", "-wal", "-shm"] {
             let mut path = self.path.clone().into_os_string();
             path.push(suffix);
-            tighten(Path::new(&path));
+            tighten_permissions(Path::new(&path));
         }
         let _ = self.opened.set(file.metadata()?.into());
         Ok(())
@@ -71,11 +72,16 @@ impl DatabaseFile {
     fn open_or_create(&self) -> io::Result<File> {
         let existed = self.path.exists();
         let mut options = OpenOptions::new();
-        let file = options.write(true).create(true).truncate(false).mode(PRIVATE);
-        let file = file.open(&self.path)?;
+        options
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(PRIVATE_MODE);
+        let file = options.open(&self.path)?;
         if !existed {
             // The umask may have removed permissions of the owner as well.
-            file.set_permissions(Permissions::from_mode(PRIVATE))?;
+            file.set_permissions(Permissions::from_mode(PRIVATE_MODE))?;
         }
         Ok(file)
     }
@@ -102,24 +108,12 @@ impl DatabaseFile {
     }
 }
 
-/// Removes everybody else's permissions. A failure does not stop the start, because some file systems have no
-/// modes.
-fn tighten(path: &Path) {
-    let Ok(metadata) = fs::metadata(path) else {
-        return;
-    };
-    let mode = metadata.permissions().mode() & 0o777;
-    if mode & !PRIVATE == 0 {
-        return;
-    }
-    match fs::set_permissions(path, Permissions::from_mode(PRIVATE)) {
-        Ok(()) => log::info!(
-            "permissions of {} changed from {mode:o} to {PRIVATE:o}",
-            path.display()
-        ),
-        Err(error) => log::warn!(
-            "permissions of {} stay {mode:o}, other users of this machine may read it: {error}",
-            path.display()
-        ),
+/// A mistyped path must not change the permissions of a file that is not a database.
+fn check_header(file: &mut File) -> io::Result<()> {
+    let mut start = Vec::new();
+    file.take(HEADER.len() as u64).read_to_end(&mut start)?;
+    match start.is_empty() || start == HEADER {
+        true => Ok(()),
+        false => Err(io::Error::other("it is not an SQLite database")),
     }
 }

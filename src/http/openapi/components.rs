@@ -41,6 +41,11 @@ pub fn parameters() -> Value {
              characters of `-_.:/+=@~`. If it is absent or has another format, the service generates one.",
             &json!({ "type": "string" }),
         ),
+        "Traceparent": header_parameter(
+            "traceparent",
+            "W3C Trace Context. The service writes the trace id to the log lines of the request.",
+            &json!({ "type": "string" }),
+        ),
     })
 }
 

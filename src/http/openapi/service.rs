@@ -116,7 +116,7 @@ fn file(description: &str, media_types: &[&str], schema: &Value) -> Value {
 
 /// An operation that needs no token.
 fn open(id: &str, summary: &str, parameters: &[&str], responses: Value) -> Value {
-    let parameters = parameters.iter().chain(&["XRequestId"]);
+    let parameters = parameters.iter().chain(&["XRequestId", "Traceparent"]);
     json!({
         "get": {
             "operationId": id,

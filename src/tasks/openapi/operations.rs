@@ -155,7 +155,7 @@ fn in_path(contract: Contract, below: &str) -> Vec<Value> {
 
 impl Operation {
     fn describe(&self, contract: Contract) -> Value {
-        let parameters = self.parameters.iter().chain(&["XRequestId"]);
+        let parameters = self.parameters.iter().chain(&["XRequestId", "Traceparent"]);
         let mut described = json!({
             "operationId": operation_id(self.id, contract),
             "tags": [if contract == Contract::A { TAG_A } else { TAG_B }],

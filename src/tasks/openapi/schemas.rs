@@ -118,7 +118,7 @@ fn time(types: &[&str]) -> Value {
 
 /// A task as the service writes it. It is never `None`, because the times are valid.
 pub fn example() -> Option<Value> {
-    let at = |text| Timestamp::parse(text);
+    let at = |text| Timestamp::parse(text).ok();
     let task = Task {
         id: TaskId(1),
         title: "Buy milk".into(),
