@@ -1,4 +1,4 @@
-//! The route table. The guard protects everything under `/api`, also paths without a route.
+//! The route table. The guard protects everything under `/api`, including paths without a route.
 
 use actix_web::guard::fn_guard;
 use actix_web::http::Method;
@@ -19,7 +19,7 @@ pub fn routes(config: &mut ServiceConfig) {
     let item = "GET, HEAD, PUT, DELETE";
 
     config
-        .service(at("/", probe).route(get().to(docs::home)))
+        .service(at("/", probe).route(get().to(docs::redirect_to_docs)))
         .service(at("/livez", probe).route(get().to(health::livez)))
         .service(at("/readyz", probe).route(get().to(health::readyz)))
         .service(at("/openapi.json", probe).route(get().to(openapi_document)))

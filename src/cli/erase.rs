@@ -27,7 +27,7 @@ pub fn run(config: &Config, user: &UserId, yes: bool) -> Outcome {
         let count = count.ok_or_else(|| unknown_user(user_id))?;
         let question = format!(
             "Delete all data of {user_id:?}, including {}?",
-            count_of_tasks(count)
+            format_task_count(count)
         );
         if !yes && !is_confirmed(&question)? {
             return Ok(None);
@@ -38,7 +38,7 @@ pub fn run(config: &Config, user: &UserId, yes: bool) -> Outcome {
     let Some(Erased { tasks, row_kept }) = erased? else {
         return Err("nothing was deleted".into());
     };
-    let tasks = count_of_tasks(tasks);
+    let tasks = format_task_count(tasks);
     print(&match row_kept {
         true => format!(
             "deleted {tasks} of {user_id:?}; the row in `users` stays, because the table is Better Auth's\n"
@@ -47,7 +47,7 @@ pub fn run(config: &Config, user: &UserId, yes: bool) -> Outcome {
     })
 }
 
-fn count_of_tasks(count: i64) -> String {
+fn format_task_count(count: i64) -> String {
     match count {
         1 => "1 task".into(),
         _ => format!("{count} tasks"),

@@ -35,7 +35,7 @@ pub fn run(config: &Config, user: &UserId) -> Outcome {
     match written {
         Ok(true) => Ok(ExitCode::SUCCESS),
         Ok(false) => Err(unknown_user(user.as_str())),
-        // The reader, such as `head`, needs no more.
+        // The reader has closed the pipe, as `head` does.
         Err(ExportError::Output(error)) if error.kind() == ErrorKind::BrokenPipe => Ok(ExitCode::SUCCESS),
         Err(error) => Err(error.into()),
     }

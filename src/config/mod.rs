@@ -168,7 +168,7 @@ impl Config {
                 ssl_root_cert: env.get("PGSSLROOTCERT")?,
             },
             ignored_variables: match database_url.sqlite_file() {
-                None => env.names_of_set(&IGNORED_LIBPQ_VARIABLES),
+                None => env.filter_set(&IGNORED_LIBPQ_VARIABLES),
                 Some(_) => Vec::new(),
             },
             database_password: env.database_password(&database_url)?,

@@ -183,7 +183,7 @@ impl Environment<'_> {
         DatabaseUrl::parse(text).map_err(|problem| invalid(variable, problem))
     }
 
-    pub fn names_of_set(&self, variables: &[&'static str]) -> Vec<&'static str> {
+    pub fn filter_set(&self, variables: &[&'static str]) -> Vec<&'static str> {
         let is_set = |variable: &&&'static str| (self.0)(variable).is_some();
         variables.iter().filter(is_set).copied().collect()
     }

@@ -207,7 +207,7 @@ impl SecretSource {
         }
     }
 
-    /// For `check-config`.
+    /// The value that `check-config` prints.
     pub fn describe(&self) -> String {
         match self {
             Self::Configured(secrets) => match secrets.iter().count() {

@@ -19,7 +19,7 @@ use futures_util::FutureExt as _;
 
 use super::error::ApiError;
 use super::problem::PROBLEM_JSON;
-use super::request_id::{X_REQUEST_ID, context_of, new_context};
+use super::request_id::{X_REQUEST_ID, new_context, request_context};
 use super::server::client_connection::InFlightRequests;
 use crate::auth::AuthenticatedUser;
 use crate::telemetry::{CompletedRequest, RequestContext};
@@ -34,7 +34,7 @@ pub async fn access_log(
     let started = Instant::now();
     let in_flight = request.request().conn_data::<InFlightRequests>();
     let _in_flight = in_flight.map(InFlightRequests::begin);
-    let context = context_of(request.headers());
+    let context = request_context(request.headers());
     let method = request.method().clone();
     let respond = async {
         match next.call(request).await {
@@ -67,7 +67,7 @@ pub async fn without_access_log(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<EitherBody<impl MessageBody, BoxBody>>, Error> {
-    let context = context_of(request.headers());
+    let context = request_context(request.headers());
     context
         .scope(async { Ok(finish(next.call(request).await?)) })
         .await
@@ -136,7 +136,7 @@ fn close_if_not_persistent<B: MessageBody>(response: &mut ServiceResponse<B>) {
 }
 
 /// Closes the connection after an error response to a chunked request, because the parser would read the rest of the
-/// body for as long as the client sends. (It limits this by itself if there is a Content-Length.)
+/// body for as long as the client sends. (A body with a Content-Length needs no such limit.)
 fn stop_reading<B>(request: &HttpRequest, response: &mut HttpResponse<B>) {
     if request.headers().contains_key(TRANSFER_ENCODING) {
         response.head_mut().set_connection_type(ConnectionType::Close);

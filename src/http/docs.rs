@@ -13,7 +13,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 
 use super::error::{ApiError, NO_SUCH_ROUTE};
-use super::etag::unchanged;
+use super::etag::is_not_modified;
 use super::response_body::ChunkedBody;
 
 /// The files below `/docs/` that the page loads.
@@ -29,7 +29,7 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'u
                       frame-ancestors 'none'";
 
 /// Redirects people who open the service's URL in a browser.
-pub async fn home() -> HttpResponse {
+pub async fn redirect_to_docs() -> HttpResponse {
     HttpResponse::SeeOther()
         .insert_header((LOCATION, "/docs"))
         .finish()
@@ -98,7 +98,7 @@ impl Embedded {
     }
 
     fn response(&self, request: &HttpRequest) -> HttpResponse {
-        if unchanged(request.headers(), &self.tag) {
+        if is_not_modified(request.headers(), &self.tag) {
             return HttpResponse::NotModified()
                 .insert_header((ETAG, &*self.tag))
                 .finish();

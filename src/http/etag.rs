@@ -42,7 +42,7 @@ fn condition(headers: &HeaderMap) -> Condition {
 }
 
 /// Whether `If-None-Match` says that the client already has the response. Weak tags match as well.
-pub fn unchanged(headers: &HeaderMap, tag: &str) -> bool {
+pub fn is_not_modified(headers: &HeaderMap, tag: &str) -> bool {
     tags(headers, IF_NONE_MATCH).any(|known| known == "*" || known.trim_start_matches("W/") == tag)
 }
 
@@ -82,9 +82,9 @@ mod tests {
 
     #[test]
     fn if_none_match_matches_weak_tags_too() {
-        let read = |value| unchanged(&headers(IF_NONE_MATCH, value), "\"3\"");
+        let read = |value| is_not_modified(&headers(IF_NONE_MATCH, value), "\"3\"");
         assert!(read("\"3\"") && read("W/\"3\"") && read("*") && read("\"1\", \"3\""));
         assert!(!read("\"4\"") && !read("3"));
-        assert!(!unchanged(&HeaderMap::new(), "\"3\""));
+        assert!(!is_not_modified(&HeaderMap::new(), "\"3\""));
     }
 }

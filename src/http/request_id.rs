@@ -11,9 +11,9 @@ pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 pub const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 pub const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
-const MAX_LENGTH: usize = 128;
+const MAX_REQUEST_ID_LENGTH: usize = 128;
 
-pub fn context_of(headers: &HeaderMap) -> RequestContext {
+pub fn request_context(headers: &HeaderMap) -> RequestContext {
     RequestContext {
         request_id: client_request_id(headers).map_or_else(new_id, Arc::from),
         trace_id: trace_id(headers),
@@ -35,7 +35,7 @@ fn new_id() -> Arc<str> {
 fn client_request_id(headers: &HeaderMap) -> Option<&str> {
     let id = headers.get(X_REQUEST_ID)?.to_str().ok()?;
     let is_safe = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:/+=@~".contains(&byte);
-    ((1..=MAX_LENGTH).contains(&id.len()) && id.bytes().all(is_safe)).then_some(id)
+    ((1..=MAX_REQUEST_ID_LENGTH).contains(&id.len()) && id.bytes().all(is_safe)).then_some(id)
 }
 
 /// A header that is given more than once is ignored.

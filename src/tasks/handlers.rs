@@ -12,7 +12,7 @@ use super::request::{Completion, CreateRequest, NO_SUCH_TASK, TaskIdInPath};
 use super::response::{ListTag, json_list, json_of};
 use crate::domain::{Task, TaskChanges, TaskId};
 use crate::http::error::ApiError;
-use crate::http::etag::{FIRST_VERSION, tag, unchanged};
+use crate::http::etag::{FIRST_VERSION, is_not_modified, tag};
 use crate::http::json_body::JsonBody;
 use crate::store::{Condition, Created, Listed, OwnedTasks, Written};
 
@@ -36,7 +36,7 @@ pub async fn list(tasks: OwnedTasks, listing: ListQuery, request: HttpRequest) -
 
 fn short_list(tasks: &OwnedTasks, list: &[Task], has_next_page: bool, request: &HttpRequest) -> Response {
     let tag = ListTag::of(list, has_next_page);
-    Ok(match unchanged(request.headers(), &tag) {
+    Ok(match is_not_modified(request.headers(), &tag) {
         true => not_modified(tag),
         false => json(HttpResponse::Ok(), tag).body(json_list(tasks.owner(), list)?),
     })
@@ -44,7 +44,7 @@ fn short_list(tasks: &OwnedTasks, list: &[Task], has_next_page: bool, request: &
 
 async fn long_list(tasks: OwnedTasks, listing: ListQuery, request: HttpRequest) -> Response {
     let list = long_list::begin(tasks, listing.0).await?;
-    Ok(match unchanged(request.headers(), &list.tag) {
+    Ok(match is_not_modified(request.headers(), &list.tag) {
         true => not_modified(list.tag),
         false if request.method() == Method::HEAD => {
             json(HttpResponse::Ok(), list.tag).body(list.body.without_content())
@@ -59,7 +59,7 @@ pub async fn create(tasks: OwnedTasks, new: CreateRequest, request: HttpRequest)
             let task = tasks.create(new.task).await?;
             (task.id, json_of(tasks.owner(), &task))
         }
-        Some(key) => created_once(tasks.create_once(new.task, key, json_of).await?)?,
+        Some(key) => check_created(tasks.create_once(new.task, key, json_of).await?)?,
     };
     let location = format!("{}/{id}", request.uri().path());
     Ok(json(HttpResponse::Created(), tag(FIRST_VERSION))
@@ -73,7 +73,7 @@ pub async fn read(tasks: OwnedTasks, id: TaskIdInPath, request: HttpRequest) -> 
         .await?
         .ok_or(ApiError::NotFound(&NO_SUCH_TASK))?;
     let tag = tag(task.version);
-    if unchanged(request.headers(), &tag) {
+    if is_not_modified(request.headers(), &tag) {
         return Ok(not_modified(tag));
     }
     Ok(item(&tasks, &task))
@@ -105,7 +105,7 @@ pub async fn delete(tasks: OwnedTasks, id: TaskIdInPath, condition: Condition) -
     Ok(HttpResponse::NoContent().finish())
 }
 
-fn created_once(created: Created) -> Result<(TaskId, Vec<u8>), ApiError> {
+fn check_created(created: Created) -> Result<(TaskId, Vec<u8>), ApiError> {
     match created {
         Created::Answer { id, body } => Ok((id, body)),
         Created::OtherPayload => Err(ApiError::IdempotencyKeyReused),

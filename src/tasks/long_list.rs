@@ -73,7 +73,7 @@ pub async fn begin(tasks: OwnedTasks, listing: Listing) -> Result<LongList, ApiE
 }
 
 impl LongListBody {
-    /// For `HEAD`. Closing the channel stops the reading.
+    /// Removes the content, for `HEAD`. Closing the channel stops the reading.
     pub fn without_content(mut self) -> Self {
         self.portions.close();
         self.buffered = Bytes::new();

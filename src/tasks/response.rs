@@ -85,7 +85,7 @@ pub fn write_elements(out: &mut Vec<u8>, owner: &UserId, tasks: &[Task], mut is_
 
 /// Part of every list's tag. It must be changed whenever the JSON of a task changes, so that clients do not keep using
 /// the old format from their caches.
-const FORMAT: &[u8] = b"task format 2: with version";
+const TASK_JSON_VERSION: &[u8] = b"task format 2: with version";
 
 /// A list's tag: a digest of the JSON format and of the ids and versions of the tasks, in the order of the list.
 pub struct ListTag(digest::Context);
@@ -93,7 +93,7 @@ pub struct ListTag(digest::Context);
 impl Default for ListTag {
     fn default() -> Self {
         let mut digest = digest::Context::new(&digest::SHA256);
-        digest.update(FORMAT);
+        digest.update(TASK_JSON_VERSION);
         Self(digest)
     }
 }

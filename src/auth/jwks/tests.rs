@@ -13,7 +13,7 @@ const X: &str = "PxbT3TqqlQLaI-pY-ugCR0prvbsytURASzmIvPL0U9w";
 struct Issuer {
     url: String,
     asked: AtomicUsize,
-    /// The whole answer to the next request.
+    /// The raw response to the next request.
     answer: Mutex<Vec<u8>>,
 }
 
@@ -42,7 +42,7 @@ impl Issuer {
             answer: Mutex::new(first),
         });
         let serving = Arc::clone(&issuer);
-        // Ends with the test's process.
+        // The thread ends with the test's process.
         thread::spawn(move || {
             for stream in listener.incoming() {
                 let mut stream = stream.unwrap();

@@ -1,10 +1,10 @@
-// A file of its own, because the page's policy allows no script inside it.
+// A separate file, because the page's Content-Security-Policy forbids inline scripts.
 SwaggerUIBundle({
   dom_id: "#swagger-ui",
   url: "openapi.json",
   deepLinking: true,
   displayRequestDuration: true,
   tryItOutEnabled: true,
-  // By default it asks a service on the internet whether the document is valid.
+  // By default, Swagger UI sends the document's URL to a validation service on the internet.
   validatorUrl: null,
 });

@@ -134,9 +134,9 @@ impl AsyncRead for ClientConnection {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         // Reading no bytes means to actix that the client has closed the connection.
-        const END: Poll<io::Result<()>> = Poll::Ready(Ok(()));
+        const END_OF_STREAM: Poll<io::Result<()>> = Poll::Ready(Ok(()));
         if self.activity().is_evicted() {
-            return END;
+            return END_OF_STREAM;
         }
         let before = buffer.filled().len();
         let read = Pin::new(&mut self.stream).poll_read(context, buffer);
@@ -148,7 +148,7 @@ impl AsyncRead for ClientConnection {
         }
         if self.poll_request_timeout(context).is_ready() {
             self.send_timeout_response();
-            return END;
+            return END_OF_STREAM;
         }
         self.activity().wake_on_eviction(context);
         Poll::Pending

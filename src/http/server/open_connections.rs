@@ -104,8 +104,8 @@ impl Table {
 }
 
 fn log_eviction(limit: usize) {
-    static LAST: Mutex<Option<Instant>> = Mutex::new(None);
-    let mut last = LAST.lock();
+    static LAST_LOGGED: Mutex<Option<Instant>> = Mutex::new(None);
+    let mut last = LAST_LOGGED.lock();
     if last.is_none_or(|last| last.elapsed() >= LOG_INTERVAL) {
         *last = Some(Instant::now());
         log::warn!(

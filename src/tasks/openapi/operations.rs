@@ -133,7 +133,7 @@ pub fn paths() -> Map<String, Value> {
             let path = format!("{}{}", collection(contract), operation.path);
             let item = paths
                 .entry(path)
-                .or_insert_with(|| json!({ "parameters": in_path(contract, operation.path) }));
+                .or_insert_with(|| json!({ "parameters": path_parameters(contract, operation.path) }));
             item[operation.method] = operation.describe(contract);
         }
     }
@@ -147,7 +147,7 @@ fn collection(contract: Contract) -> &'static str {
     }
 }
 
-fn in_path(contract: Contract, below: &str) -> Vec<Value> {
+fn path_parameters(contract: Contract, below: &str) -> Vec<Value> {
     let user = (contract == Contract::B).then_some("UserId");
     let task = (!below.is_empty()).then_some("TaskId");
     user.into_iter().chain(task).map(parameter).collect()
