@@ -7,6 +7,7 @@ use actix_web::middleware::Next;
 use actix_web::web::Data;
 use actix_web::{Error, HttpMessage as _};
 
+use super::app_data;
 use super::error::ApiError;
 use super::rate_limit::RateLimits;
 use crate::auth::{Refusal, Verifier};
@@ -24,8 +25,8 @@ pub async fn guard(
 }
 
 async fn admit(request: &ServiceRequest) -> Result<(), ApiError> {
-    let verifier: &Data<Verifier> = state(request)?;
-    let limits: &Data<RateLimits> = state(request)?;
+    let verifier: &Data<Verifier> = app_data(request.request())?;
+    let limits: &Data<RateLimits> = app_data(request.request())?;
     let verified = match bearer_token(request) {
         Ok(token) => verifier.verify(token).await,
         Err(refusal) => Err(refusal),
@@ -37,11 +38,6 @@ async fn admit(request: &ServiceRequest) -> Result<(), ApiError> {
     // After the verification, so that a request without a valid token does not use up a user's allowance.
     let outcome = limits.check(user.id());
     outcome.map_err(|retry_after_seconds| ApiError::RateLimited { retry_after_seconds })
-}
-
-fn state<T: 'static>(request: &ServiceRequest) -> Result<&T, ApiError> {
-    let missing = || ApiError::Internal("no verifier was given to the application".into());
-    request.app_data().ok_or_else(missing)
 }
 
 fn bearer_token(request: &ServiceRequest) -> Result<&str, Refusal> {
