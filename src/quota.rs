@@ -37,7 +37,7 @@ impl Quota {
         Self::new((count / 4).max(1), (count / 2).max(1))
     }
 
-    pub fn take(self: &Arc<Self>, user: &UserId, amount: usize) -> Option<Share> {
+    pub fn try_acquire(self: &Arc<Self>, user: &UserId, amount: usize) -> Option<Share> {
         let mut used = self.used();
         let total: usize = used.values().sum();
         let own = used.get(user).copied().unwrap_or_default();
@@ -53,16 +53,11 @@ impl Quota {
     }
 
     /// Waits until others have returned enough, but not longer than `timeout`.
-    pub async fn take_within(
-        self: &Arc<Self>,
-        timeout: Duration,
-        user: &UserId,
-        amount: usize,
-    ) -> Option<Share> {
+    pub async fn acquire(self: &Arc<Self>, timeout: Duration, user: &UserId, amount: usize) -> Option<Share> {
         let share = async {
             loop {
                 let returned = self.returned.notified();
-                if let Some(share) = self.take(user, amount) {
+                if let Some(share) = self.try_acquire(user, amount) {
                     return share;
                 }
                 returned.await;
@@ -101,16 +96,18 @@ mod tests {
     #[test]
     fn neither_a_user_nor_all_users_together_exceed_their_limit() {
         let quota = Quota::new(2, 4);
-        let eve: Vec<_> = (0..3).filter_map(|_| quota.take(&user("eve"), 1)).collect();
+        let eve: Vec<_> = (0..3)
+            .filter_map(|_| quota.try_acquire(&user("eve"), 1))
+            .collect();
         assert_eq!(eve.len(), 2);
-        assert!(quota.take(&user("ada"), 3).is_none());
+        assert!(quota.try_acquire(&user("ada"), 3).is_none());
         let others: Vec<_> = ["ada", "bob", "cid"]
             .iter()
-            .filter_map(|name| quota.take(&user(name), 1))
+            .filter_map(|name| quota.try_acquire(&user(name), 1))
             .collect();
         assert_eq!(others.len(), 2);
         drop(eve);
-        assert!(quota.take(&user("cid"), 2).is_some());
+        assert!(quota.try_acquire(&user("cid"), 2).is_some());
         drop(others);
         assert!(quota.used().is_empty());
     }
@@ -118,14 +115,14 @@ mod tests {
     #[actix_web::test]
     async fn a_waiting_user_gets_what_others_return() {
         let quota = Quota::new(1, 1);
-        let first = quota.take(&user("ada"), 1).unwrap();
+        let first = quota.try_acquire(&user("ada"), 1).unwrap();
         let soon = Duration::from_millis(20);
-        assert!(quota.take_within(soon, &user("bob"), 1).await.is_none());
+        assert!(quota.acquire(soon, &user("bob"), 1).await.is_none());
         let waiting = actix_web::rt::spawn({
             let quota = Arc::clone(&quota);
             async move {
                 quota
-                    .take_within(Duration::from_secs(10), &user("bob"), 1)
+                    .acquire(Duration::from_secs(10), &user("bob"), 1)
                     .await
                     .is_some()
             }

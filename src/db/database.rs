@@ -249,7 +249,7 @@ impl DatabaseWorker {
     /// What a long list needs before it is read, and has to keep until its client has it all.
     pub async fn long_list_permit(&self, user: &UserId) -> Result<Share, StoreError> {
         let patience = self.database.acquire_timeout;
-        let permit = self.long_lists.take_within(patience, user, 1).await;
+        let permit = self.long_lists.acquire(patience, user, 1).await;
         permit.ok_or(StoreError::TooManyLongLists)
     }
 
@@ -262,7 +262,7 @@ impl DatabaseWorker {
         work: impl AsyncFn(&mut Connection<'_>) -> QueryResult<T> + Send + 'static,
     ) -> Result<T, StoreError> {
         let database = &self.database;
-        let unavailable = || METRICS.turned_away("unavailable");
+        let unavailable = || METRICS.database_refused("unavailable");
         database.check_migrated().await.inspect_err(|_| unavailable())?;
         let outcome = self.submit(access, Some(user), work).await;
         match &outcome {

@@ -37,7 +37,7 @@ impl ChunkedBody {
             0..MIN_QUOTA_BYTES => None,
             length => Some(
                 UNREAD_BYTES
-                    .take(owner, length)
+                    .try_acquire(owner, length)
                     .ok_or(ApiError::TooManyLongResponses)?,
             ),
         };

@@ -14,7 +14,7 @@ pub struct Metrics {
     requests: IntCounterVec,
     durations: HistogramVec,
     pool: IntGaugeVec,
-    turned_away: IntCounterVec,
+    database_refused: IntCounterVec,
     refused_tokens: IntCounterVec,
     key_set_fetches: IntCounterVec,
 }
@@ -57,7 +57,7 @@ impl Metrics {
                 "Open database connections, those in use, and calls that wait for one.",
                 &["state"],
             ),
-            turned_away: counter(
+            database_refused: counter(
                 "database_refused_total",
                 "Calls that failed because no database connection was free in time or the database was unavailable.",
                 &["reason"],
@@ -80,7 +80,7 @@ impl Metrics {
             metrics.key_set_fetches.with_label_values(&[outcome]);
         }
         for reason in ["queue_full", "timeout", "unavailable"] {
-            metrics.turned_away.with_label_values(&[reason]);
+            metrics.database_refused.with_label_values(&[reason]);
         }
         metrics
     }
@@ -104,8 +104,8 @@ impl Metrics {
         self.refused_tokens.with_label_values(&[reason]).inc();
     }
 
-    pub fn turned_away(&self, reason: &'static str) {
-        self.turned_away.with_label_values(&[reason]).inc();
+    pub fn database_refused(&self, reason: &'static str) {
+        self.database_refused.with_label_values(&[reason]).inc();
     }
 
     pub fn key_set_fetched(&self, success: bool) {

@@ -108,7 +108,7 @@ impl WorkerPool {
             let places = self.process.connections_per_worker * CALLS_PER_CONNECTION;
             let own = waiters.iter().filter(|waiter| waiter.claim.user == claim.user);
             if waiters.len() >= places || own.count() >= places / 2 {
-                METRICS.turned_away("queue_full");
+                METRICS.database_refused("queue_full");
                 return Err(StoreError::Busy("too many calls are waiting"));
             }
             waiters.push_back(Waiter { claim, granted });
@@ -123,7 +123,7 @@ impl WorkerPool {
                 self.waiters
                     .borrow_mut()
                     .retain(|waiter| !waiter.granted.is_closed());
-                METRICS.turned_away("timeout");
+                METRICS.database_refused("timeout");
                 Err(match self.last_error.borrow().clone() {
                     Some(error) => StoreError::Unavailable(error),
                     None => StoreError::Busy(

@@ -171,7 +171,7 @@ impl Sqlite {
         };
         lane.try_send(job).map_err(|error| match error {
             TrySendError::Full(_) => {
-                METRICS.turned_away("queue_full");
+                METRICS.database_refused("queue_full");
                 StoreError::Busy("too many calls are waiting")
             }
             TrySendError::Disconnected(_) => StoreError::Internal("no database thread is left".into()),
@@ -180,7 +180,7 @@ impl Sqlite {
         let outcome = match timeout(inner.acquire_timeout, &mut answer).await {
             Ok(outcome) => outcome,
             Err(_) if ticket.take(Ticket::ABANDONED) => {
-                METRICS.turned_away("timeout");
+                METRICS.database_refused("timeout");
                 return Err(StoreError::Busy(bottleneck(access)));
             }
             // A long list has no timeout here: it is read at its client's pace.
