@@ -2,14 +2,14 @@
 //! This module must not depend on HTTP, tokens or databases.
 
 mod ids;
-mod listing;
+mod list_query;
 mod task;
 mod text;
 mod timestamp;
 mod validation;
 
 pub use ids::{TaskId, UserId};
-pub use listing::{Listing, Page, Position, Sort, Status};
+pub use list_query::{ListQuery, Page, Position, Sort, Status};
 pub use task::{NewTask, Patch, Task, TaskChanges};
 pub use text::{Description, Title};
 pub use timestamp::Timestamp;

@@ -1,7 +1,7 @@
 //! The cursors of task lists: they contain the position after which the next page begins.
 
 use crate::config::{DatabaseUrl, Secrets};
-use crate::domain::{Listing, Position, Sort, TaskId, UserId};
+use crate::domain::{ListQuery, Position, Sort, TaskId, UserId};
 use crate::http::cursor::CursorSigner;
 
 /// A position contains a sort key in the format of its database, which the other kind of database cannot read, so a
@@ -30,22 +30,22 @@ impl ListCursors {
         }
     }
 
-    pub fn sign(&self, owner: &UserId, listing: &Listing, position: &Position) -> String {
-        let list = list_id(listing, self.kind);
+    pub fn sign(&self, owner: &UserId, query: &ListQuery, position: &Position) -> String {
+        let list = list_id(query, self.kind);
         self.signer.sign(owner, &list, &encode(position))
     }
 
-    pub fn verify(&self, owner: &UserId, listing: &Listing, cursor: &str) -> Option<Position> {
-        let lists = [self.kind, DatabaseKind::Unknown].map(|kind| list_id(listing, kind));
+    pub fn verify(&self, owner: &UserId, query: &ListQuery, cursor: &str) -> Option<Position> {
+        let lists = [self.kind, DatabaseKind::Unknown].map(|kind| list_id(query, kind));
         let (signed_for, position) = self.signer.verify(owner, &lists, cursor)?;
         let position = decode(&position)?;
-        (*signed_for == lists[0] || self.can_read(listing, &position)).then_some(position)
+        (*signed_for == lists[0] || self.can_read(query, &position)).then_some(position)
     }
 
     /// Finds out where a cursor of version 0.1.0 comes from: times have eight bytes in PostgreSQL and are a longer text in
     /// SQLite. Sort keys of titles are the same in both.
-    fn can_read(&self, listing: &Listing, position: &Position) -> bool {
-        match (listing.sort, &position.key) {
+    fn can_read(&self, query: &ListQuery, position: &Position) -> bool {
+        match (query.sort, &position.key) {
             (Sort::Title, _) | (_, None) => true,
             (Sort::Created | Sort::DueDate, Some(time)) => {
                 (time.len() == 8) == (self.kind == DatabaseKind::Postgres)
@@ -55,8 +55,8 @@ impl ListCursors {
 }
 
 /// Identifies the list that a cursor belongs to.
-fn list_id(listing: &Listing, kind: DatabaseKind) -> [u8; 2] {
-    [listing.sort as u8 | kind as u8, listing.status as u8]
+fn list_id(query: &ListQuery, kind: DatabaseKind) -> [u8; 2] {
+    [query.sort as u8 | kind as u8, query.status as u8]
 }
 
 fn encode(position: &Position) -> Vec<u8> {
@@ -95,7 +95,7 @@ mod tests {
         const OLD: &str = "0.1.0-secret-of-thirty-two-bytes!";
         const NEW: &str = "another-secret-of-thirty-two-bytes";
         let ada = UserId::parse("ada").unwrap();
-        let listing = listing(Sort::Title, Status::All);
+        let query = query(Sort::Title, Status::All);
         let position = Position {
             key: Some(vec![1, 2, 3]),
             id: TaskId(7),
@@ -109,12 +109,12 @@ mod tests {
         ] {
             let cursors = cursors(&secrets);
             assert_eq!(
-                cursors.verify(&ada, &listing, cursor).as_ref(),
+                cursors.verify(&ada, &query, cursor).as_ref(),
                 Some(&position),
                 "{secrets}"
             );
         }
-        assert_eq!(cursors(&format!("2:{NEW}")).verify(&ada, &listing, cursor), None);
+        assert_eq!(cursors(&format!("2:{NEW}")).verify(&ada, &query, cursor), None);
     }
 
     fn cursors_of(kind: DatabaseKind) -> ListCursors {
@@ -122,8 +122,8 @@ mod tests {
         ListCursors { signer, kind }
     }
 
-    fn listing(sort: Sort, status: Status) -> Listing {
-        Listing {
+    fn query(sort: Sort, status: Status) -> ListQuery {
+        ListQuery {
             sort,
             status,
             page: None,
@@ -143,12 +143,12 @@ mod tests {
             (Sort::DueDate, None),
         ] {
             let position = Position { key, id: TaskId(7) };
-            let list = listing(sort, Status::All);
+            let list = query(sort, Status::All);
             let cursor = cursors.sign(&user("ada"), &list, &position);
             assert_eq!(cursors.verify(&user("ada"), &list, &cursor), Some(position));
 
             assert_eq!(cursors.verify(&user("bob"), &list, &cursor), None);
-            let other = listing(sort, Status::Pending);
+            let other = query(sort, Status::Pending);
             assert_eq!(cursors.verify(&user("ada"), &other, &cursor), None);
             for at in 0..cursor.len() {
                 let mut tampered = cursor.clone().into_bytes();
@@ -170,7 +170,7 @@ mod tests {
             (Sort::Title, Some(vec![1, 2, 3])),
             (Sort::DueDate, None),
         ] {
-            let (ada, list) = (user("ada"), listing(sort, Status::All));
+            let (ada, list) = (user("ada"), query(sort, Status::All));
             let position = Position { key, id: TaskId(7) };
             for (from, to) in [(&postgres, &sqlite), (&sqlite, &postgres)] {
                 let cursor = from.sign(&ada, &list, &position);
@@ -195,7 +195,7 @@ mod tests {
             (Sort::DueDate, None, true, true),
             (Sort::Title, Some(vec![1, 2, 3]), true, true),
         ] {
-            let (ada, list) = (user("ada"), listing(sort, Status::All));
+            let (ada, list) = (user("ada"), query(sort, Status::All));
             let cursor =
                 cursors_of(DatabaseKind::Unknown).sign(&ada, &list, &Position { key, id: TaskId(7) });
             assert_eq!(

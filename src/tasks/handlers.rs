@@ -7,10 +7,10 @@ use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderName, Hea
 use actix_web::{HttpRequest, HttpResponse};
 
 use super::long_list;
-use super::query::ListQuery;
+use super::query::link_to;
 use super::request::{Completion, CreateRequest, NO_SUCH_TASK, TaskIdInPath};
 use super::response::{ListTag, json_list, json_of};
-use crate::domain::{Task, TaskChanges, TaskId};
+use crate::domain::{ListQuery, Task, TaskChanges, TaskId};
 use crate::http::error::ApiError;
 use crate::http::etag::{FIRST_VERSION, is_not_modified, tag};
 use crate::http::json_body::JsonBody;
@@ -21,12 +21,12 @@ const REVALIDATE: (HeaderName, HeaderValue) = (CACHE_CONTROL, HeaderValue::from_
 
 type Response = Result<HttpResponse, ApiError>;
 
-pub async fn list(tasks: OwnedTasks, listing: ListQuery, request: HttpRequest) -> Response {
-    let (list, next) = match tasks.list(listing.0.clone()).await? {
+pub async fn list(tasks: OwnedTasks, query: ListQuery, request: HttpRequest) -> Response {
+    let (list, next) = match tasks.list(query.clone()).await? {
         Listed::Short { tasks, next } => (tasks, next),
-        Listed::Long => return long_list(tasks, listing, request).await,
+        Listed::Long => return long_list(tasks, query, request).await,
     };
-    let link = next.map(|next| listing.link_to(&next, &request)).transpose()?;
+    let link = next.map(|next| link_to(&next, &query, &request)).transpose()?;
     let mut response = short_list(&tasks, &list, link.is_some(), &request)?;
     if let Some(link) = link {
         response.headers_mut().insert(LINK, link);
@@ -42,8 +42,8 @@ fn short_list(tasks: &OwnedTasks, list: &[Task], has_next_page: bool, request: &
     })
 }
 
-async fn long_list(tasks: OwnedTasks, listing: ListQuery, request: HttpRequest) -> Response {
-    let list = long_list::begin(tasks, listing.0).await?;
+async fn long_list(tasks: OwnedTasks, query: ListQuery, request: HttpRequest) -> Response {
+    let list = long_list::begin(tasks, query).await?;
     Ok(match is_not_modified(request.headers(), &list.tag) {
         true => not_modified(list.tag),
         false if request.method() == Method::HEAD => {

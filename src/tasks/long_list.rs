@@ -10,7 +10,7 @@ use actix_web::web::Bytes;
 use tokio::sync::mpsc;
 
 use super::response::{ListTag, write_elements};
-use crate::domain::{Listing, Task, UserId};
+use crate::domain::{ListQuery, Task, UserId};
 use crate::http::error::ApiError;
 use crate::http::response_body::next_chunk;
 use crate::quota::Share;
@@ -39,11 +39,11 @@ pub struct LongListBody {
 }
 
 /// Starts reading, and returns when the tag is known.
-pub async fn begin(tasks: OwnedTasks, listing: Listing) -> Result<LongList, ApiError> {
+pub async fn begin(tasks: OwnedTasks, query: ListQuery) -> Result<LongList, ApiError> {
     let permit = tasks.long_list_permit().await?;
     let owner = tasks.owner().clone();
     let (sender, mut portions) = mpsc::channel(1);
-    let reading = RequestContext::spawn(async move { tasks.read_long_list(listing, sender).await });
+    let reading = RequestContext::spawn(async move { tasks.read_long_list(query, sender).await });
     let mut tag = ListTag::default();
     let first = loop {
         match portions.recv().await {

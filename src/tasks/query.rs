@@ -9,57 +9,53 @@ use actix_web::{FromRequest, HttpRequest, web};
 use url::form_urlencoded;
 
 use super::cursor::ListCursors;
-use crate::domain::{ErrorCode, Listing, Page, Position, Sort, Status, ValidationError, ValidationErrors};
+use crate::domain::{ErrorCode, ListQuery, Page, Position, Sort, Status, ValidationError, ValidationErrors};
 use crate::http::app_data;
 use crate::http::caller::caller;
 use crate::http::contract::Contract;
 use crate::http::error::ApiError;
-
-pub struct ListQuery(pub Listing);
 
 impl FromRequest for ListQuery {
     type Error = ApiError;
     type Future = Ready<Result<Self, ApiError>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(extract(request).map(Self))
+        ready(extract(request))
     }
 }
 
-impl ListQuery {
-    /// The `Link` header that leads to the next page.
-    pub fn link_to(&self, next: &Position, request: &HttpRequest) -> Result<HeaderValue, ApiError> {
-        let user = caller(request)?;
-        let cursor = cursors(request)?.sign(user.id(), &self.0, next);
-        let mut query = form_urlencoded::Serializer::new(String::new());
-        query.append_pair("status", self.0.status.name());
-        query.append_pair("sort", self.0.sort.name());
-        if let Some(page) = &self.0.page {
-            query.append_pair("limit", &page.limit.to_string());
-        }
-        query.append_pair("cursor", &cursor);
-        // The URL is relative, because behind a proxy the service does not know its public host name.
-        let link = format!("<{}?{}>; rel=\"next\"", request.uri().path(), query.finish());
-        HeaderValue::from_str(&link).map_err(|error| ApiError::Internal(error.to_string()))
+/// The `Link` header that leads to the next page.
+pub fn link_to(next: &Position, query: &ListQuery, request: &HttpRequest) -> Result<HeaderValue, ApiError> {
+    let user = caller(request)?;
+    let cursor = cursors(request)?.sign(user.id(), query, next);
+    let mut parameters = form_urlencoded::Serializer::new(String::new());
+    parameters.append_pair("status", query.status.name());
+    parameters.append_pair("sort", query.sort.name());
+    if let Some(page) = &query.page {
+        parameters.append_pair("limit", &page.limit.to_string());
     }
+    parameters.append_pair("cursor", &cursor);
+    // The URL is relative, because behind a proxy the service does not know its public host name.
+    let link = format!("<{}?{}>; rel=\"next\"", request.uri().path(), parameters.finish());
+    HeaderValue::from_str(&link).map_err(|error| ApiError::Internal(error.to_string()))
 }
 
 fn cursors(request: &HttpRequest) -> Result<&ListCursors, ApiError> {
     app_data::<web::Data<ListCursors>>(request).map(|cursors| cursors.get_ref())
 }
 
-fn extract(request: &HttpRequest) -> Result<Listing, ApiError> {
+fn extract(request: &HttpRequest) -> Result<ListQuery, ApiError> {
     let user = caller(request)?;
     let cursors = cursors(request)?;
-    let verify = |listing: &Listing, cursor: &str| cursors.verify(user.id(), listing, cursor);
+    let verify = |query: &ListQuery, cursor: &str| cursors.verify(user.id(), query, cursor);
     parse(request.query_string(), verify).map_err(|errors| ApiError::BadInput(Contract::of(request), errors))
 }
 
 /// Unknown parameters are ignored, like unknown members of a body.
 fn parse(
     query: &str,
-    verify_cursor: impl FnOnce(&Listing, &str) -> Option<Position>,
-) -> Result<Listing, ValidationErrors> {
+    verify_cursor: impl FnOnce(&ListQuery, &str) -> Option<Position>,
+) -> Result<ListQuery, ValidationErrors> {
     let mut errors = ValidationErrors::default();
     let status = parameter(query, "status", |text| {
         Status::parse(text).ok_or_else(|| one_of(Status::NAMES))
@@ -68,23 +64,23 @@ fn parse(
         Sort::parse(text).ok_or_else(|| one_of(Sort::NAMES))
     });
     let limit = errors.check_optional("limit", parameter(query, "limit", limit));
-    let mut listing = Listing {
+    let mut parsed = ListQuery {
         status: errors.check_optional("status", status).unwrap_or_default(),
         sort: errors.check_optional("sort", sort).unwrap_or_default(),
         page: limit.map(|limit| Page { limit, after: None }),
     };
     let after = parameter(query, "cursor", |cursor| {
-        if listing.page.is_none() {
+        if parsed.page.is_none() {
             return Err(ErrorCode::Cursor.with("must come with a valid limit"));
         }
         let invalid = || ErrorCode::Cursor.with("must be one that came in a Link header for the same list");
-        verify_cursor(&listing, cursor).ok_or_else(invalid)
+        verify_cursor(&parsed, cursor).ok_or_else(invalid)
     });
     let after = errors.check_optional("cursor", after);
-    if let Some(page) = &mut listing.page {
+    if let Some(page) = &mut parsed.page {
         page.after = after;
     }
-    errors.into_result(listing)
+    errors.into_result(parsed)
 }
 
 fn one_of(names: &str) -> ValidationError {

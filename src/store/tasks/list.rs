@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 use super::{OwnedTasks, Row, columns, owned};
 use crate::db::timestamp::{Moment, Stored};
 use crate::db::{Access, Connection, Prepared, StoreError, on_both};
-use crate::domain::{Listing, Page, Position, Sort, Task, TaskId, UserId};
+use crate::domain::{ListQuery, Page, Position, Sort, Task, TaskId, UserId};
 use crate::quota::Share;
 use crate::store::prelude::*;
 use crate::store::schema::tasks;
@@ -39,9 +39,9 @@ pub enum Portion {
 }
 
 impl OwnedTasks {
-    pub async fn list(&self, listing: Listing) -> Result<Listed, StoreError> {
+    pub async fn list(&self, listing: ListQuery) -> Result<Listed, StoreError> {
         let whole = listing.page.is_none();
-        let listing = Arc::new(Listing {
+        let listing = Arc::new(ListQuery {
             page: listing.page.or(Some(Page {
                 limit: SHORT_LIST,
                 after: None,
@@ -77,10 +77,10 @@ impl OwnedTasks {
     /// receiver is dropped.
     pub async fn read_long_list(
         &self,
-        listing: Listing,
+        listing: ListQuery,
         portions: mpsc::Sender<Portion>,
     ) -> Result<(), StoreError> {
-        let start = Listing {
+        let start = ListQuery {
             page: Some(Page {
                 limit: LONG_LIST_PORTION,
                 after: None,
@@ -99,7 +99,7 @@ impl OwnedTasks {
 async fn send_all(
     connection: &mut Connection<'_>,
     owner: &UserId,
-    start: &Listing,
+    start: &ListQuery,
     portions: &mpsc::Sender<Portion>,
 ) -> QueryResult<()> {
     let mut listing = start.clone();
@@ -126,7 +126,7 @@ async fn send_all(
     }
 }
 
-fn move_to(listing: &mut Listing, position: Option<Position>) {
+fn move_to(listing: &mut ListQuery, position: Option<Position>) {
     if let Some(page) = &mut listing.page {
         page.after = position;
     }
@@ -215,7 +215,7 @@ fn sort_key(sort: Sort) -> &'static str {
 async fn read_page(
     connection: &mut Connection<'_>,
     owner: &UserId,
-    listing: &Listing,
+    listing: &ListQuery,
 ) -> QueryResult<ReadPage> {
     let rows: Vec<ListRow> = on_both!(connection, |c| {
         // Only lists by title need this column. The others select a constant, so that all queries have one
@@ -260,7 +260,7 @@ async fn read_page(
 async fn read_versions(
     connection: &mut Connection<'_>,
     owner: &UserId,
-    listing: &Listing,
+    listing: &ListQuery,
 ) -> QueryResult<(Vec<(TaskId, i64)>, Option<Position>)> {
     let rows: Vec<(i64, i64, Option<Vec<u8>>)> = on_both!(connection, |c| {
         let key = sql::<Nullable<Binary>>(sort_key(listing.sort));
@@ -281,7 +281,7 @@ async fn read_versions(
 /// Removes the extra row, which only shows that there is a next page. The next page begins after the last
 /// remaining row.
 fn cut<R>(
-    listing: &Listing,
+    listing: &ListQuery,
     mut rows: Vec<R>,
     position: impl Fn(&R) -> Position,
 ) -> (Vec<R>, Option<Position>) {

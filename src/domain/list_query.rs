@@ -85,7 +85,7 @@ impl Page {
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Listing {
+pub struct ListQuery {
     pub status: Status,
     pub sort: Sort,
     /// `None` means the whole list.
