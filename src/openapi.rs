@@ -117,14 +117,13 @@ fn merged<const N: usize>(objects: [Value; N]) -> Value {
 }
 
 fn paths(responses: &Value) -> Value {
-    let mut paths = operations::paths();
-    paths.append(&mut service::paths());
-    for item in paths.values_mut() {
+    let mut paths = merged([operations::paths().into(), service::paths()]);
+    for item in paths.as_object_mut().into_iter().flat_map(Map::values_mut) {
         if let Some(head) = item.get("get").map(|get| head_of(get, responses)) {
             item["head"] = head;
         }
     }
-    paths.into()
+    paths
 }
 
 fn head_of(get: &Value, responses: &Value) -> Value {

@@ -199,19 +199,13 @@ impl Config {
             Some(_) => "(hidden, set)",
             None => "(from DATABASE_URL)",
         };
-        let off = || "off".to_string();
+        let millis = |duration: Duration| duration.as_millis().to_string();
         [
             ("DATABASE_URL", self.database_url.to_string()),
             ("DATABASE_PASSWORD", password.into()),
             ("DATABASE_POOL_SIZE", self.pool_size.to_string()),
-            (
-                "DATABASE_ACQUIRE_TIMEOUT_MS",
-                self.acquire_timeout.as_millis().to_string(),
-            ),
-            (
-                "DATABASE_STATEMENT_TIMEOUT_MS",
-                self.statement_timeout.as_millis().to_string(),
-            ),
+            ("DATABASE_ACQUIRE_TIMEOUT_MS", millis(self.acquire_timeout)),
+            ("DATABASE_STATEMENT_TIMEOUT_MS", millis(self.statement_timeout)),
             ("BETTER_AUTH_SECRET", self.secret_source.describe()),
             ("BETTER_AUTH_URL", without_secrets(&self.frontend_url)),
             ("BETTER_AUTH_JWKS_URL", without_secrets(&self.jwks_url)),
@@ -220,15 +214,8 @@ impl Config {
             ("CORS_ALLOWED_ORIGINS", self.allowed_origins.join(",")),
             ("HOST", self.listen.ip().to_string()),
             ("PORT", self.listen.port().to_string()),
-            (
-                "RATE_LIMIT_PER_MINUTE",
-                self.rate_limit_per_minute
-                    .map_or_else(off, |limit| limit.to_string()),
-            ),
-            (
-                "METRICS_ADDR",
-                self.metrics_addr.map_or_else(off, |addr| addr.to_string()),
-            ),
+            ("RATE_LIMIT_PER_MINUTE", or_off(self.rate_limit_per_minute)),
+            ("METRICS_ADDR", or_off(self.metrics_addr)),
             ("LOG_FORMAT", format!("{:?}", self.log_format).to_lowercase()),
             ("RUST_LOG", self.log_filter.clone()),
         ]
@@ -240,6 +227,10 @@ impl Config {
     pub fn sqlite_file(&self) -> Option<&Path> {
         self.database_url.sqlite_file()
     }
+}
+
+fn or_off(setting: Option<impl ToString>) -> String {
+    setting.map_or_else(|| "off".into(), |value| value.to_string())
 }
 
 /// Better Auth serves its key set below the path of its base URL, which is `/api/auth` by default.

@@ -8,93 +8,45 @@ use crate::http::docs;
 
 pub const TAG: &str = "Service";
 
-pub fn paths() -> Map<String, Value> {
-    let not_modified = component("responses", "NotModified");
+pub fn paths() -> Value {
     let health = |status: &str| {
-        json_response(
-            "The check succeeded.",
-            &[],
-            "Health",
-            &json!({ "status": status }),
-        )
+        let example = json!({ "status": status });
+        json_response("The check succeeded.", &[], "Health", &example)
     };
-    let mut paths = Map::new();
-    let to_docs = json!({
+    let mut ready = problems::responses(&[&INTERNAL, &UNAVAILABLE]);
+    ready.insert("200".into(), health("ready"));
+    let redirect = json!({
         "description": "Redirects to the documentation page.",
         "headers": headers(&["Location"]),
     });
-    paths.insert(
-        "/".into(),
-        open(
-            "home",
-            "Redirect to the documentation",
-            &[],
-            json!({ "303": to_docs }),
-        ),
-    );
-    paths.insert(
-        "/livez".into(),
-        open(
-            "livez",
-            "Check whether the process is alive",
-            &[],
-            json!({ "200": health("alive") }),
-        ),
-    );
-    let mut ready = problems::responses(&[&INTERNAL, &UNAVAILABLE]);
-    ready.insert("200".into(), health("ready"));
-    paths.insert(
-        "/readyz".into(),
-        open(
-            "readyz",
-            "Check whether the service can handle requests",
-            &[],
-            ready.into(),
-        ),
-    );
-    let document = file(
-        "The OpenAPI document.",
-        &["application/json"],
-        &json!({ "type": "object" }),
-    );
-    paths.insert(
-        "/openapi.json".into(),
-        open(
-            "openapi",
-            "Read this document",
-            &["IfNoneMatch"],
-            json!({ "200": document, "304": not_modified }),
-        ),
-    );
-    let text = json!({ "type": "string" });
+    let (object, text) = (json!({ "type": "object" }), json!({ "type": "string" }));
+    let document = file("The OpenAPI document.", &["application/json"], &object);
     let page = file("The page.", &["text/html"], &text);
-    paths.insert(
-        "/docs".into(),
-        open(
-            "docs",
-            "Open Swagger UI, to read this document and try the service",
-            &["IfNoneMatch"],
+    let script = file("The file.", &["text/css", "text/javascript"], &text);
+    let not_modified = component("responses", "NotModified");
+    let no_such_file = component("responses", NO_SUCH_FILE.problem().component);
+    let cached = &["IfNoneMatch"];
+    let mut paths = json!({
+        "/": open("home", "Redirect to the documentation", &[], json!({ "303": redirect })),
+        "/livez": open("livez", "Check whether the process is alive", &[], json!({ "200": health("alive") })),
+        "/readyz": open("readyz", "Check whether the service can handle requests", &[], ready.into()),
+        "/openapi.json": open("openapi", "Read this document", cached, json!({ "200": document, "304": not_modified })),
+        "/docs": open(
+            "docs", "Open Swagger UI, to read this document and try the service", cached,
             json!({ "200": page, "304": not_modified }),
         ),
-    );
-    let mut files = open(
-        "docsFile",
-        "Read a file of that page",
-        &["IfNoneMatch"],
-        json!({
-            "200": file("The file.", &["text/css", "text/javascript"], &text),
-            "304": not_modified,
-            "404": component("responses", NO_SUCH_FILE.problem().component),
-        }),
-    );
-    files["parameters"] = json!([{
+        "/docs/{file}": open(
+            "docsFile", "Read a file of that page", cached,
+            json!({ "200": script, "304": not_modified, "404": no_such_file }),
+        ),
+    });
+    paths["/docs/{file}"]["parameters"] = json!([{
         "name": "file",
         "in": "path",
         "required": true,
         "schema": { "type": "string", "enum": docs::FILES },
         "example": docs::FILES[0],
     }]);
-    paths.insert("/docs/{file}".into(), files);
     paths
 }
 
