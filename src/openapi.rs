@@ -1,7 +1,7 @@
 //! The OpenAPI 3.1 document. Limits and error responses in it come from the constants and error types of the service.
 //!
-//! It is built from tables instead of attributes on the handlers, which would be longer than the handlers themselves and
-//! would have to be written once per contract.
+//! It is built from tables instead of attributes on the handlers, which would be longer than the handlers themselves
+//! and would have to be written once per contract.
 
 use std::sync::LazyLock;
 

@@ -41,9 +41,9 @@ impl Claims {
         Ok(expires + LEEWAY)
     }
 
-    /// Refuses tokens that are not meant for an API, because Better Auth signs them with the same keys: those of the links
-    /// in its e-mails, some of which go to unverified addresses, and access tokens that are only valid with a proof of
-    /// possession (`cnf`).
+    /// Refuses tokens that are not meant for an API, because Better Auth signs them with the same keys: those of the
+    /// links in its e-mails, some of which go to unverified addresses, and access tokens that are only valid with a
+    /// proof of possession (`cnf`).
     pub fn check_kind(&self) -> Result<(), Refusal> {
         let has = |claim: &str| self.0.contains_key(claim);
         if has("updateTo") || has("requestType") {
@@ -110,9 +110,9 @@ impl Claims {
         })
     }
 
-    /// The first of these claims that is present decides: if `sub` is not a valid user id, `id` is not tried. The e-mail
-    /// address is not among them, because it may be unverified, and then belong to somebody else. `userId` is skipped if
-    /// the token has neither an issuer nor an audience, because it may then be the token of an e-mail link.
+    /// The first of these claims that is present decides: if `sub` is not a valid user id, `id` is not tried. The
+    /// e-mail address is not among them, because it may be unverified, and then belong to somebody else. `userId` is
+    /// skipped if the token has neither an issuer nor an audience, because it may then be the token of an e-mail link.
     fn user_id(&self) -> Result<&Value, Refusal> {
         const PLACES: [&[&str]; 6] = [
             &["sub"],

@@ -19,7 +19,7 @@ use crate::tls_roots;
 struct Timing {
     /// An older key set is refetched before it is used, so that keys that the issuer has removed stop working.
     soft_lifetime: Duration,
-    /// The minimum time between two fetches for unknown key ids. Also how long old keys may be used after a failed fetch.
+    /// The minimum time between two fetches for unknown key ids. Old keys may be used this long after a failed fetch.
     cooldown: Duration,
     /// The minimum time between two fetches while the issuer is unavailable.
     after_failure: Duration,
@@ -146,8 +146,8 @@ impl Jwks {
     }
 
     /// Does nothing if another fetch has completed since `known`. `missed` is recorded together with the result: if it
-    /// were recorded before the fetch, requests with a new key would be refused during the fetch; if the caller recorded
-    /// it afterwards, a client that disconnects meanwhile could cause another fetch.
+    /// were recorded before the fetch, requests with a new key would be refused during the fetch; if the caller
+    /// recorded it afterwards, a client that disconnects meanwhile could cause another fetch.
     async fn refresh(self: Arc<Self>, known: Option<Instant>, missed: bool) {
         let _turn = self.fetching.lock().await;
         if self.read().attempted != known {

@@ -51,8 +51,8 @@ impl KeySet {
 
 impl Key {
     fn parse(key: Value) -> Option<Self> {
-        // Parsed separately, because jsonwebtoken does not support all of these algorithms. Keys of older issuers have no
-        // `alg`; their type determines the algorithms.
+        // Parsed separately, because jsonwebtoken does not support all of these algorithms. Keys of older issuers have
+        // no `alg`; their type determines the algorithms.
         let algorithm = match &key["alg"] {
             Value::Null => None,
             named => Some(Algorithm::named(named.as_str()?)?),

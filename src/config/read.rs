@@ -188,7 +188,7 @@ impl Environment<'_> {
         variables.iter().filter(is_set).copied().collect()
     }
 
-    /// A setting of version 0.1.0. `off` is refused, because it means that the pooler does not support prepared statements.
+    /// A setting of version 0.1.0. `off` is refused, because it was for poolers without prepared statements.
     pub fn check_prepared_statements(&self, variable: &'static str) -> Result<()> {
         match self.get(variable)?.as_deref() {
             None | Some("auto" | "on") => Ok(()),

@@ -1,4 +1,4 @@
-//! The secrets that sign HS256 tokens and page cursors. They are configured, or generated once for the embedded database.
+//! The secrets that sign HS256 tokens and page cursors: configured, or generated once for the embedded database.
 
 use std::collections::HashSet;
 use std::fs;

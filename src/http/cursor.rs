@@ -1,7 +1,7 @@
 //! Page cursors: a position in a list, signed so that a client cannot forge one.
 //!
-//! The key is derived from the service's secret, so that every replica can verify the cursors of the others. A cursor is
-//! valid under any of the configured secrets, and only for its user and its list.
+//! The key is derived from the service's secret, so that every replica can verify the cursors of the others. A cursor
+//! is valid under any of the configured secrets, and only for its user and its list.
 
 use aws_lc_rs::{constant_time, hmac};
 use base64::Engine as _;

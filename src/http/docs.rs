@@ -1,5 +1,5 @@
-//! The OpenAPI document at `/openapi.json`, and Swagger UI at `/docs`. All files are embedded in the binary, and the page
-//! loads nothing from another origin.
+//! The OpenAPI document at `/openapi.json`, and Swagger UI at `/docs`. All files are embedded in the binary, and the
+//! page loads nothing from another origin.
 
 use std::sync::{LazyLock, OnceLock};
 

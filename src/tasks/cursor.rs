@@ -42,8 +42,8 @@ impl ListCursors {
         (*signed_for == lists[0] || self.can_read(query, &position)).then_some(position)
     }
 
-    /// Finds out where a cursor of version 0.1.0 comes from: times have eight bytes in PostgreSQL and are a longer text in
-    /// SQLite. Sort keys of titles are the same in both.
+    /// Finds out where a cursor of version 0.1.0 comes from: times have eight bytes in PostgreSQL and are a longer text
+    /// in SQLite. Sort keys of titles are the same in both.
     fn can_read(&self, query: &ListQuery, position: &Position) -> bool {
         match (query.sort, &position.key) {
             (Sort::Title, _) | (_, None) => true,

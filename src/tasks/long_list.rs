@@ -109,7 +109,7 @@ impl LongListBody {
     }
 }
 
-/// An error after the status was sent. The connection is closed without the end of the array, so that the client notices.
+/// An error after the status was sent. Closing the connection before the end of the array shows it to the client.
 #[derive(Debug, thiserror::Error)]
 #[error("a long list was interrupted: {0}")]
 pub struct Interrupted(String);

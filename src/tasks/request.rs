@@ -180,8 +180,8 @@ impl FromRequest for CreateRequest {
     }
 }
 
-/// A digest of the parsed task. A digest of the body's bytes would differ if a client serializes its JSON again for each
-/// attempt, for instance with another order of the members.
+/// A digest of the parsed task. A digest of the body's bytes would differ if a client serializes its JSON again for
+/// each attempt, for instance with another order of the members.
 fn fingerprint(task: &NewTask) -> Vec<u8> {
     // Without `..`, so that the compiler reports a new field that is missing here.
     let NewTask {

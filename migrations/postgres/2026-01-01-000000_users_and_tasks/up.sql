@@ -7,9 +7,9 @@ CREATE TABLE IF NOT EXISTS users (
 );
 
 -- If another program created the table, `email` and `name` may be NOT NULL. The service needs to store nulls, because a
--- token may lack these claims, and an email that another row has is left out. Better Auth's table is not changed, because
--- the service never writes to it. (Version 0.1.0 did, and its migration changed that table. This file could be edited
--- because Diesel does not compare applied migrations.)
+-- token may lack these claims, and an email that another row has is left out. Better Auth's table is not changed,
+-- because the service never writes to it. (Version 0.1.0 did, and its migration changed that table. This file could be
+-- edited because Diesel does not compare applied migrations.)
 DO $$
 BEGIN
     IF EXISTS (SELECT FROM pg_attribute WHERE attrelid = 'users'::regclass AND attname IN ('email', 'name') AND attnotnull)
@@ -48,8 +48,8 @@ CREATE INDEX tasks_by_due_date ON tasks (user_id, coalesce(due_date, 'infinity')
 CREATE INDEX tasks_by_status_created ON tasks (user_id, completed, created_at, id);
 CREATE INDEX tasks_by_status_title ON tasks (user_id, completed, title_key, id);
 CREATE INDEX tasks_by_status_due_date ON tasks (user_id, completed, coalesce(due_date, 'infinity'), id);
--- With a plain <>, the planner would assume that nearly every row matches, and would not use the index. It makes no such
--- assumption about a CASE.
+-- With a plain <>, the planner would assume that nearly every row matches, and would not use the index. It makes no
+-- such assumption about a CASE.
 CREATE INDEX tasks_without_title_key ON tasks (user_id)
     WHERE (CASE WHEN keyed_title <> title THEN 1 END) = 1;
 

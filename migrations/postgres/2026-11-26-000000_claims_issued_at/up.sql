@@ -1,5 +1,5 @@
 -- The time at which the token was issued that a user's email and name come from, so that an older token does not
--- overwrite them. The column is not added to a table that belongs to Better Auth, because the service never writes to it.
+-- overwrite them. Better Auth's table does not get the column, because the service never writes to it.
 DO $$
 BEGIN
     -- While ALTER TABLE waits for a long transaction, all other statements wait behind it. The service retries.

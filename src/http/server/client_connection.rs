@@ -1,5 +1,5 @@
-//! Wraps a client's TCP stream, to enforce two timeouts that actix does not have: a client is disconnected if it does not
-//! read its response, and if it takes too long to send the headers of any request (actix limits only the first one).
+//! Wraps a client's TCP stream, to enforce two timeouts that actix does not have: a client is disconnected if it does
+//! not read its response, and if it takes too long to send the headers of any request, not only of the first one.
 
 use std::io;
 use std::pin::Pin;
