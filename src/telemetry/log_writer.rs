@@ -18,7 +18,7 @@ const MAX_BUFFERED_BYTES: usize = 8 * 1024 * 1024;
 const SHUTDOWN_FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// A buffer that grew beyond this in a burst is shrunk afterwards.
-const MAX_IDLE_CAPACITY_BYTES: usize = 64 * 1024;
+const MAX_IDLE_CAPACITY_BYTES: usize = 256 * 1024;
 
 static BUFFER: Mutex<Buffer> = Mutex::new(Buffer {
     lines: Vec::new(),

@@ -1,12 +1,14 @@
 //! The log: one line per event, with the id of the request that caused it.
 
 use std::io::{self, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use env_logger::Target;
 use env_logger::fmt::Formatter;
 use log::kv::{Error, Key, Value, VisitSource, VisitValue};
-use log::{LevelFilter, Record};
+use log::{Level, LevelFilter, Record};
+use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer as _};
 
 use super::context::RequestContext;
@@ -14,6 +16,8 @@ use super::log_writer::{LogWriter, flush};
 use super::metrics::METRICS;
 use crate::config::{Config, LogFormat};
 use crate::domain::Timestamp;
+
+static IS_JSON: AtomicBool = AtomicBool::new(false);
 
 pub struct CompletedRequest<'a> {
     pub method: &'a str,
@@ -28,6 +32,12 @@ impl CompletedRequest<'_> {
     /// Writes the access log line and updates the metrics.
     pub fn record(&self) {
         METRICS.request_completed(self.method, self.route, self.status, self.duration);
+        if IS_JSON.load(Ordering::Relaxed) {
+            if log::log_enabled!(target: "access", Level::Info) {
+                let _ = LogWriter.write(&self.json_line());
+            }
+            return;
+        }
         log::info!(
             target: "access",
             method = self.method,
@@ -38,9 +48,53 @@ impl CompletedRequest<'_> {
             "{} {} {}", self.method, self.route, self.status
         );
     }
+
+    /// The same line as `write_json` would make of the record, in a third of the instructions: there is one for each
+    /// request, and its keys are always the same.
+    fn json_line(&self) -> Vec<u8> {
+        let mut line = Vec::with_capacity(512);
+        line.extend_from_slice(b"{\"time\":\"");
+        line.extend_from_slice(&Timestamp::now().text());
+        line.extend_from_slice(b"\",\"level\":\"INFO\",\"target\":\"access\"");
+        if let Some(RequestContext { request_id, trace_id }) = RequestContext::current() {
+            push_entry(&mut line, "request_id", &*request_id);
+            if let Some(trace_id) = trace_id {
+                push_entry(&mut line, "trace_id", &trace_id);
+            }
+        }
+        let Self {
+            method,
+            route,
+            status,
+            ..
+        } = self;
+        push_entry(
+            &mut line,
+            "message",
+            format!("{method} {route} {status}").as_str(),
+        );
+        push_entry(&mut line, "method", method);
+        push_entry(&mut line, "route", route);
+        push_entry(&mut line, "status", status);
+        push_entry(&mut line, "duration_us", &(self.duration.as_micros() as u64));
+        if let Some(user_id) = self.user_id {
+            push_entry(&mut line, "user_id", user_id);
+        }
+        line.extend_from_slice(b"}\n");
+        line
+    }
+}
+
+fn push_entry(line: &mut Vec<u8>, key: &str, value: &(impl Serialize + ?Sized)) {
+    line.extend_from_slice(b",\"");
+    line.extend_from_slice(key.as_bytes());
+    line.extend_from_slice(b"\":");
+    // Writing to memory cannot fail.
+    let _ = serde_json::to_writer(line, value);
 }
 
 pub fn start(config: &Config) -> io::Result<()> {
+    IS_JSON.store(matches!(config.log_format, LogFormat::Json), Ordering::Relaxed);
     let write = match config.log_format {
         LogFormat::Text => write_text,
         LogFormat::Json => write_json,
@@ -108,8 +162,6 @@ impl<'kvs> VisitSource<'kvs> for TextPairs<'_> {
     }
 }
 
-/// Serializes directly into the line, because formatting the log was once the most expensive part of a request
-/// besides its query.
 fn write_json(out: &mut Formatter, record: &Record<'_>) -> io::Result<()> {
     let mut text = Vec::with_capacity(384);
     let mut line = serde_json::Serializer::new(&mut text);
