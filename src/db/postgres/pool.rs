@@ -152,7 +152,10 @@ impl WorkerPool {
             self.process.in_use.fetch_add(1, Ordering::Relaxed);
         }
         match claim.access {
-            Access::Read => entry.reads += 1,
+            Access::Read => {
+                entry.reads += 1;
+                entry.last_read = Some(Instant::now());
+            }
             _ => entry.users.push(claim.user.clone()),
         }
         entry.exclusive = matches!(claim.access, Access::Transaction | Access::LongList);

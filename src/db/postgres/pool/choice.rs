@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::{CALLS_PER_CONNECTION, WorkerPool};
 use crate::db::postgres::connection::{PgConnection, Role};
@@ -17,6 +17,10 @@ const WRITE_PIPELINE_DEPTH: usize = 8;
 /// A server to which a round trip takes longer is distant.
 const DISTANT: Duration = Duration::from_millis(1);
 
+/// A connection for reads that had none for this long is lent to writes: where a service only writes, it would be a
+/// quarter of the connections that wait for the disk.
+const READER_IDLE: Duration = Duration::from_secs(1);
+
 const MAX_LIFETIME: Duration = Duration::from_secs(30 * 60);
 
 /// A connection, the calls on it, and whose they are.
@@ -25,6 +29,7 @@ pub(super) struct Entry {
     /// One user for each call that is not a read.
     pub users: Vec<Option<UserId>>,
     pub reads: usize,
+    pub last_read: Option<Instant>,
     /// Nobody else may use it.
     pub exclusive: bool,
     /// Its one call reads a long list, which keeps none of the user's other calls waiting.
@@ -39,6 +44,7 @@ impl Entry {
             connection: Rc::new(connection),
             users: Vec::new(),
             reads: 0,
+            last_read: None,
             exclusive: false,
             long_list: false,
             draining: Cell::new(false),
@@ -63,6 +69,14 @@ impl Entry {
         self.calls() < depth
     }
 
+    /// Whether its role allows a write.
+    fn may_write(&self) -> bool {
+        match self.connection.role {
+            Role::Work => true,
+            Role::Reads => self.reads == 0 && self.last_read.is_none_or(|last| last.elapsed() > READER_IDLE),
+        }
+    }
+
     fn is_written_by(&self, user: &Option<UserId>) -> bool {
         !self.long_list && self.users.contains(user)
     }
@@ -73,14 +87,19 @@ impl Entry {
 }
 
 impl WorkerPool {
-    /// The connection for reads, whatever is on it; another one while that one is not there or stalls.
+    /// The connection for reads, however many are on it; another one while that one is not there, stalls, or is lent to
+    /// a write.
     pub(super) fn choose_for_read(self: &Rc<Self>, entries: &[Entry]) -> Option<usize> {
         let most = self.process.connections_per_worker * CALLS_PER_CONNECTION;
         let reader = entries
             .iter()
             .position(|entry| entry.connection.role == Role::Reads);
         match reader {
-            Some(at) if entries[at].is_usable() && entries[at].reads < most => return Some(at),
+            Some(at)
+                if entries[at].is_usable() && entries[at].users.is_empty() && entries[at].reads < most =>
+            {
+                return Some(at);
+            }
             Some(_) => {}
             None => self.open_another(entries, Role::Reads),
         }
@@ -105,15 +124,16 @@ impl WorkerPool {
         let taken = entries.iter().filter(|entry| own(entry)).count();
         let may_spread = taken < self.quarter();
         let candidates = entries.iter().enumerate().filter(|(_, entry)| {
-            entry.connection.role == Role::Work
+            entry.may_write()
                 && entry.is_usable()
                 && !entry.draining.get()
                 && entry.has_room()
                 && (may_spread || own(entry))
         });
-        let least = candidates.min_by_key(|(_, entry)| entry.calls());
+        let least = candidates.min_by_key(|(_, entry)| (entry.calls(), entry.connection.role == Role::Reads));
         if may_spread && least.is_none_or(|(_, entry)| entry.calls() > 0) {
             self.open_another(entries, Role::Work);
+            self.open_another(entries, Role::Reads);
         }
         least.map(|(at, _)| at)
     }
