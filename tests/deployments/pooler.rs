@@ -3,29 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{replicas, suite};
 use crate::support::app::Builder;
 use crate::support::cluster::Cluster;
 use crate::support::pgbouncer::{PgBouncer, PreparedStatements};
 use crate::support::{Database, OwnDatabase, statements, wait};
 
 with_a_process_of_its_own!(
-    fn the_whole_api_suite_passes_through_a_transaction_pooler() {
-        let database = Arc::new(OwnDatabase::create(Database::Postgres));
-        let pooler = PgBouncer::before(Cluster::get().port, PreparedStatements::Supported);
-        // The migrations also run through the pooler. The two processes have more connections than the pooler
-        // has server connections, so state that one leaves behind in a session would be visible to the other.
-        let replicas = replicas(2, &database, &pooler.url(database.name()));
-        for replica in &replicas {
-            let said = || {
-                let detected = replica.log().contains("connection pooler detected");
-                detected.then_some(())
-            };
-            wait::until(Duration::from_secs(5), said).expect("the log should mention the pooler");
-        }
-        suite::passes_at(&replicas);
-    }
-
     fn a_pooler_without_support_for_prepared_statements_is_refused() {
         let database = Arc::new(OwnDatabase::create(Database::Postgres));
         statements::record(&database);

@@ -4,15 +4,10 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use super::{replicas, suite};
+use super::replicas;
 use crate::support::{Database, OwnDatabase};
 
 with_a_process_of_its_own!(
-    fn the_whole_api_suite_passes_with_three_replicas() {
-        let database = Arc::new(OwnDatabase::create(Database::Postgres));
-        suite::passes_at(&replicas(3, &database, &database.url));
-    }
-
     fn a_replica_with_outdated_knowledge_of_a_user_applies_a_newer_token() {
         let database = Arc::new(OwnDatabase::create(Database::Postgres));
         let replicas = replicas(2, &database, &database.url);

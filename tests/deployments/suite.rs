@@ -1,13 +1,47 @@
-//! Runs the API suite against a deployment. It starts this test program again in the way that a developer
-//! runs it against an existing deployment (`support/deployment.rs`).
+//! Runs the API suite against a deployment with replicas and a pooler. It starts this test program again in the way
+//! that a developer runs it against an existing deployment (`support/deployment.rs`). It runs once, because the suite
+//! takes most of the time of these tests.
 
 use std::env;
 use std::process::Command;
+use std::sync::Arc;
 use std::time::Duration;
 
-use crate::support::TestApp;
+use super::distributable::assert_distributable;
+use super::replicas;
+use crate::support::cluster::Cluster;
 use crate::support::deployment::NOT_HERE;
+use crate::support::pgbouncer::{PgBouncer, PreparedStatements};
 use crate::support::process::Process;
+use crate::support::{Database, OwnDatabase, TestApp, cli, statements, wait};
+
+with_a_process_of_its_own!(
+    fn the_whole_api_suite_passes_at_three_replicas_behind_a_pooler_and_each_statement_is_about_one_user() {
+        let database = Arc::new(OwnDatabase::create(Database::Postgres));
+        statements::record(&database);
+        let pooler = PgBouncer::before(Cluster::get().port, PreparedStatements::Supported);
+        let url = pooler.url(database.name());
+        // The migrations also run through the pooler; their statements are not checked.
+        let folder = tempfile::tempdir().unwrap();
+        cli::run(folder.path(), &[("DATABASE_URL", &url)], &["migrate"]).expect_success();
+        let before = statements::recorded(&database).len();
+        // The replicas have more connections than the pooler has server connections, so state that one leaves behind
+        // in a session would be visible to the others.
+        let replicas = replicas(3, &database, &url);
+        for replica in &replicas {
+            let said = || {
+                let detected = replica.log().contains("connection pooler detected");
+                detected.then_some(())
+            };
+            wait::until(Duration::from_secs(5), said).expect("the log should mention the pooler");
+            replica.anonymous().get("/readyz").expect(200);
+        }
+        passes_at(&replicas);
+        let mut recorded = statements::recorded(&database).split_off(before);
+        recorded.retain(|statement| !statement.is_of_the_pooler());
+        assert_distributable(&recorded);
+    }
+);
 
 /// A lower bound for the number of tests that must run. The suite has more; with fewer, something prevented
 /// them from running.
@@ -16,7 +50,7 @@ const MIN_TESTS: usize = 180;
 /// Runs the API suite, which sends each request to a random one of these processes. All of them use the same
 /// database.
 #[track_caller]
-pub fn passes_at(replicas: &[TestApp]) {
+fn passes_at(replicas: &[TestApp]) {
     let base_urls: Vec<&str> = replicas.iter().map(TestApp::base_url).collect();
     let mut command = Command::new("setpriv");
     command

@@ -29,6 +29,11 @@ impl Statement {
         ["SELECT 1", "SET TIME ZONE 'UTC'", "SET CLIENT_ENCODING TO 'UTF8'"].contains(&&*self.text)
             || self.text.starts_with("SELECT current_setting('server_encoding')")
     }
+
+    /// PgBouncer gives a server the settings of the client that it lends it to.
+    pub fn is_of_the_pooler(&self) -> bool {
+        self.text.starts_with("SET ") && self.text.ends_with("';")
+    }
 }
 
 /// Returns the statements recorded so far, oldest first. The server logs each statement before it executes
