@@ -6,6 +6,7 @@
 )]
 
 mod database_url;
+mod libpq;
 mod private_files;
 mod read;
 mod redact;
@@ -17,6 +18,7 @@ use std::path::Path;
 use std::time::Duration;
 
 pub use database_url::{DatabaseUrl, may_hold_a_secret};
+pub use libpq::LibpqDefaults;
 pub use private_files::{PRIVATE_MODE, create_private_folder, tighten_permissions};
 use read::{Environment, origin_of};
 pub use redact::without_secrets;
@@ -29,55 +31,6 @@ use url::Url;
 pub struct ConfigError {
     pub variable: &'static str,
     pub problem: String,
-}
-
-/// Variables that libpq reads and the service does not. The log warns about those that are set.
-const IGNORED_LIBPQ_VARIABLES: [&str; 38] = [
-    "PGAPPNAME",
-    "PGCHANNELBINDING",
-    "PGCLIENTENCODING",
-    "PGCONNECT_TIMEOUT",
-    "PGDATABASE",
-    "PGDATESTYLE",
-    "PGGEQO",
-    "PGGSSDELEGATION",
-    "PGGSSENCMODE",
-    "PGGSSLIB",
-    "PGHOST",
-    "PGHOSTADDR",
-    "PGKRBSRVNAME",
-    "PGLOADBALANCEHOSTS",
-    "PGMAXPROTOCOLVERSION",
-    "PGMINPROTOCOLVERSION",
-    "PGOPTIONS",
-    "PGPASSFILE",
-    "PGPORT",
-    "PGREQUIREAUTH",
-    "PGREQUIREPEER",
-    "PGREQUIRESSL",
-    "PGSERVICE",
-    "PGSERVICEFILE",
-    "PGSSLCERT",
-    "PGSSLCERTMODE",
-    "PGSSLCOMPRESSION",
-    "PGSSLCRL",
-    "PGSSLCRLDIR",
-    "PGSSLKEY",
-    "PGSSLMAXPROTOCOLVERSION",
-    "PGSSLMINPROTOCOLVERSION",
-    "PGSSLNEGOTIATION",
-    "PGSSLSNI",
-    "PGSYSCONFDIR",
-    "PGTARGETSESSIONATTRS",
-    "PGTZ",
-    "PGUSER",
-];
-
-/// Values of libpq's variables, for parameters that are not in `DATABASE_URL`.
-#[derive(Clone, Debug, Default)]
-pub struct LibpqDefaults {
-    pub ssl_mode: Option<String>,
-    pub ssl_root_cert: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -163,14 +116,8 @@ impl Config {
             pool_size: env.number("DATABASE_POOL_SIZE", 8, 2..=1_000)?,
             acquire_timeout: env.millis("DATABASE_ACQUIRE_TIMEOUT_MS", 2_000)?,
             statement_timeout: env.millis("DATABASE_STATEMENT_TIMEOUT_MS", 5_000)?,
-            libpq_defaults: LibpqDefaults {
-                ssl_mode: env.get("PGSSLMODE")?,
-                ssl_root_cert: env.get("PGSSLROOTCERT")?,
-            },
-            ignored_variables: match database_url.sqlite_file() {
-                None => env.filter_set(&IGNORED_LIBPQ_VARIABLES),
-                Some(_) => Vec::new(),
-            },
+            libpq_defaults: LibpqDefaults::read(&env, &database_url)?,
+            ignored_variables: libpq::ignored_variables(&env, &database_url),
             database_password: env.database_password(&database_url)?,
             jwks_url: env
                 .url("BETTER_AUTH_JWKS_URL", &default_jwks_url(&frontend))?

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::thread;
 use std::time::{Duration, Instant};
+use std::{process, thread};
 
 use diesel::QueryResult;
 use tokio::sync::{Mutex, watch};
@@ -12,12 +12,12 @@ use tokio::time::timeout;
 use super::connection::{Access, Connection};
 use super::error::StoreError;
 use super::migrations;
-use super::postgres::{ConnectOptions, Connector, Postgres, PostgresWorker};
+use super::postgres::{Connector, Postgres, PostgresWorker};
 use super::sqlite::Sqlite;
-use crate::config::{Config, DatabaseUrl, Secret};
+use crate::config::{Config, DatabaseUrl};
 use crate::domain::UserId;
 use crate::quota::{Quota, Share};
-use crate::telemetry::{METRICS, PoolState};
+use crate::telemetry::{self, METRICS, PoolState};
 
 /// How many milliseconds after the last call readiness is still asked of the database. Later it comes from
 /// memory: a probe must not keep an idle serverless database awake.
@@ -82,7 +82,7 @@ impl Database {
             DatabaseUrl::Postgres(url) => {
                 // Each worker has connections of its own, one for reads and at least one for the rest.
                 let workers = cores.min(size as usize / 2);
-                let connector = postgres_connector(url, config)?;
+                let connector = Connector::from_config(url, config)?;
                 let postgres = Postgres::new(
                     connector,
                     config.acquire_timeout,
@@ -148,12 +148,23 @@ impl Database {
         outcome
     }
 
-    /// Goes on trying in the background, for a database that comes later than the service.
+    /// Retries in the background, because the database may become available after the service. The process ends if the
+    /// first attempt finds a database that can never be used.
     pub fn migrate_until_done(self: &Arc<Self>) {
         let database = Arc::clone(self);
         thread::spawn(move || {
             let mut backoff = Duration::from_millis(250);
+            let mut is_first_attempt = true;
             while let Err(error) = database.migrate() {
+                if is_first_attempt
+                    && let Backend::Postgres(postgres) = &database.backend
+                    && postgres.connector().encoding_is_refused()
+                {
+                    log::error!("DATABASE_URL: {error}");
+                    telemetry::flush();
+                    process::exit(1);
+                }
+                is_first_attempt = false;
                 log::warn!("{error}; trying again in {backoff:?}");
                 thread::sleep(backoff);
                 backoff = (backoff * 2).min(Duration::from_secs(4));
@@ -191,19 +202,12 @@ impl Database {
     }
 }
 
-/// Whether connections can be tried as the configuration says: what is wrong with it is found at start, and not
-/// by each attempt to connect.
+/// Checks the connection parameters, so that a mistake is found at the start and not by each attempt to connect.
 pub fn check(config: &Config) -> Result<(), String> {
     match &config.database_url {
-        DatabaseUrl::Postgres(url) => postgres_connector(url, config).map(drop),
+        DatabaseUrl::Postgres(url) => Connector::from_config(url, config).map(drop),
         DatabaseUrl::Sqlite(_) => Ok(()),
     }
-}
-
-pub(super) fn postgres_connector(url: &str, config: &Config) -> Result<Connector, String> {
-    let password = config.database_password.as_ref().map(Secret::as_str);
-    let options = ConnectOptions::parse(url, password, &config.libpq_defaults)?;
-    Connector::new(&options, config.acquire_timeout, config.statement_timeout)
 }
 
 impl DatabaseWorker {

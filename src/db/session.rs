@@ -3,8 +3,8 @@
 use diesel::QueryResult;
 
 use super::connection::Connection;
-use super::database::postgres_connector;
 use super::error::StoreError;
+use super::postgres::Connector;
 use super::postgres::{PgConnection, Role};
 use super::sqlite::{self, SqliteHandle};
 use crate::config::{Config, DatabaseUrl};
@@ -20,7 +20,7 @@ impl Session {
     pub async fn open(config: &Config) -> Result<Self, StoreError> {
         match &config.database_url {
             DatabaseUrl::Postgres(url) => {
-                let connector = postgres_connector(url, config).map_err(StoreError::Unavailable)?;
+                let connector = Connector::from_config(url, config).map_err(StoreError::Unavailable)?;
                 let connection = connector.connect(Role::Work, 0).await;
                 let connection = connection.map_err(|error| StoreError::Unavailable(error.to_string()))?;
                 Ok(Self::Postgres(Box::new(connection)))

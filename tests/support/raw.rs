@@ -65,7 +65,7 @@ impl Connection {
             );
         }
         let body = if with_body {
-            self.body(&headers)?
+            self.body(&headers, status_line.starts_with("HTTP/1.0"))?
         } else {
             Vec::new()
         };
@@ -77,7 +77,7 @@ impl Connection {
         })
     }
 
-    fn body(&mut self, headers: &HeaderMap) -> Option<Vec<u8>> {
+    fn body(&mut self, headers: &HeaderMap, is_http_1_0: bool) -> Option<Vec<u8>> {
         let mut body = Vec::new();
         if headers.contains_key("transfer-encoding") {
             loop {
@@ -90,6 +90,9 @@ impl Connection {
                 }
                 body.extend(chunk);
             }
+        }
+        if is_http_1_0 && !headers.contains_key("content-length") {
+            self.0.read_to_end(&mut body).ok()?;
         }
         if let Some(length) = headers.get("content-length") {
             body.resize(length.to_str().ok()?.parse().ok()?, 0);

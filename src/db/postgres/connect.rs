@@ -7,36 +7,13 @@ use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Config};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
+use super::connect_error::ConnectError;
 use super::connection::{Checked, PgConnection, Role, drive};
 use super::tls;
 use super::url::ConnectOptions;
+use crate::config::{Config as ServiceConfig, Secret};
 
 const ROUND_TRIPS_MEASURED: usize = 3;
-
-/// Without the server's detail, which quotes rows.
-#[derive(Clone, Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct ConnectError(pub String);
-
-impl From<tokio_postgres::Error> for ConnectError {
-    fn from(error: tokio_postgres::Error) -> Self {
-        use std::error::Error as _;
-        let text = match error.as_db_error() {
-            Some(said) => format!("{}: {}", said.severity(), said.message()),
-            None => match error.source() {
-                Some(cause) => format!("{error}: {cause}"),
-                None => error.to_string(),
-            },
-        };
-        Self(text.split_whitespace().collect::<Vec<_>>().join(" "))
-    }
-}
-
-impl From<diesel::ConnectionError> for ConnectError {
-    fn from(error: diesel::ConnectionError) -> Self {
-        Self(error.to_string())
-    }
-}
 
 /// Makes connections, for all HTTP workers of the process.
 pub struct Connector {
@@ -51,10 +28,17 @@ pub struct Connector {
     /// A pooler refused our options; it would refuse them again.
     pooler_found: AtomicBool,
     encoding_checked: AtomicBool,
+    encoding_refused: AtomicBool,
 }
 
 impl Connector {
-    pub fn new(
+    pub fn from_config(url: &str, config: &ServiceConfig) -> Result<Self, String> {
+        let password = config.database_password.as_ref().map(Secret::as_str);
+        let options = ConnectOptions::parse(url, password, &config.libpq_defaults)?;
+        Self::new(&options, config.acquire_timeout, config.statement_timeout)
+    }
+
+    fn new(
         options: &ConnectOptions,
         connect_timeout: Duration,
         statement_timeout: Duration,
@@ -80,12 +64,18 @@ impl Connector {
             patience: connect_timeout.max(Duration::from_secs(2)),
             pooler_found: AtomicBool::new(false),
             encoding_checked: AtomicBool::new(false),
+            encoding_refused: AtomicBool::new(false),
         })
     }
 
     /// Behind a pooler nobody but the service ends a statement that takes too long.
     pub fn server_keeps_timeouts(&self) -> bool {
         !self.pooler_found.load(Ordering::Relaxed)
+    }
+
+    /// Whether the server was reached and its database has an encoding that cannot store every text.
+    pub fn encoding_is_refused(&self) -> bool {
+        self.encoding_refused.load(Ordering::Relaxed)
     }
 
     pub async fn connect(&self, role: Role, losses: u64) -> Result<PgConnection, ConnectError> {
@@ -155,6 +145,7 @@ impl Connector {
             .ok_or_else(|| ConnectError("it answers nothing".into()))?;
         let (encoding, timeout): (String, String) = (row.try_get(0)?, row.try_get(1)?);
         if encoding != "UTF8" {
+            self.encoding_refused.store(true, Ordering::Relaxed);
             return Err(ConnectError(format!(
                 "the database's encoding is {encoding}, and must be UTF8: create it with ENCODING 'UTF8'"
             )));

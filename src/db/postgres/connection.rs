@@ -16,7 +16,7 @@ use tokio::time::timeout;
 use tokio_postgres::{CancelToken, Client, Socket};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::connect::ConnectError;
+use super::connect_error::ConnectError;
 
 type TlsStream = <MakeRustlsConnect as tokio_postgres::tls::MakeTlsConnect<Socket>>::Stream;
 pub type Driver = tokio_postgres::Connection<Socket, TlsStream>;

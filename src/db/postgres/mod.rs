@@ -1,6 +1,7 @@
 //! The way to PostgreSQL: asynchronous, with statements pipelined on few connections.
 
 mod connect;
+mod connect_error;
 mod connection;
 mod pool;
 mod process;
@@ -22,7 +23,6 @@ pub use self::connect::Connector;
 pub use self::connection::{PgConnection, Role};
 use self::pool::{Claim, Lease, WorkerPool};
 use self::process::Process;
-pub use self::url::ConnectOptions;
 use super::error::{is_kind, lost_connection};
 use super::{Access, Connection, StoreError};
 use crate::domain::UserId;
