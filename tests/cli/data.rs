@@ -18,7 +18,7 @@ use crate::support::task::id;
 use crate::support::{Actor, Database, OwnDatabase, TestApp};
 
 /// More than one batch of the tasks that an export reads at a time.
-const TASKS: usize = 1_200;
+const TASKS: usize = 2_600;
 
 pub fn run_on(database: &OwnDatabase, arguments: &[&str]) -> Outcome {
     let folder = tempfile::tempdir().unwrap();
@@ -66,9 +66,16 @@ on_both_databases!(
             "title": "\"Milk\" \u{1f95b}\n", "description": "two", "completed": true,
             "due_date": "2026-05-01T00:00:00.000001Z",
         });
-        let mut expected = vec![ada.creates(full)];
+        let first = ada.creates(full);
         app.user("bob").has_task("not hers");
-        expected.extend((0..TASKS).map(|number| ada.has_task(&format!("task {number}"))));
+        app.execute(&format!(
+            "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {TASKS}) \
+             INSERT INTO tasks (user_id, title, completed) SELECT '{}', 'task ' || i, false FROM n",
+            ada.id
+        ));
+        let mut expected = ada.get("/api/tasks").json().as_array().unwrap().clone();
+        expected.sort_by_key(id);
+        assert_eq!(expected[0], first);
         ada.patch(&format!("/api/tasks/{}/complete", id(&expected[1])))
             .expect(200);
         expected[1] = ada.get(&format!("/api/tasks/{}", id(&expected[1]))).json();
