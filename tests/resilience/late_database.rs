@@ -23,7 +23,7 @@ fn with_short_timeouts(database: OwnDatabase) -> TestApp {
 /// Checks that requests that need the database get 503 in time, and that all others are answered normally.
 fn assert_refuses(app: &TestApp) {
     let ada = app.user("ada");
-    while_alive(app, Duration::from_millis(100), || {
+    while_alive(app, || {
         app.anonymous().get("/readyz").assert_unavailable();
         for contract in CONTRACTS {
             for (method, path) in contract.routes(&ada, 1) {

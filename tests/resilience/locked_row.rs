@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::watch::{StopFlag, assert_no_errors};
 use crate::support::task::id;
-use crate::support::{Database, TestApp};
+use crate::support::{Database, TestApp, wait};
 
 const LOCK_DURATION: Duration = Duration::from_secs(3);
 
@@ -35,6 +35,16 @@ with_a_process_of_its_own!(
             let waiting: Vec<_> = (0..16)
                 .map(|_| scope.spawn(|| ada.patch(&format!("/api/tasks/{locked}/complete")).expect(200)))
                 .collect();
+            // A distant server's connection takes writes of others until its oldest statement is late, and a
+            // server that a busy machine keeps waiting passes for a distant one.
+            wait::until(Duration::from_secs(5), || {
+                let late = app.values(
+                    "SELECT pid FROM pg_stat_activity WHERE datname = current_database() \
+                     AND wait_event_type = 'Lock' AND query_start < clock_timestamp() - interval '300 ms'",
+                );
+                (!late.is_empty()).then_some(())
+            })
+            .expect("a write waits for the lock");
             for (user, task) in &others {
                 let (stop_flag, calls) = (&stop_flag, &calls);
                 scope.spawn(move || {
@@ -70,7 +80,7 @@ with_a_process_of_its_own!(
             other_program.execute("COMMIT");
         });
         let calls = calls.into_inner();
-        assert!(calls > 200, "the others were served {calls} times");
+        assert!(calls > 50, "the others were served {calls} times");
         let task = ada.get(&format!("/api/tasks/{locked}")).expect(200).json();
         assert_eq!(task["version"], json!(17), "no toggle should be lost");
         assert_no_errors(&app);

@@ -101,7 +101,7 @@ with_a_process_of_its_own!(
         let lasting = Duration::from_secs(2);
         let best = load(&app, 8, lasting);
         let warm = load(&app, 300, lasting);
-        let overloaded = while_alive(&app, Duration::from_millis(250), || load(&app, 300, lasting * 2));
+        let overloaded = while_alive(&app, || load(&app, 300, lasting * 2));
 
         assert!(
             best.refused.len() * 10 <= best.accepted.len(),

@@ -33,7 +33,7 @@ with_a_process_of_its_own!(
             thread::sleep(Duration::from_millis(500));
         });
         acknowledged.push("before".to_owned());
-        assert_each_is_there_once(&ada, &acknowledged, 50);
+        assert_each_is_there_once(&ada, &acknowledged, 12);
         assert_no_errors(&app);
     }
 );

@@ -24,7 +24,7 @@ impl Target {
             .max_redirects(0)
             .proxy(None)
             .allow_non_standard_methods(true)
-            .timeout_global(Some(Duration::from_secs(30)))
+            .timeout_global(Some(Duration::from_secs(120)))
             .build();
         Arc::new(Self {
             agent: config.into(),

@@ -79,7 +79,7 @@ impl Process {
 
     /// Waits until the process has ended and all of its output has been read. The caller has to make it end.
     pub fn wait(&mut self, limit: Duration) -> Option<ExitStatus> {
-        let status = wait::until(limit, || self.ended())?;
+        let status = wait::within(limit, || self.ended())?;
         for reader in self.readers.drain(..) {
             let _ = reader.join();
         }

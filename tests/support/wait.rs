@@ -3,19 +3,25 @@
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-/// Returns the first `Some` that `probe` returns, or `None` after `limit`. It probes at least a minimum
-/// number of times, because a machine under load may have been suspended for most of `limit`.
-pub fn until<T>(limit: Duration, mut probe: impl FnMut() -> Option<T>) -> Option<T> {
-    const MIN_PROBES: usize = 20;
+/// A busy machine may suspend a process for this long.
+const BUSY: Duration = Duration::from_secs(60);
+
+/// Returns the first `Some` that `probe` returns, or `None` after `limit`, which is at least a minute: a short limit
+/// would fail on a busy machine, and a long one costs nothing, because the event is expected.
+pub fn until<T>(limit: Duration, probe: impl FnMut() -> Option<T>) -> Option<T> {
+    within(limit.max(BUSY), probe)
+}
+
+/// Like [`until`], with exactly this limit, for tests of the limit itself.
+pub fn within<T>(limit: Duration, mut probe: impl FnMut() -> Option<T>) -> Option<T> {
     let deadline = Instant::now() + limit;
-    for probes in 1.. {
+    loop {
         if let Some(found) = probe() {
             return Some(found);
         }
-        if Instant::now() >= deadline && probes >= MIN_PROBES {
-            break;
+        if Instant::now() >= deadline {
+            return None;
         }
         sleep(Duration::from_millis(10));
     }
-    None
 }
