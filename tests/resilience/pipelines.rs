@@ -1,22 +1,32 @@
 //! The reads of several users share a connection. A failing read must not affect the others.
 
-use std::sync::Barrier;
+use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
 
 use super::watch::{MAX_PAUSE, assert_no_errors};
+use crate::support::app::Builder;
+use crate::support::cluster::Cluster;
+use crate::support::pgbouncer::{PgBouncer, PreparedStatements};
 use crate::support::raw::{self, Connection};
 use crate::support::task::id;
-use crate::support::{Actor, Database, TestApp};
+use crate::support::{Actor, Database, OwnDatabase, TestApp};
 
 const STATEMENT: Duration = Duration::from_millis(800);
 
 /// Starts a service in which reads of users named `stuck` take longer than the statement timeout, and reads
 /// of users named `slow` take a while for each task.
 fn with_slow_readers() -> TestApp {
-    let mut app = TestApp::builder(Database::Postgres)
+    let database = Arc::new(OwnDatabase::create(Database::Postgres));
+    let url = database.url.clone();
+    with_slow_readers_on(database, &url)
+}
+
+fn with_slow_readers_on(database: Arc<OwnDatabase>, url: &str) -> TestApp {
+    let mut app = Builder::on(database)
+        .env("DATABASE_URL", url)
         .env(
             "DATABASE_STATEMENT_TIMEOUT_MS",
             &STATEMENT.as_millis().to_string(),
@@ -121,6 +131,34 @@ with_a_process_of_its_own!(
             let took = started.elapsed();
             assert!(took >= STATEMENT / 2 && took < STATEMENT + MAX_PAUSE, "{took:?}");
         });
+    }
+
+    fn reads_behind_one_that_times_out_are_answered_behind_a_pooler_too() {
+        let database = Arc::new(OwnDatabase::create(Database::Postgres));
+        let pooler = PgBouncer::before(Cluster::get().port, PreparedStatements::Supported);
+        let url = pooler.url(database.name());
+        let app = with_slow_readers_on(database, &url);
+        let readers = readers(&app);
+        let stuck = app.user("stuck");
+        let in_time = |took: Duration| took < STATEMENT + MAX_PAUSE;
+        let (mut rounds, mut behind) = (0, 0);
+        while rounds < 10 && behind <= 3 {
+            rounds += 1;
+            // The service closes the connection. It repeats the reads behind the one that timed out, once, and not
+            // that one, which would only take others with it again.
+            let took = read_at_once(&readers, || {
+                let started = Instant::now();
+                stuck.get("/api/tasks?limit=1").assert_unavailable();
+                assert!(in_time(started.elapsed()), "{:?}", started.elapsed());
+            });
+            assert!(took.iter().all(|took| in_time(*took)), "{took:?}");
+            behind += took.iter().filter(|took| **took > STATEMENT / 2).count();
+            thread::sleep(STATEMENT);
+        }
+        assert!(behind > 0, "no read waited behind the other request");
+        let closed = app.log().matches("a statement was not answered in time").count();
+        assert_eq!(closed, rounds);
+        assert_no_errors(&app);
     }
 
     fn a_client_that_disconnects_within_a_pipelined_read_does_not_affect_others() {

@@ -49,6 +49,9 @@ pub struct PgConnection {
     /// When each unanswered statement was sent; the oldest stands first.
     unanswered: RefCell<VecDeque<(u64, Instant)>>,
     next_statement: Cell<u64>,
+    /// The statement that was not answered in time, for which the connection was closed.
+    overdue: Cell<Option<u64>>,
+    overdue_ended: Cell<bool>,
     last_answer: Cell<Instant>,
     /// Held while the connection is asked whether it lives, so that one asks for all who want to use it.
     probe: Mutex<()>,
@@ -104,6 +107,8 @@ impl PgConnection {
             round_trip: checked.round_trip,
             unanswered: RefCell::default(),
             next_statement: Cell::new(0),
+            overdue: Cell::new(None),
+            overdue_ended: Cell::new(false),
             last_answer: Cell::new(now),
             probe: Mutex::default(),
             closed: checked.closed,
@@ -174,6 +179,19 @@ impl PgConnection {
         self.losses_seen.get() != losses || (self.is_idle() && self.idle_for() > ASK_AFTER)
     }
 
+    /// Closes the connection because the oldest statement has not been answered in time.
+    pub fn close_overdue(&self) {
+        self.overdue
+            .set(self.unanswered.borrow().front().map(|(number, _)| *number));
+        self.close();
+    }
+
+    /// Whether the statement that has just failed is the one for which the connection was closed. Those behind it lost
+    /// their connection through no fault of their own.
+    pub fn take_overdue(&self) -> bool {
+        self.overdue_ended.take()
+    }
+
     /// Fails whatever is unanswered. The server is asked to give up what it is doing, which it might go on
     /// with for hours behind a pooler that ignores `statement_timeout`.
     pub fn close(&self) {
@@ -198,5 +216,8 @@ impl Drop for Running<'_> {
         let mut unanswered = self.connection.unanswered.borrow_mut();
         unanswered.retain(|(number, _)| *number != self.number);
         self.connection.last_answer.set(Instant::now());
+        self.connection
+            .overdue_ended
+            .set(self.connection.overdue.get() == Some(self.number));
     }
 }

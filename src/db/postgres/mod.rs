@@ -149,8 +149,16 @@ async fn on_lease<T>(
         Ok(value) => return Ok(value),
         Err(error) => error,
     };
+    // It was the head of the pipeline. Another attempt would take as long, and others with it.
+    let timed_out = connection.take_overdue();
     if is_kind(&error, DatabaseErrorKind::Unknown) && !connection.is_closed() {
         sleep(LAST_MESSAGE_BEFORE_END).await;
+    }
+    if timed_out {
+        return Err(Failure {
+            error,
+            connection_lost: false,
+        });
     }
     let connection_lost = connection.is_closed() || lost_connection(&error);
     if connection_lost {

@@ -112,7 +112,7 @@ impl WorkerPool {
                 if !entry.connection.is_closed() && entry.connection.waiting_for() > limit {
                     log::warn!("a statement was not answered in time; its connection is closed");
                     self.process.note_loss();
-                    entry.connection.close();
+                    entry.connection.close_overdue();
                 }
                 let is_idle = entry.calls() == 0 && entry.connection.is_idle();
                 let is_over = entry.connection.is_closed() || entry.connection.idle_for() > IDLE_TIMEOUT;
