@@ -159,12 +159,14 @@ impl PgConnection {
 
     /// Asks a connection that may have died unnoticed (a suspended server, a forgotten NAT entry) whether it
     /// lives. One dead connection suggests that older ones are dead, too: `losses` counts them.
-    pub async fn is_alive(&self, losses: u64, patience: Duration) -> bool {
+    /// The other half of the time until the deadline is left for another connection.
+    pub async fn is_alive(&self, losses: u64, deadline: Instant) -> bool {
         if !self.is_doubtful(losses) {
             return !self.is_closed();
         }
         let _turn = self.probe.lock().await;
         if self.is_doubtful(losses) {
+            let patience = deadline.saturating_duration_since(Instant::now()) / 2;
             let answered = timeout(patience, self.batch("SELECT 1")).await;
             if !matches!(answered, Ok(Ok(()))) {
                 self.close();

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use diesel::QueryResult;
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
-use tokio::time::{sleep, timeout};
+use tokio::time::{sleep, timeout_at};
 
 pub use self::connect::Connector;
 pub use self::connection::{PgConnection, Role};
@@ -101,13 +101,9 @@ impl PostgresWorker {
             let outcome = match access {
                 // It takes as long as its client takes to read it.
                 Access::LongList => running.await,
-                _ => {
-                    let limit =
-                        deadline.saturating_duration_since(Instant::now()) + process.statement_timeout;
-                    timeout(limit, running)
-                        .await
-                        .map_err(|_| StoreError::Unavailable("it did not answer in time".into()))?
-                }
+                _ => timeout_at((deadline + process.statement_timeout).into(), running)
+                    .await
+                    .map_err(|_| StoreError::Unavailable("it did not answer in time".into()))?,
             };
             match outcome {
                 Ok(value) => return Ok(value),

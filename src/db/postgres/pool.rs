@@ -92,9 +92,7 @@ impl WorkerPool {
                 Some(lease) => lease,
                 None => self.wait(claim.clone(), deadline).await?,
             };
-            let losses = self.process.losses();
-            let patience = deadline.saturating_duration_since(Instant::now()) / 2;
-            if lease.connection.is_alive(losses, patience).await {
+            if lease.connection.is_alive(self.process.losses(), deadline).await {
                 return Ok(lease);
             }
             self.process.note_loss();
