@@ -1,4 +1,4 @@
-//! The database as the rest of the service holds it: where calls go, and whether they can.
+//! The database as the rest of the service uses it: runs calls, and knows whether the database is ready.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -19,29 +19,29 @@ use crate::domain::UserId;
 use crate::quota::{Quota, Share};
 use crate::telemetry::{self, METRICS, PoolState};
 
-/// How many milliseconds after the last call readiness is still asked of the database. Later it comes from
-/// memory: a probe must not keep an idle serverless database awake.
+/// The readiness probe queries the database if the last call is not older than this, in milliseconds. After
+/// that it answers from memory, because a probe must not keep an idle serverless database awake.
 const PROBE_WITHIN_MS: u64 = 30_000;
 
-/// How many milliseconds after its last answer a database that has no time for the probe counts as ready.
+/// A database that is too busy for the probe counts as ready if it answered within this time, in milliseconds.
 const BUSY_IS_READY_WITHIN_MS: u64 = 3_000;
 
-/// How long the first connection may take at least, however soon calls are to be refused.
+/// The minimum timeout of the first connection, however short the acquire timeout is.
 const FIRST_CONNECTION_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// What all HTTP workers share.
+/// The state that all HTTP workers share.
 pub struct Database {
     backend: Backend,
-    /// The embedded database's connections are shared by all workers, and so is this.
+    /// For the embedded database, whose connections all workers share.
     long_lists: Arc<Quota>,
     http_workers: usize,
     acquire_timeout: Duration,
     migrated: AtomicBool,
-    /// Whether an attempt to migrate has ended, however it did.
+    /// Whether the first attempt to migrate has ended, successfully or not.
     tried: watch::Sender<bool>,
-    /// When the database was last asked for readiness, and what came of it.
+    /// The time and the result of the last readiness probe.
     probe: Mutex<Option<(Instant, Result<(), StoreError>)>>,
-    /// The last answer was a failure.
+    /// Whether the last call failed.
     failing: AtomicBool,
     started: Instant,
     /// Milliseconds after `started`.
@@ -55,7 +55,7 @@ enum Backend {
     Sqlite(Sqlite),
 }
 
-/// One HTTP worker's way to the database.
+/// The database as one HTTP worker uses it.
 #[derive(Clone)]
 pub struct DatabaseWorker {
     database: Arc<Database>,
@@ -70,7 +70,7 @@ enum Connections {
 }
 
 impl Database {
-    /// Does not need the database to be there: until it is, calls are refused.
+    /// Succeeds even if the database cannot be reached; calls are refused until it can.
     pub fn open(config: &Config) -> Result<Arc<Self>, String> {
         let cores = thread::available_parallelism().map_or(1, usize::from);
         let size = config.pool_size.max(2);
@@ -80,7 +80,7 @@ impl Database {
                 (Backend::Sqlite(sqlite), cores)
             }
             DatabaseUrl::Postgres(url) => {
-                // Each worker has connections of its own, one for reads and at least one for the rest.
+                // Each worker needs a connection for reads and at least one other.
                 let workers = cores.min(size as usize / 2);
                 let connector = Connector::from_config(url, config)?;
                 let postgres = Postgres::new(
@@ -107,12 +107,12 @@ impl Database {
         }))
     }
 
-    /// How many HTTP workers its connections are enough for.
+    /// How many HTTP workers the connections are sufficient for.
     pub fn http_workers(&self) -> usize {
         self.http_workers
     }
 
-    /// To be called on the HTTP worker that it is for.
+    /// Must be called on the HTTP worker that will use it.
     pub fn worker(self: &Arc<Self>) -> DatabaseWorker {
         let (connections, long_lists) = match &self.backend {
             Backend::Postgres(postgres) => {
@@ -128,12 +128,12 @@ impl Database {
         }
     }
 
-    /// Makes the tables, or brings them up to date.
+    /// Creates the tables, or brings them up to date.
     pub fn migrate(&self) -> Result<(), StoreError> {
         let outcome = match &self.backend {
             Backend::Postgres(postgres) => {
                 let apply = || migrations::apply_to_postgres(postgres.connector());
-                // On a thread of its own, because the caller's may have a runtime.
+                // On a thread of its own, because the caller's thread may have a runtime.
                 let joined = thread::scope(|scope| scope.spawn(apply).join());
                 joined.unwrap_or(Err(StoreError::Panicked))
             }
@@ -179,8 +179,8 @@ impl Database {
         }
     }
 
-    /// The first calls may come while the tables are being made, and wait for that as long as for a
-    /// connection: all together, for where it takes minutes, each must be refused in time.
+    /// Calls during the first migration wait for it, until the acquire timeout after the start. A migration may
+    /// take minutes, so later calls do not wait again.
     async fn check_migrated(&self) -> Result<(), StoreError> {
         if !self.migrated.load(Ordering::Acquire) {
             let left = self.acquire_timeout.saturating_sub(self.started.elapsed());
@@ -211,7 +211,7 @@ pub fn check(config: &Config) -> Result<(), String> {
 }
 
 impl DatabaseWorker {
-    /// The database answers and its tables are there.
+    /// Whether the database answers and its tables exist.
     pub async fn ready(&self) -> Result<(), StoreError> {
         let database = &self.database;
         database.check_migrated().await?;
@@ -222,8 +222,8 @@ impl DatabaseWorker {
         if !failing && database.ms_since(&database.last_call) >= PROBE_WITHIN_MS {
             return Ok(());
         }
-        // Anybody may ask, so one asks for all who ask meanwhile: they must not take the connections from
-        // users.
+        // Anybody may call the probe, so concurrent probes share one query; otherwise they could occupy all
+        // connections.
         let asked = Instant::now();
         let mut probe = database.probe.lock().await;
         if let Some((answered, outcome)) = &*probe
@@ -237,7 +237,8 @@ impl DatabaseWorker {
         let outcome = match probed.await {
             Ok(true) => Ok(()),
             Ok(false) => Err(StoreError::NotMigrated),
-            // More calls than it can serve, and it serves them: taken out, it would leave them to others.
+            // An overloaded replica that still answers stays in service: without it, the others would be
+            // overloaded too.
             Err(StoreError::Busy(_))
                 if database.ms_since(&database.last_answer) < BUSY_IS_READY_WITHIN_MS =>
             {
@@ -250,15 +251,14 @@ impl DatabaseWorker {
         outcome
     }
 
-    /// What a long list needs before it is read, and has to keep until its client has it all.
+    /// Must be taken before a long list is read, and kept until the client has received all of it.
     pub async fn long_list_permit(&self, user: &UserId) -> Result<Share, StoreError> {
         let patience = self.database.acquire_timeout;
         let permit = self.long_lists.acquire(patience, user, 1).await;
         permit.ok_or(StoreError::TooManyLongLists)
     }
 
-    /// Runs queries on a connection, as `access` says. `user` is whose call it is: where calls have to wait,
-    /// no user can take the places of all others.
+    /// Runs queries on a connection. `user` is the caller, so that no user can occupy the whole queue.
     pub async fn run<T: Send + 'static>(
         &self,
         access: Access,

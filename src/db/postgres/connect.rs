@@ -1,4 +1,4 @@
-//! How a connection is made, and what is found out about the way to the server meanwhile.
+//! Opens connections, and finds out what lies between the service and the server.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -15,17 +15,17 @@ use crate::config::{Config as ServiceConfig, Secret};
 
 const ROUND_TRIPS_MEASURED: usize = 3;
 
-/// Makes connections, for all HTTP workers of the process.
+/// Opens connections for all HTTP workers.
 pub struct Connector {
-    /// With the statement timeout among the options, for servers that are reached directly.
+    /// With startup options such as the statement timeout, for a direct connection.
     direct: Config,
-    /// Without, for poolers, which refuse options or ignore them.
+    /// Without them, for a pooler, which rejects or ignores them.
     pooled: Config,
     tls: MakeRustlsConnect,
     statement_timeout: Duration,
-    /// How long an attempt may take in all.
+    /// The time limit of an attempt, all checks included.
     patience: Duration,
-    /// A pooler refused our options; it would refuse them again.
+    /// A pooler was detected, so the startup options are omitted.
     pooler_found: AtomicBool,
     encoding_checked: AtomicBool,
     encoding_refused: AtomicBool,
@@ -45,9 +45,8 @@ impl Connector {
     ) -> Result<Self, String> {
         let pooled = with_defaults(&options.config, connect_timeout, statement_timeout);
         let mut direct = pooled.clone();
-        // A `SET` would do as well on a connection of our own; behind a pooler it would stay on a server
-        // connection that others use next. The isolation level is the one that every statement here is
-        // written for, whatever the server's default is.
+        // Startup options instead of `SET`, which behind a pooler would stay on a server connection that other
+        // clients use next. All queries are written for this isolation level, whatever the server's default is.
         let ours = format!(
             "-c statement_timeout={} -c default_transaction_isolation=read\\ committed",
             statement_timeout.as_millis()
@@ -68,7 +67,7 @@ impl Connector {
         })
     }
 
-    /// Behind a pooler nobody but the service ends a statement that takes too long.
+    /// Behind a pooler, only the service itself ends a statement that takes too long.
     pub fn server_keeps_timeouts(&self) -> bool {
         !self.pooler_found.load(Ordering::Relaxed)
     }
@@ -87,7 +86,7 @@ impl Connector {
         outcome.unwrap_or_else(|_| Err(ConnectError("it does not answer in time".into())))
     }
 
-    /// A client over which no statement of Diesel's has been sent yet.
+    /// Opens a connection and checks it. Diesel has not sent a statement over it yet.
     pub async fn open(&self) -> Result<Checked, ConnectError> {
         if self.server_keeps_timeouts() {
             match self.attempt(&self.direct).await {
@@ -114,7 +113,7 @@ impl Connector {
     async fn attempt(&self, config: &Config) -> Result<Checked, tokio_postgres::Error> {
         let (client, driver) = config.connect(self.tls.clone()).await?;
         let (closed, shutdown) = drive(driver);
-        // The shortest one, because a busy machine makes others look longer.
+        // The minimum of several measurements, because a busy machine makes single ones too long.
         let mut round_trip = Duration::MAX;
         for _ in 0..ROUND_TRIPS_MEASURED {
             let asked = Instant::now();
@@ -129,10 +128,10 @@ impl Connector {
         })
     }
 
-    /// Whether the database can keep every text, and whether the options arrived: a pooler may be told to
-    /// accept them and forget them.
+    /// Checks that the database can store every text, and that the startup options are in force: some poolers
+    /// accept and ignore them.
     async fn check_server(&self, client: &Client) -> Result<(), ConnectError> {
-        // An unnamed statement, which every pooler carries.
+        // An unnamed statement, which works with every pooler.
         let rows = client
             .query_typed(
                 "SELECT current_setting('server_encoding'), \
@@ -170,7 +169,7 @@ fn is_refused_parameter(error: &tokio_postgres::Error) -> bool {
         .is_some_and(|said| said.message().contains("startup parameter"))
 }
 
-/// What the URL does not set itself.
+/// Adds the settings that the URL does not contain.
 fn with_defaults(config: &Config, connect_timeout: Duration, statement_timeout: Duration) -> Config {
     let mut config = config.clone();
     if config.get_connect_timeout().is_none() {
@@ -179,8 +178,8 @@ fn with_defaults(config: &Config, connect_timeout: Duration, statement_timeout: 
     if config.get_application_name().is_none() {
         config.application_name("todo-backend");
     }
-    // A peer that vanished without a word (a moved compute, a forgotten NAT entry) is noticed soon, whether
-    // it owes an acknowledgement or an answer.
+    // Detects a peer that disappeared without closing the connection, such as a moved server or an expired NAT
+    // entry, both while data is unacknowledged and while the connection is idle.
     if config.get_tcp_user_timeout().is_none() {
         config.tcp_user_timeout(statement_timeout + Duration::from_secs(1));
     }
@@ -197,13 +196,14 @@ fn with_defaults(config: &Config, connect_timeout: Duration, statement_timeout: 
     config
 }
 
-/// Finds out whether the pooler gives prepared statements names of its own.
+/// Checks whether the pooler supports prepared statements, that is, renames them.
 ///
-/// One that does not passes `s0` on as it is. Two replicas then prepare different statements under one name
-/// on one server connection, and one may execute the other's: a `DELETE` perhaps. That must be known before
-/// the first named statement is executed. Here one is prepared only; executed are unnamed ones.
+/// A pooler that does not passes the name `s0` on unchanged. Then two replicas may prepare different statements
+/// with this name on one server connection, and one may execute the other's, for example a `DELETE`. This must
+/// be known before the first named statement is executed. The check only prepares one; the statements that it
+/// executes have no name.
 async fn check_prepared_statements(client: &Client) -> Result<(), ConnectError> {
-    // The transaction keeps the pooler on one server connection.
+    // A transaction, so that the pooler does not change the server connection.
     client.batch_execute("BEGIN").await?;
     let passed_on = names_are_passed_on(client).await;
     client.batch_execute("ROLLBACK").await?;
@@ -221,7 +221,7 @@ async fn names_are_passed_on(client: &Client) -> Result<bool, ConnectError> {
     let text = format!("SELECT 'todo-backend {:032x}'", fastrand::u128(..));
     let _prepared = match client.prepare(&text).await {
         Ok(prepared) => prepared,
-        // Another client's statement of the same name is there.
+        // Another client has prepared a statement with the same name.
         Err(error) if error.code() == Some(&SqlState::DUPLICATE_PSTATEMENT) => return Ok(true),
         Err(error) => return Err(error.into()),
     };

@@ -1,7 +1,7 @@
-//! One connection to PostgreSQL, on which statements are pipelined.
+//! One connection to PostgreSQL, over which statements are pipelined.
 //!
-//! The task that drives it runs on the HTTP worker that opened it, so that no other thread is woken for a
-//! query. Nothing in here is shared between threads.
+//! The task that drives it runs on the HTTP worker that opened it, so that a query wakes no other thread. No
+//! state is shared between threads.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -21,22 +21,22 @@ use super::connect_error::ConnectError;
 type TlsStream = <MakeRustlsConnect as tokio_postgres::tls::MakeTlsConnect<Socket>>::Stream;
 pub type Driver = tokio_postgres::Connection<Socket, TlsStream>;
 
-/// What the connection is kept for.
+/// The purpose of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
-    /// Short reads, pipelined without a bound on the depth.
+    /// Short reads, pipelined to any depth.
     Reads,
-    /// Everything that may wait for a lock or for the disk, or takes long.
+    /// Everything that may wait for a lock or for the disk, and long lists.
     Work,
 }
 
-/// A statement that has been unanswered for this long makes its connection a bad place for others, unless
-/// the server is so far away that this is how long an answer takes.
+/// If a statement has been unanswered for this long, the connection gets no new ones. For a distant server, the
+/// limit is a number of round trips instead.
 const STALLED_AFTER: Duration = Duration::from_millis(50);
 const STALLED_AFTER_ROUND_TRIPS: u32 = 4;
 
-/// A connection that rested for this long is asked whether it still lives before it gets a statement: the
-/// rule of HikariCP. Asking each time would double the round trips.
+/// A connection that was idle for this long is checked before its next use, as in HikariCP. A check before
+/// every use would double the round trips.
 const ASK_AFTER: Duration = Duration::from_millis(500);
 
 pub struct PgConnection {
@@ -46,23 +46,23 @@ pub struct PgConnection {
     cancel: CancelToken,
     tls: MakeRustlsConnect,
     pub round_trip: Duration,
-    /// When each unanswered statement was sent; the oldest stands first.
+    /// When each unanswered statement was sent, oldest first.
     unanswered: RefCell<VecDeque<(u64, Instant)>>,
     next_statement: Cell<u64>,
-    /// The statement that was not answered in time, for which the connection was closed.
+    /// The statement whose timeout closed the connection.
     overdue: Cell<Option<u64>>,
     overdue_ended: Cell<bool>,
     last_answer: Cell<Instant>,
-    /// Held while the connection is asked whether it lives, so that one asks for all who want to use it.
+    /// Locked while the connection is checked, so that one check serves all calls that wait for it.
     probe: Mutex<()>,
     closed: Arc<AtomicBool>,
-    /// Dropped to end the driver, which fails whatever is unanswered.
+    /// Dropped to stop the driver, which fails all unanswered statements.
     shutdown: RefCell<Option<oneshot::Sender<()>>>,
-    /// How many connections had been lost when this one was last known to live.
+    /// The process's count of lost connections when this one was last known to work.
     losses_seen: Cell<u64>,
 }
 
-/// What has been done with a client before any statement of Diesel's is sent over it.
+/// A client that was checked, and has not been given to Diesel yet.
 pub struct Checked {
     pub client: Client,
     pub closed: Arc<AtomicBool>,
@@ -70,12 +70,12 @@ pub struct Checked {
     pub round_trip: Duration,
 }
 
-/// Drives a connection in the background. It ends when the client is dropped, or `shutdown` is.
+/// Drives a connection in the background, until the client or `shutdown` is dropped.
 pub fn drive(driver: Driver) -> (Arc<AtomicBool>, oneshot::Sender<()>) {
     let (shutdown, stopped) = oneshot::channel::<()>();
     let closed = Arc::new(AtomicBool::new(false));
     let ended = Arc::clone(&closed);
-    // On an HTTP worker, whose runtime has one thread, this stays on the worker.
+    // The runtime of an HTTP worker has one thread, so the task stays on the worker.
     tokio::spawn(async move {
         tokio::select! {
             outcome = driver => if let Err(error) = outcome {
@@ -117,7 +117,7 @@ impl PgConnection {
         })
     }
 
-    /// Takes the time of one statement.
+    /// Runs a statement and records that it is unanswered meanwhile.
     pub async fn statement<T>(&self, run: impl Future<Output = T>) -> T {
         let number = self.next_statement.get();
         self.next_statement.set(number + 1);
@@ -145,7 +145,7 @@ impl PgConnection {
         self.last_answer.get().elapsed()
     }
 
-    /// For how long the oldest statement has been without an answer.
+    /// How long the oldest unanswered statement has been waiting.
     pub fn waiting_for(&self) -> Duration {
         let unanswered = self.unanswered.borrow();
         unanswered
@@ -157,9 +157,10 @@ impl PgConnection {
         self.waiting_for() > STALLED_AFTER.max(self.round_trip * STALLED_AFTER_ROUND_TRIPS)
     }
 
-    /// Asks a connection that may have died unnoticed (a suspended server, a forgotten NAT entry) whether it
-    /// lives. One dead connection suggests that older ones are dead, too: `losses` counts them.
-    /// The other half of the time until the deadline is left for another connection.
+    /// Checks a connection that may have died without notice, as with a suspended server or an expired NAT
+    /// entry. One dead connection suggests that older ones are dead too, so all connections are checked again
+    /// when `losses` has changed. The check may take half of the time until the deadline; the rest is for
+    /// another connection.
     pub async fn is_alive(&self, losses: u64, deadline: Instant) -> bool {
         if !self.is_doubtful(losses) {
             return !self.is_closed();
@@ -181,21 +182,21 @@ impl PgConnection {
         self.losses_seen.get() != losses || (self.is_idle() && self.idle_for() > ASK_AFTER)
     }
 
-    /// Closes the connection because the oldest statement has not been answered in time.
+    /// Closes the connection because its oldest statement was not answered in time.
     pub fn close_overdue(&self) {
         self.overdue
             .set(self.unanswered.borrow().front().map(|(number, _)| *number));
         self.close();
     }
 
-    /// Whether the statement that has just failed is the one for which the connection was closed. Those behind it lost
-    /// their connection through no fault of their own.
+    /// Whether the failed statement is the one whose timeout closed the connection. The statements behind it
+    /// did not cause the timeout.
     pub fn take_overdue(&self) -> bool {
         self.overdue_ended.take()
     }
 
-    /// Fails whatever is unanswered. The server is asked to give up what it is doing, which it might go on
-    /// with for hours behind a pooler that ignores `statement_timeout`.
+    /// Fails all unanswered statements and asks the server to cancel them. Behind a pooler that ignores
+    /// `statement_timeout`, they could run for hours.
     pub fn close(&self) {
         self.closed.store(true, Ordering::Relaxed);
         self.shutdown.borrow_mut().take();

@@ -1,4 +1,4 @@
-//! The way to PostgreSQL: asynchronous, with statements pipelined on few connections.
+//! PostgreSQL, reached asynchronously, with statements pipelined over a few connections.
 
 mod connect;
 mod connect_error;
@@ -29,18 +29,18 @@ use crate::domain::UserId;
 use crate::telemetry::PoolState;
 use crate::telemetry::RequestContext;
 
-/// A call is tried on so many connections at most: after a restart of the server, several may be dead.
+/// How often a call is tried. After a restart of the server, several connections may be dead.
 const ATTEMPTS: usize = 3;
 
-/// An error that says that the server shuts down looks like any other; that the connection ends just after
-/// it tells them apart.
+/// The error of a server that shuts down looks like any other error, but the server closes the connection
+/// within this time.
 const LAST_MESSAGE_BEFORE_END: Duration = Duration::from_millis(20);
 
-/// What all HTTP workers share.
+/// The state that all HTTP workers share.
 #[derive(Clone)]
 pub struct Postgres(Arc<Process>);
 
-/// One HTTP worker's connections.
+/// The connections of one HTTP worker.
 #[derive(Clone)]
 pub struct PostgresWorker(Rc<WorkerPool>);
 
@@ -99,7 +99,7 @@ impl PostgresWorker {
             let lease = self.0.acquire(claim.clone(), deadline).await?;
             let running = Detached::new(on_lease(lease, Rc::clone(&work)));
             let outcome = match access {
-                // It takes as long as its client takes to read it.
+                // No timeout: a long list is read at its client's pace.
                 Access::LongList => running.await,
                 _ => timeout_at((deadline + process.statement_timeout).into(), running)
                     .await
@@ -110,7 +110,7 @@ impl PostgresWorker {
                 Err(failure) if attempt < ATTEMPTS && failure.may_be_repeated(access) => {
                     attempt += 1;
                     if !failure.connection_lost {
-                        // Whoever it collided with does the same.
+                        // A random delay, because the other transaction of the conflict is repeated as well.
                         sleep(Duration::from_millis(fastrand::u64(1..20))).await;
                     }
                 }
@@ -126,7 +126,7 @@ struct Failure {
 }
 
 impl Failure {
-    /// Only what cannot have taken place, or changes nothing when it takes place twice.
+    /// Only a call that has had no effect, or has the same effect when it is repeated.
     fn may_be_repeated(&self, access: Access) -> bool {
         let rolled_back = is_kind(&self.error, DatabaseErrorKind::SerializationFailure);
         (rolled_back && access != Access::LongList) || (self.connection_lost && access.is_repeatable())
@@ -145,7 +145,8 @@ async fn on_lease<T>(
         Ok(value) => return Ok(value),
         Err(error) => error,
     };
-    // It was the head of the pipeline. Another attempt would take as long, and others with it.
+    // The statement was the head of the pipeline. A second attempt would take as long, and delay other calls as
+    // well.
     let timed_out = connection.take_overdue();
     if is_kind(&error, DatabaseErrorKind::Unknown) && !connection.is_closed() {
         sleep(LAST_MESSAGE_BEFORE_END).await;
@@ -160,7 +161,7 @@ async fn on_lease<T>(
     if connection_lost {
         lease.note_loss();
     }
-    // A server that became a standby is no longer the one to talk to.
+    // A server that became a standby refuses all writes from now on.
     if connection_lost || is_kind(&error, DatabaseErrorKind::ReadOnlyTransaction) {
         connection.close();
     }
@@ -170,8 +171,8 @@ async fn on_lease<T>(
     })
 }
 
-/// Work that goes on when nobody waits for it any more: a client that hangs up must not leave a statement
-/// unread or a transaction open. The answer is then discarded.
+/// Runs to its end even if its caller drops it, for example because the client hung up. Otherwise a response of
+/// the server would stay unread, or a transaction open. The result is discarded.
 struct Detached<T: 'static>(Option<Pin<Box<dyn Future<Output = T>>>>);
 
 impl<T> Detached<T> {
@@ -197,7 +198,7 @@ impl<T> Future for Detached<T> {
 
 impl<T> Drop for Detached<T> {
     fn drop(&mut self) {
-        // What panicked cannot go on.
+        // Work that panicked cannot be polled again.
         if let Some(work) = self.0.take()
             && !std::thread::panicking()
         {

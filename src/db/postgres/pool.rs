@@ -1,7 +1,8 @@
-//! The connections of one HTTP worker: one for short reads, the others for everything that may wait.
+//! The connection pool of one HTTP worker: one connection for short reads, and others for everything that may
+//! wait.
 //!
-//! Each worker has its own, so that no lock is taken and no thread is woken between a request and its
-//! statement. What belongs to the whole process is in [`Process`].
+//! Each worker has its own connections, so that a statement needs no lock and wakes no other thread.
+//! [`Process`] has the state that all workers share.
 
 mod choice;
 mod upkeep;
@@ -23,14 +24,14 @@ use crate::db::{Access, StoreError};
 use crate::domain::UserId;
 use crate::telemetry::METRICS;
 
-/// How many calls may wait or be under way for each connection before others are refused at once.
+/// How many calls may be queued or running per connection. Further ones are refused.
 const CALLS_PER_CONNECTION: usize = 64;
 
-/// How a call wants to use a connection.
+/// What a call needs a connection for.
 #[derive(Clone, Debug)]
 pub struct Claim {
     pub access: Access,
-    /// Whose call it is; the service itself only reads.
+    /// The user of the call; `None` for the service's own reads.
     pub user: Option<UserId>,
 }
 
@@ -42,19 +43,19 @@ struct Waiter {
 pub struct WorkerPool {
     pub process: Arc<Process>,
     entries: RefCell<Vec<Entry>>,
-    /// How many connections are being opened, of each role.
+    /// How many connections of each role are being opened.
     opening: [Cell<usize>; 2],
     waiters: RefCell<VecDeque<Waiter>>,
     last_error: RefCell<Option<String>>,
     sweeping: Cell<bool>,
 }
 
-/// The right to use a connection.
+/// Permission to use a connection, returned on drop.
 pub struct Lease {
     pool: Rc<WorkerPool>,
     pub connection: Rc<PgConnection>,
     claim: Claim,
-    /// Work has begun and not come to its end. If that stays so, for it panicked, a transaction may be open.
+    /// Whether the work has begun and not ended. If it panicked, a transaction may still be open.
     pub in_progress: bool,
 }
 
@@ -85,7 +86,7 @@ impl WorkerPool {
         })
     }
 
-    /// A connection that lives, within the acquire timeout.
+    /// Returns a working connection, or an error after the acquire timeout.
     pub async fn acquire(self: &Rc<Self>, claim: Claim, deadline: Instant) -> Result<Lease, StoreError> {
         loop {
             let lease = match self.try_acquire(&claim) {
@@ -117,7 +118,7 @@ impl WorkerPool {
         match outcome {
             Ok(Ok(lease)) => Ok(lease),
             _ => {
-                // The receiver is dropped by now, so that the waiter is skipped when its turn comes.
+                // The receiver is dropped by now, so this removes the waiter itself.
                 self.waiters
                     .borrow_mut()
                     .retain(|waiter| !waiter.granted.is_closed());
@@ -195,8 +196,8 @@ impl WorkerPool {
         self.serve_waiters();
     }
 
-    /// Grants what can be granted, in the order of arrival; a call that has to wait for its own user's others
-    /// holds nobody else up.
+    /// Serves the waiting calls in the order of their arrival. A call that must wait for its own user's other
+    /// calls does not block the calls behind it.
     fn serve_waiters(self: &Rc<Self>) {
         let mut at = 0;
         loop {
@@ -217,7 +218,7 @@ impl WorkerPool {
             };
             let waiter = self.waiters.borrow_mut().remove(at);
             if let (Some(waiter), Some(lease)) = (waiter, lease) {
-                // One that has gone meanwhile gives it back.
+                // If the call has ended meanwhile, dropping the lease returns the connection.
                 let _ = waiter.granted.send(lease);
             }
         }

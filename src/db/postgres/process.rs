@@ -1,24 +1,22 @@
-//! What the HTTP workers of a process share about PostgreSQL: how to connect, and what was found out about the
-//! server.
+//! The state about PostgreSQL that the HTTP workers share: how to connect, and what is known about the server.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use super::connect::Connector;
 
-/// What the HTTP workers of a process share.
 pub struct Process {
     pub connector: Connector,
     pub acquire_timeout: Duration,
     pub statement_timeout: Duration,
-    /// How many connections each worker may have; at least two.
+    /// The maximum per worker, at least two.
     pub connections_per_worker: usize,
     pub open: AtomicU32,
     pub in_use: AtomicU32,
     pub waiting: AtomicUsize,
-    /// How many connections turned out to be dead.
+    /// How many connections were found dead.
     losses: AtomicU64,
-    /// The database could not be reached when last tried, though it could before.
+    /// The last attempt to connect failed, but an earlier one succeeded.
     outage: AtomicBool,
     reached: AtomicBool,
 }
@@ -52,7 +50,7 @@ impl Process {
         self.losses.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// An outage is one line at its beginning, which says why, and one at its end; attempts are many.
+    /// Logs one line when an outage begins and one when it ends, however many attempts fail in between.
     pub fn note_attempt(&self, outcome: Result<(), &str>) {
         match outcome {
             Ok(()) => {
@@ -61,7 +59,7 @@ impl Process {
                     log::info!("the database can be reached again");
                 }
             }
-            // That the first attempt fails is logged by whoever starts the service.
+            // The caller at the start logs failures before the first success.
             Err(error) if self.reached.load(Ordering::Relaxed) => {
                 if !self.outage.swap(true, Ordering::Relaxed) {
                     log::warn!("the database cannot be reached: {error}");

@@ -1,4 +1,4 @@
-//! TLS to the server, by rustls. Who the server is gets checked as `sslmode` and `sslrootcert` say.
+//! TLS to the server with rustls. `sslmode` and `sslrootcert` determine how its certificate is verified.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -43,7 +43,7 @@ fn verifier(
     let roots = match &options.roots {
         Some(RootCertificates::File(file)) => Some(root_store(certificates("sslrootcert", file)?)?),
         Some(RootCertificates::System) => Some(root_store(tls_roots::load())?),
-        // libpq looks for a file in the home folder, which a container does not have.
+        // libpq would use a default file in the home folder, but containers have none.
         None if options.mode == SslMode::VerifyFull => Some(root_store(tls_roots::load())?),
         None => None,
     };
@@ -53,7 +53,7 @@ fn verifier(
                 .build()
                 .map_err(|error| error.to_string())?
         }
-        // Like libpq, which takes `require` with a root file for `verify-ca`.
+        // Like libpq, treats `require` with a root certificate as `verify-ca`.
         (_, roots) => Arc::new(WithoutName { roots, provider }),
     })
 }
@@ -79,7 +79,7 @@ fn root_store(certificates: Vec<CertificateDer<'static>>) -> Result<RootCertStor
     }
 }
 
-/// Checks the chain of certificates where there are roots, and never the name: `require` and `verify-ca`.
+/// Verifies the certificate chain if there are roots, and never the host name: for `require` and `verify-ca`.
 #[derive(Debug)]
 struct WithoutName {
     roots: Option<RootCertStore>,

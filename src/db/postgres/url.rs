@@ -1,10 +1,9 @@
-//! The URL of a PostgreSQL server, with libpq's names and meanings.
+//! Parses the URL of a PostgreSQL server with libpq's parameter names and meanings.
 //!
-//! `tokio-postgres` reads such URLs as well, but not as libpq does: it counts `tcp_user_timeout` in seconds
-//! where libpq has milliseconds, calls `keepalives_count` `keepalives_retries`, and knows neither `sslrootcert`
-//! nor the modes of `sslmode` that verify a certificate. Users write what libpq's manual says, so the
-//! parameters are read here. One that is not supported stops the start by its name: a parameter that is
-//! silently ignored, `sslmode` above all, is worse than none.
+//! `tokio-postgres` parses such URLs as well, but differently: it reads `tcp_user_timeout` in seconds instead
+//! of milliseconds, calls `keepalives_count` `keepalives_retries`, and supports neither `sslrootcert` nor the
+//! values of `sslmode` that verify a certificate. Users follow libpq's manual. An unsupported parameter stops
+//! the start and is named, because ignoring one, `sslmode` above all, would be dangerous.
 
 mod tls;
 mod values;
@@ -22,7 +21,7 @@ pub use self::tls::{RootCertificates, SslMode, TlsOptions};
 use self::values::{choice, number, port_of, printable, session_attributes, wrong_value};
 use crate::config::LibpqDefaults;
 
-/// How to reach the server, read from a URL once and used for every connection.
+/// The connection parameters, parsed once and used for every connection.
 #[derive(Clone, Debug)]
 pub struct ConnectOptions {
     pub config: Config,
@@ -30,7 +29,7 @@ pub struct ConnectOptions {
 }
 
 impl ConnectOptions {
-    /// `password`, if there is one, takes the place of the URL's.
+    /// `password` replaces the one in the URL.
     pub fn parse(url: &str, password: Option<&str>, defaults: &LibpqDefaults) -> Result<Self, String> {
         let mut parameters = Parameters::default();
         let (authority, tail) = split(url);
@@ -50,7 +49,7 @@ impl ConnectOptions {
     }
 }
 
-/// What stands between `://` and the path, and the rest.
+/// Splits a URL into the authority and the rest.
 fn split(url: &str) -> (&str, &str) {
     let (_, rest) = url.split_once("://").unwrap_or_default();
     match rest.find(['/', '?']) {
@@ -59,7 +58,7 @@ fn split(url: &str) -> (&str, &str) {
     }
 }
 
-/// In libpq's URLs a plus sign is a plus sign, and not a blank as in those of HTML forms.
+/// In libpq's URLs, a plus sign is not a space as it is in HTML forms.
 fn escaped_plus(query: &str) -> String {
     query.replace('+', "%2B")
 }
@@ -98,7 +97,7 @@ impl Parameters {
         }
         for host in hosts.split(',').filter(|_| !hosts.is_empty()) {
             let (name, port) = match host.rsplit_once(':') {
-                // The colons of `[::1]` are its own.
+                // The colons in `[::1]` do not begin a port.
                 Some((name, port)) if !port.ends_with(']') => (name, port),
                 _ => (host, ""),
             };
@@ -180,7 +179,7 @@ impl Parameters {
                 config
             }
             _ => {
-                // The value is not quoted: it may be a secret in the wrong place.
+                // The message does not quote the value, which may be a misplaced secret.
                 return Err(format!(
                     "has a parameter that is not supported: {}",
                     printable(name)

@@ -1,4 +1,4 @@
-//! Which connection a call gets.
+//! Decides which connection a call gets.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -8,33 +8,33 @@ use super::{CALLS_PER_CONNECTION, WorkerPool};
 use crate::db::postgres::connection::{PgConnection, Role};
 use crate::domain::UserId;
 
-/// How many writes may be pipelined on a connection to a distant server when all connections are busy. Eight
-/// triple the throughput where a round trip takes 2 ms. On the same machine they gain nothing, and one at a time
-/// has an advantage: a statement that waits for a lock delays no other, and what was refused for taking too long
-/// cannot take place later.
+/// How many writes may be pipelined on a connection to a distant server when all connections are busy. If a
+/// round trip takes 2 ms, eight triple the throughput. On the same machine they gain nothing, and one at a time
+/// has two advantages: a statement that waits for a lock delays no other, and a write that timed out is not
+/// executed later.
 const WRITE_PIPELINE_DEPTH: usize = 8;
 
-/// A server to which a round trip takes longer is distant.
+/// A server is distant if a round trip takes longer than this.
 const DISTANT: Duration = Duration::from_millis(1);
 
-/// A connection for reads that had none for this long is lent to writes: where a service only writes, it would be a
-/// quarter of the connections that wait for the disk.
+/// A connection for reads that was not used for this long is lent to writes. In a service that only writes, it
+/// would otherwise be an idle quarter of the connections.
 const READER_IDLE: Duration = Duration::from_secs(1);
 
 const MAX_LIFETIME: Duration = Duration::from_secs(30 * 60);
 
-/// A connection, the calls on it, and whose they are.
+/// A connection and the calls that use it.
 pub(super) struct Entry {
     pub connection: Rc<PgConnection>,
-    /// One user for each call that is not a read.
+    /// The users of the calls that are not reads, one entry per call.
     pub users: Vec<Option<UserId>>,
     pub reads: usize,
     pub last_read: Option<Instant>,
-    /// Nobody else may use it.
+    /// No other call may use the connection.
     pub exclusive: bool,
-    /// Its one call reads a long list, which keeps none of the user's other calls waiting.
+    /// The only call reads a long list. It does not count towards the user's share of connections.
     pub long_list: bool,
-    /// It gets no more writes, so that it becomes idle for a call that wants it alone.
+    /// The connection gets no more writes, so that a call that needs it exclusively can have it.
     pub draining: Cell<bool>,
 }
 
@@ -51,7 +51,7 @@ impl Entry {
         }
     }
 
-    /// Whether it is to be replaced by a new one.
+    /// Whether the connection is old enough to be replaced.
     pub fn is_expired(&self) -> bool {
         self.connection.opened.elapsed() > MAX_LIFETIME
     }
@@ -60,7 +60,7 @@ impl Entry {
         self.users.len() + self.reads
     }
 
-    /// Whether one more call may be pipelined.
+    /// Whether another call may be pipelined.
     fn has_room(&self) -> bool {
         let depth = match self.connection.round_trip > DISTANT {
             true => WRITE_PIPELINE_DEPTH,
@@ -69,7 +69,7 @@ impl Entry {
         self.calls() < depth
     }
 
-    /// Whether its role allows a write.
+    /// Whether writes may use the connection.
     fn may_write(&self) -> bool {
         match self.connection.role {
             Role::Work => true,
@@ -87,8 +87,8 @@ impl Entry {
 }
 
 impl WorkerPool {
-    /// The connection for reads, however many are on it; another one while that one is not there, stalls, or is lent to
-    /// a write.
+    /// The connection for reads, whatever its depth. Another one if that one is missing, stalled, or lent to a
+    /// write.
     pub(super) fn choose_for_read(self: &Rc<Self>, entries: &[Entry]) -> Option<usize> {
         let most = self.process.connections_per_worker * CALLS_PER_CONNECTION;
         let reader = entries
@@ -113,8 +113,8 @@ impl WorkerPool {
         least
     }
 
-    /// An idle connection, or else the least busy one. The writes of one user share a connection (a quarter
-    /// of them where there are many): where they wait for a row that somebody has locked, nobody else does.
+    /// An idle connection, or else the least busy one. The writes of one user may use one connection, or a
+    /// quarter of many, so that a locked row delays only that user.
     pub(super) fn choose_for_write(
         self: &Rc<Self>,
         entries: &[Entry],
@@ -150,7 +150,7 @@ impl WorkerPool {
         }
     }
 
-    /// For a call that wants the connection alone.
+    /// For a call that needs the connection exclusively.
     pub(super) fn choose_idle(self: &Rc<Self>, entries: &[Entry]) -> Option<usize> {
         let usable = || {
             let entries = entries.iter().enumerate();
@@ -159,7 +159,7 @@ impl WorkerPool {
         let idle = usable().find(|(_, entry)| entry.calls() == 0);
         if idle.is_none() {
             self.open_another(entries, Role::Work);
-            // Where writes are pipelined, no connection would ever become idle by itself.
+            // While writes are pipelined, no connection would become idle by chance.
             if !entries.iter().any(|entry| entry.draining.get())
                 && let Some((_, least)) = usable().min_by_key(|(_, entry)| entry.calls())
             {

@@ -1,4 +1,4 @@
-//! How connections come and go.
+//! Opens, checks and closes connections.
 
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
@@ -11,18 +11,18 @@ use super::WorkerPool;
 use super::choice::Entry;
 use crate::db::postgres::connection::{PgConnection, Role};
 
-/// Idle connections are closed after this long, so that a serverless database can suspend.
+/// An idle connection is closed after this time, so that a serverless database can suspend.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(45);
 
-/// How much longer than the server a connection's oldest statement may take: the server's own timeout is to
-/// come first where the server keeps it.
+/// How much longer than the server's timeout the service waits, so that the server's timeout comes first if it
+/// is in force.
 const STATEMENT_GRACE: Duration = Duration::from_secs(1);
 
 const MIN_BACKOFF: Duration = Duration::from_millis(50);
 const MAX_BACKOFF: Duration = Duration::from_secs(1);
 
 impl WorkerPool {
-    /// Opens a connection in the background, if there may be one more of its role.
+    /// Opens a connection in the background, unless the limit of its role is reached.
     pub(super) fn open_another(self: &Rc<Self>, entries: &[Entry], role: Role) {
         let most = match role {
             Role::Reads => 1,
@@ -51,7 +51,7 @@ impl WorkerPool {
         });
     }
 
-    /// Tries until it succeeds, or until nobody waits for a connection any more.
+    /// Retries until it succeeds or no call waits for a connection.
     async fn open(&self, role: Role) -> Option<PgConnection> {
         let mut backoff = MIN_BACKOFF;
         loop {
@@ -80,7 +80,7 @@ impl WorkerPool {
         }
     }
 
-    /// Looks after the connections as long as there are any.
+    /// Starts the task that closes idle and stuck connections. It ends when no connection is left.
     fn start_sweeping(self: &Rc<Self>) {
         if self.sweeping.replace(true) {
             return;
@@ -121,7 +121,7 @@ impl WorkerPool {
                 }
             }
         }
-        // A stalled connection that answers again, or one that went, may make room.
+        // A connection may be usable again, or there may be room for a new one.
         self.serve_waiters();
     }
 }

@@ -1,4 +1,4 @@
-//! What of libpq's URLs is understood, and what is refused.
+//! Which URLs of libpq are supported, and which are refused.
 
 use tokio_postgres::config::TargetSessionAttrs;
 

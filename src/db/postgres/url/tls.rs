@@ -1,4 +1,4 @@
-//! What a URL says about TLS.
+//! The TLS parameters of a URL.
 
 use std::path::PathBuf;
 
@@ -6,7 +6,7 @@ use super::Parameters;
 use super::values::choice;
 use crate::config::LibpqDefaults;
 
-/// libpq's `sslmode`, less `allow`: a connection that tries plain text first protects nothing.
+/// libpq's `sslmode` without `allow`, which tries plain text first and so protects nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SslMode {
     Disable,
@@ -16,14 +16,14 @@ pub enum SslMode {
     VerifyFull,
 }
 
-/// libpq's `sslrootcert`: whose certificates are trusted.
+/// libpq's `sslrootcert`: the trusted certificate authorities.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RootCertificates {
     System,
     File(PathBuf),
 }
 
-/// A client certificate and its private key, each a PEM file.
+/// The PEM files of a client certificate and its private key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClientCertificate {
     pub certificate: PathBuf,
@@ -49,7 +49,8 @@ impl Parameters {
             file => RootCertificates::File(file.into()),
         });
         let mode = match mode {
-            // As in libpq, where trusting public authorities and not comparing names would let anybody in.
+            // libpq has the same rule: anybody can get a certificate of a public authority, so the host name
+            // must be verified.
             None if roots == Some(RootCertificates::System) => SslMode::VerifyFull,
             None => SslMode::Prefer,
             Some("allow") => {
@@ -84,7 +85,7 @@ impl Parameters {
             _ => return Err("must have both sslcert and sslkey, or neither".into()),
         };
         Ok(TlsOptions {
-            // libpq ignores sslmode where a Unix socket leads to the server; tokio-postgres would fail.
+            // libpq ignores `sslmode` for Unix sockets, but tokio-postgres would fail.
             mode: if self.only_unix_sockets() {
                 SslMode::Disable
             } else {

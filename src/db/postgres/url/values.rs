@@ -1,4 +1,4 @@
-//! Values of a URL's parameters.
+//! Parses the values of parameters.
 
 use std::str::FromStr;
 
@@ -14,8 +14,9 @@ pub fn port_of(text: &str) -> Result<u16, String> {
     }
 }
 
-/// The service writes, so that it has no use for a standby; and `primary` differs from `read-write` only
-/// where an administrator made a primary's transactions read-only, which is of no use to it either.
+/// Values that select a standby are refused, because the service writes. `primary` means the same as
+/// `read-write`, except for a primary whose transactions are read-only by default, which would be of no use
+/// either.
 pub fn session_attributes(value: &str) -> Result<TargetSessionAttrs, String> {
     choice(
         "target_session_attrs",
@@ -48,7 +49,7 @@ pub fn wrong_value(name: &str) -> String {
     format!("has a wrong value for {name}")
 }
 
-/// A name that is none is the rest of an unescaped value, perhaps of the password.
+/// An invalid name is not quoted, because it may be the rest of an unescaped password.
 pub fn printable(name: &str) -> &str {
     let is_name = name.len() <= 40 && name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
     if is_name {
