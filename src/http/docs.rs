@@ -16,7 +16,7 @@ use super::error::{ApiError, NO_SUCH_ROUTE};
 use super::etag::is_not_modified;
 use super::response_body::ChunkedBody;
 
-/// The files below `/docs/` that the page loads.
+/// The files below `/docs/` that the page loads. `scripts/vendor-swagger-ui` fetches those of Swagger UI.
 pub const FILES: [&str; 3] = ["start.js", "swagger-ui-bundle.js", "swagger-ui.css"];
 
 const HTML: &str = "text/html; charset=utf-8";
@@ -49,25 +49,26 @@ pub async fn page(request: HttpRequest) -> HttpResponse {
 }
 
 pub async fn file(name: web::Path<String>, request: HttpRequest) -> Result<HttpResponse, ApiError> {
-    static CONTENTS: LazyLock<[Option<Embedded>; 3]> = LazyLock::new(|| {
+    static CONTENTS: LazyLock<[Embedded; 3]> = LazyLock::new(|| {
         [
-            Some(Embedded::plain(JAVASCRIPT, include_bytes!("docs/start.js"))),
-            Embedded::of_swagger_ui(JAVASCRIPT, FILES[1]),
-            Embedded::of_swagger_ui(CSS, FILES[2]),
+            Embedded::plain(JAVASCRIPT, include_bytes!("docs/start.js")),
+            Embedded::gzipped(
+                JAVASCRIPT,
+                include_bytes!("docs/swagger-ui/swagger-ui-bundle.js.gz"),
+            ),
+            Embedded::gzipped(CSS, include_bytes!("docs/swagger-ui/swagger-ui.css.gz")),
         ]
     });
     let at = FILES.iter().position(|file| **file == **name);
-    let found = at
-        .and_then(|at| CONTENTS[at].as_ref())
-        .ok_or(ApiError::NotFound(&NO_SUCH_ROUTE))?;
-    Ok(found.response(&request))
+    let at = at.ok_or(ApiError::NotFound(&NO_SUCH_ROUTE))?;
+    Ok(CONTENTS[at].response(&request))
 }
 
 struct Embedded {
     media_type: &'static str,
     bytes: web::Bytes,
-    /// The file was compressed when the program was built. There is no uncompressed copy, because every browser that
-    /// can show the page supports gzip.
+    /// The file is compressed in the source. There is no uncompressed copy, because every browser that can show the page
+    /// supports gzip.
     gzipped: bool,
     tag: String,
 }
@@ -77,13 +78,8 @@ impl Embedded {
         Self::new(media_type, web::Bytes::from_static(bytes), false)
     }
 
-    fn of_swagger_ui(media_type: &'static str, name: &str) -> Option<Self> {
-        let file = utoipa_swagger_ui::serve(name, utoipa_swagger_ui::Config::default().into()).ok()??;
-        Some(Self::new(
-            media_type,
-            file.bytes.into_owned().into(),
-            file.gzpipped,
-        ))
+    fn gzipped(media_type: &'static str, bytes: &'static [u8]) -> Self {
+        Self::new(media_type, web::Bytes::from_static(bytes), true)
     }
 
     fn new(media_type: &'static str, bytes: web::Bytes, gzipped: bool) -> Self {
