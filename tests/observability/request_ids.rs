@@ -1,5 +1,7 @@
 //! The id of a request is in the response, in the problem document and in every log line of the request.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
 use super::{is_access, lines_until_access, start_quietly};
@@ -82,6 +84,17 @@ on_both_databases!(
         }
     }
 
+    fn every_answer_has_a_request_id_of_its_own(app: TestApp) {
+        let ada = app.user("ada");
+        let mut seen = BTreeSet::new();
+        for _ in 0..20 {
+            for path in ["/api/tasks", "/api/tasks/abc", "/nowhere", "/livez"] {
+                let answer = ada.get(path);
+                assert!(seen.insert(answer.request_id().to_owned()), "{answer}");
+            }
+        }
+    }
+
     fn the_clients_id_is_used_everywhere(db: Database) {
         let app = with_json_log(db);
         let ada = app.user("ada");
@@ -89,16 +102,23 @@ on_both_databases!(
         for id in [
             "4f2c6a52-5d8f-4d9b-9d0f-6a2f9f1f0c3e",
             "01JDKZ3T4N5P6Q7R8S9TABCDEF",
+            "client_7.part-3",
             "a",
             &longest,
         ] {
             let headers = [("x-request-id", id)];
-            for (path, status) in [("/api/tasks", 200), ("/api/tasks/abc", 404), ("/nowhere", 404)] {
-                let (answer, _) = lines_of(&app, || ada.request("GET", path, &headers, b""));
+            for (caller, path, status) in [
+                (&ada, "/api/tasks", 200),
+                (&ada, "/api/tasks/abc", 404),
+                (&ada, "/nowhere", 404),
+                (&ada, "/livez", 200),
+                (&app.anonymous(), "/api/tasks", 401),
+            ] {
+                let (answer, _) = lines_of(&app, || caller.request("GET", path, &headers, b""));
                 assert_eq!(answer.status, status);
                 assert_eq!(answer.request_id(), id);
-                if status == 404 {
-                    assert_eq!(answer.assert_problem(404)["request_id"], id);
+                if status >= 400 {
+                    assert_eq!(answer.assert_problem(status)["request_id"], id);
                 }
             }
         }
@@ -108,8 +128,10 @@ on_both_databases!(
         let app = with_json_log(db);
         let token = app.user("ada").token.unwrap();
         let too_long = "x".repeat(300);
-        let ids: [&[u8]; 10] = [
+        let ids: [&[u8]; 12] = [
             b"",
+            b"a;b\\c{}",
+            b"one\r\nX-Request-Id: two",
             b"a b",
             b"a\tb",
             b"\"a\"",
