@@ -135,9 +135,14 @@ async fn delete_oldest(connection: &mut Connection<'_>, owner: &UserId, kept_sin
         .sql(" AND created_at < ")
         .bind::<Moment, _>(kept_since)
         .sql(&format!(" ORDER BY created_at LIMIT {DELETED_PER_CREATE}{end}"));
+    // Without the plus, SQLite searches by age instead of by the keys found, and reads all old keys of the user.
+    let is_old = match connection.is_sqlite() {
+        true => "+created_at < ",
+        false => "created_at < ",
+    };
     let old = keys::table
         .filter(keys::user_id.eq(owner.as_str()))
-        .filter(keys::created_at.lt(kept_since))
+        .filter(sql::<Bool>(is_old).bind::<Moment, _>(kept_since))
         .filter(among_oldest);
     on_both!(connection, |c| Prepared::new(diesel::delete(old)).execute(c))?;
     Ok(())

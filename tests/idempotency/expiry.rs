@@ -96,8 +96,9 @@ on_both_databases!(
         assert_eq!(number_of_tasks(&ada), 6);
     }
 
-    fn a_hundred_thousand_old_keys_do_not_slow_down_a_create(app: AppWithDatabase) {
-        const OLD: i64 = 100_000;
+    fn hundreds_of_thousands_of_old_keys_do_not_slow_down_a_create(app: AppWithDatabase) {
+        // A create that read all of them would exceed the limit below.
+        const OLD: i64 = 300_000;
         let ada = app.user("ada");
         post(&ada, "/api/tasks", "first", &json!({ "title": "t" })).expect(201);
         add_old_keys(&app, &ada, OLD);
@@ -122,7 +123,7 @@ on_both_databases!(
             before = after;
         }
         // The machine is shared with other tests, so the fastest create shows the cost of the service itself.
-        assert!(took.iter().min() < Some(&Duration::from_secs(1)), "{took:?}");
+        assert!(took.iter().min() < Some(&Duration::from_millis(250)), "{took:?}");
         // The newest of the old keys is free because it has expired, not because it was deleted among the
         // oldest.
         let youngest = format!("old {OLD}");
