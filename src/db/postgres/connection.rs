@@ -45,7 +45,8 @@ pub struct PgConnection {
     pub opened: Instant,
     cancel: CancelToken,
     tls: MakeRustlsConnect,
-    pub round_trip: Duration,
+    /// The shortest time that a statement has taken. On a busy machine, most take longer than the network needs.
+    round_trip: Cell<Duration>,
     /// When each unanswered statement was sent, oldest first.
     unanswered: RefCell<VecDeque<(u64, Instant)>>,
     next_statement: Cell<u64>,
@@ -104,7 +105,7 @@ impl PgConnection {
             opened: now,
             cancel,
             tls,
-            round_trip: checked.round_trip,
+            round_trip: Cell::new(checked.round_trip),
             unanswered: RefCell::default(),
             next_statement: Cell::new(0),
             overdue: Cell::new(None),
@@ -133,6 +134,10 @@ impl PgConnection {
         self.statement((&mut &self.client).batch_execute(sql)).await
     }
 
+    pub fn round_trip(&self) -> Duration {
+        self.round_trip.get()
+    }
+
     pub fn is_closed(&self) -> bool {
         self.closed.load(Ordering::Relaxed)
     }
@@ -154,7 +159,7 @@ impl PgConnection {
     }
 
     pub fn is_stalled(&self) -> bool {
-        self.waiting_for() > STALLED_AFTER.max(self.round_trip * STALLED_AFTER_ROUND_TRIPS)
+        self.waiting_for() > STALLED_AFTER.max(self.round_trip.get() * STALLED_AFTER_ROUND_TRIPS)
     }
 
     /// Checks a connection that may have died without notice, as with a suspended server or an expired NAT
@@ -216,11 +221,15 @@ struct Running<'a> {
 
 impl Drop for Running<'_> {
     fn drop(&mut self) {
-        let mut unanswered = self.connection.unanswered.borrow_mut();
-        unanswered.retain(|(number, _)| *number != self.number);
-        self.connection.last_answer.set(Instant::now());
-        self.connection
-            .overdue_ended
-            .set(self.connection.overdue.get() == Some(self.number));
+        let (connection, now) = (self.connection, Instant::now());
+        let mut unanswered = connection.unanswered.borrow_mut();
+        let at = unanswered.iter().position(|(number, _)| *number == self.number);
+        if let Some((_, sent)) = at.and_then(|at| unanswered.remove(at)) {
+            let round_trip = connection.round_trip.get().min(now - sent);
+            connection.round_trip.set(round_trip);
+        }
+        connection.last_answer.set(now);
+        let overdue_ended = connection.overdue.get() == Some(self.number);
+        connection.overdue_ended.set(overdue_ended);
     }
 }

@@ -62,7 +62,7 @@ impl Entry {
 
     /// Whether another call may be pipelined.
     fn has_room(&self) -> bool {
-        let depth = match self.connection.round_trip > DISTANT {
+        let depth = match self.connection.round_trip() > DISTANT {
             true => WRITE_PIPELINE_DEPTH,
             false => 1,
         };
