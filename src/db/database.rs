@@ -44,9 +44,8 @@ pub struct Database {
     /// Whether the last call failed.
     failing: AtomicBool,
     started: Instant,
-    /// Milliseconds after `started`.
-    last_call: AtomicU64,
-    last_answer: AtomicU64,
+    last_call_ms: AtomicU64,
+    last_answer_ms: AtomicU64,
 }
 
 #[derive(Clone)]
@@ -102,8 +101,8 @@ impl Database {
             probe: Mutex::default(),
             failing: AtomicBool::new(false),
             started: Instant::now(),
-            last_call: AtomicU64::new(0),
-            last_answer: AtomicU64::new(0),
+            last_call_ms: AtomicU64::new(0),
+            last_answer_ms: AtomicU64::new(0),
         }))
     }
 
@@ -219,7 +218,7 @@ impl DatabaseWorker {
             sqlite.check_file()?;
         }
         let failing = database.failing.load(Ordering::Relaxed);
-        if !failing && database.ms_since(&database.last_call) >= PROBE_WITHIN_MS {
+        if !failing && database.ms_since(&database.last_call_ms) >= PROBE_WITHIN_MS {
             return Ok(());
         }
         // Anybody may call the probe, so concurrent probes share one query; otherwise they could occupy all
@@ -240,7 +239,7 @@ impl DatabaseWorker {
             // An overloaded replica that still answers stays in service: without it, the others would be
             // overloaded too.
             Err(StoreError::Busy(_))
-                if database.ms_since(&database.last_answer) < BUSY_IS_READY_WITHIN_MS =>
+                if database.ms_since(&database.last_answer_ms) < BUSY_IS_READY_WITHIN_MS =>
             {
                 Ok(())
             }
@@ -280,9 +279,9 @@ impl DatabaseWorker {
             _ => {}
         }
         let now = database.elapsed_ms();
-        database.last_call.store(now, Ordering::Relaxed);
+        database.last_call_ms.store(now, Ordering::Relaxed);
         if outcome.is_ok() {
-            database.last_answer.store(now, Ordering::Relaxed);
+            database.last_answer_ms.store(now, Ordering::Relaxed);
         }
         outcome
     }
