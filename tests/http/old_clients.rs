@@ -3,7 +3,7 @@
 use crate::support::raw::Connection;
 
 on_both_databases!(
-    fn a_long_list_is_not_sent_in_chunks_to_an_http_1_0_client(app: TestApp) {
+    fn a_long_list_is_not_sent_in_chunks_to_an_http_1_0_client(app: AppWithDatabase) {
         let ada = app.user("ada");
         ada.has_task("the first");
         app.execute(&format!(
