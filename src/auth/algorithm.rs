@@ -5,7 +5,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use jsonwebtoken::DecodingKey;
 
-/// `none` is missing, and so are all algorithms that cannot be bound to one type of key.
+/// `none` is left out on purpose, and so is every algorithm that would accept more than one type of key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Algorithm {
     Hs256,

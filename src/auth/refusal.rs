@@ -52,7 +52,7 @@ pub enum Refusal {
         algorithm: &'static str,
         url: String,
     },
-    /// The only variant for which the token may be valid; the response is a 503.
+    /// The key set could not be fetched, so the token may be valid. The response is a 503, not a 401.
     #[error(
         "the token is signed with {algorithm}, but no key set answers at {url} ({problem}): start the \
          frontend, or point BETTER_AUTH_JWKS_URL at it as this machine reaches it"

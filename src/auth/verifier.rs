@@ -98,7 +98,7 @@ impl Verifier {
             Algorithm::Hs256 => (None, Origin::IfPresent),
             _ => (Some(self.check_key(&parts, algorithm).await?), Origin::Required),
         };
-        // The time is read here, because fetching the key may have taken a while.
+        // The clock is read only now, because the token may have expired while the key was fetched.
         let valid_until = parts.claims.valid_until(now())?;
         parts.claims.check_origin(&self.issuers, &self.audiences, rule)?;
         Ok(Verified {

@@ -102,13 +102,17 @@ impl Connection<'_> {
             Ok(value) => self.batch("COMMIT").await.map(|()| value).map_err(E::from),
             Err(error) => Err(error),
         };
-        if outcome.is_err() && self.batch("ROLLBACK").await.is_err() {
+        if outcome.is_err() && !self.is_closed() && self.batch("ROLLBACK").await.is_err() {
             match self {
                 Self::Postgres(connection) => connection.close(),
                 Self::Sqlite(connection) => connection.broken = true,
             }
         }
         outcome
+    }
+
+    fn is_closed(&self) -> bool {
+        matches!(self, Self::Postgres(connection) if connection.is_closed())
     }
 
     pub async fn batch(&mut self, sql: &str) -> QueryResult<()> {

@@ -220,6 +220,7 @@ impl ApiError {
                 ..Self::BodyCutOff.problem()
             },
             Self::Framework(StatusCode::NOT_FOUND) => Self::NotFound(&NO_SUCH_ROUTE).problem(),
+            Self::Framework(StatusCode::SERVICE_UNAVAILABLE) => unavailable(TRY_AGAIN),
             Self::Framework(status) if status.is_server_error() => internal(),
             Self::Framework(status) => Problem {
                 status: *status,

@@ -30,7 +30,7 @@ pub struct Problem {
 }
 
 impl Problem {
-    /// A problem without a header that is not logged, as most mistakes of clients are.
+    /// A problem without an additional header and without a log line, which is the usual case for a client's mistake.
     pub fn new(
         (component, description): (&'static str, &'static str),
         status: StatusCode,

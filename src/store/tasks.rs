@@ -22,7 +22,7 @@ use crate::domain::{Task, TaskId, UserId};
 /// another user's id, so a handler cannot reach another user's tasks.
 ///
 /// ```compile_fail
-/// // A user cannot be made up: only the guard makes one, out of a verified token.
+/// // This does not compile: only the guard can create a user, from a verified token.
 /// use todo_backend::auth::AuthenticatedUser;
 /// fn forge(known: AuthenticatedUser) -> AuthenticatedUser {
 ///     AuthenticatedUser { identity: known.identity }
@@ -30,7 +30,7 @@ use crate::domain::{Task, TaskId, UserId};
 /// ```
 ///
 /// ```
-/// // What the case above leaves out does compile; it is the user alone that stops it.
+/// // This compiles, which shows that the example above fails only because it creates a user.
 /// use todo_backend::auth::AuthenticatedUser;
 /// fn pass_on(known: AuthenticatedUser) -> AuthenticatedUser {
 ///     known

@@ -99,8 +99,8 @@ impl Default for ListTag {
 }
 
 impl ListTag {
-    /// The tag of a list in memory. It depends on whether there is a next page, because a client that keeps its cached
-    /// response would not notice that the `Link` has changed.
+    /// The tag of a list in memory. It includes whether there is a next page. Otherwise a client would get a 304 although
+    /// the `Link` header has appeared or disappeared.
     pub fn of(tasks: &[Task], has_next_page: bool) -> String {
         let mut tag = Self::default();
         tag.add(tasks.iter().map(|task| (task.id, task.version)));

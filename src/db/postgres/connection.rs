@@ -123,11 +123,14 @@ impl PgConnection {
         let number = self.next_statement.get();
         self.next_statement.set(number + 1);
         self.unanswered.borrow_mut().push_back((number, Instant::now()));
-        let _running = Running {
+        let mut running = Running {
             connection: self,
             number,
+            is_answered: false,
         };
-        run.await
+        let outcome = run.await;
+        running.is_answered = !self.is_closed();
+        outcome
     }
 
     pub async fn batch(&self, sql: &str) -> diesel::QueryResult<()> {
@@ -217,6 +220,8 @@ impl PgConnection {
 struct Running<'a> {
     connection: &'a PgConnection,
     number: u64,
+    /// False if the caller did not wait for the answer, or the connection was closed.
+    is_answered: bool,
 }
 
 impl Drop for Running<'_> {
@@ -224,11 +229,12 @@ impl Drop for Running<'_> {
         let (connection, now) = (self.connection, Instant::now());
         let mut unanswered = connection.unanswered.borrow_mut();
         let at = unanswered.iter().position(|(number, _)| *number == self.number);
-        if let Some((_, sent)) = at.and_then(|at| unanswered.remove(at)) {
+        let sent = at.and_then(|at| unanswered.remove(at)).map(|(_, sent)| sent);
+        if let Some(sent) = sent.filter(|_| self.is_answered) {
+            connection.last_answer.set(now);
             let round_trip = connection.round_trip.get().min(now - sent);
             connection.round_trip.set(round_trip);
         }
-        connection.last_answer.set(now);
         let overdue_ended = connection.overdue.get() == Some(self.number);
         connection.overdue_ended.set(overdue_ended);
     }

@@ -88,7 +88,7 @@ impl PostgresWorker {
         work: impl AsyncFn(&mut Connection<'_>) -> QueryResult<T> + 'static,
     ) -> Result<T, StoreError> {
         let process = &self.0.process;
-        let deadline = Instant::now() + process.acquire_timeout;
+        let mut deadline = Instant::now() + process.acquire_timeout;
         let claim = Claim {
             access,
             user: user.cloned(),
@@ -109,6 +109,8 @@ impl PostgresWorker {
                 Ok(value) => return Ok(value),
                 Err(failure) if attempt < ATTEMPTS && failure.may_be_repeated(access) => {
                     attempt += 1;
+                    // The first attempt may have used up its time, and finding another connection takes some as well.
+                    deadline = Instant::now() + process.acquire_timeout;
                     if !failure.connection_lost {
                         // A random delay, because the other transaction of the conflict is repeated as well.
                         sleep(Duration::from_millis(fastrand::u64(1..20))).await;

@@ -151,10 +151,7 @@ impl WorkerPool {
             self.process.in_use.fetch_add(1, Ordering::Relaxed);
         }
         match claim.access {
-            Access::Read => {
-                entry.reads += 1;
-                entry.last_read = Some(Instant::now());
-            }
+            Access::Read => entry.reads += 1,
             _ => entry.users.push(claim.user.clone()),
         }
         entry.exclusive = matches!(claim.access, Access::Transaction | Access::LongList);

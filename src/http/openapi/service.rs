@@ -57,7 +57,7 @@ pub fn responses() -> Map<String, Value> {
     responses
 }
 
-/// A static file in one of these media types.
+/// Describes a response that contains a static file, in one of these media types.
 fn file(description: &str, media_types: &[&str], schema: &Value) -> Value {
     let content: Map<String, Value> = media_types
         .iter()

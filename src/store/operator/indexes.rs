@@ -13,7 +13,7 @@ pub async fn drop_indexes(connection: &mut Connection<'_>) -> QueryResult<Vec<St
     // Those of a primary key or a unique constraint cannot be dropped by themselves.
     let indexes = match connection.is_sqlite() {
         true => {
-            "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND tbl_name = 'tasks' AND sql IS NOT NULL"
+            "SELECT '\"' || replace(name, '\"', '\"\"') || '\"', sql FROM sqlite_master WHERE type = 'index' AND tbl_name = 'tasks' AND sql IS NOT NULL"
         }
         false => {
             "SELECT CAST(CAST(indexrelid AS regclass) AS text), pg_get_indexdef(indexrelid) FROM pg_index \

@@ -153,9 +153,10 @@ macro_rules! filtered {
     }};
 }
 
-/// Sorts, begins after a position, and reads one row more than the page has. An index has each of these orders,
-/// and a position is compared as a row value, so that the database seeks to the start of the page. `infinity`
-/// is a timestamp in PostgreSQL, and in SQLite a text that sorts after all digits.
+/// Adds the order, the start position and the limit. The limit is one row more than the page, to find out whether
+/// there is a next page. There is an index for each order. The position is compared as a row value, so that
+/// PostgreSQL starts reading there; SQLite uses only the first column for that. Tasks without a due date sort last
+/// as `infinity`: a timestamp in PostgreSQL, a text that sorts after all digits in SQLite.
 macro_rules! sorted {
     ($query:expr, $listing:expr) => {{
         let query = match $listing.sort {

@@ -28,7 +28,7 @@ struct Operation {
     body: Option<Body>,
     /// The names of the responses by status. A 201 is not listed, because it depends on the contract.
     success: &'static [(u16, &'static str)],
-    /// In addition to the errors of every operation and of every body.
+    /// The errors of this operation only. Those of all operations, or of all bodies, are added elsewhere.
     errors: &'static [ApiError],
     /// Whether the body, the query or a header can be invalid.
     takes_input: bool,

@@ -29,7 +29,8 @@ pub(super) struct Entry {
     /// The users of the calls that are not reads, one entry per call.
     pub users: Vec<Option<UserId>>,
     pub reads: usize,
-    pub last_read: Option<Instant>,
+    /// When a read last needed this connection, whether or not it got it.
+    last_read: Cell<Option<Instant>>,
     /// No other call may use the connection.
     pub exclusive: bool,
     /// The only call reads a long list. It does not count towards the user's share of connections.
@@ -44,7 +45,7 @@ impl Entry {
             connection: Rc::new(connection),
             users: Vec::new(),
             reads: 0,
-            last_read: None,
+            last_read: Cell::default(),
             exclusive: false,
             long_list: false,
             draining: Cell::new(false),
@@ -73,7 +74,13 @@ impl Entry {
     fn may_write(&self) -> bool {
         match self.connection.role {
             Role::Work => true,
-            Role::Reads => self.reads == 0 && self.last_read.is_none_or(|last| last.elapsed() > READER_IDLE),
+            Role::Reads => {
+                self.reads == 0
+                    && self
+                        .last_read
+                        .get()
+                        .is_none_or(|last| last.elapsed() > READER_IDLE)
+            }
         }
     }
 
@@ -94,6 +101,10 @@ impl WorkerPool {
         let reader = entries
             .iter()
             .position(|entry| entry.connection.role == Role::Reads);
+        if let Some(at) = reader {
+            // It is not lent again before this read has had its turn.
+            entries[at].last_read.set(Some(Instant::now()));
+        }
         match reader {
             Some(at)
                 if entries[at].is_usable() && entries[at].users.is_empty() && entries[at].reads < most =>
@@ -104,7 +115,10 @@ impl WorkerPool {
             None => self.open_another(entries, Role::Reads),
         }
         let others = entries.iter().enumerate().filter(|(_, entry)| {
-            entry.connection.role == Role::Work && entry.is_usable() && entry.has_room()
+            entry.connection.role == Role::Work
+                && entry.is_usable()
+                && entry.has_room()
+                && entry.users.is_empty()
         });
         let least = others.min_by_key(|(_, entry)| entry.calls()).map(|(at, _)| at);
         if least.is_none() {
@@ -123,8 +137,11 @@ impl WorkerPool {
         let own = |entry: &Entry| entry.is_written_by(user);
         let taken = entries.iter().filter(|entry| own(entry)).count();
         let may_spread = taken < self.quarter();
+        // While a statement waits for a lock, others may be about to, and reads must not wait behind them.
+        let is_blocked = || entries.iter().any(|entry| entry.connection.is_stalled());
         let candidates = entries.iter().enumerate().filter(|(_, entry)| {
             entry.may_write()
+                && (entry.connection.role == Role::Work || !is_blocked())
                 && entry.is_usable()
                 && !entry.draining.get()
                 && entry.has_room()
