@@ -21,7 +21,7 @@ impl<Q> Prepared<Q> {
     }
 
     /// For a query with a constant text, which is built once and stored in `text`. Diesel builds a text identifier
-    /// by identifier, which takes as many instructions as parsing an HTTP request. [`prepared!`] gives each query
+    /// by identifier, which takes as many instructions as parsing an HTTP request. `prepared!` gives each query
     /// in the source its own `text`.
     pub fn with_text(query: Q, text: &'static OnceLock<String>) -> Self {
         Self {
