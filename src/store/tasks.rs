@@ -41,10 +41,10 @@ pub struct OwnedTasks {
     pub(super) owner: Owner,
 }
 
-#[derive(Queryable, Selectable)]
-#[diesel(table_name = tasks)]
+#[derive(Queryable, Selectable, diesel::Insertable)]
+#[diesel(table_name = tasks, treat_none_as_default_value = false)]
 pub(super) struct Row {
-    id: i64,
+    pub(super) id: i64,
     title: String,
     description: Option<String>,
     completed: bool,

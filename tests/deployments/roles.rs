@@ -22,6 +22,15 @@ fn documented_grants(role: &str) -> String {
     grants.join("\n")
 }
 
+/// Creates a role without any privileges, and returns its name and the URL with which it connects.
+fn new_role(database: &OwnDatabase) -> (String, String) {
+    let role = format!("role_{}", random::suffix().to_lowercase());
+    database.execute(&format!("CREATE ROLE {role} LOGIN"));
+    let (port, name) = (Cluster::get().port, database.name());
+    let url = format!("postgres://{role}@127.0.0.1:{port}/{name}");
+    (role, url)
+}
+
 with_a_process_of_its_own!(
     fn a_role_with_the_documented_grants_can_run_the_service() {
         let database = Arc::new(OwnDatabase::create(Database::Postgres));
@@ -32,14 +41,8 @@ with_a_process_of_its_own!(
         ];
         cli::run(folder.path(), &owner, &["migrate"]).expect_success();
 
-        let role = format!("role_{}", random::suffix().to_lowercase());
-        database.execute(&format!("CREATE ROLE {role} LOGIN"));
+        let (role, url) = new_role(&database);
         database.execute(&documented_grants(&role));
-        let url = format!(
-            "postgres://{role}@127.0.0.1:{}/{}",
-            Cluster::get().port,
-            database.name()
-        );
         // `start` waits until the service is ready.
         let app = Builder::on(Arc::clone(&database))
             .env("DATABASE_URL", &url)
@@ -71,13 +74,7 @@ with_a_process_of_its_own!(
 
     fn a_role_that_may_not_create_tables_waits_for_the_owner_to_migrate() {
         let database = Arc::new(OwnDatabase::create(Database::Postgres));
-        let role = format!("role_{}", random::suffix().to_lowercase());
-        database.execute(&format!("CREATE ROLE {role} LOGIN"));
-        let url = format!(
-            "postgres://{role}@127.0.0.1:{}/{}",
-            Cluster::get().port,
-            database.name()
-        );
+        let (role, url) = new_role(&database);
         let app = Builder::on(Arc::clone(&database))
             .env("DATABASE_URL", &url)
             .env("DATABASE_ACQUIRE_TIMEOUT_MS", "1000")

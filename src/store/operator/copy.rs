@@ -124,7 +124,7 @@ async fn copy_tasks(
         let Some(last) = portion.last() else {
             return Ok(());
         };
-        after = last.id;
+        after = last.task.id;
         rows::insert_tasks(target, &portion).await?;
         advance(portion.len());
     }

@@ -8,6 +8,7 @@ use crate::db::timestamp::At;
 use crate::db::{Connection, on_both};
 use crate::store::prelude::*;
 use crate::store::schema::{idempotency_keys, tasks, users};
+use crate::store::tasks::{Row, columns};
 use crate::store::users::has_column;
 
 /// How many rows are in memory at a time. SQLite accepts 32,766 bind values in a statement, and a task has
@@ -26,16 +27,10 @@ pub struct UserRow {
 
 #[derive(Queryable, Insertable)]
 #[diesel(table_name = tasks, treat_none_as_default_value = false)]
-pub struct TaskRow {
-    pub id: i64,
+pub(super) struct TaskRow {
     user_id: String,
-    title: String,
-    description: Option<String>,
-    completed: bool,
-    due_date: Option<At>,
-    created_at: At,
-    updated_at: At,
-    version: i64,
+    #[diesel(embed)]
+    pub(super) task: Row,
     title_key: Vec<u8>,
     keyed_title: String,
 }
@@ -72,11 +67,12 @@ pub async fn users_after(connection: &mut Connection<'_>, id: &str) -> QueryResu
     on_both!(connection, |c| rows.load(c))
 }
 
-pub async fn tasks_after(connection: &mut Connection<'_>, id: i64) -> QueryResult<Vec<TaskRow>> {
+pub(super) async fn tasks_after(connection: &mut Connection<'_>, id: i64) -> QueryResult<Vec<TaskRow>> {
     let rows = tasks::table
         .filter(tasks::id.gt(id))
         .order(tasks::id)
-        .limit(PORTION);
+        .limit(PORTION)
+        .select((tasks::user_id, columns(), tasks::title_key, tasks::keyed_title));
     on_both!(connection, |c| rows.load(c))
 }
 
@@ -118,7 +114,7 @@ async fn insert_new_users(connection: &mut Connection<'_>, rows: &[UserRow]) -> 
         .execute(c))
 }
 
-pub async fn insert_tasks(connection: &mut Connection<'_>, rows: &[TaskRow]) -> QueryResult<usize> {
+pub(super) async fn insert_tasks(connection: &mut Connection<'_>, rows: &[TaskRow]) -> QueryResult<usize> {
     on_both!(connection, |c| diesel::insert_into(tasks::table)
         .values(rows)
         .execute(c))
