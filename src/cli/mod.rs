@@ -92,33 +92,35 @@ pub fn main() -> ExitCode {
 }
 
 fn run(command: Option<Command>) -> Outcome {
-    // These two must work without a configuration, because client generators and packagers have none.
     match command {
-        Some(Command::Openapi) => return print(openapi::text()),
-        Some(Command::Completions { shell }) => return completions::run(shell),
-        _ => {}
-    }
-    let config = Config::load()?;
-    db::check(&config).map_err(database_url)?;
-    match command {
+        // These two must work without a configuration, because client generators and packagers have none.
+        Some(Command::Openapi) => print(openapi::text()),
+        Some(Command::Completions { shell }) => completions::run(shell),
         None => {
+            let config = load_config()?;
             config.secret_source.check()?;
             serve::run(&config)
         }
-        Some(Command::Token(arguments)) => token::run(&config, &arguments),
-        Some(Command::InspectToken) => inspect_token::run(&config),
-        Some(Command::Migrate) => migrate::run(&config),
+        Some(Command::Token(arguments)) => token::run(&load_config()?, &arguments),
+        Some(Command::InspectToken) => inspect_token::run(&load_config()?),
+        Some(Command::Migrate) => migrate::run(&load_config()?),
         Some(Command::CheckConfig) => {
+            let config = load_config()?;
             config.secret_source.check()?;
             print(&config.describe())
         }
-        Some(Command::Healthcheck) => healthcheck::run(&config),
-        Some(Command::Export { user }) => export::run(&config, &user_id(&user)?),
-        Some(Command::Erase { user, yes }) => erase::run(&config, &user_id(&user)?, yes),
-        Some(Command::Backup { file }) => backup::run(&config, &file),
-        Some(Command::Copy { from, to }) => copy::run(&config, from.as_deref(), to.as_deref()),
-        Some(Command::Openapi | Command::Completions { .. }) => Ok(ExitCode::SUCCESS),
+        Some(Command::Healthcheck) => healthcheck::run(&load_config()?),
+        Some(Command::Export { user }) => export::run(&load_config()?, &user_id(&user)?),
+        Some(Command::Erase { user, yes }) => erase::run(&load_config()?, &user_id(&user)?, yes),
+        Some(Command::Backup { file }) => backup::run(&load_config()?, &file),
+        Some(Command::Copy { from, to }) => copy::run(&load_config()?, from.as_deref(), to.as_deref()),
     }
+}
+
+fn load_config() -> Outcome<Config> {
+    let config = Config::load()?;
+    db::check(&config).map_err(database_url)?;
+    Ok(config)
 }
 
 fn database_url(problem: impl std::fmt::Display) -> String {

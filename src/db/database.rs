@@ -12,7 +12,7 @@ use tokio::time::timeout;
 use super::connection::{Access, Connection};
 use super::error::StoreError;
 use super::migrations;
-use super::postgres::{Connector, Postgres, PostgresWorker};
+use super::postgres::{Connector, Postgres, PostgresWorker, Process};
 use super::sqlite::Sqlite;
 use crate::config::{Config, DatabaseUrl};
 use crate::domain::UserId;
@@ -82,13 +82,13 @@ impl Database {
                 // Each worker needs a connection for reads and at least one other.
                 let workers = cores.min(size as usize / 2);
                 let connector = Connector::from_config(url, config)?;
-                let postgres = Postgres::new(
+                let process = Process::new(
                     connector,
                     config.acquire_timeout,
                     config.statement_timeout,
                     size as usize / workers,
                 );
-                (Backend::Postgres(postgres), workers)
+                (Backend::Postgres(Postgres::new(process)), workers)
             }
         };
         Ok(Arc::new(Self {

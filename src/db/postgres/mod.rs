@@ -22,12 +22,11 @@ use tokio::time::{sleep, timeout_at};
 pub use self::connect::Connector;
 pub use self::connection::{PgConnection, Role};
 use self::pool::{Claim, Lease, WorkerPool};
-use self::process::Process;
+pub use self::process::Process;
 use super::error::{is_kind, lost_connection};
 use super::{Access, Connection, StoreError};
 use crate::domain::UserId;
-use crate::telemetry::PoolState;
-use crate::telemetry::RequestContext;
+use crate::telemetry::{PoolState, RequestContext};
 
 /// How often a call is tried. After a restart of the server, several connections may be dead.
 const ATTEMPTS: usize = 3;
@@ -45,18 +44,8 @@ pub struct Postgres(Arc<Process>);
 pub struct PostgresWorker(Rc<WorkerPool>);
 
 impl Postgres {
-    pub fn new(
-        connector: Connector,
-        acquire_timeout: Duration,
-        statement_timeout: Duration,
-        connections_per_worker: usize,
-    ) -> Self {
-        Self(Arc::new(Process::new(
-            connector,
-            acquire_timeout,
-            statement_timeout,
-            connections_per_worker,
-        )))
+    pub fn new(process: Process) -> Self {
+        Self(Arc::new(process))
     }
 
     pub fn worker(&self) -> PostgresWorker {
