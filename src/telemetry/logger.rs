@@ -9,7 +9,6 @@ use env_logger::fmt::Formatter;
 use log::kv::{Error, Key, Value, VisitSource, VisitValue};
 use log::{Level, LevelFilter, Record};
 use serde::Serialize;
-use serde::ser::{SerializeMap, Serializer as _};
 
 use super::context::RequestContext;
 use super::log_writer::{LogWriter, flush};
@@ -33,8 +32,10 @@ impl CompletedRequest<'_> {
     pub fn record(&self) {
         METRICS.request_completed(self.method, self.route, self.status, self.duration);
         if IS_JSON.load(Ordering::Relaxed) {
-            if log::log_enabled!(target: "access", Level::Info) {
-                let _ = LogWriter.write(&self.json_line());
+            if log::log_enabled!(target: "access", Level::Info)
+                && let Ok(line) = self.json_line()
+            {
+                let _ = LogWriter.write(&line);
             }
             return;
         }
@@ -49,48 +50,61 @@ impl CompletedRequest<'_> {
         );
     }
 
-    /// The same line as `write_json` would make of the record, in a third of the instructions: there is one for each
-    /// request, and its keys are always the same.
-    fn json_line(&self) -> Vec<u8> {
-        let mut line = Vec::with_capacity(512);
-        line.extend_from_slice(b"{\"time\":\"");
-        line.extend_from_slice(&Timestamp::now().text());
-        line.extend_from_slice(b"\",\"level\":\"INFO\",\"target\":\"access\"");
-        if let Some(RequestContext { request_id, trace_id }) = RequestContext::current() {
-            push_entry(&mut line, "request_id", &*request_id);
-            if let Some(trace_id) = trace_id {
-                push_entry(&mut line, "trace_id", &trace_id);
-            }
-        }
+    /// The log facade would take three times as many instructions for this line, of which there is one per request.
+    fn json_line(&self) -> serde_json::Result<Vec<u8>> {
         let Self {
             method,
             route,
             status,
-            ..
+            duration,
+            user_id,
         } = self;
-        push_entry(
-            &mut line,
-            "message",
-            format!("{method} {route} {status}").as_str(),
-        );
-        push_entry(&mut line, "method", method);
-        push_entry(&mut line, "route", route);
-        push_entry(&mut line, "status", status);
-        push_entry(&mut line, "duration_us", &(self.duration.as_micros() as u64));
-        if let Some(user_id) = self.user_id {
-            push_entry(&mut line, "user_id", user_id);
+        let message = format!("{method} {route} {status}");
+        let mut line = JsonLine::new(Level::Info, "access", &message)?;
+        line.push("method", method)?;
+        line.push("route", route)?;
+        line.push("status", status)?;
+        line.push("duration_us", &(duration.as_micros() as u64))?;
+        if let Some(user_id) = user_id {
+            line.push("user_id", user_id)?;
         }
-        line.extend_from_slice(b"}\n");
-        line
+        Ok(line.finish())
     }
 }
 
-fn push_entry(line: &mut Vec<u8>, key: &str, value: &(impl Serialize + ?Sized)) {
-    line.extend_from_slice(b",\"");
-    line.extend_from_slice(key.as_bytes());
-    line.extend_from_slice(b"\":");
-    // Writing to memory cannot fail.
-    let _ = serde_json::to_writer(line, value);
+/// A line of the JSON log.
+struct JsonLine(Vec<u8>);
+
+impl JsonLine {
+    /// Begins a line with what all lines have in common.
+    fn new(level: Level, target: &str, message: &(impl Serialize + ?Sized)) -> serde_json::Result<Self> {
+        let mut line = Self(Vec::with_capacity(512));
+        line.push("time", &Timestamp::now())?;
+        line.push("level", level.as_str())?;
+        line.push("target", target)?;
+        if let Some(RequestContext { request_id, trace_id }) = RequestContext::current() {
+            line.push("request_id", &*request_id)?;
+            if let Some(trace_id) = trace_id {
+                line.push("trace_id", &trace_id)?;
+            }
+        }
+        line.push("message", message)?;
+        Ok(line)
+    }
+
+    fn push(&mut self, key: &str, value: &(impl Serialize + ?Sized)) -> serde_json::Result<()> {
+        let Self(text) = self;
+        text.push(if text.is_empty() { b'{' } else { b',' });
+        serde_json::to_writer(&mut *text, key)?;
+        text.push(b':');
+        serde_json::to_writer(text, value)
+    }
+
+    fn finish(self) -> Vec<u8> {
+        let Self(mut text) = self;
+        text.extend_from_slice(b"}\n");
+        text
+    }
 }
 
 pub fn start(config: &Config) -> io::Result<()> {
@@ -163,36 +177,19 @@ impl<'kvs> VisitSource<'kvs> for TextPairs<'_> {
 }
 
 fn write_json(out: &mut Formatter, record: &Record<'_>) -> io::Result<()> {
-    let mut text = Vec::with_capacity(384);
-    let mut line = serde_json::Serializer::new(&mut text);
-    let mut line = line.serialize_map(None)?;
-    line.serialize_entry("time", &Timestamp::now())?;
-    line.serialize_entry("level", record.level().as_str())?;
-    line.serialize_entry("target", record.target())?;
-    if let Some(RequestContext { request_id, trace_id }) = RequestContext::current() {
-        line.serialize_entry("request_id", &*request_id)?;
-        if let Some(trace_id) = trace_id {
-            line.serialize_entry("trace_id", &trace_id)?;
-        }
-    }
-    line.serialize_entry("message", record.args())?;
+    let mut line = JsonLine::new(record.level(), record.target(), record.args())?;
     record
         .key_values()
         .visit(&mut JsonPairs(&mut line))
         .map_err(io::Error::other)?;
-    line.end()?;
-    text.push(b'\n');
-    out.write_all(&text)
+    out.write_all(&line.finish())
 }
 
-struct JsonPairs<'a, M>(&'a mut M);
+struct JsonPairs<'a>(&'a mut JsonLine);
 
-impl<'kvs, M: SerializeMap<Error = serde_json::Error>> VisitSource<'kvs> for JsonPairs<'_, M> {
+impl<'kvs> VisitSource<'kvs> for JsonPairs<'_> {
     fn visit_pair(&mut self, key: Key<'kvs>, value: Value<'kvs>) -> Result<(), Error> {
-        let entry = |value: Value<'_>| {
-            let entry = self.0.serialize_entry(key.as_str(), &value);
-            entry.map_err(Error::boxed)
-        };
+        let entry = |value: Value<'_>| self.0.push(key.as_str(), &value).map_err(Error::boxed);
         value.visit(SkipNull(entry))
     }
 }
