@@ -61,6 +61,15 @@ pub struct ValidationError {
     pub message: String,
 }
 
+/// The value of a member, parameter or header that may be given once. A repeated one is refused, because it is
+/// ambiguous.
+pub fn at_most_one<T>(mut values: impl Iterator<Item = T>) -> Result<Option<T>, ValidationError> {
+    match (values.next(), values.next()) {
+        (first, None) => Ok(first),
+        _ => Err(ErrorCode::Repeated.with("must be given once")),
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct FieldError {
     pub field: &'static str,

@@ -3,19 +3,15 @@
 use actix_web::HttpRequest;
 use actix_web::http::header::HeaderName;
 
-use crate::domain::{ErrorCode, ValidationError};
+use crate::domain::{ErrorCode, ValidationError, at_most_one};
 
 pub const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 pub const MAX_KEY_LENGTH: usize = 255;
 
 pub fn parse(request: &HttpRequest) -> Result<Option<String>, ValidationError> {
-    let mut headers = request.headers().get_all(IDEMPOTENCY_KEY);
-    let Some(header) = headers.next() else {
+    let Some(header) = at_most_one(request.headers().get_all(IDEMPOTENCY_KEY))? else {
         return Ok(None);
     };
-    if headers.next().is_some() {
-        return Err(ErrorCode::Repeated.with("must be given once"));
-    }
     let message = format!("must have 1 to {MAX_KEY_LENGTH} printable ASCII characters");
     // `to_str` also accepts tabs.
     let printable = |key: &&str| !key.is_empty() && key.bytes().all(|b| (b' '..=b'~').contains(&b));

@@ -17,7 +17,7 @@ use tokio::time::timeout;
 
 use super::contract::Contract;
 use super::error::ApiError;
-use crate::domain::{ErrorCode, ValidationError, ValidationErrors};
+use crate::domain::{ErrorCode, ValidationError, ValidationErrors, at_most_one};
 
 pub const MAX_BODY_BYTES: usize = 64 * 1024;
 
@@ -42,18 +42,15 @@ pub struct JsonObject<'a>(Vec<(Name<'a>, &'a RawValue)>);
 struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
 
 impl JsonObject<'_> {
-    /// Parses a member if it is present. A repeated member is refused, because it is ambiguous.
+    /// Parses a member if it is present.
     pub fn member<T>(
         &self,
         name: &str,
         parse: impl FnOnce(&RawValue) -> Result<T, ValidationError>,
     ) -> Option<Result<T, ValidationError>> {
-        let mut values = self.0.iter().filter(|(Name(found), _)| found == name);
-        let (_, value) = values.next()?;
-        Some(match values.next() {
-            None => parse(value),
-            Some(_) => Err(ErrorCode::Repeated.with("must be given once")),
-        })
+        let values = self.0.iter().filter(|(Name(found), _)| found == name);
+        let value = at_most_one(values).transpose()?;
+        Some(value.and_then(|(_, raw)| parse(raw)))
     }
 }
 

@@ -1,6 +1,5 @@
 //! The query parameters of a list: filter, order and page.
 
-use std::borrow::Cow;
 use std::future::{Ready, ready};
 
 use actix_web::dev::Payload;
@@ -9,7 +8,9 @@ use actix_web::{FromRequest, HttpRequest, web};
 use url::form_urlencoded;
 
 use super::cursor::ListCursors;
-use crate::domain::{ErrorCode, ListQuery, Page, Position, Sort, Status, ValidationError, ValidationErrors};
+use crate::domain::{
+    ErrorCode, ListQuery, Page, Position, Sort, Status, ValidationError, ValidationErrors, at_most_one,
+};
 use crate::http::app_data;
 use crate::http::caller::caller;
 use crate::http::contract::Contract;
@@ -100,20 +101,15 @@ fn limit(text: &str) -> Result<u16, ValidationError> {
         .ok_or_else(|| invalid(ErrorCode::Range))
 }
 
-/// Parses a parameter if it is present. A repeated parameter is refused, because it is ambiguous.
+/// Parses a parameter if it is present.
 fn parameter<T>(
     query: &str,
     name: &str,
     parse: impl FnOnce(&str) -> Result<T, ValidationError>,
 ) -> Option<Result<T, ValidationError>> {
-    let mut values = form_urlencoded::parse(query.as_bytes())
-        .filter(|(key, _)| key == name)
-        .map(|(_, value): (_, Cow<'_, str>)| value);
-    let first = values.next()?;
-    Some(match values.next() {
-        None => parse(&first),
-        Some(_) => Err(ErrorCode::Repeated.with("must be given once")),
-    })
+    let values = form_urlencoded::parse(query.as_bytes()).filter(|(key, _)| key == name);
+    let value = at_most_one(values).transpose()?;
+    Some(value.and_then(|(_, value)| parse(&value)))
 }
 
 #[cfg(test)]

@@ -101,17 +101,15 @@ impl WorkerPool {
         let reader = entries
             .iter()
             .position(|entry| entry.connection.role == Role::Reads);
-        if let Some(at) = reader {
-            // It is not lent again before this read has had its turn.
-            entries[at].last_read.set(Some(Instant::now()));
-        }
         match reader {
-            Some(at)
-                if entries[at].is_usable() && entries[at].users.is_empty() && entries[at].reads < most =>
-            {
-                return Some(at);
+            Some(at) => {
+                let entry = &entries[at];
+                // It is not lent again before this read has had its turn.
+                entry.last_read.set(Some(Instant::now()));
+                if entry.is_usable() && entry.users.is_empty() && entry.reads < most {
+                    return Some(at);
+                }
             }
-            Some(_) => {}
             None => self.open_another(entries, Role::Reads),
         }
         let others = entries.iter().enumerate().filter(|(_, entry)| {
