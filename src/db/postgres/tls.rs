@@ -43,7 +43,8 @@ fn verifier(
     let roots = match &options.roots {
         Some(RootCertificates::File(file)) => Some(root_store(certificates("sslrootcert", file)?)?),
         Some(RootCertificates::System) => Some(root_store(tls_roots::load())?),
-        // libpq would read `~/.postgresql/root.crt`. Containers have no such file, so the system's certificates are used.
+        // libpq would read `~/.postgresql/root.crt`. Containers have no such file, so the system's certificates are
+        // used.
         None if options.mode == SslMode::VerifyFull => Some(root_store(tls_roots::load())?),
         None => None,
     };
