@@ -6,7 +6,7 @@ mod write;
 
 use diesel::pg::Pg;
 
-pub use self::list::{Listed, Portion};
+pub use self::list::{Listed, LongListPart};
 pub(super) use self::write::insert;
 pub use self::write::{Condition, Written};
 use super::owner::Owner;

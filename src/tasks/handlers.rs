@@ -9,7 +9,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use super::long_list;
 use super::query::link_to;
 use super::request::{Completion, CreateRequest, NO_SUCH_TASK, TaskIdInPath};
-use super::response::{ListTag, json_list, json_of};
+use super::response::{json_list, json_of, list_tag};
 use crate::domain::{ListQuery, Task, TaskChanges, TaskId};
 use crate::http::error::ApiError;
 use crate::http::etag::{FIRST_VERSION, is_not_modified, tag};
@@ -35,7 +35,7 @@ pub async fn list(tasks: OwnedTasks, query: ListQuery, request: HttpRequest) -> 
 }
 
 fn short_list(tasks: &OwnedTasks, list: &[Task], has_next_page: bool, request: &HttpRequest) -> Response {
-    let tag = ListTag::of(list, has_next_page);
+    let tag = list_tag(list, has_next_page);
     Ok(match is_not_modified(request.headers(), &tag) {
         true => not_modified(tag),
         false => json(HttpResponse::Ok(), tag).body(json_list(tasks.owner(), list)?),

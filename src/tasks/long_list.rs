@@ -9,12 +9,12 @@ use actix_web::rt::task::JoinHandle;
 use actix_web::web::Bytes;
 use tokio::sync::mpsc;
 
-use super::response::{ListTag, write_elements};
+use super::response::{tag_of, write_elements};
 use crate::domain::{ListQuery, Task, UserId};
 use crate::http::error::ApiError;
 use crate::http::response_body::next_chunk;
 use crate::quota::Share;
-use crate::store::{OwnedTasks, Portion, StoreError};
+use crate::store::{LongListPart, OwnedTasks, StoreError};
 use crate::telemetry::RequestContext;
 
 /// The maximum duration of a response. Until it ends, the database holds a snapshot and cannot remove rows that were
@@ -27,7 +27,7 @@ pub struct LongList {
 }
 
 pub struct LongListBody {
-    portions: mpsc::Receiver<Portion>,
+    parts: mpsc::Receiver<LongListPart>,
     reading: JoinHandle<Result<(), StoreError>>,
     owner: UserId,
     /// JSON that the server has not taken yet.
@@ -42,21 +42,15 @@ pub struct LongListBody {
 pub async fn begin(tasks: OwnedTasks, query: ListQuery) -> Result<LongList, ApiError> {
     let permit = tasks.long_list_permit().await?;
     let owner = tasks.owner().clone();
-    let (sender, mut portions) = mpsc::channel(1);
+    let (sender, mut parts) = mpsc::channel(1);
     let reading = RequestContext::spawn(async move { tasks.read_long_list(query, sender).await });
-    let mut tag = ListTag::default();
-    let first = loop {
-        match portions.recv().await {
-            Some(Portion::Versions(versions)) => tag.add(versions),
-            Some(Portion::Tasks(first)) => break first,
-            None => {
-                let outcome = reading.await.map_err(|_| ApiError::Panicked)?;
-                return Err(outcome.err().unwrap_or(StoreError::Panicked).into());
-            }
-        }
+    let first = (parts.recv().await, parts.recv().await);
+    let (Some(LongListPart::Fingerprint(fingerprint)), Some(LongListPart::Tasks(tasks))) = first else {
+        let outcome = reading.await.map_err(|_| ApiError::Panicked)?;
+        return Err(outcome.err().unwrap_or(StoreError::Panicked).into());
     };
     let mut body = LongListBody {
-        portions,
+        parts,
         reading,
         owner,
         buffered: Bytes::new(),
@@ -65,9 +59,9 @@ pub async fn begin(tasks: OwnedTasks, query: ListQuery) -> Result<LongList, ApiE
         deadline: Instant::now() + MAX_DURATION,
         _permit: permit,
     };
-    body.buffer(&first);
+    body.buffer(&tasks);
     Ok(LongList {
-        tag: tag.finish(),
+        tag: tag_of(fingerprint.as_bytes()),
         body,
     })
 }
@@ -75,7 +69,7 @@ pub async fn begin(tasks: OwnedTasks, query: ListQuery) -> Result<LongList, ApiE
 impl LongListBody {
     /// Removes the content, for `HEAD`. Closing the channel stops the reading.
     pub fn without_content(mut self) -> Self {
-        self.portions.close();
+        self.parts.close();
         self.buffered = Bytes::new();
         self.is_complete = true;
         self
@@ -93,9 +87,9 @@ impl LongListBody {
 
     /// Ready when tasks were added to the buffer, or when the list is complete.
     fn poll_tasks(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Interrupted>> {
-        match ready!(self.portions.poll_recv(context)) {
-            Some(Portion::Tasks(tasks)) => self.buffer(&tasks),
-            Some(Portion::Versions(_)) => {}
+        match ready!(self.parts.poll_recv(context)) {
+            Some(LongListPart::Tasks(tasks)) => self.buffer(&tasks),
+            Some(LongListPart::Fingerprint(_)) => {}
             None => match ready!(Pin::new(&mut self.reading).poll(context)) {
                 Ok(Ok(())) => {
                     self.buffered = Bytes::from_static(b"]");

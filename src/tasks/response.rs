@@ -5,7 +5,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use serde::Serialize;
 
-use crate::domain::{Task, TaskId, Timestamp, UserId};
+use crate::domain::{Task, Timestamp, UserId};
 use crate::http::error::ApiError;
 use crate::http::response_body::ChunkedBody;
 
@@ -87,40 +87,20 @@ pub fn write_elements(out: &mut Vec<u8>, owner: &UserId, tasks: &[Task], mut is_
 /// the old format from their caches.
 const TASK_JSON_VERSION: &[u8] = b"task format 2: with version";
 
-/// A list's tag: a digest of the JSON format and of the ids and versions of the tasks, in the order of the list.
-pub struct ListTag(digest::Context);
-
-impl Default for ListTag {
-    fn default() -> Self {
-        let mut digest = digest::Context::new(&digest::SHA256);
-        digest.update(TASK_JSON_VERSION);
-        Self(digest)
+/// Returns the ETag of a short list. It includes whether there is a next page. Otherwise a client would get a 304
+/// although the `Link` header has appeared or disappeared.
+pub fn list_tag(tasks: &[Task], has_next_page: bool) -> String {
+    let mut state = Vec::with_capacity(tasks.len() * 16 + 1);
+    for task in tasks {
+        state.extend_from_slice(&task.id.0.to_le_bytes());
+        state.extend_from_slice(&task.version.to_le_bytes());
     }
+    state.push(u8::from(has_next_page));
+    tag_of(&state)
 }
 
-impl ListTag {
-    /// The tag of a list in memory. It includes whether there is a next page. Otherwise a client would get a 304 although
-    /// the `Link` header has appeared or disappeared.
-    pub fn of(tasks: &[Task], has_next_page: bool) -> String {
-        let mut tag = Self::default();
-        tag.add(tasks.iter().map(|task| (task.id, task.version)));
-        if has_next_page {
-            tag.0.update(b"next");
-        }
-        tag.finish()
-    }
-
-    pub fn add(&mut self, versions: impl IntoIterator<Item = (TaskId, i64)>) {
-        let mut bytes = Vec::with_capacity(1024);
-        for (id, version) in versions {
-            bytes.extend_from_slice(&id.0.to_le_bytes());
-            bytes.extend_from_slice(&version.to_le_bytes());
-        }
-        self.0.update(&bytes);
-    }
-
-    pub fn finish(self) -> String {
-        let digest = self.0.finish();
-        format!("\"{}\"", BASE64_URL_SAFE_NO_PAD.encode(&digest.as_ref()[..16]))
-    }
+/// Returns the ETag of a list in this state.
+pub fn tag_of(state: &[u8]) -> String {
+    let digest = digest::digest(&digest::SHA256, &[TASK_JSON_VERSION, state].concat());
+    format!("\"{}\"", BASE64_URL_SAFE_NO_PAD.encode(&digest.as_ref()[..16]))
 }

@@ -57,11 +57,13 @@ impl r2d2::ManageConnection for Manager {
             .prepare()
             .map_err(|error| OpenError(format!("{}: {error}", self.file.path().display())))?;
         let mut inner = SqliteConnection::establish(&self.file.path().to_string_lossy())?;
-        // FULL: a commit is on the disk before the client gets its response.
+        // FULL: a commit is on the disk before the client gets its response. There are no automatic checkpoints because
+        // the writing thread does them between two jobs.
         inner.batch_execute(&format!(
             "PRAGMA busy_timeout = {};
              PRAGMA journal_mode = WAL;
              PRAGMA synchronous = FULL;
+             PRAGMA wal_autocheckpoint = 0;
              PRAGMA foreign_keys = ON;
              PRAGMA journal_size_limit = 67108864;",
             self.busy_timeout.as_millis()

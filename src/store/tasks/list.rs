@@ -18,8 +18,8 @@ use crate::store::schema::tasks;
 /// connection of its own, because it would delay other users' calls.
 const SHORT_LIST: u16 = 500;
 
-/// How many tasks of a long list are in memory at a time.
-const LONG_LIST_PORTION: u16 = 500;
+/// How many tasks of a long list are read at a time.
+const LONG_LIST_BATCH_ROWS: u16 = 500;
 
 pub enum Listed {
     Short {
@@ -31,10 +31,10 @@ pub enum Listed {
     Long,
 }
 
-/// A part of a long list. All versions come before the first tasks, because the response's ETag is computed
-/// from them and is sent before the tasks.
-pub enum Portion {
-    Versions(Vec<(TaskId, i64)>),
+/// A part of a long list. The fingerprint comes first, because the response's ETag is computed from it and is sent
+/// before the tasks.
+pub enum LongListPart {
+    Fingerprint(String),
     Tasks(Vec<Task>),
 }
 
@@ -73,63 +73,49 @@ impl OwnedTasks {
         self.owner.long_list_permit().await
     }
 
-    /// Reads a list from one snapshot, at the pace at which `portions` are received. Ends early when the
+    /// Reads a list from one snapshot, at the pace at which its parts are received. Ends early when the
     /// receiver is dropped.
     pub async fn read_long_list(
         &self,
         listing: ListQuery,
-        portions: mpsc::Sender<Portion>,
+        parts: mpsc::Sender<LongListPart>,
     ) -> Result<(), StoreError> {
-        let start = ListQuery {
-            page: Some(Page {
-                limit: LONG_LIST_PORTION,
-                after: None,
-            }),
-            ..listing
-        };
         let read = async move |connection: &mut Connection<'_>, owner: &UserId| {
-            let all =
-                async |connection: &mut Connection<'_>| send_all(connection, owner, &start, &portions).await;
-            connection.snapshot(all).await
+            let send =
+                async |connection: &mut Connection<'_>| send_all(connection, owner, &listing, &parts).await;
+            connection.snapshot(send).await
         };
         self.owner.run(Access::LongList, read).await
     }
 }
 
+/// Stops when the receiver is gone, because the client hung up or needs no tasks (`HEAD`, 304).
 async fn send_all(
     connection: &mut Connection<'_>,
     owner: &UserId,
-    start: &ListQuery,
-    portions: &mpsc::Sender<Portion>,
+    listing: &ListQuery,
+    parts: &mpsc::Sender<LongListPart>,
 ) -> QueryResult<()> {
-    let mut listing = start.clone();
-    loop {
-        let (versions, next) = read_versions(connection, owner, &listing).await?;
-        let is_last = next.is_none();
-        move_to(&mut listing, next);
-        // The receiver is gone if the client hung up or needs no tasks (`HEAD`, 304).
-        if portions.send(Portion::Versions(versions)).await.is_err() {
-            return Ok(());
-        }
-        if is_last {
+    let fingerprint = read_fingerprint(connection, owner, listing).await?;
+    let sent = parts.send(LongListPart::Fingerprint(fingerprint)).await;
+    let mut receiver_gone = sent.is_err();
+    let mut after = None;
+    while !receiver_gone {
+        let batch = ListQuery {
+            page: Some(Page {
+                limit: LONG_LIST_BATCH_ROWS,
+                after,
+            }),
+            ..listing.clone()
+        };
+        let page = read_page(connection, owner, &batch).await?;
+        receiver_gone = parts.send(LongListPart::Tasks(page.tasks)).await.is_err();
+        after = page.next;
+        if after.is_none() {
             break;
         }
     }
-    let mut listing = start.clone();
-    loop {
-        let page = read_page(connection, owner, &listing).await?;
-        let is_last = page.next.is_none();
-        move_to(&mut listing, page.next);
-        if portions.send(Portion::Tasks(page.tasks)).await.is_err() || is_last {
-            return Ok(());
-        }
-    }
-}
-
-fn move_to(listing: &mut ListQuery, position: Option<Position>) {
-    if let Some(page) = &mut listing.page {
-        page.after = position;
-    }
+    Ok(())
 }
 
 /// A task, its sort key, and whether the owner has tasks whose title keys are out of date.
@@ -218,7 +204,7 @@ async fn read_page(
     owner: &UserId,
     listing: &ListQuery,
 ) -> QueryResult<ReadPage> {
-    let rows: Vec<ListRow> = on_both!(connection, |c| {
+    let mut rows: Vec<ListRow> = on_both!(connection, |c| {
         // Only lists by title need this column. The others select a constant, so that all queries have one
         // type.
         let some_key_wrong = sql::<Bool>(match listing.sort {
@@ -247,10 +233,20 @@ async fn read_page(
         .load(c)
     })?;
     let some_key_wrong = rows.iter().any(|(_, _, some_key_wrong)| *some_key_wrong);
-    let (rows, next) = cut(listing, rows, |(row, key, _)| Position {
-        key: key.clone(),
-        id: TaskId(row.id),
-    });
+    let limit = listing
+        .page
+        .as_ref()
+        .map_or(usize::MAX, |page| usize::from(page.limit));
+    // The extra row only shows that there is a next page, which begins after the last remaining row.
+    let has_next_page = rows.len() > limit;
+    rows.truncate(limit);
+    let next = rows
+        .last()
+        .filter(|_| has_next_page)
+        .map(|(row, key, _)| Position {
+            key: key.clone(),
+            id: TaskId(row.id),
+        });
     Ok(ReadPage {
         tasks: rows.into_iter().map(|(row, _, _)| row.into()).collect(),
         next,
@@ -258,42 +254,34 @@ async fn read_page(
     })
 }
 
-async fn read_versions(
+/// Reads the number of the tasks and two sums, of a number for each task and of its square. The number is below 2^31
+/// and is computed from the task's id and version. So the sums change whenever a task is added, changed or removed,
+/// except by an improbable coincidence, and one statement without any row of the list is enough for `HEAD` and for 304.
+/// The order does not matter, because the tag belongs to a URL, which determines the order.
+async fn read_fingerprint(
     connection: &mut Connection<'_>,
     owner: &UserId,
     listing: &ListQuery,
-) -> QueryResult<(Vec<(TaskId, i64)>, Option<Position>)> {
-    let rows: Vec<(i64, i64, Option<Vec<u8>>)> = on_both!(connection, |c| {
-        let key = sql::<Nullable<Binary>>(sort_key(listing.sort));
-        let query = sorted!(
-            filtered!(owner, listing, (tasks::id, tasks::version, key)),
-            listing
-        );
+) -> QueryResult<String> {
+    // 2^31 - 1 is a prime. No intermediate result exceeds 64 bits.
+    macro_rules! number {
+        () => {
+            "(id % 2147483647 * 1103515245 + version) % 2147483647"
+        };
+    }
+    let sums = concat!(
+        "count(*) || ' ' || sum(",
+        number!(),
+        ") || ' ' || sum((",
+        number!(),
+        ") * (",
+        number!(),
+        ") % 2147483647)"
+    );
+    let fingerprint: Vec<Option<String>> = on_both!(connection, |c| {
+        let query = filtered!(owner, listing, sql::<Nullable<Text>>(sums));
         Prepared::new(query).load(c)
     })?;
-    let (rows, next) = cut(listing, rows, |(id, _, key)| Position {
-        key: key.clone(),
-        id: TaskId(*id),
-    });
-    let versions = rows.into_iter().map(|(id, version, _)| (TaskId(id), version));
-    Ok((versions.collect(), next))
-}
-
-/// Removes the extra row, which only shows that there is a next page. The next page begins after the last
-/// remaining row.
-fn cut<R>(
-    listing: &ListQuery,
-    mut rows: Vec<R>,
-    position: impl Fn(&R) -> Position,
-) -> (Vec<R>, Option<Position>) {
-    let limit = listing
-        .page
-        .as_ref()
-        .map_or(usize::MAX, |page| usize::from(page.limit));
-    if rows.len() <= limit {
-        return (rows, None);
-    }
-    rows.truncate(limit);
-    let next = rows.last().map(position);
-    (rows, next)
+    // There are no sums if all tasks have been deleted since the list was found to be long.
+    Ok(fingerprint.into_iter().flatten().collect())
 }
