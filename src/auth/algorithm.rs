@@ -1,11 +1,12 @@
-//! The accepted signature algorithms and the keys that verify them.
+//! The signature algorithms that the service accepts, and the keys that verify signatures.
 
 use aws_lc_rs::signature::{ECDSA_P521_SHA512_FIXED, ParsedPublicKey};
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use jsonwebtoken::DecodingKey;
 
-/// `none` is left out on purpose, and so is every algorithm that would accept more than one type of key.
+/// A signature algorithm that the service accepts. `none` is not among them, because a token with `none` has no
+/// signature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Algorithm {
     Hs256,
@@ -17,11 +18,11 @@ pub(super) enum Algorithm {
 }
 
 impl Algorithm {
-    /// Finds an algorithm by its name in a token's header or in a JWK.
-    pub fn named(name: &str) -> Option<Self> {
+    /// Returns the algorithm that has this name in the header of a token or in a JWK.
+    pub fn from_name(name: &str) -> Option<Self> {
         Some(match name {
             "HS256" => Self::Hs256,
-            // RFC 9864 calls EdDSA on this curve `Ed25519`. The signatures are the same.
+            // `Ed25519` is the name that RFC 9864 gives to `EdDSA` with the curve Ed25519. The signatures are the same.
             "EdDSA" | "Ed25519" => Self::EdDsa,
             "ES256" => Self::Es256,
             "ES512" => Self::Es512,
@@ -42,7 +43,8 @@ impl Algorithm {
         }
     }
 
-    fn of_jsonwebtoken(self) -> Option<jsonwebtoken::Algorithm> {
+    /// Returns `None` for ES512, which jsonwebtoken does not support.
+    fn to_jsonwebtoken(self) -> Option<jsonwebtoken::Algorithm> {
         Some(match self {
             Self::Hs256 => jsonwebtoken::Algorithm::HS256,
             Self::EdDsa => jsonwebtoken::Algorithm::EdDSA,
@@ -57,17 +59,17 @@ impl Algorithm {
 /// A shared secret or a public key.
 pub(super) enum VerifyingKey {
     Jsonwebtoken(DecodingKey),
-    /// jsonwebtoken does not support ES512, so the crypto library below it is used directly.
+    /// A key for ES512. aws-lc-rs verifies these signatures, because jsonwebtoken does not support ES512.
     P521(ParsedPublicKey),
 }
 
 impl VerifyingKey {
-    pub fn secret(bytes: &[u8]) -> Self {
+    pub fn from_secret(bytes: &[u8]) -> Self {
         Self::Jsonwebtoken(DecodingKey::from_secret(bytes))
     }
 
-    /// Creates a key from a JWK's coordinates, which RFC 7518 requires in full length.
-    pub fn p521(x: &str, y: &str) -> Option<Self> {
+    /// Creates a key from the coordinates in a JWK. Each must have the full length of 66 bytes, as RFC 7518 requires.
+    pub fn from_p521_coordinates(x: &str, y: &str) -> Option<Self> {
         const COORDINATE_BYTES: usize = 66;
         const UNCOMPRESSED: u8 = 4;
         let coordinate = |text| {
@@ -79,9 +81,10 @@ impl VerifyingKey {
         Some(Self::P521(key))
     }
 
-    /// Whether this key made the signature, which is base64 as in the token.
+    /// Returns whether `signature` is a valid signature of `message` by this key. It is encoded in base64url, as in a
+    /// token.
     pub fn verifies(&self, algorithm: Algorithm, message: &[u8], signature: &str) -> bool {
-        match (self, algorithm.of_jsonwebtoken()) {
+        match (self, algorithm.to_jsonwebtoken()) {
             (Self::Jsonwebtoken(key), Some(algorithm)) => {
                 jsonwebtoken::crypto::verify(signature, message, key, algorithm).unwrap_or(false)
             }
@@ -105,28 +108,28 @@ mod tests {
     }
 
     #[test]
-    fn ed25519_is_another_name_of_eddsa() {
-        assert_eq!(Algorithm::named("Ed25519"), Some(Algorithm::EdDsa));
-        assert_eq!(Algorithm::named("EdDSA"), Some(Algorithm::EdDsa));
+    fn ed25519_is_another_name_for_eddsa() {
+        assert_eq!(Algorithm::from_name("Ed25519"), Some(Algorithm::EdDsa));
+        assert_eq!(Algorithm::from_name("EdDSA"), Some(Algorithm::EdDsa));
         for unknown in ["Ed448", "ES384", "ES521", "none", "hs256", ""] {
-            assert_eq!(Algorithm::named(unknown), None, "{unknown}");
+            assert_eq!(Algorithm::from_name(unknown), None, "{unknown}");
         }
     }
 
     #[test]
-    fn an_es512_signature_is_verified_by_its_key_alone() {
+    fn only_the_key_that_made_an_es512_signature_verifies_it() {
         let pair = EcdsaKeyPair::generate(&ECDSA_P521_SHA512_FIXED_SIGNING).unwrap();
         let (x, y) = pair.public_key().as_ref()[1..].split_at(66);
-        let key = VerifyingKey::p521(&base64(x), &base64(y)).unwrap();
+        let key = VerifyingKey::from_p521_coordinates(&base64(x), &base64(y)).unwrap();
         let signature = pair.sign(&SystemRandom::new(), b"message").unwrap();
         let signature = base64(signature.as_ref());
         assert!(key.verifies(Algorithm::Es512, b"message", &signature));
         assert!(!key.verifies(Algorithm::Es512, b"another", &signature));
         assert!(!key.verifies(Algorithm::Es256, b"message", &signature));
         assert!(!key.verifies(Algorithm::Es512, b"message", &signature[1..]));
-        assert!(!VerifyingKey::secret(x).verifies(Algorithm::Es512, b"message", &signature));
+        assert!(!VerifyingKey::from_secret(x).verifies(Algorithm::Es512, b"message", &signature));
         // A point that is not on the curve and a truncated coordinate are refused.
-        assert!(VerifyingKey::p521(&base64(y), &base64(x)).is_none());
-        assert!(VerifyingKey::p521(&base64(&x[1..]), &base64(y)).is_none());
+        assert!(VerifyingKey::from_p521_coordinates(&base64(y), &base64(x)).is_none());
+        assert!(VerifyingKey::from_p521_coordinates(&base64(&x[1..]), &base64(y)).is_none());
     }
 }

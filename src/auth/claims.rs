@@ -1,4 +1,4 @@
-//! The claims of a token: its validity period, its kind, its issuer and audience, and its user.
+//! Checks the claims of a token: its validity period, its kind, its issuer, its audience and its user.
 
 use std::sync::Arc;
 
@@ -7,43 +7,45 @@ use serde_json::{Map, Value};
 use super::{AuthenticatedUser, Identity, Refusal};
 use crate::domain::UserId;
 
-/// The allowed difference between the clocks of the issuer and the service, in seconds.
-const LEEWAY: f64 = 5.0;
+/// The allowed difference between the clocks of the issuer and the service.
+const LEEWAY_SECONDS: f64 = 5.0;
 
-/// The maximum number of characters of an untrusted claim in the log.
-const MAX_SHOWN: usize = 200;
+/// The maximum number of characters of an untrusted claim that an error message contains.
+const MAX_EXCERPT_CHARS: usize = 200;
 
 pub(super) struct Claims(pub Map<String, Value>);
 
-/// Whether `iss` and `aud` are required, or are only checked if the token has them.
+/// Whether a token must have `iss` and `aud`. If a token has them, their values are always checked.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Origin {
+pub(super) enum IssuerAndAudience {
     Required,
     IfPresent,
 }
 
 impl Claims {
-    /// When the token expires, in seconds since 1970, including the leeway.
+    /// Returns when the token expires, in seconds since 1970 and including the leeway. Fails if the token has expired
+    /// or is not valid yet.
     pub fn valid_until(&self, now: f64) -> Result<f64, Refusal> {
-        let expires = number(self.0.get("exp")).ok_or(Refusal::NoExpiry)?;
-        if now >= expires + LEEWAY {
+        let expires = finite_number(self.0.get("exp")).ok_or(Refusal::NoExpiry)?;
+        if now >= expires + LEEWAY_SECONDS {
             return Err(Refusal::Expired((now - expires) as u64));
         }
         for claim in ["nbf", "iat"] {
             let Some(value) = self.0.get(claim) else {
                 continue;
             };
-            let moment = number(Some(value)).ok_or(Refusal::Malformed("nbf or iat is not a number"))?;
-            if moment > now + LEEWAY {
+            let moment =
+                finite_number(Some(value)).ok_or(Refusal::Malformed("nbf or iat is not a number"))?;
+            if moment > now + LEEWAY_SECONDS {
                 return Err(Refusal::NotYet((moment - now) as u64));
             }
         }
-        Ok(expires + LEEWAY)
+        Ok(expires + LEEWAY_SECONDS)
     }
 
-    /// Refuses tokens that are not meant for an API, because Better Auth signs them with the same keys: those of the
-    /// links in its e-mails, some of which go to unverified addresses, and access tokens that are only valid with a
-    /// proof of possession (`cnf`).
+    /// Refuses two kinds of tokens that Better Auth signs with the same keys as API tokens: tokens in the links of its
+    /// e-mails, some of which are sent to unverified addresses, and access tokens that require a proof of possession
+    /// (`cnf`).
     pub fn check_kind(&self) -> Result<(), Refusal> {
         let has = |claim: &str| self.0.contains_key(claim);
         if has("updateTo") || has("requestType") {
@@ -58,61 +60,67 @@ impl Claims {
         }
     }
 
-    pub fn check_origin(
+    pub fn check_issuer_and_audience(
         &self,
         issuers: &[String],
         audiences: &[String],
-        rule: Origin,
+        rule: IssuerAndAudience,
     ) -> Result<(), Refusal> {
-        let is = |value: &Value, expected: &[String]| {
+        let is_expected = |value: &Value, expected: &[String]| {
             let text = value.as_str();
             text.is_some_and(|text| expected.iter().any(|expected| expected == text))
         };
-        let missing_is_fine = rule == Origin::IfPresent;
-        if !self.0.get("iss").map_or(missing_is_fine, |iss| is(iss, issuers)) {
-            let expected = one_of(issuers);
+        let is_optional = rule == IssuerAndAudience::IfPresent;
+        if !self
+            .0
+            .get("iss")
+            .map_or(is_optional, |iss| is_expected(iss, issuers))
+        {
+            let expected = format_alternatives(issuers);
             return Err(match self.0.get("iss").and_then(Value::as_str) {
                 Some("") => Refusal::EmptyIssuer { expected },
                 _ => Refusal::Issuer {
-                    found: self.shown("iss"),
+                    found: self.excerpt_of("iss"),
                     expected,
                 },
             });
         }
-        let for_us = |aud: &Value| match aud {
-            Value::Array(all) => all.iter().any(|aud| is(aud, audiences)),
-            one => is(one, audiences),
+        let is_for_service = |aud: &Value| match aud {
+            Value::Array(all) => all.iter().any(|aud| is_expected(aud, audiences)),
+            single => is_expected(single, audiences),
         };
-        if !self.0.get("aud").map_or(missing_is_fine, for_us) {
+        if !self.0.get("aud").map_or(is_optional, is_for_service) {
             return Err(Refusal::Audience {
-                found: self.shown("aud"),
-                expected: one_of(audiences),
+                found: self.excerpt_of("aud"),
+                expected: format_alternatives(audiences),
             });
         }
         Ok(())
     }
 
-    /// Must be called after `check_origin`, because `userId` only counts in a token with a correct origin.
+    /// Must be called after `check_issuer_and_audience`: the claim `userId` is accepted if `iss` or `aud` is present,
+    /// and this method does not check their values.
     pub fn user(&self) -> Result<AuthenticatedUser, Refusal> {
         let id = match self.user_id()? {
             Value::String(text) => UserId::parse(text),
-            // Only 64-bit integers, because different larger numbers could be parsed as the same float.
+            // Other numbers than 64-bit integers are refused, because they are parsed as floats, and different ids
+            // could become the same float.
             Value::Number(number) if number.is_i64() || number.is_u64() => UserId::parse(&number.to_string()),
             _ => None,
         };
         Ok(AuthenticatedUser {
             identity: Arc::new(Identity {
                 id: id.ok_or(Refusal::NoUser)?,
-                email: self.text(&[&["email"], &["user", "email"]]),
-                name: self.text(&[&["name"], &["user", "name"]]),
-                issued_at: number(self.0.get("iat")),
+                email: self.optional_text(&[&["email"], &["user", "email"]]),
+                name: self.optional_text(&[&["name"], &["user", "name"]]),
+                issued_at: finite_number(self.0.get("iat")),
             }),
         })
     }
 
-    /// The first of these claims that is present decides: if `sub` is not a valid user id, `id` is not tried. The
-    /// e-mail address is not among them, because it may be unverified, and then belong to somebody else. `userId` is
-    /// skipped if the token has neither an issuer nor an audience, because it may then be the token of an e-mail link.
+    /// Returns the first of these claims that is present. If `sub` is not a valid user id, `id` is not tried. The
+    /// e-mail address is not used, because an unverified address may belong to somebody else. `userId` is skipped if
+    /// the token has neither an issuer nor an audience, because the token may then come from the link in an e-mail.
     fn user_id(&self) -> Result<&Value, Refusal> {
         const PLACES: [&[&str]; 6] = [
             &["sub"],
@@ -132,11 +140,13 @@ impl Claims {
         }
     }
 
-    /// An optional claim. A value that the database cannot store, or that is too long for an index, counts as absent.
-    fn text(&self, paths: &[&[&str]]) -> Option<String> {
+    /// Returns the first of these claims that is a string. A string counts as absent if it is blank, contains NUL,
+    /// which PostgreSQL cannot store, or is too long for an index.
+    fn optional_text(&self, paths: &[&[&str]]) -> Option<String> {
+        const MAX_TEXT_BYTES: usize = 1_000;
         let text = paths.iter().find_map(|path| self.at(path)?.as_str())?;
-        let fits = !text.trim().is_empty() && text.len() <= 1_000 && !text.contains('\0');
-        fits.then(|| text.into())
+        let is_valid = !text.trim().is_empty() && text.len() <= MAX_TEXT_BYTES && !text.contains('\0');
+        is_valid.then(|| text.into())
     }
 
     fn at(&self, path: &[&str]) -> Option<&Value> {
@@ -147,29 +157,29 @@ impl Claims {
         (!found.is_null()).then_some(found)
     }
 
-    fn shown(&self, claim: &str) -> String {
+    fn excerpt_of(&self, claim: &str) -> String {
         match self.0.get(claim) {
             None => "missing".into(),
-            Some(value) => shown(value),
+            Some(value) => excerpt(value),
         }
     }
 }
 
-/// Shortens an untrusted value. Its control characters are escaped when it is printed (`{:?}`).
-pub(super) fn shown(value: &Value) -> String {
+/// Returns the beginning of an untrusted value. Control characters are escaped when the result is printed with `{:?}`.
+pub(super) fn excerpt(value: &Value) -> String {
     match value {
-        Value::String(text) => text.chars().take(MAX_SHOWN).collect(),
-        other => other.to_string().chars().take(MAX_SHOWN).collect(),
+        Value::String(text) => text.chars().take(MAX_EXCERPT_CHARS).collect(),
+        other => other.to_string().chars().take(MAX_EXCERPT_CHARS).collect(),
     }
 }
 
-/// `"a"`, or `"a" or "b"`.
-fn one_of(values: &[String]) -> String {
+/// Formats the values as `"a"` or `"a" or "b"`.
+fn format_alternatives(values: &[String]) -> String {
     let quoted: Vec<_> = values.iter().map(|value| format!("{value:?}")).collect();
     quoted.join(" or ")
 }
 
-fn number(value: Option<&Value>) -> Option<f64> {
+fn finite_number(value: Option<&Value>) -> Option<f64> {
     value.and_then(Value::as_f64).filter(|number| number.is_finite())
 }
 
@@ -184,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_holds_until_the_leeway_after_its_expiry_and_no_longer() {
+    fn a_token_is_valid_until_the_leeway_after_its_expiry() {
         let claims = claims(json!({"exp": 1_000.5}));
         assert_eq!(claims.valid_until(1_005.4), Ok(1_005.5));
         assert_eq!(claims.valid_until(1_005.5), Err(Refusal::Expired(5)));
@@ -200,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_place_that_names_a_user_decides() {
+    fn the_first_claim_that_names_a_user_is_used() {
         let id = |value| claims(value).user().map(|user| user.id().to_string());
         assert_eq!(id(json!({"sub": "a", "id": "b"})), Ok("a".into()));
         assert_eq!(id(json!({"sub": null, "id": 7})), Ok("7".into()));
@@ -211,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn a_top_level_user_id_counts_beside_an_issuer_or_an_audience_alone() {
+    fn the_claim_user_id_counts_only_with_an_issuer_or_an_audience() {
         let id = |value| claims(value).user().map(|user| user.id().to_string());
         assert_eq!(id(json!({"userId": "a", "iss": "us"})), Ok("a".into()));
         assert_eq!(id(json!({"userId": "a", "aud": "us"})), Ok("a".into()));
@@ -224,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn tokens_that_are_meant_for_something_else_are_told_by_their_claims() {
+    fn tokens_that_are_not_meant_for_an_api_are_refused() {
         let kind = |value| claims(value).check_kind();
         assert_eq!(kind(json!({"sub": "a"})), Ok(()));
         for claim in ["updateTo", "requestType"] {
@@ -235,22 +245,40 @@ mod tests {
             kind(json!({"email": "a@b.c", "userId": "a"})),
             Err(Refusal::EmailLink)
         );
-        assert_eq!(kind(json!({"email": "a@b.c"})), Ok(()), "which names no user");
+        assert_eq!(
+            kind(json!({"email": "a@b.c"})),
+            Ok(()),
+            "a missing user is refused later"
+        );
     }
 
     #[test]
-    fn an_audience_may_be_a_list_that_holds_ours() {
+    fn an_audience_may_be_a_list() {
         let ours = ["us".to_string(), "ours".to_string()];
-        let check = |value, rule| claims(value).check_origin(&ours, &ours, rule).is_ok();
-        assert!(check(json!({"iss": "us", "aud": ["x", "us"]}), Origin::Required));
-        assert!(check(json!({"iss": "ours", "aud": "us"}), Origin::Required));
-        assert!(!check(json!({"iss": "us", "aud": []}), Origin::Required));
-        assert!(!check(json!({"iss": "us"}), Origin::Required));
-        assert!(check(json!({}), Origin::IfPresent));
-        assert!(!check(json!({"aud": "them"}), Origin::IfPresent));
-        assert!(!check(json!({"iss": "them"}), Origin::IfPresent));
-        assert!(!check(json!({"iss": null}), Origin::IfPresent));
-        let empty = claims(json!({"iss": ""})).check_origin(&ours, &ours, Origin::IfPresent);
+        let check = |value, rule| {
+            claims(value)
+                .check_issuer_and_audience(&ours, &ours, rule)
+                .is_ok()
+        };
+        assert!(check(
+            json!({"iss": "us", "aud": ["x", "us"]}),
+            IssuerAndAudience::Required
+        ));
+        assert!(check(
+            json!({"iss": "ours", "aud": "us"}),
+            IssuerAndAudience::Required
+        ));
+        assert!(!check(
+            json!({"iss": "us", "aud": []}),
+            IssuerAndAudience::Required
+        ));
+        assert!(!check(json!({"iss": "us"}), IssuerAndAudience::Required));
+        assert!(check(json!({}), IssuerAndAudience::IfPresent));
+        assert!(!check(json!({"aud": "them"}), IssuerAndAudience::IfPresent));
+        assert!(!check(json!({"iss": "them"}), IssuerAndAudience::IfPresent));
+        assert!(!check(json!({"iss": null}), IssuerAndAudience::IfPresent));
+        let empty =
+            claims(json!({"iss": ""})).check_issuer_and_audience(&ours, &ours, IssuerAndAudience::IfPresent);
         let expected = r#""us" or "ours""#.into();
         assert_eq!(empty, Err(Refusal::EmptyIssuer { expected }));
     }

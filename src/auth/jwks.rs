@@ -1,7 +1,7 @@
-//! The issuer's key set, which is fetched when it is first needed, and refetched when it is old or lacks a key.
+//! Fetches the issuer's key set (JWKS) when it is first needed, when it is old, and when it lacks a key.
 //!
 //! Only one fetch runs at a time, and unknown key ids cause at most one fetch per cooldown, so that tokens with random
-//! ids do not overload the issuer. While the issuer is unavailable, the last good keys remain in use.
+//! ids do not overload the issuer. If fetches fail, the last key set remains in use.
 
 use std::sync::{Arc, PoisonError, RwLock, RwLockWriteGuard};
 use std::time::{Duration, Instant};
@@ -17,44 +17,47 @@ use crate::tls_roots;
 
 #[derive(Clone, Copy)]
 struct Timing {
-    /// An older key set is refetched before it is used, so that keys that the issuer has removed stop working.
+    /// A key set that is older than this is refetched before it is used, unless a fetch has just failed. Keys that the
+    /// issuer has removed are therefore no longer accepted.
     soft_lifetime: Duration,
-    /// The minimum time between two fetches for unknown key ids. Old keys may be used this long after a failed fetch.
+    /// The minimum time between two fetches for unknown key ids. After a failed fetch, this is also how long an expired
+    /// key set is used without waiting for another fetch.
     cooldown: Duration,
-    /// The minimum time between two fetches while the issuer is unavailable.
-    after_failure: Duration,
+    /// The minimum time between a failed fetch and the next one.
+    failure_backoff: Duration,
 }
 
 const TIMING: Timing = Timing {
     soft_lifetime: Duration::from_secs(10 * 60),
     cooldown: Duration::from_secs(10),
-    after_failure: Duration::from_secs(2),
+    failure_backoff: Duration::from_secs(2),
 };
 
 const FETCH_TIMEOUT: Duration = Duration::from_secs(4);
-const MAX_BYTES: u64 = 256 * 1024;
+const MAX_RESPONSE_BYTES: u64 = 256 * 1024;
 
 pub(super) struct Jwks {
     url: String,
-    /// The URL without secrets, for the log.
-    pub shown_url: String,
+    /// The URL for the log, without secrets.
+    pub redacted_url: String,
     timing: Timing,
     state: RwLock<State>,
-    /// Held during a fetch. Tasks that waited for it find the result in `state`.
+    /// Locked during a fetch. Tasks that wait for the lock find the result of the fetch in `state`.
     fetching: tokio::sync::Mutex<()>,
-    agent: ureq::Agent,
+    http_client: ureq::Agent,
 }
 
 #[derive(Clone, Default)]
 struct State {
     keys: Option<Arc<KeySet>>,
-    /// Incremented when the keys change. Tokens that were verified with older keys must be verified again.
+    /// Incremented when the document changes. Tokens that an older generation verified must be verified again.
     generation: u64,
-    text: Arc<[u8]>,
-    attempted: Option<Instant>,
-    succeeded: Option<Instant>,
-    /// When a key was last requested that is not in the set.
-    missed: Option<Instant>,
+    document: Arc<[u8]>,
+    last_attempt: Option<Instant>,
+    last_success: Option<Instant>,
+    /// When the cooldown for unknown key ids last started.
+    cooldown_started: Option<Instant>,
+    /// Why the last fetch failed, or `None` if it succeeded.
     problem: Option<String>,
 }
 
@@ -66,30 +69,31 @@ pub(super) enum Found {
     /// The key set has no key for this token.
     Unknown,
     /// No key set has ever been fetched.
-    Nothing {
+    NoKeySet {
         problem: String,
     },
 }
 
-fn within(since: Option<Instant>, time: Duration) -> bool {
-    since.is_some_and(|since| since.elapsed() < time)
+fn is_within(since: Option<Instant>, duration: Duration) -> bool {
+    since.is_some_and(|since| since.elapsed() < duration)
 }
 
 impl State {
-    /// Becomes false before the lifetime ends, so that a busy service refetches in the background.
+    /// Returns false from three quarters of the lifetime on. The key set is then refetched in the background, so that
+    /// requests need not wait.
     fn is_fresh(&self, timing: Timing) -> bool {
-        within(self.succeeded, timing.soft_lifetime * 3 / 4)
+        is_within(self.last_success, timing.soft_lifetime * 3 / 4)
     }
 
-    /// The set may be used without waiting for a fetch: it is not too old, or the issuer was unavailable just now.
+    /// Returns whether the key set may be used without waiting for a fetch.
     fn is_usable(&self, timing: Timing) -> bool {
-        let was_away = self.problem.is_some() && within(self.attempted, timing.cooldown);
-        was_away || within(self.succeeded, timing.soft_lifetime)
+        let issuer_failed_recently = self.problem.is_some() && is_within(self.last_attempt, timing.cooldown);
+        issuer_failed_recently || is_within(self.last_success, timing.soft_lifetime)
     }
 
-    /// The last fetch failed, and it is too early for the next one.
-    fn rests(&self, timing: Timing) -> bool {
-        self.problem.is_some() && within(self.attempted, timing.after_failure)
+    /// Returns whether the last fetch failed so recently that the next one must wait.
+    fn is_in_failure_backoff(&self, timing: Timing) -> bool {
+        self.problem.is_some() && is_within(self.last_attempt, timing.failure_backoff)
     }
 }
 
@@ -100,105 +104,114 @@ impl Jwks {
 
     fn with_timing(url: String, timing: Timing) -> Arc<Self> {
         Arc::new(Self {
-            shown_url: without_secrets(&url),
+            redacted_url: without_secrets(&url),
             url,
             timing,
             state: RwLock::default(),
             fetching: tokio::sync::Mutex::default(),
-            agent: agent(),
+            http_client: new_http_client(),
         })
     }
 
-    /// The generation of the keys, unless they have to be refetched.
+    /// Returns the generation of the key set, or `None` if there is no key set or it has to be refetched.
     pub fn current_generation(&self) -> Option<u64> {
-        // This is called for every cached token, so it does not clone the state.
+        // The state is not cloned, because this method is called each time that a cached token is used.
         let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
-        let settled = state.is_fresh(self.timing) || state.rests(self.timing);
-        (state.keys.is_some() && settled).then_some(state.generation)
+        let is_current = state.is_fresh(self.timing) || state.is_in_failure_backoff(self.timing);
+        (state.keys.is_some() && is_current).then_some(state.generation)
     }
 
     pub async fn find(self: &Arc<Self>, id: Option<&str>, algorithm: Algorithm) -> Found {
         let state = self.read();
         let found = state.keys_for(id, algorithm);
-        if state.rests(self.timing) {
+        if state.is_in_failure_backoff(self.timing) {
             return found;
         }
         match &found {
             Found::Keys { .. } if state.is_fresh(self.timing) => return found,
-            // These keys are used while newer ones are fetched in the background.
+            // The old keys are used while the key set is refetched in the background.
             Found::Keys { .. } if state.is_usable(self.timing) => {
                 if self.fetching.try_lock().is_ok() {
-                    RequestContext::spawn(Arc::clone(self).refresh(state.attempted, false));
+                    RequestContext::spawn(Arc::clone(self).refresh(state.last_attempt, false));
                 }
                 return found;
             }
-            Found::Unknown if within(state.missed, self.timing.cooldown) => return found,
+            Found::Unknown if is_within(state.cooldown_started, self.timing.cooldown) => return found,
             _ => {}
         }
-        // A separate task, because the fetch must complete even if the client disconnects.
-        let missed = matches!(found, Found::Unknown);
-        let _ = RequestContext::spawn(Arc::clone(self).refresh(state.attempted, missed)).await;
+        // The fetch runs in a separate task, so that it completes even if the client disconnects.
+        let unknown_key = matches!(found, Found::Unknown);
+        let _ = RequestContext::spawn(Arc::clone(self).refresh(state.last_attempt, unknown_key)).await;
         let found = self.read().keys_for(id, algorithm);
         if matches!(found, Found::Unknown) {
-            self.write().missed = Some(Instant::now());
+            self.write().cooldown_started = Some(Instant::now());
         }
         found
     }
 
-    /// Does nothing if another fetch has completed since `known`. `missed` is recorded together with the result: if it
-    /// were recorded before the fetch, requests with a new key would be refused during the fetch; if the caller
-    /// recorded it afterwards, a client that disconnects meanwhile could cause another fetch.
-    async fn refresh(self: Arc<Self>, known: Option<Instant>, missed: bool) {
-        let _turn = self.fetching.lock().await;
-        if self.read().attempted != known {
+    /// Fetches the key set, unless another fetch has completed since `known_attempt` was read.
+    ///
+    /// If the fetch is made for an unknown key id, the cooldown starts when the fetch ends. If it started earlier,
+    /// requests with a new key would be refused during the fetch. If only the caller started it, a client that
+    /// disconnects during the fetch could cause another fetch.
+    async fn refresh(self: Arc<Self>, known_attempt: Option<Instant>, unknown_key: bool) {
+        let _lock = self.fetching.lock().await;
+        if self.read().last_attempt != known_attempt {
             return;
         }
         let jwks = Arc::clone(&self);
         let outcome = tokio::task::spawn_blocking(move || jwks.fetch()).await;
-        self.keep(outcome.unwrap_or_else(|error| Err(error.to_string())), missed);
+        self.store_outcome(
+            outcome.unwrap_or_else(|error| Err(error.to_string())),
+            unknown_key,
+        );
     }
 
     fn fetch(&self) -> Result<(Vec<u8>, KeySet), String> {
-        let mut answer = self
-            .agent
+        let mut response = self
+            .http_client
             .get(&self.url)
             .call()
             .map_err(|error| error.to_string())?;
-        let status = answer.status();
+        let status = response.status();
         if status != 200 {
-            return Err(format!("it answers {}", status.as_u16()));
+            return Err(format!("the status of the response is {}", status.as_u16()));
         }
-        let text = answer
+        let document = response
             .body_mut()
             .with_config()
-            .limit(MAX_BYTES)
+            .limit(MAX_RESPONSE_BYTES)
             .read_to_vec()
             .map_err(|error| error.to_string())?;
-        let keys = KeySet::parse(&text).map_err(|error| format!("what it answers is no key set: {error}"))?;
-        Ok((text, keys))
+        let keys =
+            KeySet::parse(&document).map_err(|error| format!("the response is not a key set: {error}"))?;
+        Ok((document, keys))
     }
 
-    fn keep(&self, outcome: Result<(Vec<u8>, KeySet), String>, missed: bool) {
+    fn store_outcome(&self, outcome: Result<(Vec<u8>, KeySet), String>, unknown_key: bool) {
         METRICS.key_set_fetched(outcome.is_ok());
         let now = Instant::now();
         let mut state = self.write();
-        state.attempted = Some(now);
-        if missed {
-            state.missed = Some(now);
+        state.last_attempt = Some(now);
+        if unknown_key {
+            state.cooldown_started = Some(now);
         }
         match outcome {
-            Ok((text, keys)) => {
-                if *state.text != *text {
-                    log::info!("the key set at {} has changed", self.shown_url);
+            Ok((document, keys)) => {
+                if *state.document != *document {
+                    log::info!("the key set at {} has changed", self.redacted_url);
                     state.generation += 1;
-                    state.text = text.into();
+                    state.document = document.into();
                     state.keys = Some(Arc::new(keys));
                 }
-                state.succeeded = Some(now);
+                state.last_success = Some(now);
                 state.problem = None;
             }
             Err(problem) => {
-                log::warn!("the key set at {} cannot be fetched: {problem}", self.shown_url);
+                log::warn!(
+                    "the key set at {} cannot be fetched: {problem}",
+                    self.redacted_url
+                );
                 state.problem = Some(problem);
             }
         }
@@ -216,10 +229,13 @@ impl Jwks {
 impl State {
     fn keys_for(&self, id: Option<&str>, algorithm: Algorithm) -> Found {
         let Some(set) = &self.keys else {
-            let problem = self.problem.clone().unwrap_or_else(|| "not asked yet".into());
-            return Found::Nothing { problem };
+            let problem = self
+                .problem
+                .clone()
+                .unwrap_or_else(|| "it has not been fetched yet".into());
+            return Found::NoKeySet { problem };
         };
-        let keys = set.suited(id, algorithm);
+        let keys = set.candidates(id, algorithm);
         if keys.is_empty() {
             return Found::Unknown;
         }
@@ -230,14 +246,15 @@ impl State {
     }
 }
 
-/// The HTTP client. It limits the time of a fetch and follows no redirects; `fetch` limits the size.
-fn agent() -> ureq::Agent {
+/// Creates the HTTP client. It limits the duration of a fetch and follows no redirects; `fetch` limits the size of the
+/// response.
+fn new_http_client() -> ureq::Agent {
     let roots = tls_roots::load();
     let roots = roots.iter().map(|root| Certificate::from_der(root).to_owned());
     ureq::Agent::config_builder()
         .timeout_global(Some(FETCH_TIMEOUT))
         .max_redirects(0)
-        // The service reads its configuration from its own variables only, so it ignores `HTTP_PROXY` and the like.
+        // Without this, ureq would use `HTTP_PROXY` and similar variables, which are not part of the configuration.
         .proxy(None)
         .http_status_as_error(false)
         .tls_config(

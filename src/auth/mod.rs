@@ -1,4 +1,5 @@
-//! Verifies tokens. This module must not depend on HTTP requests, tasks or the database.
+//! Verifies tokens, and signs tokens for trying out the service. This module must not depend on HTTP requests, tasks or
+//! the database.
 
 mod algorithm;
 mod claims;
@@ -16,7 +17,8 @@ pub use verifier::{Verified, Verifier};
 
 use crate::domain::UserId;
 
-/// The user of a verified token. Only this module can create one, so code that holds it may act for that user.
+/// The user of a verified token. Only this module creates values of this type, so code that has one may act for that
+/// user.
 #[derive(Clone, Debug)]
 pub struct AuthenticatedUser {
     identity: Arc<Identity>,
@@ -43,7 +45,7 @@ impl AuthenticatedUser {
         self.identity.name.as_deref()
     }
 
-    /// The token's `iat` in seconds since 1970, if it has one.
+    /// The token's `iat` in seconds since 1970, if the token has one.
     pub fn issued_at(&self) -> Option<f64> {
         self.identity.issued_at
     }

@@ -1,42 +1,43 @@
-//! Why a token is refused. The texts are for the operator's log and are never sent to the client.
+//! The reasons why a token is refused. The texts appear in the log and in the output of `inspect-token`, and are never
+//! sent to clients.
 
-/// Each text says what the operator can fix.
+/// The reason why a token is refused. Where the operator can fix the cause, the text says how.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    #[error("no Authorization header came with the call")]
+    #[error("the request has no Authorization header")]
     Missing,
-    #[error("more than one Authorization header came with the call")]
+    #[error("the request has more than one Authorization header")]
     Ambiguous,
-    #[error("the Authorization header does not hold a Bearer token")]
+    #[error("the Authorization header does not contain a Bearer token")]
     NotBearer,
     #[error(
         "the token is not a JWT but an opaque string, such as Better Auth's session token: the frontend \
-         must send the JWT of GET /api/auth/token (the jwt() plugin), not the session token"
+         must send the JWT from GET /api/auth/token (the jwt() plugin) instead"
     )]
     Opaque,
     #[error("the token is malformed: {0}")]
     Malformed(&'static str),
     #[error(
-        "the token is signed with {0:?}, which is not accepted (HS256, EdDSA, ES256, ES512, RS256, PS256 are)"
+        "the token is signed with {0:?}; the accepted algorithms are HS256, EdDSA, ES256, ES512, RS256 and PS256"
     )]
     Algorithm(String),
-    #[error("the token's header demands extensions (crit) that are not supported")]
+    #[error("the token's header requires extensions (crit) that are not supported")]
     Critical,
     #[error(
-        "this is a token of another kind: its typ is {0:?}, and an API token's is JWT or missing (at+jwt is \
-         an OAuth access token, better-auth.session-cache+jwt the cookie cache): the frontend must send the \
-         JWT of GET /api/auth/token"
+        "this is a token of another kind: its typ is {0:?}, but an API token has the typ JWT or none (at+jwt is an \
+         OAuth access token, better-auth.session-cache+jwt a session in Better Auth's cookie cache): the \
+         frontend must send the JWT from GET /api/auth/token"
     )]
     TokenType(String),
     #[error(
         "this is the token of a Better Auth e-mail link, not an API token: the frontend must send the JWT \
-         of GET /api/auth/token, and one that signs tokens by itself must name the user in sub (userId \
-         counts only beside iss or aud)"
+         from GET /api/auth/token; a frontend that signs tokens itself must name the user in sub (userId \
+         counts only in a token with iss or aud)"
     )]
     EmailLink,
     #[error(
         "this is a token that is bound to its holder's key (cnf), such as an OAuth access token with DPoP, \
-         not an API token: the frontend must send the JWT of GET /api/auth/token"
+         not an API token: the frontend must send the JWT from GET /api/auth/token"
     )]
     KeyBound,
     #[error(
@@ -52,10 +53,10 @@ pub enum Refusal {
         algorithm: &'static str,
         url: String,
     },
-    /// The key set could not be fetched, so the token may be valid. The response is a 503, not a 401.
+    /// No key set could be fetched, so the token may be valid. The response is a 503 and not a 401.
     #[error(
         "the token is signed with {algorithm}, but no key set answers at {url} ({problem}): start the \
-         frontend, or point BETTER_AUTH_JWKS_URL at it as this machine reaches it"
+         frontend, or set BETTER_AUTH_JWKS_URL to a URL at which this machine reaches it"
     )]
     NoKeys {
         algorithm: &'static str,
@@ -64,22 +65,25 @@ pub enum Refusal {
     },
     #[error("the token has no exp claim that is a number")]
     NoExpiry,
-    #[error("the token expired {0} s ago: the frontend must fetch a new one (they live 15 minutes)")]
+    #[error(
+        "the token expired {0} s ago: the frontend must fetch a new one (Better Auth's tokens expire after \
+         15 minutes by default)"
+    )]
     Expired(u64),
-    #[error("the token is not valid for another {0} s: the clock of this machine or of the issuer is off")]
+    #[error("the token becomes valid in {0} s: the clock of this machine or of the issuer is wrong")]
     NotYet(u64),
     #[error("the issuer is {found:?}, expected {expected} (JWT_ISSUER or BETTER_AUTH_URL)")]
     Issuer { found: String, expected: String },
     #[error(
-        "the issuer is empty, expected {expected}: the frontend made the token without knowing its own \
-         address; set baseURL in its betterAuth({{ … }}), or BETTER_AUTH_URL in its environment"
+        "the issuer is empty, expected {expected}: the frontend signed the token without knowing its own \
+         URL; set baseURL in its betterAuth({{ … }}), or BETTER_AUTH_URL in its environment"
     )]
     EmptyIssuer { expected: String },
     #[error("the audience is {found:?}, expected {expected} (JWT_AUDIENCE or BETTER_AUTH_URL)")]
     Audience { found: String, expected: String },
     #[error(
-        "the token names no user (sub, id, user_id, userId, user.id or session.userId); an email alone \
-         is not enough: e-mail verification links carry such tokens"
+        "the token names no user (sub, id, user_id, userId, user.id or session.userId); an e-mail \
+         address alone is not enough, because the token of an e-mail verification link has one as well"
     )]
     NoUser,
     #[error(
@@ -90,8 +94,8 @@ pub enum Refusal {
 }
 
 impl Refusal {
-    /// The label of the metric.
-    pub fn kind(&self) -> &'static str {
+    /// The value of the label `reason` of the metric `auth_refused_tokens_total`.
+    pub fn metric_label(&self) -> &'static str {
         match self {
             Self::Missing => "missing",
             Self::Ambiguous | Self::NotBearer => "not_bearer",

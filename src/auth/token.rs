@@ -1,11 +1,11 @@
-//! Signs tokens for trying the service, as the frontend would.
+//! Signs HS256 tokens with which an operator can try out the service.
 
 use std::time::Duration;
 
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::json;
 
-use super::verifier::now;
+use super::verifier::unix_now;
 use crate::config::{Config, Secrets};
 use crate::domain::UserId;
 
@@ -17,11 +17,11 @@ pub fn mint(
     name: Option<&str>,
     ttl: Duration,
 ) -> Result<String, jsonwebtoken::errors::Error> {
-    let issued = now() as u64;
+    let issued_at = unix_now() as u64;
     let mut claims = json!({
         "sub": user.as_str(),
-        "iat": issued,
-        "exp": issued.saturating_add(ttl.as_secs()),
+        "iat": issued_at,
+        "exp": issued_at.saturating_add(ttl.as_secs()),
         "iss": config.issuers.first(),
         "aud": config.audiences.first(),
     });

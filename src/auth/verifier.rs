@@ -1,4 +1,4 @@
-//! Verifies a token: first its signature, then its claims.
+//! Verifies tokens: their kind, their signature and their claims. Verified tokens are cached.
 
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -10,33 +10,35 @@ use quick_cache::sync::Cache;
 use serde_json::{Map, Value};
 
 use super::algorithm::{Algorithm, VerifyingKey};
-use super::claims::{Claims, Origin, shown};
+use super::claims::{Claims, IssuerAndAudience, excerpt};
 use super::jwks::{Found, Jwks};
 use super::{AuthenticatedUser, Refusal};
 use crate::config::{Config, Secrets};
+
+const MAX_CACHED_TOKENS: usize = 10_000;
 
 pub struct Verifier {
     secrets: Vec<VerifyingKey>,
     jwks: Arc<Jwks>,
     issuers: Vec<String>,
     audiences: Vec<String>,
-    /// A cache of verified tokens. The key is the token's SHA-256, so that no token stays in memory.
-    seen: Cache<[u8; 32], Verified>,
+    /// The key is the SHA-256 hash of a token, so that the tokens themselves are not kept in memory.
+    cache: Cache<[u8; 32], Verified>,
 }
 
 #[derive(Clone, Debug)]
 pub struct Verified {
     pub user: AuthenticatedUser,
     pub algorithm: &'static str,
-    /// In seconds since 1970.
+    /// When the token expires, in seconds since 1970 and including the leeway.
     valid_until: f64,
-    /// The generation of the key set that verified the token; `None` for a shared secret.
+    /// The generation of the key set that verified the token, or `None` if a shared secret verified it.
     generation: Option<u64>,
 }
 
 impl Verified {
     pub fn remaining_seconds(&self) -> u64 {
-        (self.valid_until - now()).max(0.0) as u64
+        (self.valid_until - unix_now()).max(0.0) as u64
     }
 }
 
@@ -52,55 +54,59 @@ impl Verifier {
     pub fn new(config: &Config, secrets: &Secrets) -> Self {
         let secrets = secrets
             .iter()
-            .map(|secret| VerifyingKey::secret(secret.as_bytes()));
+            .map(|secret| VerifyingKey::from_secret(secret.as_bytes()));
         Self {
             secrets: secrets.collect(),
             jwks: Jwks::new(config.jwks_url.clone()),
             issuers: config.issuers.clone(),
             audiences: config.audiences.clone(),
-            seen: Cache::new(10_000),
+            cache: Cache::new(MAX_CACHED_TOKENS),
         }
     }
 
     pub async fn verify(&self, token: &str) -> Result<Verified, Refusal> {
         let mut fingerprint = [0; 32];
         fingerprint.copy_from_slice(digest(&SHA256, token.as_bytes()).as_ref());
-        if let Some(verified) = self.seen.get(&fingerprint)
-            && self.still_holds(&verified)
+        if let Some(verified) = self.cache.get(&fingerprint)
+            && self.is_still_valid(&verified)
         {
             return Ok(verified);
         }
-        let verified = self.verify_anew(token).await?;
-        self.seen.insert(fingerprint, verified.clone());
+        let verified = self.verify_uncached(token).await?;
+        self.cache.insert(fingerprint, verified.clone());
         Ok(verified)
     }
 
-    fn still_holds(&self, verified: &Verified) -> bool {
+    fn is_still_valid(&self, verified: &Verified) -> bool {
         let same_keys = || self.jwks.current_generation() == verified.generation;
-        now() < verified.valid_until && (verified.generation.is_none() || same_keys())
+        unix_now() < verified.valid_until && (verified.generation.is_none() || same_keys())
     }
 
-    async fn verify_anew(&self, token: &str) -> Result<Verified, Refusal> {
-        let parts = Parts::of(token)?;
-        // `jku`, `jwk` and `x5u` are ignored, because a token must not choose the key that verifies it.
+    async fn verify_uncached(&self, token: &str) -> Result<Verified, Refusal> {
+        let parts = Parts::parse(token)?;
         if parts.header.contains_key("crit") {
             return Err(Refusal::Critical);
         }
-        // This comes before the signature, so that the log explains the token of an e-mail link instead of reporting a
-        // wrong secret.
+        // The kind is checked before the signature, so that the log explains the token of an e-mail link instead of
+        // reporting a wrong secret.
         parts.check_kind()?;
         let algorithm = parts.algorithm()?;
-        // The algorithm decides the type of the key, so that a public key is never used as a shared secret.
+        // The algorithm determines the type of the key, so that a public key is never used as a shared secret.
         let (generation, rule) = match algorithm {
-            Algorithm::Hs256 if !self.secrets.iter().any(|key| parts.signed_by(key, algorithm)) => {
+            Algorithm::Hs256 if !self.secrets.iter().any(|key| parts.is_signed_by(key, algorithm)) => {
                 return Err(Refusal::WrongSecret);
             }
-            Algorithm::Hs256 => (None, Origin::IfPresent),
-            _ => (Some(self.check_key(&parts, algorithm).await?), Origin::Required),
+            Algorithm::Hs256 => (None, IssuerAndAudience::IfPresent),
+            _ => (
+                Some(self.verify_with_key_set(&parts, algorithm).await?),
+                IssuerAndAudience::Required,
+            ),
         };
-        // The clock is read only now, because the token may have expired while the key was fetched.
-        let valid_until = parts.claims.valid_until(now())?;
-        parts.claims.check_origin(&self.issuers, &self.audiences, rule)?;
+        // The clock is read after the signature check, because the token may expire while the key set is fetched.
+        let valid_until = parts.claims.valid_until(unix_now())?;
+        parts
+            .claims
+            .check_issuer_and_audience(&self.issuers, &self.audiences, rule)?;
         Ok(Verified {
             user: parts.claims.user()?,
             algorithm: algorithm.name(),
@@ -109,26 +115,29 @@ impl Verifier {
         })
     }
 
-    /// Checks the signature, and returns the generation of the key set that verified it.
-    async fn check_key(&self, parts: &Parts<'_>, algorithm: Algorithm) -> Result<u64, Refusal> {
+    /// Checks the signature with the issuer's keys, and returns the generation of the key set. The header parameters
+    /// `jku`, `jwk` and `x5u` are ignored, because a token must not choose the key that verifies it.
+    async fn verify_with_key_set(&self, parts: &Parts<'_>, algorithm: Algorithm) -> Result<u64, Refusal> {
         let kid = parts.header.get("kid").and_then(Value::as_str);
-        // Limits the length of an untrusted value in the log.
-        let shown = || kid.unwrap_or_default().chars().take(64).collect();
+        // The key id is untrusted, so the log contains only its beginning.
+        let kid_excerpt = || kid.unwrap_or_default().chars().take(64).collect();
         match self.jwks.find(kid, algorithm).await {
             Found::Keys { keys, generation } => {
-                let matches = keys.iter().any(|key| parts.signed_by(&key.verifying, algorithm));
+                let matches = keys
+                    .iter()
+                    .any(|key| parts.is_signed_by(&key.verifying, algorithm));
                 matches
                     .then_some(generation)
-                    .ok_or_else(|| Refusal::WrongKey(shown()))
+                    .ok_or_else(|| Refusal::WrongKey(kid_excerpt()))
             }
             Found::Unknown => Err(Refusal::UnknownKey {
-                kid: shown(),
+                kid: kid_excerpt(),
                 algorithm: algorithm.name(),
-                url: self.jwks.shown_url.clone(),
+                url: self.jwks.redacted_url.clone(),
             }),
-            Found::Nothing { problem } => Err(Refusal::NoKeys {
+            Found::NoKeySet { problem } => Err(Refusal::NoKeys {
                 algorithm: algorithm.name(),
-                url: self.jwks.shown_url.clone(),
+                url: self.jwks.redacted_url.clone(),
                 problem,
             }),
         }
@@ -136,12 +145,12 @@ impl Verifier {
 }
 
 impl<'a> Parts<'a> {
-    fn of(token: &'a str) -> Result<Self, Refusal> {
+    fn parse(token: &'a str) -> Result<Self, Refusal> {
         let (signed, signature) = token.rsplit_once('.').ok_or(Refusal::Opaque)?;
+        // Better Auth's session cookies, which have the format `<id>.<signature>`, fail here.
         let (header, claims) = signed.split_once('.').ok_or(Refusal::Opaque)?;
-        // Session cookies have the format `<id>.<signature>`. A token without a JSON header is not a JWT either.
-        let header = object(header).ok_or(Refusal::Opaque)?;
-        let claims = object(claims).ok_or(Refusal::Malformed("its claims are not a JSON object"))?;
+        let header = decode_object(header).ok_or(Refusal::Opaque)?;
+        let claims = decode_object(claims).ok_or(Refusal::Malformed("its claims are not a JSON object"))?;
         Ok(Self {
             signed,
             signature,
@@ -150,32 +159,32 @@ impl<'a> Parts<'a> {
         })
     }
 
-    /// Refuses tokens that issuers sign for other purposes than an API.
+    /// Refuses tokens that are not meant for an API.
     fn check_kind(&self) -> Result<(), Refusal> {
         match self.header.get("typ") {
             None => {}
             Some(Value::String(typ)) if typ.eq_ignore_ascii_case("JWT") => {}
-            Some(other) => return Err(Refusal::TokenType(shown(other))),
+            Some(other) => return Err(Refusal::TokenType(excerpt(other))),
         }
         self.claims.check_kind()
     }
 
     fn algorithm(&self) -> Result<Algorithm, Refusal> {
         let name = self.header.get("alg").and_then(Value::as_str).unwrap_or("none");
-        Algorithm::named(name).ok_or_else(|| Refusal::Algorithm(name.chars().take(20).collect()))
+        Algorithm::from_name(name).ok_or_else(|| Refusal::Algorithm(name.chars().take(20).collect()))
     }
 
-    fn signed_by(&self, key: &VerifyingKey, algorithm: Algorithm) -> bool {
+    fn is_signed_by(&self, key: &VerifyingKey, algorithm: Algorithm) -> bool {
         key.verifies(algorithm, self.signed.as_bytes(), self.signature)
     }
 }
 
-fn object(part: &str) -> Option<Map<String, Value>> {
+fn decode_object(part: &str) -> Option<Map<String, Value>> {
     let json = BASE64_URL_SAFE_NO_PAD.decode(part).ok()?;
     serde_json::from_slice(&json).ok()
 }
 
-pub(super) fn now() -> f64 {
+pub(super) fn unix_now() -> f64 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default()

@@ -32,7 +32,7 @@ async fn admit(request: &ServiceRequest) -> Result<(), ApiError> {
         Err(refusal) => Err(refusal),
     };
     let user = verified
-        .inspect_err(|refusal| METRICS.token_refused(refusal.kind()))?
+        .inspect_err(|refusal| METRICS.token_refused(refusal.metric_label()))?
         .user;
     request.extensions_mut().insert(user.clone());
     // After the verification, so that a request without a valid token does not use up a user's allowance.

@@ -244,7 +244,7 @@ impl ApiError {
     /// The label that the metrics use for a refused token.
     fn reason(&self) -> Option<&'static str> {
         match self {
-            Self::Unauthenticated(refusal) => Some(refusal.kind()),
+            Self::Unauthenticated(refusal) => Some(refusal.metric_label()),
             _ => None,
         }
     }

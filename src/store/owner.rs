@@ -87,7 +87,7 @@ impl Owner {
             .run(Access::Transaction, self.id(), ensure)
             .await?
         {
-            METRICS.token_refused(Refusal::UnknownUser.kind());
+            METRICS.token_refused(Refusal::UnknownUser.metric_label());
             return Err(StoreError::UnknownUser);
         }
         known_users.remember(&self.user);
