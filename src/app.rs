@@ -1,4 +1,4 @@
-//! Starts the service: builds its state and its middleware, and opens its listeners.
+//! Starts the service: creates its state and its middleware, and opens its listeners.
 
 use std::io;
 use std::net::SocketAddr;
@@ -31,17 +31,17 @@ use crate::tasks::ListCursors;
 
 pub struct Service {
     pub address: SocketAddr,
-    /// systemd owns the socket, and keeps it open until the next process starts.
+    /// Whether systemd passed the listening socket, which then stays open until the next process starts.
     pub socket_inherited: bool,
     pub server: Server,
 }
 
-/// Opens the database and the listeners. The service runs once the returned server is awaited.
+/// Opens the database and the listeners. The service handles requests as soon as the returned server is awaited.
 pub fn start(config: &Config) -> io::Result<Service> {
     start_with(config, |_| {})
 }
 
-/// Like `start`, with additional routes, for tests that need a failing handler.
+/// Like `start`, but with additional routes. Tests use it to add a handler that fails.
 pub fn start_with(
     config: &Config,
     extra: impl Fn(&mut ServiceConfig) + Clone + Send + 'static,
@@ -72,7 +72,7 @@ pub fn start_with(
             .app_data(origins.clone())
             .configure(extra.clone())
             .configure(routes)
-            // The last middleware that is added is the outermost.
+            // The middleware that is added last is the outermost.
             .wrap(from_fn(catch_panic))
             .wrap(cors(&origins.0))
             .wrap(from_fn(access_log))
@@ -88,8 +88,9 @@ pub fn start_with(
     })
 }
 
-/// With SQLite, the start fails if the migrations fail. A PostgreSQL server may start later than the service, so
-/// migrations are retried in the background, and requests get a 503 until then.
+/// With SQLite, the start fails if the migrations fail. With PostgreSQL, whose server may start after the service,
+/// migrations are retried in the background. A request that needs the tables before they exist waits for at most the
+/// acquire timeout, and then gets a 503.
 fn migrate(database: &Arc<Database>, config: &Config) -> io::Result<()> {
     if config.sqlite_file().is_some() {
         return database
@@ -100,10 +101,11 @@ fn migrate(database: &Arc<Database>, config: &Config) -> io::Result<()> {
     Ok(())
 }
 
-/// These connections count against `RESERVED_FILES` in `http/server/connection_limit.rs`.
+/// The maximum number of connections to the metrics listener. `RESERVED_FILES` in `http/server/connection_limit.rs`
+/// includes their open files.
 const MAX_METRICS_CONNECTIONS: usize = 16;
 
-/// Serves the metrics on a separate listener, so that the public one does not expose them.
+/// Serves the metrics on a separate listener, so that the public listener does not expose them.
 fn metrics_listener(address: SocketAddr, database: web::Data<Database>) -> io::Result<Server> {
     let app = move || {
         App::new()

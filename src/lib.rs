@@ -1,14 +1,14 @@
 //! The backend of a multi-user todo application: JSON over HTTP, tasks in PostgreSQL or SQLite.
 //!
-//! The dependencies between the modules have no cycles:
-//! `main` → `cli` → `app` → `routes` → `tasks` → `http` → `auth`, `store` → `db` → `domain`.
-//! `docs/ARCHITECTURE.md` follows a request through them.
+//! No module depends on a module to its left:
+//! `main` → `cli` → `app` → `routes` → `tasks` → `http` → `store` → `auth`, `db` → `domain`.
+//! `docs/ARCHITECTURE.md` describes how a request passes through them.
 
 #![cfg_attr(not(test), warn(unused_crate_dependencies))]
 
-// A dependency only for its feature `bundled`, which builds SQLite.
+// This dependency is needed only for its feature `bundled`, which compiles SQLite into the program.
 use libsqlite3_sys as _;
-// Only the binary uses these.
+// Only the binary uses these crates.
 use {clap as _, clap_complete as _};
 
 pub mod app;

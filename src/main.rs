@@ -1,4 +1,4 @@
-//! The entry point; see `cli`.
+//! The entry point of the program. The module `cli` parses the command line.
 
 mod cli;
 

@@ -1,4 +1,4 @@
-//! `backup FILE`: writes a snapshot of the embedded database.
+//! `backup FILE`: writes a snapshot of the SQLite database into a new file.
 
 use std::path::Path;
 
@@ -10,7 +10,7 @@ use super::{Outcome, print};
 pub fn run(config: &Config, file: &Path) -> Outcome {
     let Some(database) = config.sqlite_file() else {
         return Err(
-            "only the embedded database can be backed up this way: use `pg_dump` for PostgreSQL".into(),
+            "only an SQLite database can be backed up with this command: use `pg_dump` for PostgreSQL".into(),
         );
     };
     db::backup(database, file, config.statement_timeout)?;

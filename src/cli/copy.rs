@@ -9,17 +9,17 @@ use todo_backend::store::operator::{self, Copied, Operator};
 use super::{Outcome, print};
 
 pub fn run(config: &Config, from: Option<&str>, to: Option<&str>) -> Outcome {
-    let source = configured("--from", from, config)?;
-    let target = configured("--to", to, config)?;
+    let source = config_for("--from", from, config)?;
+    let target = config_for("--to", to, config)?;
     if source.database_url == target.database_url {
         return Err("the source and the target are the same database".into());
     }
     let copied = actix_web::rt::System::new().block_on(async {
-        // The source is opened first, so that a mistyped URL does not create tables in the target.
+        // The source is opened first, so that no tables are created in the target if the URL of the source is wrong.
         let mut from = Operator::open(&source).await?;
         Database::open(&target)?.migrate()?;
         let mut to = Operator::open(&target).await?;
-        Outcome::<_>::Ok(operator::copy(&mut from, &mut to, &mut progress()).await?)
+        Outcome::<_>::Ok(operator::copy(&mut from, &mut to, &mut progress_reporter()).await?)
     });
     let Copied { users, tasks, keys } = copied?;
     print(&format!(
@@ -28,7 +28,7 @@ pub fn run(config: &Config, from: Option<&str>, to: Option<&str>) -> Outcome {
     ))
 }
 
-fn configured(option: &str, url: Option<&str>, default: &Config) -> Outcome<Config> {
+fn config_for(option: &str, url: Option<&str>, default: &Config) -> Outcome<Config> {
     let Some(url) = url else {
         return Ok(default.clone());
     };
@@ -40,8 +40,9 @@ fn configured(option: &str, url: Option<&str>, default: &Config) -> Outcome<Conf
     Ok(config)
 }
 
-/// Shows the progress, but only on a terminal, because otherwise it would fill a log.
-fn progress() -> impl FnMut(i64, i64) {
+/// Returns a function that shows the progress on a terminal. Elsewhere the function shows nothing, because the output
+/// would fill a log file.
+fn progress_reporter() -> impl FnMut(i64, i64) {
     let is_visible = io::stderr().is_terminal();
     move |done, all| {
         if is_visible {

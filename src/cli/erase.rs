@@ -1,4 +1,5 @@
-//! `erase USER`: deletes the user's tasks, idempotency keys and row, after a confirmation.
+//! `erase USER`: deletes the user's tasks, idempotency keys and row after a confirmation. The row stays if the table
+//! belongs to Better Auth.
 
 use std::io::{self, IsTerminal as _, Write as _};
 use std::process::ExitCode;
@@ -9,14 +10,14 @@ use todo_backend::store::operator::{Erased, Operator};
 
 use super::{Outcome, print, unknown_user};
 
-/// The exit status for wrong usage, which clap uses as well.
+/// The exit status for incorrect usage, which clap uses as well.
 const USAGE_ERROR: u8 = 2;
 
 pub fn run(config: &Config, user: &UserId, yes: bool) -> Outcome {
     if !yes && !io::stdin().is_terminal() {
         let _ = writeln!(
             io::stderr(),
-            "todo-backend: there is no terminal to ask on: write `erase --yes`"
+            "todo-backend: stdin is not a terminal, so the deletion cannot be confirmed: use `erase --yes`"
         );
         return Ok(ExitCode::from(USAGE_ERROR));
     }

@@ -35,7 +35,7 @@ pub fn run(config: &Config, user: &UserId) -> Outcome {
     match written {
         Ok(true) => Ok(ExitCode::SUCCESS),
         Ok(false) => Err(unknown_user(user.as_str())),
-        // The reader has closed the pipe, as `head` does.
+        // The reader of the output has closed the pipe, for example `head`.
         Err(ExportError::Output(error)) if error.kind() == ErrorKind::BrokenPipe => Ok(ExitCode::SUCCESS),
         Err(error) => Err(error.into()),
     }

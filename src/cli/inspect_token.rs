@@ -1,4 +1,4 @@
-//! `inspect-token`: explains whether the service would accept the token on stdin.
+//! `inspect-token`: reads a token on stdin, and explains whether the service would accept the token.
 
 use std::io::{self, Read as _};
 use std::process::ExitCode;
@@ -13,7 +13,7 @@ pub fn run(config: &Config) -> Outcome {
     let mut input = String::new();
     io::stdin().read_to_string(&mut input)?;
     let verifier = Verifier::new(config, &secrets);
-    let verified = match actix_web::rt::System::new().block_on(verifier.verify(token_in(&input))) {
+    let verified = match actix_web::rt::System::new().block_on(verifier.verify(extract_token(&input))) {
         Ok(verified) => verified,
         Err(refusal) => {
             print(&format!("refused: {refusal}\n"))?;
@@ -24,21 +24,21 @@ pub fn run(config: &Config) -> Outcome {
     let lines = [
         format!("accepted: signed with {}", verified.algorithm),
         format!("  user   {:?}", user.id().as_str()),
-        format!("  email  {}", printable(user.email())),
-        format!("  name   {}", printable(user.name())),
+        format!("  email  {}", format_claim(user.email())),
+        format!("  name   {}", format_claim(user.name())),
         format!("  valid  for another {} s\n", verified.remaining_seconds()),
     ];
     print(&lines.join("\n"))
 }
 
-/// Removes the name of the header and `Bearer`, because people often paste the whole header.
-fn token_in(input: &str) -> &str {
+/// Removes `Authorization:` and `Bearer`, because people often paste the whole header.
+fn extract_token(input: &str) -> &str {
     let input = input.trim();
     let value = input.strip_prefix("Authorization:").unwrap_or(input).trim();
     value.strip_prefix("Bearer ").unwrap_or(value).trim()
 }
 
-/// Escapes control characters, because the token may come from an attacker and a terminal would interpret them.
-fn printable(claim: Option<&str>) -> String {
+/// Escapes control characters, because a terminal would interpret them and the token may come from an attacker.
+fn format_claim(claim: Option<&str>) -> String {
     claim.map_or_else(|| "(none)".into(), |text| format!("{text:?}"))
 }

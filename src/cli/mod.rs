@@ -24,7 +24,7 @@ use todo_backend::{db, openapi, telemetry};
 
 type Outcome<T = ExitCode> = Result<T, Box<dyn std::error::Error>>;
 
-/// The commit comes from the build's environment (see the Dockerfile).
+/// The version and the commit. The build takes the commit from the environment variable `COMMIT` (see the Dockerfile).
 static VERSION: LazyLock<String> = LazyLock::new(|| {
     let commit = option_env!("COMMIT").unwrap_or("unknown");
     format!("{} (commit {commit})", env!("CARGO_PKG_VERSION"))
@@ -93,7 +93,7 @@ pub fn main() -> ExitCode {
 
 fn run(command: Option<Command>) -> Outcome {
     match command {
-        // These two must work without a configuration, because client generators and packagers have none.
+        // These two commands work without a configuration, because client generators and packagers have none.
         Some(Command::Openapi) => print(openapi::text()),
         Some(Command::Completions { shell }) => completions::run(shell),
         None => {
@@ -110,8 +110,8 @@ fn run(command: Option<Command>) -> Outcome {
             print(&config.describe())
         }
         Some(Command::Healthcheck) => healthcheck::run(&load_config()?),
-        Some(Command::Export { user }) => export::run(&load_config()?, &user_id(&user)?),
-        Some(Command::Erase { user, yes }) => erase::run(&load_config()?, &user_id(&user)?, yes),
+        Some(Command::Export { user }) => export::run(&load_config()?, &parse_user_id(&user)?),
+        Some(Command::Erase { user, yes }) => erase::run(&load_config()?, &parse_user_id(&user)?, yes),
         Some(Command::Backup { file }) => backup::run(&load_config()?, &file),
         Some(Command::Copy { from, to }) => copy::run(&load_config()?, from.as_deref(), to.as_deref()),
     }
@@ -119,24 +119,24 @@ fn run(command: Option<Command>) -> Outcome {
 
 fn load_config() -> Outcome<Config> {
     let config = Config::load()?;
-    db::check(&config).map_err(database_url)?;
+    db::check(&config).map_err(database_url_error)?;
     Ok(config)
 }
 
-fn database_url(problem: impl std::fmt::Display) -> String {
+fn database_url_error(problem: impl std::fmt::Display) -> String {
     format!("DATABASE_URL: {problem}")
 }
 
-fn user_id(user: &str) -> Outcome<UserId> {
+fn parse_user_id(user: &str) -> Outcome<UserId> {
     UserId::parse(user).ok_or_else(|| unknown_user(user))
 }
 
-/// Quotes and escapes the id, because it may contain control characters, which a terminal would interpret.
+/// The id is quoted and escaped, because it may contain control characters, which a terminal would interpret.
 fn unknown_user(user: &str) -> Box<dyn std::error::Error> {
     format!("there is no user {user:?}").into()
 }
 
-/// Replaces `print!`, which panics if the reader closes the pipe early, as in `todo-backend openapi | head`.
+/// Prints a text. `print!` would panic if the reader closes the pipe early, as in `todo-backend openapi | head`.
 fn print(text: &str) -> Outcome {
     let mut stdout = io::stdout();
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {

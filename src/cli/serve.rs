@@ -1,4 +1,4 @@
-//! Without a subcommand: runs the service until it is stopped.
+//! Runs the service until it is stopped. This is the default if there is no subcommand.
 
 use std::io::{self, Write as _};
 use std::process::ExitCode;
@@ -16,10 +16,11 @@ use super::Outcome;
 pub fn run(config: &Config) -> Outcome {
     telemetry::start(config)?;
     for variable in &config.ignored_variables {
-        log::warn!("{variable} is set, but nothing reads it: write it into DATABASE_URL");
+        log::warn!("{variable} is ignored: set the parameter in DATABASE_URL instead");
     }
     actix_web::rt::System::new().block_on(async {
-        // This must come first, because the first process of a container ignores signals without a handler.
+        // Signals are handled before the service starts, because the first process of a container ignores signals that
+        // have no handler.
         let signals = StopSignals::listen()?;
         let service = app::start(config)?;
         print_banner(config, &service);
@@ -56,8 +57,8 @@ impl StopSignals {
     }
 }
 
-/// `nohup` starts a program with SIGHUP ignored, so that it keeps running after its terminal is closed. On Linux, the
-/// lowest bit of the `SigIgn` mask stands for SIGHUP.
+/// Returns whether SIGHUP is ignored. `nohup` starts a program in this way, so that the program keeps running after its
+/// terminal is closed. On Linux, the lowest bit of the mask `SigIgn` stands for SIGHUP.
 fn sighup_is_ignored() -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
@@ -65,19 +66,19 @@ fn sighup_is_ignored() -> bool {
     mask.is_some_and(|mask| mask & 1 == 1)
 }
 
-/// After the first signal, requests in flight may finish. A second one terminates the process at once.
+/// After the first signal, requests in flight may finish. A second signal terminates the process at once.
 async fn stop_on_signal(mut signals: StopSignals, server: ServerHandle, socket_inherited: bool) {
     signals.next().await;
     log::info!("stopping: requests in flight may finish");
     notify_systemd(NotifyState::Stopping);
     actix_web::rt::spawn(app::stop(server, socket_inherited));
     signals.next().await;
-    log::warn!("stopping at once");
+    log::warn!("stopping at once after a second signal");
     telemetry::flush();
     std::process::exit(1);
 }
 
-/// Logs the address and, unless the log is JSON for a machine, prints what to try first.
+/// Logs the address. Unless the log is JSON, which is read by programs, also prints commands for a first request.
 fn print_banner(config: &Config, service: &Service) {
     let url = format!("http://{}", service.address);
     let origin = match service.socket_inherited {
@@ -102,14 +103,14 @@ fn print_banner(config: &Config, service: &Service) {
     lines.push(format!(
         "          curl -H \"Authorization: Bearer $TOKEN\" {url}/api/tasks"
     ));
-    // `println!` panics if stdout is closed.
+    // `println!` would panic if stdout is closed.
     let _ = writeln!(io::stdout(), "{}", lines.join("\n"));
 }
 
-/// The command that runs this program again: through cargo, or by its path.
+/// Returns the command that runs this program again: cargo, or the path of the program.
 #[expect(
     clippy::disallowed_methods,
-    reason = "only decides what the banner shows; it is not a setting"
+    reason = "the variable only changes what the banner shows and is not a setting"
 )]
 fn program_command() -> String {
     match std::env::var_os("CARGO") {

@@ -1,4 +1,4 @@
-//! `token USER`: prints a JWT to try the service with.
+//! `token USER`: prints a JWT with which the service can be tried out.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! `DATABASE_URL`. Its scheme decides between PostgreSQL and SQLite.
+//! Parses `DATABASE_URL`, whose scheme selects PostgreSQL or SQLite.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -14,27 +14,29 @@ pub enum DatabaseUrl {
 impl DatabaseUrl {
     pub fn parse(text: &str) -> Result<Self, String> {
         if let Some(file) = text.strip_prefix("sqlite://") {
-            return Self::sqlite(file);
+            return Self::parse_sqlite(file);
         }
         if text.starts_with("postgres://") || text.starts_with("postgresql://") {
-            return Self::postgres(text);
+            return Self::parse_postgres(text);
         }
         Err("must start with postgres://, postgresql:// or sqlite://".into())
     }
 
-    fn sqlite(file: &str) -> Result<Self, String> {
+    fn parse_sqlite(file: &str) -> Result<Self, String> {
         if file.trim().is_empty() || file.ends_with('/') || file.contains(char::is_control) {
             return Err("names no file: write sqlite://data/todo.db or sqlite:///var/lib/todo.db".into());
         }
         if file.contains(":memory:") || file.contains(['?', '#']) {
-            return Err("must name a file, without parameters: a database in memory would lose tasks".into());
+            return Err(
+                "must name a file and have no parameters: a database in memory would lose all tasks".into(),
+            );
         }
         Ok(Self::Sqlite(file.into()))
     }
 
-    /// Refuses URLs that would be misread: with an unescaped `#`, `?`, `/` or `@` in the password, the connection would
-    /// go to another host. The parameters are parsed later, in `db/postgres/url.rs`.
-    fn postgres(text: &str) -> Result<Self, String> {
+    /// Refuses ambiguous URLs: if the password contains an unescaped `#`, `?`, `/` or `@`, the service would connect to
+    /// another host. The parameters are parsed later, in `db/postgres/url.rs`.
+    fn parse_postgres(text: &str) -> Result<Self, String> {
         let (_, rest) = text.split_once("://").unwrap_or_default();
         let (authority, tail) = match rest.find(['/', '?', '#']) {
             Some(end) => rest.split_at(end),
@@ -65,9 +67,9 @@ impl DatabaseUrl {
         };
         let (before_query, query) = text.split_once('?').unwrap_or((text, ""));
         let mut parameters = form_urlencoded::parse(query.as_bytes());
-        let in_user =
-            Url::parse(before_query).is_ok_and(|url| url.password().is_some_and(|it| !it.is_empty()));
-        in_user || parameters.any(|(name, value)| name == "password" && !value.is_empty())
+        let is_before_host = Url::parse(before_query)
+            .is_ok_and(|url| url.password().is_some_and(|password| !password.is_empty()));
+        is_before_host || parameters.any(|(name, value)| name == "password" && !value.is_empty())
     }
 
     pub fn sqlite_file(&self) -> Option<&Path> {
@@ -78,14 +80,14 @@ impl DatabaseUrl {
     }
 }
 
-/// Decides by parts of names, because new versions of libpq add secrets such as `sslpassword`, `scram_client_key` or
-/// `oauth_client_secret`.
-pub fn may_hold_a_secret(parameters: &str) -> bool {
+/// Returns whether the name of a parameter indicates a secret. Names are not compared as a whole, because new versions
+/// of libpq add secrets such as `sslpassword`, `scram_client_key` or `oauth_client_secret`.
+fn may_be_secret(name: &str) -> bool {
     let words = ["password", "key", "secret"];
-    words.iter().any(|word| parameters.contains(word))
+    words.iter().any(|word| name.contains(word))
 }
 
-/// Hides the password, also in a parameter.
+/// Replaces the password and the values of secret parameters by `***`.
 impl fmt::Display for DatabaseUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -108,7 +110,7 @@ impl fmt::Display for DatabaseUrl {
                     .split('&')
                     .filter(|pair| !pair.is_empty())
                     .map(|pair| match pair.split_once('=') {
-                        Some((name, _)) if may_hold_a_secret(name) => format!("{name}=***"),
+                        Some((name, _)) if may_be_secret(name) => format!("{name}=***"),
                         _ => pair.into(),
                     })
                     .collect();
@@ -183,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn a_url_has_a_password_in_one_of_two_places() {
+    fn a_password_is_found_before_the_host_and_in_a_parameter() {
         for (url, has) in [
             ("postgres://todo:secret@db/todo", true),
             ("postgres://todo:secret@a,b/todo?sslmode=require", true),

@@ -1,11 +1,11 @@
-//! The environment variables of libpq, which operators know from its other clients.
+//! The environment variables of libpq, which operators know from `psql` and other clients.
 
 use std::fs;
 
 use super::read::{Environment, invalid};
 use super::{ConfigError, DatabaseUrl};
 
-/// Variables that libpq reads and the service does not. The log warns about those that are set.
+/// The variables that libpq reads and the service ignores. The service logs a warning for each one that is set.
 const IGNORED_VARIABLES: [&str; 38] = [
     "PGAPPNAME",
     "PGCHANNELBINDING",
@@ -47,7 +47,7 @@ const IGNORED_VARIABLES: [&str; 38] = [
     "PGUSER",
 ];
 
-/// Values of libpq's variables, for parameters that are not in `DATABASE_URL`.
+/// The values of `PGSSLMODE` and `PGSSLROOTCERT`, for parameters that are not in `DATABASE_URL`.
 #[derive(Clone, Debug, Default)]
 pub struct LibpqDefaults {
     pub ssl_mode: Option<String>,

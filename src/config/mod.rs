@@ -1,4 +1,5 @@
-//! The configuration. No other module reads the environment. Every field states its variable and default.
+//! The configuration. Other modules take their settings from [`Config`] and do not read the environment. Each field of
+//! `Config` names its variable and the default.
 
 #![expect(
     clippy::disallowed_methods,
@@ -17,7 +18,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
-pub use database_url::{DatabaseUrl, may_hold_a_secret};
+pub use database_url::DatabaseUrl;
 pub use libpq::LibpqDefaults;
 pub use private_files::{PRIVATE_MODE, create_private_folder, tighten_permissions};
 use read::{Environment, origin_of};
@@ -25,7 +26,7 @@ pub use redact::without_secrets;
 pub use secrets::{Secret, SecretSource, Secrets};
 use url::Url;
 
-/// One line that names the variable and says what it must contain.
+/// An invalid setting. The message is one line that names the variable and describes the problem.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{variable}: {problem}")]
 pub struct ConfigError {
@@ -43,8 +44,8 @@ pub enum LogFormat {
 pub struct Config {
     /// `DATABASE_URL` or `DATABASE_URL_FILE`, default `sqlite://data/todo.db`
     pub database_url: DatabaseUrl,
-    /// `DATABASE_PASSWORD` or `DATABASE_PASSWORD_FILE`, which replace the password in the URL; if there is none
-    /// either, `PGPASSWORD`
+    /// `DATABASE_PASSWORD` or `DATABASE_PASSWORD_FILE`, which replace the password in the URL. If there is no password
+    /// in any of them, `PGPASSWORD`
     pub database_password: Option<Secret>,
     /// `DATABASE_POOL_SIZE`, default 8
     pub pool_size: u32,
@@ -57,12 +58,14 @@ pub struct Config {
     /// The variables of libpq that are set but not supported
     pub ignored_variables: Vec<&'static str>,
 
-    /// `BETTER_AUTH_SECRETS` or `BETTER_AUTH_SECRET`, each also with `_FILE`; default with the embedded database: a
-    /// random secret, created by the first command that signs or verifies
+    /// `BETTER_AUTH_SECRETS` or `BETTER_AUTH_SECRET`, each also with `_FILE`. With SQLite, the default is a random
+    /// secret, which is created when the service or the command `token` first needs one
     pub secret_source: SecretSource,
-    /// `BETTER_AUTH_URL`, default `http://localhost:3000`: the frontend, which determines the next four defaults
+    /// `BETTER_AUTH_URL`, default `http://localhost:3000`: the URL of the frontend. The next four defaults depend on
+    /// this URL
     pub frontend_url: String,
-    /// `BETTER_AUTH_JWKS_URL`, default `/api/auth/jwks` below `BETTER_AUTH_URL`, or `/jwks` if that has a path
+    /// `BETTER_AUTH_JWKS_URL`, default `BETTER_AUTH_URL` followed by `/api/auth/jwks`, or by `/jwks` if
+    /// `BETTER_AUTH_URL` has a path
     pub jwks_url: String,
     /// `JWT_ISSUER`, comma separated, default the origin of `BETTER_AUTH_URL`
     pub issuers: Vec<String>,
@@ -84,7 +87,7 @@ pub struct Config {
 }
 
 impl Config {
-    /// Reads `.env` and the environment, which takes precedence. Creates no file.
+    /// Reads `.env` and the environment, which takes precedence.
     pub fn load() -> Result<Self, ConfigError> {
         match dotenvy::from_path(".env") {
             Err(error) if !error.not_found() => Err(ConfigError {
@@ -95,8 +98,8 @@ impl Config {
         }
     }
 
-    /// Reads the same variables, but for another database, which must not receive the password of `DATABASE_URL`.
-    /// `load` must have been called before, because it reads `.env`.
+    /// Reads the configuration for the database at `url` instead of `DATABASE_URL`. `DATABASE_PASSWORD` is ignored,
+    /// because it must not be sent to another server. `load` must be called first, because it reads `.env`.
     pub fn for_database(url: &str) -> Result<Self, ConfigError> {
         Self::from_variables(&|variable| match variable {
             "DATABASE_URL" => Some(url.into()),
@@ -140,7 +143,7 @@ impl Config {
         })
     }
 
-    /// The configuration, one line per variable, without secrets.
+    /// Returns the configuration without secrets, one line per variable.
     pub fn describe(&self) -> String {
         let password = match &self.database_password {
             Some(_) => "(hidden, set)",
@@ -170,7 +173,7 @@ impl Config {
         .concat()
     }
 
-    /// The file of the embedded database, if `DATABASE_URL` names one.
+    /// Returns the file of the SQLite database, or `None` with PostgreSQL.
     pub fn sqlite_file(&self) -> Option<&Path> {
         self.database_url.sqlite_file()
     }

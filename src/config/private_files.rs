@@ -1,4 +1,4 @@
-//! Files and folders that other users of the machine cannot read.
+//! Creates folders, and restricts files, so that other users of the machine cannot read them.
 
 use std::fs::{self, DirBuilder, Permissions};
 use std::io;
@@ -8,8 +8,7 @@ use std::path::Path;
 /// Read and write permission for the owner only.
 pub const PRIVATE_MODE: u32 = 0o600;
 
-/// Creates the parent folder of a file with mode 0700. The mode of an existing folder is not changed, because somebody
-/// chose it.
+/// Creates the parent folder of a file with mode 0700. The mode of an existing folder stays as somebody has set it.
 pub fn create_private_folder(file: &Path) -> io::Result<()> {
     match file.parent() {
         Some(folder) => DirBuilder::new().recursive(true).mode(0o700).create(folder),
@@ -17,7 +16,8 @@ pub fn create_private_folder(file: &Path) -> io::Result<()> {
     }
 }
 
-/// Removes everybody else's permissions. A failure does not stop the start, because some file systems have no modes.
+/// Sets the mode of a file to 0600, unless its mode already allows nothing more. A failure is only logged, because some
+/// file systems do not support modes.
 pub fn tighten_permissions(path: &Path) {
     let Ok(metadata) = fs::metadata(path) else {
         return;
@@ -30,7 +30,8 @@ pub fn tighten_permissions(path: &Path) {
     match fs::set_permissions(path, Permissions::from_mode(PRIVATE_MODE)) {
         Ok(()) => log::info!("permissions of {path_name} changed from {mode:o} to {PRIVATE_MODE:o}"),
         Err(error) => log::warn!(
-            "permissions of {path_name} stay {mode:o}, other users of this machine may read it: {error}"
+            "permissions of {path_name} remain {mode:o}, and other users of this machine may be able to read it: \
+             {error}"
         ),
     }
 }

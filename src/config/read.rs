@@ -1,4 +1,4 @@
-//! Reads and validates single variables.
+//! Reads and validates the values of single variables.
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -13,7 +13,7 @@ use super::{ConfigError, DatabaseUrl, Secret, without_secrets};
 
 type Result<T> = std::result::Result<T, ConfigError>;
 
-/// Looks up a variable, in the process's environment or in the values of a test.
+/// Wraps a function that looks up a variable: in the process's environment, or in the values of a test.
 pub(super) struct Environment<'a>(pub &'a dyn Fn(&str) -> Option<OsString>);
 
 impl Environment<'_> {
@@ -67,11 +67,11 @@ impl Environment<'_> {
         parse_http_url(text.as_deref().unwrap_or(default)).map_err(|problem| invalid(variable, problem))
     }
 
-    /// Issuers or audiences. They are compared exactly, so any text is valid, except a wildcard, which would not match.
+    /// Issuers and audiences are compared exactly. `*` is refused, because it would not act as a wildcard.
     pub fn identifiers(&self, variable: &'static str, default: &str) -> Result<Vec<String>> {
         let items = self.list(variable, default)?;
         if items.iter().any(|item| item.contains('*')) {
-            let problem = "must be the exact values that tokens carry, comma separated: no *";
+            let problem = "must be exact values, separated by commas: * is not a wildcard";
             return Err(invalid(variable, problem));
         }
         Ok(items)
@@ -82,16 +82,16 @@ impl Environment<'_> {
             if item.contains('*') {
                 return Err(invalid(
                     variable,
-                    "must name each origin: * would let any page act for a signed-in user",
+                    "must list each origin: * would allow every website to act for a signed-in user",
                 ));
             }
             let url = parse_http_url(item).map_err(|problem| invalid(variable, problem))?;
-            let bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none();
-            if !bare || !url.username().is_empty() || url.password().is_some() {
+            let is_origin = url.path() == "/" && url.query().is_none() && url.fragment().is_none();
+            if !is_origin || !url.username().is_empty() || url.password().is_some() {
                 let item = without_secrets(item);
                 return Err(invalid(
                     variable,
-                    format!("must be origins (scheme, host and port alone), not {item}"),
+                    format!("must be origins (only scheme, host and port), not {item}"),
                 ));
             }
             Ok(origin_of(&url))
@@ -99,14 +99,14 @@ impl Environment<'_> {
         self.list(variable, default)?.iter().map(origin).collect()
     }
 
-    /// A comma-separated list. An empty item is an error, because it is probably a mistake.
+    /// Reads a comma-separated list. An empty item is an error, because it is probably a mistake.
     fn list(&self, variable: &'static str, default: &str) -> Result<Vec<String>> {
         let text = self.get(variable)?.unwrap_or_else(|| default.into());
         let items: Vec<String> = text.split(',').map(|item| item.trim().into()).collect();
         match items.iter().any(String::is_empty) {
             true => Err(invalid(
                 variable,
-                "has an empty item: write A,B without a comma at an end",
+                "has an empty item: write A,B without another comma",
             )),
             false => Ok(items),
         }
@@ -121,7 +121,8 @@ impl Environment<'_> {
     ) -> Result<SocketAddr> {
         let port = self.number(port_variable, default_port.into(), 0..=65_535)? as u16;
         let host = self.get(host_variable)?.unwrap_or_else(|| default_host.into());
-        // Other host names are not resolved: a misspelled one would delay the start until DNS times out.
+        // Other host names are not resolved, because a misspelled name would delay the start until the DNS request
+        // times out.
         let ip = match host.as_str() {
             "localhost" => Some(Ipv4Addr::LOCALHOST.into()),
             text => text.parse::<IpAddr>().ok(),
@@ -162,8 +163,8 @@ impl Environment<'_> {
         Ok(text)
     }
 
-    /// Unlike other variables, an empty one is refused: if a production service silently used the default, a file in
-    /// its container, all tasks would be lost at the next deployment.
+    /// Unlike other variables, an empty `DATABASE_URL` is an error: with the default, a production service would store
+    /// all tasks in a file in its container and lose them with the next deployment.
     pub fn database_url(
         &self,
         variable: &'static str,
@@ -188,7 +189,8 @@ impl Environment<'_> {
         variables.iter().filter(is_set).copied().collect()
     }
 
-    /// A setting of version 0.1.0. `off` is refused, because it was for poolers without prepared statements.
+    /// `off` disabled prepared statements in version 0.1.0. This is now an error, because the service needs prepared
+    /// statements.
     pub fn check_prepared_statements(&self, variable: &'static str) -> Result<()> {
         match self.get(variable)?.as_deref() {
             None | Some("auto" | "on") => Ok(()),
@@ -201,11 +203,11 @@ impl Environment<'_> {
         }
     }
 
-    /// `PGPASSWORD` is libpq's variable, and has the lowest precedence as in libpq.
+    /// Reads the password that replaces the one in the URL. `PGPASSWORD` has the lowest precedence, as in libpq.
     pub fn database_password(&self, url: &DatabaseUrl) -> Result<Option<Secret>> {
         let fallback = || match url.has_password() {
             true => Ok(None),
-            false => self.given("PGPASSWORD"),
+            false => self.get_sourced("PGPASSWORD"),
         };
         let given = match self.secret_text("DATABASE_PASSWORD", "DATABASE_PASSWORD_FILE")? {
             None => fallback()?,
@@ -219,36 +221,33 @@ impl Environment<'_> {
         }
     }
 
-    /// A secret, which is either the value of `variable` or the contents of the file that the variable `file` names.
+    /// Reads a secret from `variable`, or from the file that the variable `file` names.
     pub fn secret_text(&self, variable: &'static str, file: &'static str) -> Result<Option<SourcedValue>> {
-        let direct = self.given(variable)?;
+        let direct = self.get_sourced(variable)?;
         let Some(path) = self.get(file)? else {
             return Ok(direct);
         };
         if direct.is_some() {
-            return Err(invalid(
-                file,
-                format!("is set beside {variable}: set one of them alone"),
-            ));
+            return Err(invalid(file, format!("must not be set together with {variable}")));
         }
-        // The message does not contain the path, because it is the secret if somebody confuses the two variables.
+        // The message does not contain the path, because somebody may have put the secret itself into this variable.
         let text = read_text(&path).map_err(|problem| invalid(file, format!("the file {problem}")))?;
         let given = SourcedValue { text, variable: file };
         Ok(Some(given).filter(|given| !given.text.is_empty()))
     }
 
-    fn given(&self, variable: &'static str) -> Result<Option<SourcedValue>> {
+    fn get_sourced(&self, variable: &'static str) -> Result<Option<SourcedValue>> {
         Ok(self.get(variable)?.map(|text| SourcedValue { text, variable }))
     }
 }
 
-/// A value and the variable that it comes from, for error messages.
+/// A value, and the variable that an error message about this value names.
 pub(super) struct SourcedValue {
     pub text: String,
     pub variable: &'static str,
 }
 
-/// Reads a file and removes the newline at its end, which editors and `echo` add.
+/// Reads a file without one newline at its end, which editors and `echo` add.
 fn read_text(path: &str) -> std::result::Result<String, String> {
     const MAX_BYTES: u64 = 64 * 1024;
     let mut bytes = Vec::new();
@@ -273,20 +272,20 @@ fn parse_http_url(text: &str) -> std::result::Result<Url, String> {
     Ok(url)
 }
 
-/// Scheme, host and port, as browsers and Better Auth write them.
+/// Returns the scheme, host and port, in the format that browsers and Better Auth use.
 pub(super) fn origin_of(url: &Url) -> String {
     url.origin().ascii_serialization()
 }
 
-/// dotenvy's own message quotes the line, which may contain a secret.
+/// dotenvy's own message is not used, because it quotes the line, which may contain a secret.
 pub(super) fn dotenv_problem(error: &dotenvy::Error) -> String {
     match error {
         dotenvy::Error::LineParse(line, at) => {
-            // A line without a variable name may be part of a multi-line secret.
+            // A line without the name of a variable may be part of a secret that spans several lines.
             let name = line.split_once('=').map_or("", |(name, _)| name.trim());
             let is_name = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
-            let which = if is_name { name } else { "(one without a name)" };
-            format!("the line of {which} is malformed at character {at}; quote the value")
+            let line = if is_name { name } else { "without a variable name" };
+            format!("the line {line} is malformed at character {at}; quote the value")
         }
         other => other.to_string(),
     }

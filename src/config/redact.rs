@@ -5,8 +5,8 @@ use url::Url;
 /// Segments in the path of a frontend's or key set's URL that are not secret.
 const KNOWN_SEGMENTS: [&str; 6] = ["", "api", "auth", "jwks", "jwks.json", ".well-known"];
 
-/// Hides the user, password, query, fragment and all unknown path segments, because each of them may be a secret, such
-/// as the access key of a gateway.
+/// Replaces the user, password, query, fragment and all unknown path segments by `***`, because each of them may be a
+/// secret, such as the access key of a gateway.
 pub fn without_secrets(text: &str) -> String {
     let Ok(mut url) = Url::parse(text) else {
         return "(not a URL)".into();

@@ -1,4 +1,4 @@
-//! The secrets that sign HS256 tokens and page cursors: configured, or generated once for the embedded database.
+//! The secrets that sign HS256 tokens and page cursors. They are configured, or generated once for an SQLite database.
 
 use std::collections::HashSet;
 use std::fs;
@@ -17,17 +17,17 @@ use super::{ConfigError, DatabaseUrl};
 type Result<T> = std::result::Result<T, ConfigError>;
 
 const SECRET_VARIABLE: &str = "BETTER_AUTH_SECRET";
-const HINT: &str = "a new one: openssl rand -base64 32; where the frontend's tokens are HS256, it must be \
-                    the frontend's own";
+const SECRET_HINT: &str = "generate one with: openssl rand -base64 32; if the frontend's tokens are HS256, use \
+                           the frontend's secret";
 
-/// The placeholder in the documents of version 0.1.0, and Better Auth's default. With a published secret, anybody could
-/// sign tokens.
+/// The placeholder in the documentation of version 0.1.0, and the default of Better Auth. Anybody could sign tokens
+/// with a published secret.
 const PUBLISHED_SECRETS: [&str; 2] = [
     "what the frontend has, at least 32 bytes",
     "better-auth-secret-12345678901234567890",
 ];
 
-/// `Debug` does not show the text.
+/// A secret. Its `Debug` output does not contain the text.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 
@@ -38,15 +38,17 @@ impl Secret {
         Self(text)
     }
 
-    /// Refuses a secret that is too short or published.
-    fn for_signing(text: &str) -> std::result::Result<Self, String> {
+    /// Parses a secret that signs tokens. Refuses one that is too short or published.
+    fn parse(text: &str) -> std::result::Result<Self, String> {
         if text.len() < Self::MIN_BYTES {
             let (bytes, least) = (text.len(), Self::MIN_BYTES);
-            return Err(format!("has {bytes} bytes and needs at least {least} ({HINT})"));
+            return Err(format!(
+                "has {bytes} bytes and needs at least {least} ({SECRET_HINT})"
+            ));
         }
         if PUBLISHED_SECRETS.contains(&text) {
             return Err(format!(
-                "is an example that everybody knows, so that anybody could sign tokens with it ({HINT})"
+                "is an example from public documentation, with which anybody could sign tokens ({SECRET_HINT})"
             ));
         }
         Ok(Self(text.into()))
@@ -67,8 +69,8 @@ impl std::fmt::Debug for Secret {
     }
 }
 
-/// The first secret signs. All of them verify, so that a secret can be replaced while tokens and cursors that the old
-/// one signed are still in use.
+/// One or more secrets. The first one signs, and all of them verify. A secret can therefore be replaced while tokens
+/// and cursors that the old secret signed are still in use.
 #[derive(Clone, Debug)]
 pub struct Secrets {
     signing: Secret,
@@ -84,13 +86,14 @@ impl Secrets {
         std::iter::once(&self.signing).chain(&self.others)
     }
 
-    /// Parses `2:new,1:old`, as Better Auth does.
+    /// Parses a list such as `2:new,1:old`, in the format of Better Auth.
     fn parse(text: &str) -> std::result::Result<Self, String> {
         let mut versions = HashSet::new();
         let mut secrets = Vec::new();
         for (index, entry) in text.split(',').enumerate() {
             let position = index + 1;
-            let malformed = || format!("entry {position} is not VERSION:SECRET with digits for a version");
+            let malformed =
+                || format!("entry {position} is not VERSION:SECRET where VERSION consists of digits");
             let (version, secret) = entry.split_once(':').ok_or_else(malformed)?;
             let version = version.trim();
             if version.is_empty() || !version.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -98,9 +101,11 @@ impl Secrets {
             }
             // Better Auth parses the version as a number, so `01` and `1` are the same.
             if !versions.insert(version.trim_start_matches('0')) {
-                return Err(format!("entry {position} has the version of an earlier one"));
+                return Err(format!(
+                    "entry {position} has the same version as an earlier entry"
+                ));
             }
-            let secret = Secret::for_signing(secret.trim());
+            let secret = Secret::parse(secret.trim());
             secrets.push(secret.map_err(|problem| format!("the secret of entry {position} {problem}"))?);
         }
         let mut secrets = secrets.into_iter();
@@ -117,16 +122,16 @@ impl From<Secret> for Secrets {
     }
 }
 
-/// Where the secrets come from. Reading the configuration does not generate one; that is left to the commands that need
-/// it.
+/// Where the secrets come from. Only `load_or_generate` creates a secret, so that reading the configuration creates no
+/// file.
 #[derive(Clone, Debug)]
 pub enum SecretSource {
     Configured(Secrets),
-    /// No secret is configured, so the generated one in this file, next to the embedded database, is used.
+    /// No secret is configured. The secret in this file next to the SQLite database is used, and generated if the file
+    /// does not exist.
     Generated(PathBuf),
     Missing,
-    /// The configured secret is unusable. Only commands that need a secret fail: a backup must be possible before it is
-    /// corrected.
+    /// The configured secret is invalid. Commands that need no secret still work, for example `backup`.
     Invalid(ConfigError),
 }
 
@@ -139,7 +144,8 @@ impl SecretSource {
         let single = env.secret_text(SECRET_VARIABLE, "BETTER_AUTH_SECRET_FILE")?;
         if let Some(list) = env.secret_text("BETTER_AUTH_SECRETS", "BETTER_AUTH_SECRETS_FILE")? {
             let secrets = Secrets::parse(&list.text).map_err(|problem| invalid(list.variable, problem))?;
-            // During a rotation, Better Auth keeps the old secret in BETTER_AUTH_SECRET. Any other secret is a mistake.
+            // During a rotation, BETTER_AUTH_SECRET may still contain the old secret, as in Better Auth. A secret that
+            // is not in the list is a mistake.
             if let Some(single) = single
                 && !secrets.iter().any(|secret| secret.as_str() == single.text)
             {
@@ -149,8 +155,7 @@ impl SecretSource {
             return Ok(Self::Configured(secrets));
         }
         if let Some(single) = single {
-            let secret =
-                Secret::for_signing(&single.text).map_err(|problem| invalid(single.variable, problem))?;
+            let secret = Secret::parse(&single.text).map_err(|problem| invalid(single.variable, problem))?;
             return Ok(Self::Configured(secret.into()));
         }
         Ok(match database.sqlite_file() {
@@ -163,7 +168,7 @@ impl SecretSource {
         })
     }
 
-    /// Generates the secret of the embedded database if its file does not exist.
+    /// Returns the secrets. Generates the secret of an SQLite database if its file does not exist.
     pub fn load_or_generate(&self) -> Result<Secrets> {
         self.resolve(|path| {
             if !path.try_exists()? {
@@ -173,30 +178,30 @@ impl SecretSource {
         })
     }
 
-    /// Does not generate a secret, because a new one would not be the running service's.
+    /// Returns the secrets. Does not generate one, because the running service would use another.
     pub fn load_existing(&self) -> Result<Secrets> {
         self.resolve(|path| match path.try_exists()? {
             true => read_secret(path),
             false => Err(io::Error::other(
-                "it does not exist: run this where the service runs",
+                "it does not exist: run this command where the service runs",
             )),
         })
     }
 
-    /// Fails if a secret is required and missing. Accesses no file.
+    /// Fails if the secret is missing or invalid. Does not read the file of a generated secret.
     pub fn check(&self) -> Result<()> {
         match self {
-            Self::Missing => Err(invalid(SECRET_VARIABLE, format!("is missing ({HINT})"))),
+            Self::Missing => Err(invalid(SECRET_VARIABLE, format!("is missing ({SECRET_HINT})"))),
             Self::Invalid(error) => Err(error.clone()),
             _ => Ok(()),
         }
     }
 
-    fn resolve(&self, from_file: impl FnOnce(&Path) -> io::Result<Secret>) -> Result<Secrets> {
+    fn resolve(&self, load_file: impl FnOnce(&Path) -> io::Result<Secret>) -> Result<Secrets> {
         self.check()?;
         match self {
             Self::Configured(secrets) => Ok(secrets.clone()),
-            Self::Generated(path) => from_file(path).map(Secrets::from).map_err(|error| {
+            Self::Generated(path) => load_file(path).map(Secrets::from).map_err(|error| {
                 let path = path.display();
                 invalid(
                     SECRET_VARIABLE,
@@ -207,7 +212,7 @@ impl SecretSource {
         }
     }
 
-    /// The value that `check-config` prints.
+    /// Returns the value that `check-config` prints.
     pub fn describe(&self) -> String {
         match self {
             Self::Configured(secrets) => match secrets.iter().count() {
@@ -224,8 +229,9 @@ impl SecretSource {
     }
 }
 
-/// Writes a temporary file and then creates a hard link to it. If two processes start at the same time, one link
-/// succeeds and both read the same secret. Neither step follows a symbolic link that an attacker may have created.
+/// Writes a temporary file and then creates a hard link to the file. If two processes start at the same time, only one
+/// of them can create the link, and both read the same secret. Neither step follows a symbolic link that an attacker
+/// may have created.
 fn generate_secret(path: &Path) -> io::Result<()> {
     create_private_folder(path)?;
     let mut temporary = path.as_os_str().to_owned();
@@ -248,15 +254,17 @@ fn generate_secret(path: &Path) -> io::Result<()> {
 
 fn random_text(bytes: usize) -> io::Result<String> {
     let mut random = vec![0; bytes];
-    rand::fill(&mut random).map_err(|_| io::Error::other("the system has no random numbers"))?;
+    rand::fill(&mut random)
+        .map_err(|_| io::Error::other("the random number generator of the system failed"))?;
     Ok(BASE64_URL_SAFE_NO_PAD.encode(random))
 }
 
 fn read_secret(path: &Path) -> io::Result<Secret> {
     tighten_permissions(path);
     let text = fs::read_to_string(path)?;
-    Secret::for_signing(text.trim())
-        .map_err(|_| io::Error::other("it contains no valid secret; delete it to get a new one"))
+    Secret::parse(text.trim()).map_err(|_| {
+        io::Error::other("it contains no valid secret; delete it, and a new secret will be generated")
+    })
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Lists of secrets, published secrets, and the generated one.
+//! Tests lists of secrets, published secrets, and the generated secret.
 
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 
@@ -27,11 +27,11 @@ fn errors_in_a_list_do_not_contain_its_secrets() {
         (format!("-1:{NEW}"), "entry 1 is not VERSION:SECRET"),
         (
             format!("1:{NEW},01:{OLD}"),
-            "entry 2 has the version of an earlier one",
+            "entry 2 has the same version as an earlier entry",
         ),
         (
             format!("0:{NEW},00:{OLD}"),
-            "entry 2 has the version of an earlier one",
+            "entry 2 has the same version as an earlier entry",
         ),
         (format!("2:{NEW},1:"), "entry 2 has 0 bytes"),
         (format!("2:{NEW},1:short"), "entry 2 has 5 bytes"),
@@ -49,9 +49,9 @@ fn errors_in_a_list_do_not_contain_its_secrets() {
 fn published_secrets_are_refused() {
     for public in PUBLISHED_SECRETS {
         assert!(public.len() >= Secret::MIN_BYTES);
-        assert!(Secret::for_signing(public).is_err(), "{public}");
+        assert!(Secret::parse(public).is_err(), "{public}");
     }
-    assert!(Secret::for_signing(OLD).is_ok());
+    assert!(Secret::parse(OLD).is_ok());
 }
 
 #[test]
