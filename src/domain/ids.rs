@@ -3,7 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
-/// A user's id, as it stands in the token: a non-blank string of at most 255 characters without NUL.
+/// The id of a user, as the identity provider assigns it: a string of 1 to 255 characters that is not blank and
+/// contains no NUL.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct UserId(Arc<str>);
 
@@ -11,9 +12,9 @@ impl UserId {
     pub const MAX_CHARS: usize = 255;
 
     pub fn parse(text: &str) -> Option<Self> {
-        let fits = text.chars().count() <= Self::MAX_CHARS;
-        let valid = !text.trim().is_empty() && fits && !text.contains('\0');
-        valid.then(|| Self(text.into()))
+        let is_short_enough = text.chars().count() <= Self::MAX_CHARS;
+        let is_valid = !text.trim().is_empty() && is_short_enough && !text.contains('\0');
+        is_valid.then(|| Self(text.into()))
     }
 
     pub fn as_str(&self) -> &str {
@@ -27,19 +28,19 @@ impl fmt::Display for UserId {
     }
 }
 
-/// A task's id: a positive integer that JavaScript can represent exactly.
+/// The id of a task: a positive integer that JavaScript can represent exactly.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TaskId(pub i64);
 
 impl TaskId {
-    /// 2^53 - 1, JavaScript's `Number.MAX_SAFE_INTEGER`.
+    /// 2^53 - 1, which is `Number.MAX_SAFE_INTEGER` in JavaScript.
     pub const MAX: i64 = (1 << 53) - 1;
 
-    /// Accepts only the format that the service itself writes: `7`, but neither `+7` nor `07`. Otherwise a task
-    /// would have several URLs.
+    /// Parses the format that the service itself writes, such as `7`. `+7` and `07` are refused, because a task would
+    /// otherwise have several URLs.
     pub fn parse(text: &str) -> Option<Self> {
-        let canonical = text.bytes().all(|b| b.is_ascii_digit()) && !text.starts_with('0');
-        let id = text.parse().ok().filter(|_| canonical)?;
+        let is_canonical = text.bytes().all(|b| b.is_ascii_digit()) && !text.starts_with('0');
+        let id = text.parse().ok().filter(|_| is_canonical)?;
         (id <= Self::MAX).then_some(Self(id))
     }
 }

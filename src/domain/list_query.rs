@@ -1,4 +1,4 @@
-//! Which tasks a client asks for: filter, order and page.
+//! The parameters of a list: filter, order and page.
 
 use super::TaskId;
 
@@ -26,7 +26,7 @@ impl Status {
         }
     }
 
-    /// The value that `completed` must have, or `None` if any will do.
+    /// Returns the value that `completed` must have, or `None` for any value.
     pub fn completed(self) -> Option<bool> {
         match self {
             Self::All => None,
@@ -43,7 +43,7 @@ pub enum Sort {
     Created,
     /// Alphabetical, by the CLDR root collation.
     Title,
-    /// Soonest first, then the tasks without a due date.
+    /// Earliest first, followed by the tasks without a due date.
     DueDate,
 }
 
@@ -64,12 +64,12 @@ impl Sort {
     }
 }
 
-/// A position in a sorted list: the sort key and the id of the task before it. An offset would skip or repeat tasks
-/// when others are inserted or deleted between two pages.
+/// A position in a sorted list: the sort key and the id of the task before the position. It is used instead of an
+/// offset, which would skip or repeat tasks if others are inserted or deleted between two pages.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Position {
-    /// The sort key exactly as the database stores it, because it is compared there, also with values that other
-    /// programs wrote. `None` means that the task has no due date.
+    /// The sort key as the database stores it. It is not parsed, because the database compares it with stored values,
+    /// which other programs may have written in other formats. `None` means that the task has no due date.
     pub key: Option<Vec<u8>>,
     pub id: TaskId,
 }

@@ -1,5 +1,5 @@
-//! The domain types. A value is validated when it is parsed, so code that holds one need not check it again.
-//! This module must not depend on HTTP, tokens or databases.
+//! The domain types. Input is validated when it is parsed into one of these types, so other code need not validate it
+//! again. This module must not depend on HTTP, tokens or databases.
 
 mod ids;
 mod list_query;

@@ -1,8 +1,8 @@
-//! A task, a new task, and the changes to a task.
+//! The types for a task, a new task, and the changes to a task.
 
 use super::{Description, TaskId, Timestamp, Title};
 
-/// A stored task. It does not contain its owner, because it can only be read through the owner.
+/// A stored task. The owner is not a field, because tasks are only read for a known owner.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Task {
     pub id: TaskId,
@@ -12,7 +12,7 @@ pub struct Task {
     pub due_date: Option<Timestamp>,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
-    /// Incremented by every change.
+    /// Incremented by every change of the task.
     pub version: i64,
 }
 
@@ -24,7 +24,7 @@ pub struct NewTask {
     pub due_date: Option<Timestamp>,
 }
 
-/// How a partial update changes a nullable field.
+/// The change of a nullable field by a partial update.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Patch<T> {
     #[default]

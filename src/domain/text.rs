@@ -1,4 +1,4 @@
-//! A task's title and description.
+//! The title and the description of a task.
 
 use std::sync::LazyLock;
 
@@ -7,16 +7,16 @@ use icu_collator::{Collator, CollatorBorrowed, CollatorPreferences};
 
 use super::{ErrorCode, ValidationError};
 
-/// A title has 1 to 200 characters, is not blank and contains no NUL. It is stored exactly as it was sent.
+/// The title of a task. It has 1 to 200 characters, is not blank and contains no NUL. It is stored exactly as it was
+/// sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Title(String);
 
 impl Title {
     pub const MAX_CHARS: usize = 200;
 
-    /// Longer sort keys are truncated, because an index entry in PostgreSQL has at most 2,704 bytes, of which the
-    /// user's id may take 1,020. No title in a living language comes near this limit. Titles that differ only
-    /// beyond it are sorted by id.
+    /// The maximum length of a sort key. An index entry in PostgreSQL has at most 2,704 bytes, of which the user id may
+    /// take 1,020. Longer keys are truncated, so titles whose keys differ only after this length are sorted by id.
     const MAX_KEY_BYTES: usize = 1_536;
 
     pub fn parse(text: String) -> Result<Self, ValidationError> {
@@ -34,8 +34,8 @@ impl Title {
         Self::sort_key_of(&self.0)
     }
 
-    /// The sort key in the CLDR root collation. Databases compare its bytes, so the order is the same on all of them,
-    /// and an update of a server's locale data cannot corrupt an index.
+    /// Returns the sort key in the CLDR root collation. Databases compare the bytes of sort keys, so all of them sort
+    /// titles in the same order, and new locale data on a server cannot corrupt an index.
     pub fn sort_key_of(text: &str) -> Vec<u8> {
         static COLLATOR: LazyLock<CollatorBorrowed<'static>> = LazyLock::new(|| {
             #[expect(clippy::expect_used, reason = "the root collation is compiled in")]
@@ -49,7 +49,7 @@ impl Title {
     }
 }
 
-/// A description has at most 1,000 characters and contains no NUL.
+/// The description of a task. It has at most 1,000 characters and contains no NUL.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Description(String);
 
@@ -70,7 +70,7 @@ fn check_text(text: String, max: usize) -> Result<String, ValidationError> {
         // PostgreSQL cannot store NUL in a text.
         return Err(ErrorCode::Nul.with("must not contain a NUL character"));
     }
-    // A text has at most as many characters as bytes, so most texts need no counting.
+    // A text does not have more characters than bytes, so the characters of most texts need not be counted.
     if text.len() > max && text.chars().count() > max {
         return Err(ErrorCode::TooLong.with(format!("must have at most {max} characters")));
     }

@@ -1,18 +1,18 @@
-//! The validation errors of an input: one for each invalid field, not only for the first.
+//! The validation errors of an input. All invalid fields are reported, not only the first one.
 
 use serde::Serialize;
 
-/// The kind of a validation error. Clients can translate it, unlike the message.
+/// The kind of a validation error. Clients can translate the code, but not the message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ErrorCode {
-    /// The body is not valid JSON.
+    /// The body is not valid JSON in UTF-8.
     Json,
     /// The field is absent.
     Required,
     /// The field must not be null.
     Null,
-    /// The value has the wrong JSON type, or a parameter is not a number.
+    /// The value has the wrong JSON type, or the parameter is not a whole number.
     Type,
     Blank,
     TooLong,
@@ -20,13 +20,13 @@ pub enum ErrorCode {
     Nul,
     /// The text does not have the expected format.
     Format,
-    /// The number is too small or too large.
+    /// The number or the time is outside the allowed range.
     Range,
     /// The text is not one of the allowed values.
     Enum,
     /// The field, parameter or header is given more than once.
     Repeated,
-    /// The cursor does not belong to this list.
+    /// The cursor was not issued for this list, or `limit` is missing or invalid.
     Cursor,
 }
 
@@ -54,15 +54,15 @@ impl ErrorCode {
     }
 }
 
-/// Why a value is invalid. The caller knows which field the value belongs to.
+/// The reason why a value is invalid. It does not name the field, which the caller knows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ValidationError {
     pub code: ErrorCode,
     pub message: String,
 }
 
-/// The value of a member, parameter or header that may be given once. A repeated one is refused, because it is
-/// ambiguous.
+/// Returns the value of a member, parameter or header that may be given only once. Repeated values are refused, because
+/// it is ambiguous which of them counts.
 pub fn at_most_one<T>(mut values: impl Iterator<Item = T>) -> Result<Option<T>, ValidationError> {
     match (values.next(), values.next()) {
         (first, None) => Ok(first),
@@ -93,7 +93,7 @@ impl ValidationErrors {
         self.0.push(FieldError { field, code, message });
     }
 
-    /// Returns a valid value, or records the error.
+    /// Returns the value if it is valid, and otherwise records the error.
     pub fn check<T>(&mut self, field: &'static str, result: Result<T, ValidationError>) -> Option<T> {
         result.map_err(|error| self.add(field, error)).ok()
     }
@@ -107,7 +107,7 @@ impl ValidationErrors {
         self.check(field, result?)
     }
 
-    /// Returns the value if no error was recorded.
+    /// Returns the value if no error has been recorded.
     pub fn into_result<T>(self, value: T) -> Result<T, Self> {
         if self.0.is_empty() { Ok(value) } else { Err(self) }
     }

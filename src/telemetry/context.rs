@@ -1,4 +1,4 @@
-//! The request that the current task works for. Every log line of that task carries the request's ids.
+//! The request that the current task handles. Every log line of the task contains the ids of the request.
 
 use std::fmt;
 use std::sync::Arc;
@@ -6,11 +6,11 @@ use std::sync::Arc;
 use actix_web::rt::task::JoinHandle;
 use serde::{Serialize, Serializer};
 
-/// The ids of the request that is being handled. A clone is cheap, and is given to work on other threads.
+/// The ids of a request. Cloning them is cheap, so that work on other threads can log them as well.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RequestContext {
     pub request_id: Arc<str>,
-    /// The trace id of the `traceparent` header, if that is valid.
+    /// The trace id of the `traceparent` header, if the request has a valid one.
     pub trace_id: Option<TraceId>,
 }
 
@@ -27,7 +27,7 @@ impl RequestContext {
         CURRENT.sync_scope(self, work)
     }
 
-    /// Spawns a task that may outlive the request and still logs the request's ids.
+    /// Spawns a task that may outlive the request. Its log lines still contain the ids of the request.
     pub fn spawn<F: Future<Output: 'static> + 'static>(work: F) -> JoinHandle<F::Output> {
         match Self::current() {
             Some(context) => actix_web::rt::spawn(context.scope(work)),
@@ -40,29 +40,30 @@ impl RequestContext {
     }
 }
 
-/// The trace id of a W3C `traceparent` header, stored as a number because a string would need an allocation.
+/// The trace id of a W3C `traceparent` header. It is stored as a number, because a string would need an allocation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TraceId(u128);
 
 impl TraceId {
-    /// Parses `version-traceid-parentid-flags` as the W3C recommendation "Trace Context" defines it. Fields that a
-    /// version later than 00 appends are ignored.
+    /// Parses `version-traceid-parentid-flags` as the W3C recommendation "Trace Context" defines it. Further fields are
+    /// ignored if the version is later than 00.
     pub fn from_traceparent(header: &[u8]) -> Option<Self> {
         const LENGTH: usize = 55;
         let (known, appended) = header.split_at_checked(LENGTH)?;
-        let dashes = [2, 35, 52].iter().all(|&at| known[at] == b'-');
-        let version = hex(&known[..2])?;
-        let trace_id = hex(&known[3..35])?;
-        let parent_id = hex(&known[36..52])?;
-        hex(&known[53..])?;
+        let has_dashes = [2, 35, 52].iter().all(|&at| known[at] == b'-');
+        let version = parse_hex(&known[..2])?;
+        let trace_id = parse_hex(&known[3..35])?;
+        let parent_id = parse_hex(&known[36..52])?;
+        parse_hex(&known[53..])?;
         let has_valid_end = appended.is_empty() || (version > 0 && appended[0] == b'-');
-        let valid = dashes && has_valid_end && version != 0xff && trace_id != 0 && parent_id != 0;
-        valid.then_some(Self(trace_id))
+        let is_valid = has_dashes && has_valid_end && version != 0xff && trace_id != 0 && parent_id != 0;
+        is_valid.then_some(Self(trace_id))
     }
 }
 
-/// Accepts lower-case digits only, as the recommendation demands. Callers pass at most 32 of them.
-fn hex(digits: &[u8]) -> Option<u128> {
+/// Accepts only lower-case digits, as the recommendation requires. Callers pass at most 32 digits, so the number cannot
+/// overflow.
+fn parse_hex(digits: &[u8]) -> Option<u128> {
     digits.iter().try_fold(0, |number, digit| {
         let digit = match digit {
             b'0'..=b'9' => digit - b'0',
@@ -89,20 +90,20 @@ impl Serialize for TraceId {
 mod tests {
     use super::*;
 
-    const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
+    const TRACE_ID: &str = "0af7651916cd43dd8448eb211c80319c";
 
     #[test]
     fn a_valid_traceparent_has_a_trace_id() {
         for header in [
-            format!("00-{TRACE}-b7ad6b7169203331-01"),
-            format!("00-{TRACE}-b7ad6b7169203331-ff"),
-            format!("cc-{TRACE}-b7ad6b7169203331-01"),
-            format!("cc-{TRACE}-b7ad6b7169203331-01-what-the-future-will-be-like"),
+            format!("00-{TRACE_ID}-b7ad6b7169203331-01"),
+            format!("00-{TRACE_ID}-b7ad6b7169203331-ff"),
+            format!("cc-{TRACE_ID}-b7ad6b7169203331-01"),
+            format!("cc-{TRACE_ID}-b7ad6b7169203331-01-what-the-future-will-be-like"),
         ] {
             let trace_id = TraceId::from_traceparent(header.as_bytes());
             assert_eq!(
                 trace_id.map(|id| id.to_string()).as_deref(),
-                Some(TRACE),
+                Some(TRACE_ID),
                 "{header}"
             );
         }
@@ -111,24 +112,24 @@ mod tests {
     }
 
     #[test]
-    fn a_malformed_traceparent_has_none() {
+    fn a_malformed_traceparent_has_no_trace_id() {
         for header in [
             String::new(),
             "00".into(),
-            format!("00-{TRACE}-b7ad6b7169203331"),
-            format!("00-{TRACE}-b7ad6b7169203331-1"),
-            format!("00-{TRACE}-b7ad6b7169203331-01-"),
-            format!("00-{TRACE}-b7ad6b7169203331-01-more"),
-            format!("cc-{TRACE}-b7ad6b7169203331-01more"),
-            format!("ff-{TRACE}-b7ad6b7169203331-01"),
-            format!("0g-{TRACE}-b7ad6b7169203331-01"),
-            format!("00-{}-b7ad6b7169203331-01", TRACE.to_uppercase()),
+            format!("00-{TRACE_ID}-b7ad6b7169203331"),
+            format!("00-{TRACE_ID}-b7ad6b7169203331-1"),
+            format!("00-{TRACE_ID}-b7ad6b7169203331-01-"),
+            format!("00-{TRACE_ID}-b7ad6b7169203331-01-more"),
+            format!("cc-{TRACE_ID}-b7ad6b7169203331-01more"),
+            format!("ff-{TRACE_ID}-b7ad6b7169203331-01"),
+            format!("0g-{TRACE_ID}-b7ad6b7169203331-01"),
+            format!("00-{}-b7ad6b7169203331-01", TRACE_ID.to_uppercase()),
             format!("00-{}-b7ad6b7169203331-01", "0".repeat(32)),
-            format!("00-{TRACE}-{}-01", "0".repeat(16)),
-            format!("00_{TRACE}_b7ad6b7169203331_01"),
-            format!("00-{TRACE}-b7ad6b716920333x-01"),
-            format!("00-{TRACE}-b7ad6b7169203331-0x"),
-            format!(" 00-{TRACE}-b7ad6b7169203331-01"),
+            format!("00-{TRACE_ID}-{}-01", "0".repeat(16)),
+            format!("00_{TRACE_ID}_b7ad6b7169203331_01"),
+            format!("00-{TRACE_ID}-b7ad6b716920333x-01"),
+            format!("00-{TRACE_ID}-b7ad6b7169203331-0x"),
+            format!(" 00-{TRACE_ID}-b7ad6b7169203331-01"),
         ] {
             assert_eq!(TraceId::from_traceparent(header.as_bytes()), None, "{header:?}");
         }

@@ -1,5 +1,5 @@
-//! Writes the log to stderr from a thread of its own. Lines are buffered for a few milliseconds and written together:
-//! no request waits for a disk or a pipe, and a busy service makes one system call for hundreds of lines.
+//! Writes the log to stderr from a separate thread, so that requests do not wait for a disk or a pipe. Lines are
+//! buffered for a few milliseconds, so that one system call writes many lines of a busy service.
 
 use std::io::{self, Write};
 use std::thread;
@@ -7,17 +7,17 @@ use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 
-/// How long lines are buffered. A process that is killed loses the lines of this interval.
+/// The maximum time that lines are buffered. A process that is killed may lose the lines of this time.
 const FLUSH_INTERVAL: Duration = Duration::from_millis(5);
 
-/// If the reader of the log stops reading and this much is buffered, further lines are dropped, because a request
-/// must not wait for the log.
+/// The maximum size of the buffer. Lines that do not fit are dropped, because requests must not wait until the log is
+/// read.
 const MAX_BUFFERED_BYTES: usize = 8 * 1024 * 1024;
 
-/// How long a process that is about to exit waits until the buffered lines are written.
+/// The maximum time that a process waits before it exits until the buffered lines are written.
 const SHUTDOWN_FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// A buffer that grew beyond this in a burst is shrunk afterwards.
+/// The capacity to which a buffer is shrunk after a burst of lines.
 const MAX_IDLE_CAPACITY_BYTES: usize = 256 * 1024;
 
 static BUFFER: Mutex<Buffer> = Mutex::new(Buffer {
@@ -33,7 +33,7 @@ struct Buffer {
     lines: Vec<u8>,
     dropped_lines: usize,
     flush_requested: bool,
-    /// The thread is writing lines that it has already taken out of the buffer.
+    /// Whether the thread is writing lines that it has taken out of the buffer.
     is_writing: bool,
 }
 
@@ -50,7 +50,7 @@ impl LogWriter {
 }
 
 impl Write for LogWriter {
-    /// Expects one whole line, so that only whole lines are dropped.
+    /// Adds one complete line to the buffer, or drops the complete line.
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         let mut buffer = BUFFER.lock();
         let was_empty = buffer.lines.is_empty();
@@ -66,14 +66,15 @@ impl Write for LogWriter {
         Ok(line.len())
     }
 
-    /// Does nothing, because the logger calls this after every line. [`flush`] waits for the thread.
+    /// Does nothing, because the logger calls this method after every line. The function [`flush`] waits until the
+    /// lines are written.
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
 }
 
-/// Returns when all lines are written, or after a second: a reader that stopped reading must not keep the process
-/// from exiting.
+/// Waits until all lines are written, but for at most one second: a reader that has stopped reading must not prevent
+/// the process from exiting.
 pub fn flush() {
     let mut buffer = BUFFER.lock();
     buffer.flush_requested = true;
@@ -94,7 +95,7 @@ fn write_buffered_lines() {
         buffer.is_writing = true;
         drop(buffer);
 
-        // An error is ignored, because there is nowhere else to report it.
+        // An error is ignored, because it cannot be reported anywhere else.
         let _ = io::stderr().write_all(&lines);
         lines.clear();
         lines.shrink_to(MAX_IDLE_CAPACITY_BYTES);

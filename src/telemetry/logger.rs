@@ -1,4 +1,4 @@
-//! The log: one line per event, with the id of the request that caused it.
+//! The format of the log: one line per event, with the id of the request that caused the event.
 
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -20,7 +20,7 @@ static IS_JSON: AtomicBool = AtomicBool::new(false);
 
 pub struct CompletedRequest<'a> {
     pub method: &'a str,
-    /// The route's pattern, such as `/api/tasks/{id}`, not the path.
+    /// The pattern of the route, such as `/api/tasks/{id}`. The path itself would contain ids.
     pub route: &'a str,
     pub status: u16,
     pub duration: Duration,
@@ -50,7 +50,8 @@ impl CompletedRequest<'_> {
         );
     }
 
-    /// The log facade would take three times as many instructions for this line, of which there is one per request.
+    /// Formats the line directly, because there is one such line per request and the log facade takes about three times
+    /// as many instructions.
     fn json_line(&self) -> serde_json::Result<Vec<u8>> {
         let Self {
             method,
@@ -76,7 +77,7 @@ impl CompletedRequest<'_> {
 struct JsonLine(Vec<u8>);
 
 impl JsonLine {
-    /// Begins a line with what all lines have in common.
+    /// Begins a line with the members that all lines have.
     fn new(level: Level, target: &str, message: &(impl Serialize + ?Sized)) -> serde_json::Result<Self> {
         let mut line = Self(Vec::with_capacity(512));
         line.push("time", &Timestamp::now())?;
@@ -114,13 +115,15 @@ pub fn start(config: &Config) -> io::Result<()> {
         LogFormat::Json => write_json,
     };
     env_logger::Builder::new()
-        // The service itself logs its start and clients' mistakes, so actix need not.
+        // actix_http logs every malformed request as an error, although only the client can correct it. The service
+        // itself logs what actix_server logs at the start.
         .parse_filters(&format!(
             "actix_http=off,actix_server=warn,tokio_postgres=warn,{}",
             config.log_filter
         ))
-        // At its debug and trace levels, the HTTP client logs the key set's URL and the bytes of requests, which may
-        // contain secrets.
+        // ureq logs the URL of the key set and the bytes of requests at the levels debug and trace. Both may contain
+        // secrets. The submodules are listed because a filter for them in `RUST_LOG` would take precedence over the
+        // filter for `ureq`.
         .filter_module("ureq", LevelFilter::Info)
         .filter_module("ureq::run", LevelFilter::Info)
         .filter_module("ureq_proto", LevelFilter::Info)
@@ -151,7 +154,7 @@ fn write_text(out: &mut Formatter, record: &Record<'_>) -> io::Result<()> {
     if let Some(trace_id) = context.and_then(|context| context.trace_id) {
         write!(out, " trace_id={trace_id}")?;
     }
-    // The message of an access log line already contains its first three values.
+    // The message of an access log line already contains the first three values.
     let skip = if record.target() == "access" { 3 } else { 0 };
     let mut pairs = TextPairs { out, skip };
     record.key_values().visit(&mut pairs).map_err(io::Error::other)?;
@@ -169,7 +172,7 @@ impl<'kvs> VisitSource<'kvs> for TextPairs<'_> {
             self.skip -= 1;
             return Ok(());
         }
-        // The Debug format escapes line breaks, so that a user id cannot forge a log line.
+        // The `Debug` format escapes line breaks, so that a user id cannot contain a forged log line.
         value.visit(SkipNull(|value: Value<'_>| {
             Ok(write!(self.out, " {key}={value:?}")?)
         }))
@@ -194,7 +197,7 @@ impl<'kvs> VisitSource<'kvs> for JsonPairs<'_> {
     }
 }
 
-/// Leaves out values that are absent, such as the user id of a request without a token.
+/// Omits absent values, such as the user id of a request without a token.
 struct SkipNull<F>(F);
 
 impl<'v, F: FnMut(Value<'_>) -> Result<(), Error>> VisitValue<'v> for SkipNull<F> {

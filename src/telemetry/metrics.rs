@@ -1,4 +1,4 @@
-//! The Prometheus metrics. A label never contains a user id and takes a bounded number of values.
+//! The Prometheus metrics. No label contains a user id, and each label has a limited number of values.
 
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -19,7 +19,7 @@ pub struct Metrics {
     key_set_fetches: IntCounterVec,
 }
 
-/// A snapshot of the database connections.
+/// The current numbers of database connections and of calls that wait for one.
 pub struct PoolState {
     pub open: u32,
     pub in_use: u32,
@@ -75,7 +75,8 @@ impl Metrics {
         build
             .with_label_values(&[env!("CARGO_PKG_VERSION"), commit])
             .set(1);
-        // A counter that exists from the start lets Prometheus see the first event as an increase.
+        // These counters are created at the start, because Prometheus does not count the first event if the counter
+        // appears with it.
         for outcome in ["success", "failure"] {
             metrics.key_set_fetches.with_label_values(&[outcome]);
         }
@@ -86,7 +87,7 @@ impl Metrics {
     }
 
     pub fn request_completed(&self, method: &str, route: &str, status: u16, duration: Duration) {
-        // Clients can invent methods, which would create a label value each.
+        // Clients can send any method name, and each one would become a value of the label.
         const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
         let method = METHODS
             .into_iter()
@@ -113,7 +114,7 @@ impl Metrics {
         self.key_set_fetches.with_label_values(&[outcome]).inc();
     }
 
-    /// Renders all metrics in Prometheus' text format.
+    /// Returns all metrics in the text format of Prometheus.
     pub fn render(&self, pool: &PoolState) -> Vec<u8> {
         self.pool.with_label_values(&["open"]).set(pool.open.into());
         self.pool.with_label_values(&["in_use"]).set(pool.in_use.into());
@@ -130,21 +131,18 @@ fn register<M: prometheus::core::Collector + Clone + 'static>(
     registry: &Registry,
     metric: prometheus::Result<M>,
 ) -> M {
-    #[expect(
-        clippy::expect_used,
-        reason = "names and labels are constants, and each is registered once"
-    )]
+    #[expect(clippy::expect_used, reason = "the names and labels are valid constants")]
     let metric = metric.expect("the metric's name and labels are valid");
-    #[expect(clippy::expect_used, reason = "as above")]
+    #[expect(clippy::expect_used, reason = "each metric is registered once")]
     registry
         .register(Box::new(metric.clone()))
         .expect("the metric is registered once");
     metric
 }
 
-/// Formats without an allocation.
-fn format_status(number: u16, digits: &mut [u8; 3]) -> &str {
-    let mut rest = number;
+/// Formats the status in `digits`, because a string would need an allocation.
+fn format_status(status: u16, digits: &mut [u8; 3]) -> &str {
+    let mut rest = status;
     for digit in digits.iter_mut().rev() {
         *digit = b'0' + (rest % 10) as u8;
         rest /= 10;

@@ -1,4 +1,4 @@
-//! The log, the metrics, and the ids that connect both to requests.
+//! The log, the metrics, and the ids that identify a request in the log.
 
 mod context;
 mod log_writer;
