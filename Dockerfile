@@ -9,8 +9,8 @@ RUN apt-get update \
  && rm -rf /var/lib/apt/lists/*
 WORKDIR /build
 
-# Builds the dependencies with an empty program. This layer is cached until they change, which saves most of the time
-# of later builds.
+# The dependencies are built with an empty program. This layer is cached until they change, so later builds take much
+# less time.
 COPY Cargo.toml Cargo.lock ./
 RUN mkdir src && touch src/lib.rs && echo 'fn main() {}' >src/main.rs \
  && cargo build --release --locked --bin todo-backend \
@@ -18,7 +18,7 @@ RUN mkdir src && touch src/lib.rs && echo 'fn main() {}' >src/main.rs \
 
 COPY migrations migrations
 COPY src src
-# Only here, so that a new commit does not rebuild the dependencies.
+# COMMIT is declared after the dependencies, so that a new commit does not rebuild them.
 ARG COMMIT=unknown
 # Cargo compares file times, and the sources may be older than the empty program that they replace.
 RUN touch src/lib.rs src/main.rs \
@@ -26,17 +26,16 @@ RUN touch src/lib.rs src/main.rs \
 
 
 FROM debian:bookworm-slim
-# The user is given by number below, so that an orchestrator can verify that it is not root. /srv/data is the only
-# directory that the service writes to, and only with SQLite: mount a volume there.
+# The user is given by its number below, so that an orchestrator can check that it is not root. The service writes only
+# to /srv/data, and only with SQLite. A volume should be mounted there.
 RUN useradd --uid 10001 --user-group --no-create-home --home-dir /srv --shell /usr/sbin/nologin todo \
  && install -d -o todo -g todo -m 0700 /srv/data
-# The only file of ca-certificates that is needed; the package would also install the openssl program.
+# Only this file of ca-certificates is needed, and the package would also install the openssl program.
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/
 COPY --from=build /build/target/release/todo-backend /usr/local/bin/
 
-# HOST: the loopback interface cannot be reached from outside the container.
-# SSL_CERT_FILE: the system's root certificates.
-# SQLITE_TMPDIR: a directory for large sorts, because the root file system is read-only.
+# HOST is not the default 127.0.0.1, which cannot be reached from outside the container. SSL_CERT_FILE contains the root
+# certificates. SQLITE_TMPDIR is a directory for large sorts, because the root file system may be read-only.
 ENV HOST=0.0.0.0 \
     SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt \
     SQLITE_TMPDIR=/srv/data
@@ -44,12 +43,12 @@ ENV HOST=0.0.0.0 \
 WORKDIR /srv
 USER 10001:10001
 EXPOSE 8000
-# Requests in flight get up to 8 s to finish. Docker kills the process after 10 s.
+# After SIGTERM, the service waits up to 8 s for requests in flight. Docker kills the process after 10 s.
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 CMD ["todo-backend", "healthcheck"]
 ENTRYPOINT ["todo-backend"]
 
-# Last, because they change with every build.
+# The labels come last, because they change with every build.
 ARG VERSION=unknown
 ARG COMMIT=unknown
 LABEL org.opencontainers.image.title="todo-backend" \

@@ -2,20 +2,21 @@
 --
 --   psql "$COORDINATOR_URL" -X -f deploy/citus/distribute.sql
 --
--- Run it on the coordinator, as the owner of the tables, after `todo-backend migrate`. Running it again changes
--- nothing. It is one transaction: either everything is distributed afterwards, or nothing has changed. Requests wait
--- meanwhile. docs/SCALING.md says what to do if there is so much data that they would wait too long.
+-- Run this script on the coordinator, as the owner of the tables, after `todo-backend migrate`. If the script runs
+-- again, it changes nothing. The changes are one transaction, so that either all of them are made or none. Requests wait until
+-- the transaction ends. docs/SCALING.md describes what to do with so much data that they would wait too long.
 --
--- The number of shards is Citus' own setting (32): PGOPTIONS='-c citus.shard_count=64' psql …
+-- The number of shards is the default of Citus (32). To change it: PGOPTIONS='-c citus.shard_count=64' psql …
 
 \set ON_ERROR_STOP on
 \set QUIET on
 
 BEGIN;
 SET LOCAL statement_timeout = 0;
--- Requests queue behind a lock that this script waits for, so it gives up soon. It can be run again.
+-- While this script waits for a lock, requests wait behind it, so the script fails after a few seconds. It can be run
+-- again.
 SET LOCAL lock_timeout = '4s';
--- Hides Citus' notices about each copy.
+-- Citus would print a notice for each table that it copies.
 SET LOCAL client_min_messages = warning;
 
 DO $$
@@ -29,16 +30,17 @@ BEGIN
             USING HINT = 'Run it on the coordinator.';
     END IF;
     IF NOT EXISTS (SELECT FROM pg_dist_node WHERE isactive AND shouldhaveshards AND noderole = 'primary') THEN
-        RAISE EXCEPTION 'no node would take the data: nothing was changed'
+        RAISE EXCEPTION 'no node accepts shards: nothing was changed'
             USING HINT = 'SELECT citus_set_coordinator_host(…), then citus_add_node(…) for each worker.';
     END IF;
-    -- JavaScript represents ids exactly below 2^53. The ids of a node begin at its group's number times 2^48.
+    -- JavaScript represents integers exactly only below 2^53. The ids that a node generates start at the number of its
+    -- group times 2^48.
     IF (SELECT max(groupid) FROM pg_dist_node) > 31 THEN
-        RAISE WARNING 'the ids that nodes of a group above 31 give out are too large: let the service connect to others';
+        RAISE WARNING 'nodes in groups above 31 generate ids that are too large: connect the service to other nodes';
     END IF;
     IF to_regclass('users') IS NULL OR to_regclass('tasks') IS NULL OR to_regclass('idempotency_keys') IS NULL
         OR to_regclass('__diesel_schema_migrations') IS NULL THEN
-        RAISE EXCEPTION 'the tables are not there yet: nothing was changed'
+        RAISE EXCEPTION 'the tables do not exist: nothing was changed'
             USING HINT = 'Start the service once, or run `todo-backend migrate`.';
     END IF;
 END
@@ -46,7 +48,7 @@ $$;
 
 DO $$
 DECLARE
-    -- The tables whose rows belong to users: `tasks`, and those with the user first in their primary key.
+    -- The tables whose rows belong to users: `tasks`, and tables whose primary key starts with the user.
     owned CONSTANT regclass[] := ARRAY(
         SELECT DISTINCT key.conrelid::regclass
         FROM pg_constraint AS key JOIN pg_constraint AS owner USING (conrelid)
@@ -54,13 +56,14 @@ DECLARE
             AND (key.conrelid = 'tasks'::regclass OR key.conkey[1] = (
                 SELECT attnum FROM pg_attribute WHERE attrelid = key.conrelid AND attname = 'user_id'))
     );
-    -- The same rule as the service has for a table that belongs to Better Auth.
+    -- Whether the table `users` belongs to Better Auth. The service uses the same rule.
     shared CONSTANT boolean := EXISTS (
         SELECT FROM pg_attribute
         WHERE attrelid = 'users'::regclass AND NOT attisdropped AND attname IN ('email_verified', 'emailVerified')
     );
-    -- Better Auth needs a unique `email`, and foreign keys of its tables cannot reference a distributed table. So
-    -- `users` becomes a reference table, which every node has completely.
+    -- Whether `users` becomes a reference table, of which every node has a complete copy. This is necessary for Better
+    -- Auth, which needs a unique `email`, and for foreign keys of other tables, which cannot reference a distributed
+    -- table.
     on_every_node CONSTANT boolean := shared OR EXISTS (
         SELECT FROM pg_constraint
         WHERE confrelid = 'users'::regclass AND contype = 'f' AND conrelid <> ALL (owned)
@@ -70,7 +73,7 @@ DECLARE
     foreign_keys text[] := '{}';
     found record;
 BEGIN
-    -- The lock that the service's migrations take.
+    -- The migrations of the service take the same lock.
     PERFORM pg_advisory_xact_lock(x'746f646f6462'::bigint);
     pending := ARRAY(
         SELECT each FROM unnest(owned || ARRAY['users', '__diesel_schema_migrations']::regclass[]) AS each
@@ -78,14 +81,15 @@ BEGIN
         ORDER BY each::text
     );
     IF pending = '{}' THEN
-        RAISE INFO 'the tables are distributed already: nothing to do';
+        RAISE INFO 'the tables are already distributed: nothing was changed';
         RETURN;
     END IF;
     FOREACH relation IN ARRAY pending LOOP
         EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', relation);
     END LOOP;
 
-    -- Both tables of a foreign key must be distributed in the same way. The keys are added again below.
+    -- Foreign keys are dropped, because both of their tables must be distributed in the same way. They are added again
+    -- below.
     FOR found IN
         SELECT conrelid::regclass AS relation, conname, pg_get_constraintdef(oid) AS definition
         FROM pg_constraint WHERE contype = 'f' AND conrelid = ANY (pending) AND conrelid = ANY (owned)
@@ -123,7 +127,7 @@ BEGIN
             PERFORM create_distributed_table(relation, 'user_id', colocate_with => 'tasks');
         END IF;
     END LOOP;
-    -- Copied to every node, so that a service that connects to any of them finds its migrations applied.
+    -- This table is copied to every node, so that the service finds the applied migrations on any node.
     IF '__diesel_schema_migrations'::regclass = ANY (pending) THEN
         PERFORM create_reference_table('__diesel_schema_migrations');
     END IF;
@@ -132,7 +136,7 @@ BEGIN
         EXECUTE found.statement;
     END LOOP;
 
-    -- The coordinator still has the rows that were copied to the shards.
+    -- The rows were copied to the shards, but the coordinator still stores them in the original tables.
     FOREACH relation IN ARRAY pending LOOP
         PERFORM truncate_local_data_after_distributing_table(relation);
     END LOOP;
@@ -141,6 +145,6 @@ $$;
 
 COMMIT;
 
--- The planner has no statistics of the new shards.
+-- The planner does not have statistics of the new shards.
 ANALYZE users, tasks, idempotency_keys;
 SELECT table_name, citus_table_type, distribution_column, shard_count FROM citus_tables ORDER BY 1;

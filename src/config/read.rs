@@ -17,7 +17,8 @@ type Result<T> = std::result::Result<T, ConfigError>;
 pub(super) struct Environment<'a>(pub &'a dyn Fn(&str) -> Option<OsString>);
 
 impl Environment<'_> {
-    /// An empty variable counts as unset, because Docker Compose passes unset variables as `NAME=`.
+    /// An empty variable counts as unset, because `NAME: ${NAME}` in a Compose file sets an undefined variable to an
+    /// empty value.
     pub fn get(&self, variable: &'static str) -> Result<Option<String>> {
         Ok(self.get_or_empty(variable)?.filter(|value| !value.is_empty()))
     }
