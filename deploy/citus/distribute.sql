@@ -3,8 +3,8 @@
 --   psql "$COORDINATOR_URL" -X -f deploy/citus/distribute.sql
 --
 -- Run this script on the coordinator, as the owner of the tables, after `todo-backend migrate`. If the script runs
--- again, it changes nothing. The changes are one transaction, so that either all of them are made or none. Requests wait until
--- the transaction ends. docs/SCALING.md describes what to do with so much data that they would wait too long.
+-- again, it changes nothing. The changes are one transaction, so that either all of them are made or none. Requests
+-- wait until the transaction ends. docs/SCALING.md describes what to do if that would take too long.
 --
 -- The number of shards is the default of Citus (32). To change it: PGOPTIONS='-c citus.shard_count=64' psql …
 
@@ -13,8 +13,8 @@
 
 BEGIN;
 SET LOCAL statement_timeout = 0;
--- While this script waits for a lock, requests wait behind it, so the script fails after a few seconds. It can be run
--- again.
+-- While this script waits for a lock, requests that need the same table wait as well. The script therefore fails after
+-- a few seconds, and can be run again.
 SET LOCAL lock_timeout = '4s';
 -- Citus would print a notice for each table that it copies.
 SET LOCAL client_min_messages = warning;

@@ -164,8 +164,8 @@ impl Environment<'_> {
         Ok(text)
     }
 
-    /// Unlike other variables, an empty `DATABASE_URL` is an error: with the default, a production service would store
-    /// all tasks in a file in its container and lose them with the next deployment.
+    /// An empty `DATABASE_URL` is an error unless `DATABASE_URL_FILE` is set. With the default, a production service
+    /// would store all tasks in a file in its container and lose them with the next deployment.
     pub fn database_url(
         &self,
         variable: &'static str,
