@@ -43,7 +43,8 @@ ENV HOST=0.0.0.0 \
 WORKDIR /srv
 USER 10001:10001
 EXPOSE 8000
-# After SIGTERM, the service waits up to 8 s for requests in flight. Docker kills the process after 10 s.
+# After SIGTERM, the service waits up to 8 s for requests in flight. By default, Docker kills the process 10 s after
+# SIGTERM.
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 CMD ["todo-backend", "healthcheck"]
 ENTRYPOINT ["todo-backend"]

@@ -127,7 +127,8 @@ BEGIN
             PERFORM create_distributed_table(relation, 'user_id', colocate_with => 'tasks');
         END IF;
     END LOOP;
-    -- This table is copied to every node, so that the service finds the applied migrations on any node.
+    -- This table is copied to every node, so that the service finds the applied migrations on whichever node it
+    -- connects to.
     IF '__diesel_schema_migrations'::regclass = ANY (pending) THEN
         PERFORM create_reference_table('__diesel_schema_migrations');
     END IF;

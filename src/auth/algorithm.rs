@@ -81,8 +81,7 @@ impl VerifyingKey {
         Some(Self::P521(key))
     }
 
-    /// Returns whether `signature` is a valid signature of `message` by this key. It is encoded in base64url, as in a
-    /// token.
+    /// Returns whether `signature`, encoded in base64url as in a token, is a valid signature of `message` by this key.
     pub fn verifies(&self, algorithm: Algorithm, message: &[u8], signature: &str) -> bool {
         match (self, algorithm.to_jsonwebtoken()) {
             (Self::Jsonwebtoken(key), Some(algorithm)) => {

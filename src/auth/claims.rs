@@ -10,7 +10,7 @@ use crate::domain::UserId;
 /// The allowed difference between the clocks of the issuer and the service.
 const LEEWAY_SECONDS: f64 = 5.0;
 
-/// The maximum number of characters of an untrusted claim that an error message contains.
+/// The number of characters to which untrusted claims are shortened in error messages.
 const MAX_EXCERPT_CHARS: usize = 200;
 
 pub(super) struct Claims(pub Map<String, Value>);
@@ -118,7 +118,7 @@ impl Claims {
         })
     }
 
-    /// Returns the first of these claims that is present. If `sub` is not a valid user id, `id` is not tried. The
+    /// Returns the first claim in `PLACES` that is present. If `sub` is not a valid user id, `id` is not tried. The
     /// e-mail address is not used, because an unverified address may belong to somebody else. `userId` is skipped if
     /// the token has neither an issuer nor an audience, because the token may then come from the link in an e-mail.
     fn user_id(&self) -> Result<&Value, Refusal> {
@@ -140,7 +140,7 @@ impl Claims {
         }
     }
 
-    /// Returns the first of these claims that is a string. A string counts as absent if it is blank, contains NUL,
+    /// Returns the first of the claims at `paths` that is a string, or `None` if this string is blank, contains NUL,
     /// which PostgreSQL cannot store, or is too long for an index.
     fn optional_text(&self, paths: &[&[&str]]) -> Option<String> {
         const MAX_TEXT_BYTES: usize = 1_000;

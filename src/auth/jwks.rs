@@ -50,7 +50,8 @@ pub(super) struct Jwks {
 #[derive(Clone, Default)]
 struct State {
     keys: Option<Arc<KeySet>>,
-    /// Incremented when the document changes. Tokens that an older generation verified must be verified again.
+    /// Incremented when the document changes. Tokens that were verified with an older generation must be verified
+    /// again.
     generation: u64,
     document: Arc<[u8]>,
     last_attempt: Option<Instant>,
@@ -79,8 +80,8 @@ fn is_within(since: Option<Instant>, duration: Duration) -> bool {
 }
 
 impl State {
-    /// Returns false from three quarters of the lifetime on. The key set is then refetched in the background, so that
-    /// requests need not wait.
+    /// Returns whether the key set is younger than three quarters of its lifetime. An older key set is refetched in the
+    /// background before its lifetime ends, so that requests need not wait.
     fn is_fresh(&self, timing: Timing) -> bool {
         is_within(self.last_success, timing.soft_lifetime * 3 / 4)
     }

@@ -74,7 +74,8 @@ impl Key {
     }
 }
 
-/// Returns the algorithms for this type of key. A symmetric key has none, because the document is public.
+/// Returns the algorithms for this type of key. A symmetric key has none, because anybody can read the document that
+/// contains it.
 fn algorithms_for_type(key: &AlgorithmParameters) -> Option<&'static [Algorithm]> {
     Some(match key {
         AlgorithmParameters::OctetKeyPair(key) if key.curve == EllipticCurve::Ed25519 => &[Algorithm::EdDsa],

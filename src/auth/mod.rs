@@ -17,8 +17,8 @@ pub use verifier::{Verified, Verifier};
 
 use crate::domain::UserId;
 
-/// The user of a verified token. Only this module creates values of this type, so code that has one may act for that
-/// user.
+/// The user of a verified token. Only this module creates values of this type, so code that has such a value may act
+/// for the user.
 #[derive(Clone, Debug)]
 pub struct AuthenticatedUser {
     identity: Arc<Identity>,

@@ -22,7 +22,7 @@ pub struct Verifier {
     jwks: Arc<Jwks>,
     issuers: Vec<String>,
     audiences: Vec<String>,
-    /// The key is the SHA-256 hash of a token, so that the tokens themselves are not kept in memory.
+    /// The keys are SHA-256 hashes of tokens, so that the tokens themselves are not kept in memory.
     cache: Cache<[u8; 32], Verified>,
 }
 

@@ -56,14 +56,14 @@ enum Command {
     Completions { shell: Shell },
     /// Print all data of a user as JSON
     Export { user: String },
-    /// Delete all data of a user
+    /// Delete all data of a user, except a row that belongs to Better Auth
     Erase {
         user: String,
         /// Do not ask for confirmation
         #[arg(long)]
         yes: bool,
     },
-    /// Write a consistent snapshot of the embedded database into a new file, while the service runs
+    /// Write a consistent snapshot of the embedded database into a new file, even while the service runs
     Backup { file: PathBuf },
     /// Copy all users, tasks and idempotency keys into another database, which has no tasks yet
     #[command(group = ArgGroup::new("other").required(true).multiple(true))]

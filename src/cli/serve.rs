@@ -78,7 +78,7 @@ async fn stop_on_signal(mut signals: StopSignals, server: ServerHandle, socket_i
     std::process::exit(1);
 }
 
-/// Logs the address. Unless the log is JSON, which is read by programs, also prints commands for a first request.
+/// Logs the address. Also prints commands for a first request, unless the log is JSON, which programs read.
 fn print_banner(config: &Config, service: &Service) {
     let url = format!("http://{}", service.address);
     let origin = match service.socket_inherited {

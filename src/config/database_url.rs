@@ -34,8 +34,8 @@ impl DatabaseUrl {
         Ok(Self::Sqlite(file.into()))
     }
 
-    /// Refuses ambiguous URLs: if the password contains an unescaped `#`, `?`, `/` or `@`, the service would connect to
-    /// another host. The parameters are parsed later, in `db/postgres/url.rs`.
+    /// Refuses ambiguous URLs. For example, the service would connect to another host if the password contained an
+    /// unescaped `#`, `?`, `/` or `@`. The parameters are parsed later, in `db/postgres/url.rs`.
     fn parse_postgres(text: &str) -> Result<Self, String> {
         let (_, rest) = text.split_once("://").unwrap_or_default();
         let (authority, tail) = match rest.find(['/', '?', '#']) {

@@ -3,7 +3,7 @@
 
 #![expect(
     clippy::disallowed_methods,
-    reason = "only the configuration reads the environment"
+    reason = "this module reads the settings from the environment"
 )]
 
 mod database_url;
@@ -44,8 +44,8 @@ pub enum LogFormat {
 pub struct Config {
     /// `DATABASE_URL` or `DATABASE_URL_FILE`, default `sqlite://data/todo.db`
     pub database_url: DatabaseUrl,
-    /// `DATABASE_PASSWORD` or `DATABASE_PASSWORD_FILE`, which replace the password in the URL. If there is no password
-    /// in any of them, `PGPASSWORD`
+    /// `DATABASE_PASSWORD` or `DATABASE_PASSWORD_FILE`, which replace the password in the URL; default `PGPASSWORD` if
+    /// the URL contains no password
     pub database_password: Option<Secret>,
     /// `DATABASE_POOL_SIZE`, default 8
     pub pool_size: u32,

@@ -8,7 +8,8 @@ use std::path::Path;
 /// Read and write permission for the owner only.
 pub const PRIVATE_MODE: u32 = 0o600;
 
-/// Creates the parent folder of a file with mode 0700. The mode of an existing folder stays as somebody has set it.
+/// Creates the parent folder of a file, and the missing folders above it, with mode 0700. The mode of an existing
+/// folder is not changed, because somebody may have chosen it.
 pub fn create_private_folder(file: &Path) -> io::Result<()> {
     match file.parent() {
         Some(folder) => DirBuilder::new().recursive(true).mode(0o700).create(folder),

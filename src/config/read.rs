@@ -13,7 +13,7 @@ use super::{ConfigError, DatabaseUrl, Secret, without_secrets};
 
 type Result<T> = std::result::Result<T, ConfigError>;
 
-/// Wraps a function that looks up a variable: in the process's environment, or in the values of a test.
+/// Wraps the function that looks up a variable, in the environment of the process or in the values of a test.
 pub(super) struct Environment<'a>(pub &'a dyn Fn(&str) -> Option<OsString>);
 
 impl Environment<'_> {
@@ -190,8 +190,8 @@ impl Environment<'_> {
         variables.iter().filter(is_set).copied().collect()
     }
 
-    /// `off` disabled prepared statements in version 0.1.0. This is now an error, because the service needs prepared
-    /// statements.
+    /// `off` disabled prepared statements in version 0.1.0. This value is now an error, because the service needs
+    /// prepared statements.
     pub fn check_prepared_statements(&self, variable: &'static str) -> Result<()> {
         match self.get(variable)?.as_deref() {
             None | Some("auto" | "on") => Ok(()),
@@ -242,13 +242,13 @@ impl Environment<'_> {
     }
 }
 
-/// A value, and the variable that an error message about this value names.
+/// A value, with the variable that error messages name.
 pub(super) struct SourcedValue {
     pub text: String,
     pub variable: &'static str,
 }
 
-/// Reads a file without one newline at its end, which editors and `echo` add.
+/// Reads a file, and removes one newline at its end, because editors and `echo` add one.
 fn read_text(path: &str) -> std::result::Result<String, String> {
     const MAX_BYTES: u64 = 64 * 1024;
     let mut bytes = Vec::new();

@@ -168,7 +168,7 @@ impl SecretSource {
         })
     }
 
-    /// Returns the secrets. Generates the secret of an SQLite database if its file does not exist.
+    /// Returns the secrets. With SQLite and without a configured secret, generates one if the file does not exist.
     pub fn load_or_generate(&self) -> Result<Secrets> {
         self.resolve(|path| {
             if !path.try_exists()? {
@@ -178,7 +178,7 @@ impl SecretSource {
         })
     }
 
-    /// Returns the secrets. Does not generate one, because the running service would use another.
+    /// Returns the secrets. Does not generate one, because it would differ from the secret of the running service.
     pub fn load_existing(&self) -> Result<Secrets> {
         self.resolve(|path| match path.try_exists()? {
             true => read_secret(path),

@@ -44,7 +44,7 @@ impl Timestamp {
 
     /// Formats the time as `2026-01-02T03:04:05.678901Z`. The formatter of chrono is not used, because it takes about
     /// ten times as long, and each task contains up to three times.
-    pub fn text(self) -> [u8; 27] {
+    pub fn to_rfc3339(self) -> [u8; 27] {
         let mut out = *b"0000-00-00T00:00:00.000000Z";
         let time = DateTime::from_timestamp_micros(self.0).unwrap_or_default();
         let mut put = |at: usize, width: usize, mut number: u32| {
@@ -78,8 +78,8 @@ fn parse_date(date: &str) -> Option<i64> {
 }
 
 /// Parses an RFC 3339 date-time. Refuses three formats that chrono accepts although RFC 3339 does not: a space instead
-/// of the `T`, a Unicode minus, and a leap second at another time than 23:59:60 UTC. In chrono, a leap second has
-/// 1,000,000,000 or more nanoseconds, which become the first second of the next day.
+/// of the `T`, a Unicode minus, and a leap second at another time than 23:59:60 UTC. chrono represents a leap second by
+/// 1,000,000,000 or more nanoseconds. The conversion to microseconds turns it into the first second of the next day.
 fn parse_date_time(text: &str) -> Option<DateTime<Utc>> {
     let has_separator = matches!(text.as_bytes().get(10), Some(b'T' | b't'));
     let time = DateTime::parse_from_rfc3339(text).ok()?.to_utc();
@@ -90,13 +90,13 @@ fn parse_date_time(text: &str) -> Option<DateTime<Utc>> {
 
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(std::str::from_utf8(&self.text()).unwrap_or_default())
+        f.write_str(std::str::from_utf8(&self.to_rfc3339()).unwrap_or_default())
     }
 }
 
 impl Serialize for Timestamp {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(std::str::from_utf8(&self.text()).unwrap_or_default())
+        serializer.serialize_str(std::str::from_utf8(&self.to_rfc3339()).unwrap_or_default())
     }
 }
 

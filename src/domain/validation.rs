@@ -10,7 +10,7 @@ pub enum ErrorCode {
     Json,
     /// The field is absent.
     Required,
-    /// The field must not be null.
+    /// The field is null, although null is not allowed.
     Null,
     /// The value has the wrong JSON type, or the parameter is not a whole number.
     Type,
@@ -82,7 +82,7 @@ pub struct FieldError {
 pub struct ValidationErrors(pub Vec<FieldError>);
 
 impl ValidationErrors {
-    pub fn one(field: &'static str, error: ValidationError) -> Self {
+    pub fn from_error(field: &'static str, error: ValidationError) -> Self {
         let mut errors = Self::default();
         errors.add(field, error);
         errors

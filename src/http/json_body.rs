@@ -172,7 +172,7 @@ fn media_type(text: &str) -> Option<Mime> {
 }
 
 fn parse(bytes: &[u8]) -> Result<JsonObject<'_>, ValidationErrors> {
-    let invalid = |code: ErrorCode, message: String| ValidationErrors::one("body", code.with(message));
+    let invalid = |code: ErrorCode, message: String| ValidationErrors::from_error("body", code.with(message));
     let text = std::str::from_utf8(bytes).map_err(|_| invalid(ErrorCode::Json, "must be UTF-8".into()))?;
     if text.starts_with('\u{feff}') {
         return Err(invalid(

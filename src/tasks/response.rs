@@ -54,7 +54,7 @@ fn json(out: &mut Vec<u8>, value: &(impl Serialize + ?Sized)) {
 
 fn timestamp(out: &mut Vec<u8>, timestamp: Timestamp) {
     out.push(b'"');
-    out.extend_from_slice(&timestamp.text());
+    out.extend_from_slice(&timestamp.to_rfc3339());
     out.push(b'"');
 }
 

@@ -61,8 +61,8 @@ impl TraceId {
     }
 }
 
-/// Accepts only lower-case digits, as the recommendation requires. Callers pass at most 32 digits, so the number cannot
-/// overflow.
+/// Parses hexadecimal digits, which must be lower-case as the recommendation requires. Callers pass at most 32 digits,
+/// so the number cannot overflow.
 fn parse_hex(digits: &[u8]) -> Option<u128> {
     digits.iter().try_fold(0, |number, digit| {
         let digit = match digit {

@@ -7,14 +7,14 @@ use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 
-/// The maximum time that lines are buffered. A process that is killed may lose the lines of this time.
+/// The maximum time that lines are buffered. A process that is killed may lose the buffered lines.
 const FLUSH_INTERVAL: Duration = Duration::from_millis(5);
 
 /// The maximum size of the buffer. Lines that do not fit are dropped, because requests must not wait until the log is
 /// read.
 const MAX_BUFFERED_BYTES: usize = 8 * 1024 * 1024;
 
-/// The maximum time that a process waits before it exits until the buffered lines are written.
+/// The maximum time to write the buffered lines before the process exits.
 const SHUTDOWN_FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The capacity to which a buffer is shrunk after a burst of lines.

@@ -87,7 +87,8 @@ impl Metrics {
     }
 
     pub fn request_completed(&self, method: &str, route: &str, status: u16, duration: Duration) {
-        // Clients can send any method name, and each one would become a value of the label.
+        // Other methods are counted as `other`, because clients can send any method name, and each one would become a
+        // value of the label.
         const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
         let method = METHODS
             .into_iter()

@@ -13,7 +13,7 @@ const PUBLIC_KEY: &str = "PxbT3TqqlQLaI-pY-ugCR0prvbsytURASzmIvPL0U9w";
 struct Issuer {
     url: String,
     request_count: AtomicUsize,
-    /// The raw response to the next request.
+    /// The raw response to every request.
     response: Mutex<Vec<u8>>,
 }
 

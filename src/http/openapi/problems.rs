@@ -34,7 +34,7 @@ static METHOD_NOT_ALLOWED: ApiError = ApiError::MethodNotAllowed {
 };
 
 pub fn bad_input(contract: Contract) -> ApiError {
-    let mut errors = ValidationErrors::one("title", ErrorCode::Blank.with("must not be blank"));
+    let mut errors = ValidationErrors::from_error("title", ErrorCode::Blank.with("must not be blank"));
     errors.add("completed", ErrorCode::Type.with("must be true or false"));
     ApiError::BadInput(contract, errors)
 }
