@@ -6,7 +6,7 @@ use serde::Serialize;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ErrorCode {
-    /// The body is not valid JSON in UTF-8.
+    /// The body, or a string in the body, is not valid JSON.
     Json,
     /// The field is absent.
     Required,
