@@ -34,6 +34,8 @@ pub struct Service {
     /// Whether systemd passed the listening socket, which then stays open until the next process starts.
     pub socket_inherited: bool,
     pub server: Server,
+    /// Must be closed when the server has stopped.
+    pub database: Arc<Database>,
 }
 
 /// Opens the database and the listeners. The service handles requests as soon as the returned server is awaited.
@@ -63,9 +65,10 @@ pub fn start_with(
     let cursors = web::Data::new(ListCursors::new(&secrets, &config.database_url));
     let limits = web::Data::new(RateLimits::new(config.rate_limit_per_minute));
     let origins = web::Data::new(AllowedOrigins(config.allowed_origins.clone()));
+    let database_of_workers = Arc::clone(&database);
     let app = move || {
         App::new()
-            .app_data(Store::new(database.worker(), Arc::clone(&known_users)))
+            .app_data(Store::new(database_of_workers.worker(), Arc::clone(&known_users)))
             .app_data(verifier.clone())
             .app_data(cursors.clone())
             .app_data(limits.clone())
@@ -85,6 +88,7 @@ pub fn start_with(
         address,
         socket_inherited: listener.inherited,
         server,
+        database,
     })
 }
 

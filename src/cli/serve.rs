@@ -28,6 +28,7 @@ pub fn run(config: &Config) -> Outcome {
         let handle = service.server.handle();
         actix_web::rt::spawn(stop_on_signal(signals, handle, service.socket_inherited));
         service.server.await?;
+        service.database.close();
         log::info!("stopped");
         Ok(ExitCode::SUCCESS)
     })

@@ -171,6 +171,13 @@ impl Database {
         });
     }
 
+    /// Must be called when the service has stopped.
+    pub fn close(&self) {
+        if let Backend::Sqlite(sqlite) = &self.backend {
+            sqlite.checkpoint();
+        }
+    }
+
     pub fn pool_state(&self) -> PoolState {
         match &self.backend {
             Backend::Postgres(postgres) => postgres.pool_state(),

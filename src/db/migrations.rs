@@ -19,6 +19,10 @@ use super::sqlite::SqliteHandle;
 const POSTGRES: EmbeddedMigrations = embed_migrations!("migrations/postgres");
 const SQLITE: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
 
+/// Fails if a table is missing, which a recorded migration does not rule out: somebody may have dropped it since.
+const READ_EACH_TABLE: &str = "SELECT 1 FROM users WHERE 1 = 0; SELECT 1 FROM tasks WHERE 1 = 0; \
+                               SELECT 1 FROM idempotency_keys WHERE 1 = 0";
+
 /// The key of the advisory lock. All replicas must use the same number.
 const LOCK: i64 = 0x746f_646f_6462;
 
@@ -43,7 +47,7 @@ pub fn apply_to_postgres(connector: &Connector) -> Result<(), StoreError> {
         let versions = __diesel_schema_migrations::table.select(__diesel_schema_migrations::version);
         let versions: QueryResult<Vec<String>> = diesel::RunQueryDsl::load(versions, &mut connection);
         if versions.is_ok_and(|versions| is_complete(&versions)) {
-            return Ok(());
+            return Ok(connection.batch_execute(READ_EACH_TABLE)?);
         }
         connection.transaction(|connection| {
             // Building an index may take longer than the statement timeout. Waiting for a lock must not take
@@ -52,7 +56,8 @@ pub fn apply_to_postgres(connector: &Connector) -> Result<(), StoreError> {
                 "SET LOCAL statement_timeout = 0; SELECT pg_advisory_xact_lock({LOCK}); \
                  SET LOCAL lock_timeout = '4s'"
             ))?;
-            run_pending(connection, POSTGRES)
+            run_pending(connection, POSTGRES)?;
+            Ok(connection.batch_execute(READ_EACH_TABLE)?)
         })
     };
     run().map_err(failed)
@@ -62,7 +67,8 @@ pub fn apply_to_sqlite(connection: &mut SqliteHandle) -> Result<(), StoreError> 
     let inner = &mut connection.inner;
     let outcome = inner.immediate_transaction(|inner| {
         skip_claims_issued_at(inner)?;
-        run_pending(inner, SQLITE)
+        run_pending(inner, SQLITE)?;
+        Ok(inner.batch_execute(READ_EACH_TABLE)?)
     });
     connection.broken = outcome.is_err();
     outcome.map_err(failed)
@@ -96,12 +102,7 @@ diesel::table! {
 pub async fn is_applied(connection: &mut Connection<'_>) -> QueryResult<bool> {
     let versions = __diesel_schema_migrations::table.select(__diesel_schema_migrations::version);
     let versions: Vec<String> = on_both!(connection, |c| versions.load(c))?;
-    connection
-        .batch(
-            "SELECT 1 FROM users WHERE 1 = 0; SELECT 1 FROM tasks WHERE 1 = 0; \
-             SELECT 1 FROM idempotency_keys WHERE 1 = 0",
-        )
-        .await?;
+    connection.batch(READ_EACH_TABLE).await?;
     Ok(is_complete(&versions))
 }
 

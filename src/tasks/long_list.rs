@@ -29,10 +29,8 @@ pub struct LongList {
 pub struct LongListBody {
     parts: mpsc::Receiver<LongListPart>,
     reading: JoinHandle<Result<(), StoreError>>,
-    owner: UserId,
     /// JSON that the server has not taken yet.
     buffered: Bytes,
-    is_first: bool,
     is_complete: bool,
     deadline: Instant,
     _permit: Share,
@@ -41,29 +39,34 @@ pub struct LongListBody {
 /// Starts reading, and returns when the tag is known.
 pub async fn begin(tasks: OwnedTasks, query: ListQuery) -> Result<LongList, ApiError> {
     let permit = tasks.long_list_permit().await?;
-    let owner = tasks.owner().clone();
     let (sender, mut parts) = mpsc::channel(1);
-    let reading = RequestContext::spawn(async move { tasks.read_long_list(query, sender).await });
+    let reading = RequestContext::spawn(async move { tasks.read_long_list(query, render, sender).await });
     let first = (parts.recv().await, parts.recv().await);
-    let (Some(LongListPart::Fingerprint(fingerprint)), Some(LongListPart::Tasks(tasks))) = first else {
+    let (Some(LongListPart::Fingerprint(fingerprint)), Some(LongListPart::Json(json))) = first else {
         let outcome = reading.await.map_err(|_| ApiError::Panicked)?;
         return Err(outcome.err().unwrap_or(StoreError::Panicked).into());
     };
-    let mut body = LongListBody {
+    let body = LongListBody {
         parts,
         reading,
-        owner,
-        buffered: Bytes::new(),
-        is_first: true,
+        buffered: json.into(),
         is_complete: false,
         deadline: Instant::now() + MAX_DURATION,
         _permit: permit,
     };
-    body.buffer(&tasks);
     Ok(LongList {
         tag: tag_of(fingerprint.as_bytes()),
         body,
     })
+}
+
+fn render(owner: &UserId, tasks: &[Task], is_first: bool) -> Vec<u8> {
+    let mut json = Vec::with_capacity(tasks.len() * 512);
+    if is_first {
+        json.push(b'[');
+    }
+    write_elements(&mut json, owner, tasks, is_first);
+    json
 }
 
 impl LongListBody {
@@ -75,20 +78,10 @@ impl LongListBody {
         self
     }
 
-    fn buffer(&mut self, tasks: &[Task]) {
-        let mut json = Vec::with_capacity(tasks.len() * 512);
-        if self.is_first {
-            json.push(b'[');
-        }
-        write_elements(&mut json, &self.owner, tasks, self.is_first);
-        self.is_first = false;
-        self.buffered = json.into();
-    }
-
     /// Ready when tasks were added to the buffer, or when the list is complete.
     fn poll_tasks(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Interrupted>> {
         match ready!(self.parts.poll_recv(context)) {
-            Some(LongListPart::Tasks(tasks)) => self.buffer(&tasks),
+            Some(LongListPart::Json(json)) => self.buffered = json.into(),
             Some(LongListPart::Fingerprint(_)) => {}
             None => match ready!(Pin::new(&mut self.reading).poll(context)) {
                 Ok(Ok(())) => {

@@ -20,6 +20,8 @@ pub struct DatabaseFile {
     path: PathBuf,
     /// The file that this process opened first.
     opened: OnceLock<FileId>,
+    /// The write-ahead log that belongs to it. It exists as long as a connection is open.
+    log: OnceLock<FileId>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +44,7 @@ impl DatabaseFile {
         Self {
             path: path.to_owned(),
             opened: OnceLock::new(),
+            log: OnceLock::new(),
         }
     }
 
@@ -61,9 +64,7 @@ impl DatabaseFile {
         check_header(&mut file)?;
         // SQLite creates the files beside the database with the database's mode.
         for suffix in ["", "-wal", "-shm"] {
-            let mut path = self.path.clone().into_os_string();
-            path.push(suffix);
-            tighten_permissions(Path::new(&path));
+            tighten_permissions(&self.with_suffix(suffix));
         }
         let _ = self.opened.set(file.metadata()?.into());
         Ok(())
@@ -86,19 +87,34 @@ impl DatabaseFile {
         Ok(file)
     }
 
-    /// Checks that the path still names the file that this process opened. SQLite would not notice: it goes on
-    /// writing into a deleted file, and those writes would be lost.
-    pub fn check(&self) -> Result<(), String> {
-        let found = fs::metadata(&self.path).map(FileId::from);
-        match (self.opened.get(), found) {
-            (Some(opened), Ok(found)) if *opened == found => Ok(()),
-            (None, _) => Ok(()),
-            _ => Err(format!(
-                "{} was deleted or replaced while the service was running; restore the file and restart the \
-                 service",
-                self.path.display()
-            )),
+    /// Must be called after the first connection is opened, which creates the write-ahead log.
+    pub fn remember_log(&self) {
+        if let Ok(found) = fs::metadata(self.with_suffix("-wal")) {
+            let _ = self.log.set(found.into());
         }
+    }
+
+    fn with_suffix(&self, suffix: &str) -> PathBuf {
+        let mut path = self.path.clone().into_os_string();
+        path.push(suffix);
+        path.into()
+    }
+
+    /// Checks that the paths of the database and of its write-ahead log still name the files that this process opened.
+    /// SQLite would not notice: it goes on writing into a deleted file, and those writes would be lost.
+    pub fn check(&self) -> Result<(), String> {
+        for (opened, suffix) in [(&self.opened, ""), (&self.log, "-wal")] {
+            let path = self.with_suffix(suffix);
+            let found = || fs::metadata(&path).map(FileId::from).ok();
+            if opened.get().is_some_and(|opened| Some(*opened) != found()) {
+                return Err(format!(
+                    "{} was deleted or replaced while the service was running; restore the file and restart the \
+                     service",
+                    path.display()
+                ));
+            }
+        }
+        Ok(())
     }
 
     /// The same check, with the error type of queries.

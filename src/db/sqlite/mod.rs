@@ -1,4 +1,5 @@
-//! The embedded database: threads with one connection each, one of which does all the writing.
+//! The embedded database: threads with one connection each, one of which does all the writing. Other threads, with a low
+//! priority, read long lists.
 //!
 //! A job waits in a bounded queue for a bounded time, and then has a thread and a connection to itself. This
 //! takes half of the processor time of `spawn_blocking` and of diesel-async's wrapper for blocking connections.
@@ -18,6 +19,7 @@ use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use diesel::QueryResult;
 use diesel::connection::SimpleConnection as _;
 use r2d2::ManageConnection as _;
+use rustix::process::setpriority_process;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
@@ -37,6 +39,9 @@ const QUEUED_PER_CONNECTION: usize = 64;
 /// How many writes there are between two checkpoints. A write changes about eight pages of 4 KiB.
 const WRITES_PER_CHECKPOINT: u32 = 128;
 
+/// How much the priority of the threads that read long lists is lowered (`man 2 setpriority`).
+const LONG_LIST_NICENESS: i32 = 10;
+
 type Pool = r2d2::Pool<Manager>;
 type Job = Box<dyn FnOnce(&Pool, &Runtime) + Send>;
 
@@ -47,6 +52,7 @@ struct Inner {
     file: Arc<DatabaseFile>,
     pool: Pool,
     reads: Sender<Job>,
+    long_lists: Sender<Job>,
     writes: Sender<Job>,
     acquire_timeout: Duration,
     statement_timeout: Duration,
@@ -93,25 +99,41 @@ impl Sqlite {
             .error_handler(Box::new(LogAtDebug))
             .build_unchecked(Manager::new(Arc::clone(&file), statement_timeout));
         let queue = || bounded(connections as usize * QUEUED_PER_CONNECTION);
+        // As many threads as long lists may be read at a time (`Quota::of_connections`).
+        let list_threads = (connections / 2).max(1);
+        let (long_lists, jobs) = queue();
+        for _ in 0..list_threads {
+            let jobs = jobs.clone();
+            spawn("db-list", &pool, move |pool, runtime| {
+                lower_priority();
+                work_off(&jobs, pool, runtime, || {});
+            });
+        }
         let (reads, jobs) = queue();
-        for _ in 1..connections {
-            spawn("db-read", pool.clone(), jobs.clone(), |_| {});
+        for _ in 0..connections.saturating_sub(1 + list_threads).max(1) {
+            let jobs = jobs.clone();
+            spawn("db-read", &pool, move |pool, runtime| {
+                work_off(&jobs, pool, runtime, || {})
+            });
         }
         // SQLite allows one writer at a time. With one writing thread, writes wait in the queue instead of
         // failing.
         let (writes, jobs) = queue();
-        let mut since_checkpoint = 0;
-        spawn("db-write", pool.clone(), jobs, move |pool| {
-            since_checkpoint += 1;
-            if since_checkpoint == WRITES_PER_CHECKPOINT {
-                since_checkpoint = 0;
-                checkpoint(pool);
-            }
+        spawn("db-write", &pool, move |pool, runtime| {
+            let mut since_checkpoint = 0;
+            work_off(&jobs, pool, runtime, || {
+                since_checkpoint += 1;
+                if since_checkpoint == WRITES_PER_CHECKPOINT {
+                    since_checkpoint = 0;
+                    checkpoint(pool);
+                }
+            });
         });
         Self(Arc::new(Inner {
             file,
             pool,
             reads,
+            long_lists,
             writes,
             acquire_timeout,
             statement_timeout,
@@ -129,12 +151,17 @@ impl Sqlite {
         connection.map_err(|error| StoreError::Unavailable(error.to_string()))
     }
 
+    /// Copies everything into the database file, so that a copy of this file alone is complete.
+    pub fn checkpoint(&self) {
+        checkpoint(&self.0.pool);
+    }
+
     pub fn pool_state(&self) -> PoolState {
         let state = self.0.pool.state();
         PoolState {
             open: state.connections,
             in_use: state.connections - state.idle_connections,
-            waiting: self.0.reads.len() + self.0.writes.len(),
+            waiting: self.0.reads.len() + self.0.long_lists.len() + self.0.writes.len(),
         }
     }
 
@@ -176,7 +203,8 @@ impl Sqlite {
             }
         });
         let lane = match access {
-            Access::Read | Access::LongList => &inner.reads,
+            Access::Read => &inner.reads,
+            Access::LongList => &inner.long_lists,
             Access::Write | Access::Transaction => &inner.writes,
         };
         lane.try_send(job).map_err(|error| match error {
@@ -252,22 +280,31 @@ fn checkpoint(pool: &Pool) {
     }
 }
 
-/// Starts a thread that does the jobs and calls `after_job` after each of them.
-fn spawn(name: &str, pool: Pool, jobs: Receiver<Job>, mut after_job: impl FnMut(&Pool) + Send + 'static) {
+/// Long lists take much processor time. With a lower priority of their threads, they hardly delay the calls of others.
+fn lower_priority() {
+    // On Linux, this concerns only the calling thread.
+    if let Err(error) = setpriority_process(None, LONG_LIST_NICENESS) {
+        log::debug!("the priority of long lists cannot be lowered: {error}");
+    }
+}
+
+fn work_off(jobs: &Receiver<Job>, pool: &Pool, runtime: &Runtime, mut after_job: impl FnMut()) {
+    for job in jobs {
+        // The panic hook has logged it, and the caller responds with 500.
+        let _ = catch_unwind(AssertUnwindSafe(|| job(pool, runtime)));
+        after_job();
+    }
+}
+
+fn spawn(name: &str, pool: &Pool, run: impl FnOnce(&Pool, &Runtime) + Send + 'static) {
     #[expect(clippy::expect_used, reason = "without its threads the service cannot work")]
     let runtime = Builder::new_current_thread()
         .build()
         .expect("a runtime can be made");
-    let run = move || {
-        for job in jobs {
-            // The panic hook has logged it, and the caller responds with 500.
-            let _ = catch_unwind(AssertUnwindSafe(|| job(&pool, &runtime)));
-            after_job(&pool);
-        }
-    };
+    let pool = pool.clone();
     #[expect(clippy::expect_used, reason = "as above")]
     thread::Builder::new()
         .name(name.into())
-        .spawn(run)
+        .spawn(move || run(&pool, &runtime))
         .expect("a thread can be started");
 }

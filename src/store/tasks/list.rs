@@ -35,8 +35,11 @@ pub enum Listed {
 /// before the tasks.
 pub enum LongListPart {
     Fingerprint(String),
-    Tasks(Vec<Task>),
+    Json(Vec<u8>),
 }
+
+/// Renders a batch of tasks. The last argument says whether it is the first batch.
+pub type RenderBatch = fn(&UserId, &[Task], bool) -> Vec<u8>;
 
 impl OwnedTasks {
     pub async fn list(&self, listing: ListQuery) -> Result<Listed, StoreError> {
@@ -74,15 +77,17 @@ impl OwnedTasks {
     }
 
     /// Reads a list from one snapshot, at the pace at which its parts are received. Ends early when the
-    /// receiver is dropped.
+    /// receiver is dropped. The JSON is rendered where the rows are read, which on SQLite is a thread with a low priority.
     pub async fn read_long_list(
         &self,
         listing: ListQuery,
+        render: RenderBatch,
         parts: mpsc::Sender<LongListPart>,
     ) -> Result<(), StoreError> {
         let read = async move |connection: &mut Connection<'_>, owner: &UserId| {
-            let send =
-                async |connection: &mut Connection<'_>| send_all(connection, owner, &listing, &parts).await;
+            let send = async |connection: &mut Connection<'_>| {
+                send_all(connection, owner, &listing, render, &parts).await
+            };
             connection.snapshot(send).await
         };
         self.owner.run(Access::LongList, read).await
@@ -94,6 +99,7 @@ async fn send_all(
     connection: &mut Connection<'_>,
     owner: &UserId,
     listing: &ListQuery,
+    render: RenderBatch,
     parts: &mpsc::Sender<LongListPart>,
 ) -> QueryResult<()> {
     let fingerprint = read_fingerprint(connection, owner, listing).await?;
@@ -101,6 +107,7 @@ async fn send_all(
     let mut receiver_gone = sent.is_err();
     let mut after = None;
     while !receiver_gone {
+        let is_first = after.is_none();
         let batch = ListQuery {
             page: Some(Page {
                 limit: LONG_LIST_BATCH_ROWS,
@@ -109,7 +116,8 @@ async fn send_all(
             ..listing.clone()
         };
         let page = read_page(connection, owner, &batch).await?;
-        receiver_gone = parts.send(LongListPart::Tasks(page.tasks)).await.is_err();
+        let json = render(owner, &page.tasks, is_first);
+        receiver_gone = parts.send(LongListPart::Json(json)).await.is_err();
         after = page.next;
         if after.is_none() {
             break;
@@ -279,7 +287,9 @@ async fn read_fingerprint(
         ") % 2147483647)"
     );
     let fingerprint: Vec<Option<String>> = on_both!(connection, |c| {
-        let query = filtered!(owner, listing, sql::<Nullable<Text>>(sums));
+        // The condition is always true. It makes SQLite choose the index whose order is closest to that of the table.
+        let query = filtered!(owner, listing, sql::<Nullable<Text>>(sums))
+            .filter(sql::<Bool>("created_at >= '-infinity'"));
         Prepared::new(query).load(c)
     })?;
     // There are no sums if all tasks have been deleted since the list was found to be long.
