@@ -6,46 +6,13 @@ use super::read::{Environment, invalid};
 use super::{ConfigError, DatabaseUrl};
 
 /// The variables that libpq reads and the service ignores. The service logs a warning for each one that is set.
-const IGNORED_VARIABLES: [&str; 38] = [
-    "PGAPPNAME",
-    "PGCHANNELBINDING",
-    "PGCLIENTENCODING",
-    "PGCONNECT_TIMEOUT",
-    "PGDATABASE",
-    "PGDATESTYLE",
-    "PGGEQO",
-    "PGGSSDELEGATION",
-    "PGGSSENCMODE",
-    "PGGSSLIB",
-    "PGHOST",
-    "PGHOSTADDR",
-    "PGKRBSRVNAME",
-    "PGLOADBALANCEHOSTS",
-    "PGMAXPROTOCOLVERSION",
-    "PGMINPROTOCOLVERSION",
-    "PGOPTIONS",
-    "PGPASSFILE",
-    "PGPORT",
-    "PGREQUIREAUTH",
-    "PGREQUIREPEER",
-    "PGREQUIRESSL",
-    "PGSERVICE",
-    "PGSERVICEFILE",
-    "PGSSLCERT",
-    "PGSSLCERTMODE",
-    "PGSSLCOMPRESSION",
-    "PGSSLCRL",
-    "PGSSLCRLDIR",
-    "PGSSLKEY",
-    "PGSSLMAXPROTOCOLVERSION",
-    "PGSSLMINPROTOCOLVERSION",
-    "PGSSLNEGOTIATION",
-    "PGSSLSNI",
-    "PGSYSCONFDIR",
-    "PGTARGETSESSIONATTRS",
-    "PGTZ",
-    "PGUSER",
-];
+const IGNORED_VARIABLES: &str = "\
+    PGAPPNAME PGCHANNELBINDING PGCLIENTENCODING PGCONNECT_TIMEOUT PGDATABASE PGDATESTYLE PGGEQO \
+    PGGSSDELEGATION PGGSSENCMODE PGGSSLIB PGHOST PGHOSTADDR PGKRBSRVNAME PGLOADBALANCEHOSTS \
+    PGMAXPROTOCOLVERSION PGMINPROTOCOLVERSION PGOPTIONS PGPASSFILE PGPORT PGREQUIREAUTH PGREQUIREPEER \
+    PGREQUIRESSL PGSERVICE PGSERVICEFILE PGSSLCERT PGSSLCERTMODE PGSSLCOMPRESSION PGSSLCRL PGSSLCRLDIR \
+    PGSSLKEY PGSSLMAXPROTOCOLVERSION PGSSLMINPROTOCOLVERSION PGSSLNEGOTIATION PGSSLSNI PGSYSCONFDIR \
+    PGTARGETSESSIONATTRS PGTZ PGUSER";
 
 /// The values of `PGSSLMODE` and `PGSSLROOTCERT`, for parameters that are not in `DATABASE_URL`.
 #[derive(Clone, Debug, Default)]
@@ -78,8 +45,9 @@ impl LibpqDefaults {
 }
 
 pub(super) fn ignored_variables(env: &Environment<'_>, database: &DatabaseUrl) -> Vec<&'static str> {
-    match database.sqlite_file() {
-        None => env.filter_set(&IGNORED_VARIABLES),
-        Some(_) => Vec::new(),
+    if database.sqlite_file().is_some() {
+        return Vec::new();
     }
+    let variables = IGNORED_VARIABLES.split(' ');
+    variables.filter(|variable| (env.0)(variable).is_some()).collect()
 }

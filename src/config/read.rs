@@ -185,11 +185,6 @@ impl Environment<'_> {
         DatabaseUrl::parse(text).map_err(|problem| invalid(variable, problem))
     }
 
-    pub fn filter_set(&self, variables: &[&'static str]) -> Vec<&'static str> {
-        let is_set = |variable: &&&'static str| (self.0)(variable).is_some();
-        variables.iter().filter(is_set).copied().collect()
-    }
-
     /// `off` disabled prepared statements in version 0.1.0. This value is now an error, because the service needs
     /// prepared statements.
     pub fn check_prepared_statements(&self, variable: &'static str) -> Result<()> {
