@@ -6,6 +6,7 @@
 use std::sync::LazyLock;
 
 use serde_json::{Map, Value, json};
+use strum::VariantNames as _;
 
 use crate::domain::{Page, Sort};
 use crate::http::idempotency_key::MAX_KEY_LENGTH;
@@ -101,7 +102,7 @@ fn description() -> String {
          not set, are ignored, so a task can be sent back as it was received.\n\
          \n\
          **HEAD** is supported wherever `GET` is, and returns the same headers.",
-        sorts = Sort::NAMES,
+        sorts = Sort::VARIANTS.join(", "),
         max_limit = Page::MAX_LIMIT,
         max_key = MAX_KEY_LENGTH,
         max_bytes = MAX_BODY_BYTES,

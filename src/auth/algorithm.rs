@@ -4,12 +4,16 @@ use aws_lc_rs::signature::{ECDSA_P521_SHA512_FIXED, ParsedPublicKey};
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use jsonwebtoken::DecodingKey;
+use strum::{EnumString, IntoStaticStr};
 
 /// A signature algorithm that the service accepts. `none` is not among them, because a token with `none` has no
-/// signature.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// signature. The variants have the same names as in the header of a token and in a JWK.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, EnumString, IntoStaticStr)]
+#[strum(serialize_all = "UPPERCASE", const_into_str)]
 pub(super) enum Algorithm {
     Hs256,
+    /// `Ed25519` is the name that RFC 9864 gives to `EdDSA` with the curve Ed25519. The signatures are the same.
+    #[strum(to_string = "EdDSA", serialize = "Ed25519")]
     EdDsa,
     Es256,
     Es512,
@@ -18,31 +22,6 @@ pub(super) enum Algorithm {
 }
 
 impl Algorithm {
-    /// Returns the algorithm that has this name in the header of a token or in a JWK.
-    pub fn from_name(name: &str) -> Option<Self> {
-        Some(match name {
-            "HS256" => Self::Hs256,
-            // `Ed25519` is the name that RFC 9864 gives to `EdDSA` with the curve Ed25519. The signatures are the same.
-            "EdDSA" | "Ed25519" => Self::EdDsa,
-            "ES256" => Self::Es256,
-            "ES512" => Self::Es512,
-            "RS256" => Self::Rs256,
-            "PS256" => Self::Ps256,
-            _ => return None,
-        })
-    }
-
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Hs256 => "HS256",
-            Self::EdDsa => "EdDSA",
-            Self::Es256 => "ES256",
-            Self::Es512 => "ES512",
-            Self::Rs256 => "RS256",
-            Self::Ps256 => "PS256",
-        }
-    }
-
     /// Returns `None` for ES512, which jsonwebtoken does not support.
     fn to_jsonwebtoken(self) -> Option<jsonwebtoken::Algorithm> {
         Some(match self {
@@ -108,10 +87,11 @@ mod tests {
 
     #[test]
     fn ed25519_is_another_name_for_eddsa() {
-        assert_eq!(Algorithm::from_name("Ed25519"), Some(Algorithm::EdDsa));
-        assert_eq!(Algorithm::from_name("EdDSA"), Some(Algorithm::EdDsa));
+        assert_eq!("Ed25519".parse(), Ok(Algorithm::EdDsa));
+        assert_eq!("EdDSA".parse(), Ok(Algorithm::EdDsa));
+        assert_eq!(Algorithm::EdDsa.into_str(), "EdDSA");
         for unknown in ["Ed448", "ES384", "ES521", "none", "hs256", ""] {
-            assert_eq!(Algorithm::from_name(unknown), None, "{unknown}");
+            assert!(unknown.parse::<Algorithm>().is_err(), "{unknown}");
         }
     }
 

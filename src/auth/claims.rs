@@ -37,7 +37,7 @@ impl Claims {
             let moment =
                 finite_number(Some(value)).ok_or(Refusal::Malformed("nbf or iat is not a number"))?;
             if moment > now + LEEWAY_SECONDS {
-                return Err(Refusal::NotYet((moment - now) as u64));
+                return Err(Refusal::NotYetValid((moment - now) as u64));
             }
         }
         Ok(expires + LEEWAY_SECONDS)
@@ -205,7 +205,7 @@ mod tests {
         for claim in ["nbf", "iat"] {
             let claims = claims(json!({"exp": 2_000, claim: 1_000}));
             assert!(claims.valid_until(995.0).is_ok());
-            assert_eq!(claims.valid_until(994.0), Err(Refusal::NotYet(6)));
+            assert_eq!(claims.valid_until(994.0), Err(Refusal::NotYetValid(6)));
         }
     }
 

@@ -55,7 +55,7 @@ impl Key {
         // then the type of the key determines the algorithms.
         let algorithm = match &key["alg"] {
             Value::Null => None,
-            name => Some(Algorithm::from_name(name.as_str()?)?),
+            name => Some(name.as_str()?.parse().ok()?),
         };
         let jwk: Jwk = serde_json::from_value(key).ok()?;
         if !matches!(jwk.common.public_key_use, None | Some(PublicKeyUse::Signature)) {

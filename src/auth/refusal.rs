@@ -2,11 +2,13 @@
 //! sent to clients.
 
 /// The reason why a token is refused. Where the operator can fix the cause, the text says how.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, PartialEq, Eq, thiserror::Error, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum Refusal {
     #[error("the request has no Authorization header")]
     Missing,
     #[error("the request has more than one Authorization header")]
+    #[strum(serialize = "not_bearer")]
     Ambiguous,
     #[error("the Authorization header does not contain a Bearer token")]
     NotBearer,
@@ -71,13 +73,14 @@ pub enum Refusal {
     )]
     Expired(u64),
     #[error("the token becomes valid in {0} s: the clock of this machine or of the issuer is wrong")]
-    NotYet(u64),
+    NotYetValid(u64),
     #[error("the issuer is {found:?}, expected {expected} (JWT_ISSUER or BETTER_AUTH_URL)")]
     Issuer { found: String, expected: String },
     #[error(
         "the issuer is empty, expected {expected}: the frontend signed the token without knowing its own \
          URL; set baseURL in its betterAuth({{ … }}), or BETTER_AUTH_URL in its environment"
     )]
+    #[strum(serialize = "issuer")]
     EmptyIssuer { expected: String },
     #[error("the audience is {found:?}, expected {expected} (JWT_AUDIENCE or BETTER_AUTH_URL)")]
     Audience { found: String, expected: String },
@@ -94,29 +97,9 @@ pub enum Refusal {
 }
 
 impl Refusal {
-    /// The value of the label `reason` of the metric `auth_refused_tokens_total`.
+    /// The value of the label `reason` of the metric `auth_refused_tokens_total`. It is the name of the variant, which
+    /// must not be changed, because alerts use it.
     pub fn metric_label(&self) -> &'static str {
-        match self {
-            Self::Missing => "missing",
-            Self::Ambiguous | Self::NotBearer => "not_bearer",
-            Self::Opaque => "opaque",
-            Self::Malformed(_) => "malformed",
-            Self::Algorithm(_) => "algorithm",
-            Self::Critical => "critical",
-            Self::TokenType(_) => "token_type",
-            Self::EmailLink => "email_link",
-            Self::KeyBound => "key_bound",
-            Self::WrongSecret => "wrong_secret",
-            Self::WrongKey(_) => "wrong_key",
-            Self::UnknownKey { .. } => "unknown_key",
-            Self::NoKeys { .. } => "no_keys",
-            Self::NoExpiry => "no_expiry",
-            Self::Expired(_) => "expired",
-            Self::NotYet(_) => "not_yet_valid",
-            Self::Issuer { .. } | Self::EmptyIssuer { .. } => "issuer",
-            Self::Audience { .. } => "audience",
-            Self::NoUser => "no_user",
-            Self::UnknownUser => "unknown_user",
-        }
+        self.into()
     }
 }

@@ -109,7 +109,7 @@ impl Verifier {
             .check_issuer_and_audience(&self.issuers, &self.audiences, rule)?;
         Ok(Verified {
             user: parts.claims.user()?,
-            algorithm: algorithm.name(),
+            algorithm: algorithm.into_str(),
             valid_until,
             generation,
         })
@@ -132,11 +132,11 @@ impl Verifier {
             }
             Found::Unknown => Err(Refusal::UnknownKey {
                 kid: kid_excerpt(),
-                algorithm: algorithm.name(),
+                algorithm: algorithm.into_str(),
                 url: self.jwks.redacted_url.clone(),
             }),
             Found::NoKeySet { problem } => Err(Refusal::NoKeys {
-                algorithm: algorithm.name(),
+                algorithm: algorithm.into_str(),
                 url: self.jwks.redacted_url.clone(),
                 problem,
             }),
@@ -171,7 +171,8 @@ impl<'a> Parts<'a> {
 
     fn algorithm(&self) -> Result<Algorithm, Refusal> {
         let name = self.header.get("alg").and_then(Value::as_str).unwrap_or("none");
-        Algorithm::from_name(name).ok_or_else(|| Refusal::Algorithm(name.chars().take(20).collect()))
+        name.parse()
+            .map_err(|_| Refusal::Algorithm(name.chars().take(20).collect()))
     }
 
     fn is_signed_by(&self, key: &VerifyingKey, algorithm: Algorithm) -> bool {

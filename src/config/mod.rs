@@ -24,6 +24,7 @@ pub use private_files::{PRIVATE_MODE, create_private_folder, tighten_permissions
 use read::{Environment, origin_of};
 pub use redact::without_secrets;
 pub use secrets::{Secret, SecretSource, Secrets};
+use strum::{EnumString, IntoStaticStr, VariantNames};
 use url::Url;
 
 /// An invalid setting. The message is one line that names the variable and describes the problem.
@@ -34,8 +35,10 @@ pub struct ConfigError {
     pub problem: String,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, EnumString, IntoStaticStr, VariantNames)]
+#[strum(serialize_all = "snake_case", const_into_str)]
 pub enum LogFormat {
+    #[default]
     Text,
     Json,
 }
@@ -132,11 +135,7 @@ impl Config {
             listen: env.listen("HOST", "127.0.0.1", "PORT", 8_000)?,
             rate_limit_per_minute: env.limit("RATE_LIMIT_PER_MINUTE")?,
             metrics_addr: env.address("METRICS_ADDR")?,
-            log_format: env.choice(
-                "LOG_FORMAT",
-                LogFormat::Text,
-                &[("text", LogFormat::Text), ("json", LogFormat::Json)],
-            )?,
+            log_format: env.choice("LOG_FORMAT")?.unwrap_or_default(),
             log_filter: env.log_filter("RUST_LOG", "info")?,
             secret_source: SecretSource::read(&env, &database_url),
             database_url,
@@ -166,7 +165,7 @@ impl Config {
             ("PORT", self.listen.port().to_string()),
             ("RATE_LIMIT_PER_MINUTE", or_off(self.rate_limit_per_minute)),
             ("METRICS_ADDR", or_off(self.metrics_addr)),
-            ("LOG_FORMAT", format!("{:?}", self.log_format).to_lowercase()),
+            ("LOG_FORMAT", self.log_format.into_str().into()),
             ("RUST_LOG", self.log_filter.clone()),
         ]
         .map(|(variable, value)| format!("{variable}={value}\n"))

@@ -5,8 +5,10 @@ use std::fs::File;
 use std::io::Read as _;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::ops::RangeInclusive;
+use std::str::FromStr;
 use std::time::Duration;
 
+use strum::VariantNames;
 use url::Url;
 
 use super::{ConfigError, DatabaseUrl, Secret, without_secrets};
@@ -49,18 +51,13 @@ impl Environment<'_> {
         Ok(Duration::from_millis(millis.into()))
     }
 
-    pub fn choice<T: Copy>(&self, variable: &'static str, default: T, choices: &[(&str, T)]) -> Result<T> {
-        let Some(text) = self.get(variable)? else {
-            return Ok(default);
+    pub fn choice<T: FromStr + VariantNames>(&self, variable: &'static str) -> Result<Option<T>> {
+        let parse = |text: String| {
+            let names = T::VARIANTS.join(", ");
+            let problem = |_| invalid(variable, format!("must be one of {names}, not {text:?}"));
+            text.parse().map_err(problem)
         };
-        let found = choices.iter().find(|(name, _)| *name == text);
-        found.map(|(_, value)| *value).ok_or_else(|| {
-            let names: Vec<_> = choices.iter().map(|(name, _)| *name).collect();
-            invalid(
-                variable,
-                format!("must be one of {}, not {text:?}", names.join(", ")),
-            )
-        })
+        self.get(variable)?.map(parse).transpose()
     }
 
     pub fn url(&self, variable: &'static str, default: &str) -> Result<Url> {

@@ -1,8 +1,12 @@
 //! The parameters of a list: filter, order and page.
 
+use strum::{EnumString, IntoStaticStr, VariantNames};
+
 use super::TaskId;
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// The variants have the same names as the values of the parameter `status`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, EnumString, IntoStaticStr, VariantNames)]
+#[strum(serialize_all = "snake_case", const_into_str)]
 pub enum Status {
     #[default]
     All,
@@ -11,21 +15,6 @@ pub enum Status {
 }
 
 impl Status {
-    pub const NAMES: &str = "all, pending, completed";
-
-    pub fn parse(text: &str) -> Option<Self> {
-        let all = [Self::All, Self::Pending, Self::Completed];
-        all.into_iter().find(|status| status.name() == text)
-    }
-
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::All => "all",
-            Self::Pending => "pending",
-            Self::Completed => "completed",
-        }
-    }
-
     /// Returns the value that `completed` must have, or `None` for any value.
     pub fn completed(self) -> Option<bool> {
         match self {
@@ -36,7 +25,9 @@ impl Status {
     }
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// The variants have the same names as the values of the parameter `sort`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, EnumString, IntoStaticStr, VariantNames)]
+#[strum(serialize_all = "snake_case", const_into_str)]
 pub enum Sort {
     /// Newest first.
     #[default]
@@ -45,23 +36,6 @@ pub enum Sort {
     Title,
     /// Earliest first, followed by the tasks without a due date.
     DueDate,
-}
-
-impl Sort {
-    pub const NAMES: &str = "created, title, due_date";
-
-    pub fn parse(text: &str) -> Option<Self> {
-        let all = [Self::Created, Self::Title, Self::DueDate];
-        all.into_iter().find(|sort| sort.name() == text)
-    }
-
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Created => "created",
-            Self::Title => "title",
-            Self::DueDate => "due_date",
-        }
-    }
 }
 
 /// A position in a sorted list: the sort key and the id of the task before the position. It is used instead of an

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 /// The kind of a validation error. Clients can translate the code, but not the message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, strum::VariantArray)]
 #[serde(rename_all = "snake_case")]
 pub enum ErrorCode {
     /// The body, or a string in the body, is not valid JSON.
@@ -31,21 +31,6 @@ pub enum ErrorCode {
 }
 
 impl ErrorCode {
-    pub const ALL: [Self; 12] = [
-        Self::Json,
-        Self::Required,
-        Self::Null,
-        Self::Type,
-        Self::Blank,
-        Self::TooLong,
-        Self::Nul,
-        Self::Format,
-        Self::Range,
-        Self::Enum,
-        Self::Repeated,
-        Self::Cursor,
-    ];
-
     pub fn with(self, message: impl Into<String>) -> ValidationError {
         ValidationError {
             code: self,

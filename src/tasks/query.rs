@@ -1,10 +1,12 @@
 //! The query parameters of a list: filter, order and page.
 
 use std::future::{Ready, ready};
+use std::str::FromStr;
 
 use actix_web::dev::Payload;
 use actix_web::http::header::HeaderValue;
 use actix_web::{FromRequest, HttpRequest, web};
+use strum::VariantNames;
 use url::form_urlencoded;
 
 use super::cursor::ListCursors;
@@ -30,8 +32,8 @@ pub fn link_to(next: &Position, query: &ListQuery, request: &HttpRequest) -> Res
     let user = caller(request)?;
     let cursor = cursors(request)?.sign(user.id(), query, next);
     let mut parameters = form_urlencoded::Serializer::new(String::new());
-    parameters.append_pair("status", query.status.name());
-    parameters.append_pair("sort", query.sort.name());
+    parameters.append_pair("status", query.status.into_str());
+    parameters.append_pair("sort", query.sort.into_str());
     if let Some(page) = &query.page {
         parameters.append_pair("limit", &page.limit.to_string());
     }
@@ -58,12 +60,8 @@ fn parse(
     verify_cursor: impl FnOnce(&ListQuery, &str) -> Option<Position>,
 ) -> Result<ListQuery, ValidationErrors> {
     let mut errors = ValidationErrors::default();
-    let status = parameter(query, "status", |text| {
-        Status::parse(text).ok_or_else(|| one_of(Status::NAMES))
-    });
-    let sort = parameter(query, "sort", |text| {
-        Sort::parse(text).ok_or_else(|| one_of(Sort::NAMES))
-    });
+    let status = parameter(query, "status", one_of::<Status>);
+    let sort = parameter(query, "sort", one_of::<Sort>);
     let limit = errors.check_optional("limit", parameter(query, "limit", limit));
     let mut parsed = ListQuery {
         status: errors.check_optional("status", status).unwrap_or_default(),
@@ -84,8 +82,9 @@ fn parse(
     errors.into_result(parsed)
 }
 
-fn one_of(names: &str) -> ValidationError {
-    ErrorCode::Enum.with(format!("must be one of {names}"))
+fn one_of<T: FromStr + VariantNames>(text: &str) -> Result<T, ValidationError> {
+    let invalid = |_| ErrorCode::Enum.with(format!("must be one of {}", T::VARIANTS.join(", ")));
+    text.parse().map_err(invalid)
 }
 
 fn limit(text: &str) -> Result<u16, ValidationError> {

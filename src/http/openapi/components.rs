@@ -1,6 +1,7 @@
 //! The components of the OpenAPI document that do not depend on tasks: headers, parameters, schemas.
 
 use serde_json::{Value, json};
+use strum::VariantArray as _;
 
 use super::schema;
 use crate::domain::{ErrorCode, UserId};
@@ -92,7 +93,7 @@ fn problem() -> Value {
                         "field": text("A member of the body, a parameter, a header, or `body` for the whole body."),
                         "code": {
                             "type": "string",
-                            "enum": ErrorCode::ALL,
+                            "enum": ErrorCode::VARIANTS,
                             "description": "The kind of error, for programs.",
                         },
                         "message": text("What is wrong, as the end of a sentence that begins with the field's name."),

@@ -1,6 +1,7 @@
 //! The parameters of operations on tasks: the id in the path, and the query.
 
 use serde_json::{Value, json};
+use strum::VariantNames as _;
 
 use crate::domain::{Page, Sort, Status};
 use crate::http::openapi::schema;
@@ -15,8 +16,8 @@ pub fn components() -> Value {
             "schema": schema("TaskId"),
             "example": 1,
         },
-        "Status": query("status", "Which tasks to return.", &one_of(Status::NAMES, "all")),
-        "Sort": query("sort", "The order of the tasks.", &one_of(Sort::NAMES, "created")),
+        "Status": query("status", "Which tasks to return.", &one_of(Status::VARIANTS, "all")),
+        "Sort": query("sort", "The order of the tasks.", &one_of(Sort::VARIANTS, "created")),
         "Limit": query(
             "limit",
             "The maximum number of tasks to return. If it is absent, all tasks are returned.",
@@ -35,7 +36,6 @@ fn query(name: &str, description: &str, schema: &Value) -> Value {
     json!({ "name": name, "in": "query", "description": description, "schema": schema })
 }
 
-fn one_of(names: &str, default: &str) -> Value {
-    let names: Vec<&str> = names.split(", ").collect();
+fn one_of(names: &[&str], default: &str) -> Value {
     json!({ "type": "string", "enum": names, "default": default })
 }
