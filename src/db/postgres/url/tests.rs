@@ -26,6 +26,19 @@ fn user_password_hosts_and_database_are_read() {
 }
 
 #[test]
+fn the_query_overrides_what_comes_before_it() {
+    let config = config("postgres://u:old@a:1,b:2/d?user=v&password=n%27e%5Cw&host=,c&port=&dbname=e");
+    assert_eq!(config.get_user(), Some("v"));
+    assert_eq!(config.get_password(), Some(&br"n'e\w"[..]));
+    assert_eq!(config.get_dbname(), Some("e"));
+    assert_eq!(
+        config.get_hosts(),
+        [Host::Tcp("localhost".into()), Host::Tcp("c".into())]
+    );
+    assert_eq!(config.get_ports(), [5432]);
+}
+
+#[test]
 fn a_password_from_elsewhere_takes_the_place_of_the_urls() {
     let options = ConnectOptions::parse("postgres://u:old@h/d", Some("n e:w/@"), &LibpqDefaults::default());
     assert_eq!(options.unwrap().config.get_password(), Some(&b"n e:w/@"[..]));

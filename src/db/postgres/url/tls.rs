@@ -2,12 +2,14 @@
 
 use std::path::PathBuf;
 
+use strum::{EnumString, VariantNames};
+
 use super::Parameters;
-use super::values::choice;
 use crate::config::LibpqDefaults;
 
 /// libpq's `sslmode` without `allow`, which tries plain text first and so protects nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, EnumString, VariantNames)]
+#[strum(serialize_all = "kebab-case")]
 pub enum SslMode {
     Disable,
     Prefer,
@@ -37,46 +39,18 @@ pub struct TlsOptions {
     pub client: Option<ClientCertificate>,
 }
 
-impl Parameters {
-    pub(super) fn tls_options(&self, defaults: &LibpqDefaults) -> Result<TlsOptions, String> {
-        let mode = self.ssl_mode.as_deref().or(defaults.ssl_mode.as_deref());
-        let roots = self
-            .ssl_root_cert
-            .as_deref()
-            .or(defaults.ssl_root_cert.as_deref());
-        let roots = roots.filter(|roots| !roots.is_empty()).map(|roots| match roots {
-            "system" => RootCertificates::System,
-            file => RootCertificates::File(file.into()),
-        });
-        let mode = match mode {
-            // libpq has the same rule: anybody can get a certificate of a public authority, so the host name
-            // must be verified.
-            None if roots == Some(RootCertificates::System) => SslMode::VerifyFull,
-            None => SslMode::Prefer,
-            Some("allow") => {
-                return Err(
-                    "has sslmode=allow, which protects nothing: use disable, prefer or require".into(),
-                );
-            }
-            Some(mode) => choice(
-                "sslmode",
-                mode,
-                &[
-                    ("disable", SslMode::Disable),
-                    ("prefer", SslMode::Prefer),
-                    ("require", SslMode::Require),
-                    ("verify-ca", SslMode::VerifyCa),
-                    ("verify-full", SslMode::VerifyFull),
-                ],
-            )?,
-        };
-        if roots == Some(RootCertificates::System) && mode != SslMode::VerifyFull {
-            return Err("has sslrootcert=system, which needs sslmode=verify-full".into());
-        }
-        if mode == SslMode::VerifyCa && roots.is_none() {
-            return Err("has sslmode=verify-ca, which needs sslrootcert".into());
-        }
-        let client = match (&self.ssl_cert, &self.ssl_key) {
+impl TlsOptions {
+    pub(super) fn take_from(parameters: &mut Parameters, defaults: &LibpqDefaults) -> Result<Self, String> {
+        let mut take = |name, default: &Option<String>| parameters.remove(name).or_else(|| default.clone());
+        let mode = take("sslmode", &defaults.ssl_mode);
+        let roots = take("sslrootcert", &defaults.ssl_root_cert);
+        let roots = roots
+            .filter(|roots| !roots.is_empty())
+            .map(|roots| match roots.as_str() {
+                "system" => RootCertificates::System,
+                file => RootCertificates::File(file.into()),
+            });
+        let client = match (take("sslcert", &None), take("sslkey", &None)) {
             (None, None) => None,
             (Some(certificate), Some(key)) => Some(ClientCertificate {
                 certificate: certificate.into(),
@@ -84,15 +58,24 @@ impl Parameters {
             }),
             _ => return Err("must have both sslcert and sslkey, or neither".into()),
         };
-        Ok(TlsOptions {
-            // libpq ignores `sslmode` for Unix sockets, but tokio-postgres would fail.
-            mode: if self.only_unix_sockets() {
-                SslMode::Disable
-            } else {
-                mode
-            },
-            roots,
-            client,
-        })
+        let mode = match mode {
+            // libpq has the same rule: anybody can get a certificate of a public authority, so the host name
+            // must be verified.
+            None if roots == Some(RootCertificates::System) => SslMode::VerifyFull,
+            None => SslMode::Prefer,
+            Some(mode) => mode.parse().map_err(|_| {
+                format!(
+                    "has a wrong value for sslmode: it must be one of {}",
+                    SslMode::VARIANTS.join(", ")
+                )
+            })?,
+        };
+        if roots == Some(RootCertificates::System) && mode != SslMode::VerifyFull {
+            return Err("has sslrootcert=system, which needs sslmode=verify-full".into());
+        }
+        if mode == SslMode::VerifyCa && roots.is_none() {
+            return Err("has sslmode=verify-ca, which needs sslrootcert".into());
+        }
+        Ok(Self { mode, roots, client })
     }
 }
