@@ -54,8 +54,7 @@ pub fn start_with(
         .map_err(io::Error::other)?;
     let listener = server::listener(config.listen)?;
     let address = listener.socket.local_addr()?;
-    let database =
-        Database::open(config).map_err(|problem| io::Error::other(format!("DATABASE_URL: {problem}")))?;
+    let database = Database::open(config);
     let workers = database.http_workers();
     let limit = ConnectionLimit::from_open_files(workers, config.pool_size);
     migrate(&database, config)?;

@@ -20,7 +20,7 @@ use clap::{ArgGroup, Parser, Subcommand};
 use clap_complete::Shell;
 use todo_backend::config::Config;
 use todo_backend::domain::UserId;
-use todo_backend::{db, openapi, telemetry};
+use todo_backend::{openapi, telemetry};
 
 type Outcome<T = ExitCode> = Result<T, Box<dyn std::error::Error>>;
 
@@ -97,34 +97,24 @@ fn run(command: Option<Command>) -> Outcome {
         Some(Command::Openapi) => print(openapi::text()),
         Some(Command::Completions { shell }) => completions::run(shell),
         None => {
-            let config = load_config()?;
+            let config = Config::load()?;
             config.secret_source.check()?;
             serve::run(&config)
         }
-        Some(Command::Token(arguments)) => token::run(&load_config()?, &arguments),
-        Some(Command::InspectToken) => inspect_token::run(&load_config()?),
-        Some(Command::Migrate) => migrate::run(&load_config()?),
+        Some(Command::Token(arguments)) => token::run(&Config::load()?, &arguments),
+        Some(Command::InspectToken) => inspect_token::run(&Config::load()?),
+        Some(Command::Migrate) => migrate::run(&Config::load()?),
         Some(Command::CheckConfig) => {
-            let config = load_config()?;
+            let config = Config::load()?;
             config.secret_source.check()?;
             print(&config.describe())
         }
-        Some(Command::Healthcheck) => healthcheck::run(&load_config()?),
-        Some(Command::Export { user }) => export::run(&load_config()?, &parse_user_id(&user)?),
-        Some(Command::Erase { user, yes }) => erase::run(&load_config()?, &parse_user_id(&user)?, yes),
-        Some(Command::Backup { file }) => backup::run(&load_config()?, &file),
-        Some(Command::Copy { from, to }) => copy::run(&load_config()?, from.as_deref(), to.as_deref()),
+        Some(Command::Healthcheck) => healthcheck::run(&Config::load()?),
+        Some(Command::Export { user }) => export::run(&Config::load()?, &parse_user_id(&user)?),
+        Some(Command::Erase { user, yes }) => erase::run(&Config::load()?, &parse_user_id(&user)?, yes),
+        Some(Command::Backup { file }) => backup::run(&Config::load()?, &file),
+        Some(Command::Copy { from, to }) => copy::run(&Config::load()?, from.as_deref(), to.as_deref()),
     }
-}
-
-fn load_config() -> Outcome<Config> {
-    let config = Config::load()?;
-    db::check(&config).map_err(database_url_error)?;
-    Ok(config)
-}
-
-fn database_url_error(problem: impl std::fmt::Display) -> String {
-    format!("DATABASE_URL: {problem}")
 }
 
 fn parse_user_id(user: &str) -> Outcome<UserId> {

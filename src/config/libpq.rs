@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use super::postgres_url::{Parameters, SslMode};
 use super::read::{Environment, invalid};
 use super::{ConfigError, DatabaseUrl};
 
@@ -15,33 +16,15 @@ const IGNORED_VARIABLES: &str = "\
     PGTARGETSESSIONATTRS PGTZ PGUSER";
 
 /// The values of `PGSSLMODE` and `PGSSLROOTCERT`, for parameters that are not in `DATABASE_URL`.
-#[derive(Clone, Debug, Default)]
-pub struct LibpqDefaults {
-    pub ssl_mode: Option<String>,
-    pub ssl_root_cert: Option<String>,
-}
-
-impl LibpqDefaults {
-    pub(super) fn read(env: &Environment<'_>, database: &DatabaseUrl) -> Result<Self, ConfigError> {
-        const MODES: [&str; 5] = ["disable", "prefer", "require", "verify-ca", "verify-full"];
-        if database.sqlite_file().is_some() {
-            return Ok(Self::default());
-        }
-        let (ssl_mode, ssl_root_cert) = (env.get("PGSSLMODE")?, env.get("PGSSLROOTCERT")?);
-        if let Some(mode) = &ssl_mode
-            && !MODES.contains(&mode.as_str())
-        {
-            let problem = format!("must be one of {}, not {mode:?}", MODES.join(", "));
-            return Err(invalid("PGSSLMODE", problem));
-        }
-        if let Some(file) = ssl_root_cert.as_ref().filter(|file| *file != "system") {
-            fs::metadata(file).map_err(|error| invalid("PGSSLROOTCERT", format!("{file}: {error}")))?;
-        }
-        Ok(Self {
-            ssl_mode,
-            ssl_root_cert,
-        })
+pub(super) fn defaults(env: &Environment<'_>) -> Result<Parameters, ConfigError> {
+    let mode: Option<SslMode> = env.choice("PGSSLMODE")?;
+    let mode = mode.map(|mode| ("sslmode", mode.into_str().into()));
+    let roots = env.get("PGSSLROOTCERT")?;
+    if let Some(file) = roots.as_ref().filter(|file| *file != "system") {
+        fs::metadata(file).map_err(|error| invalid("PGSSLROOTCERT", format!("{file}: {error}")))?;
     }
+    let roots = roots.map(|roots| ("sslrootcert", roots));
+    Ok(mode.into_iter().chain(roots).collect())
 }
 
 pub(super) fn ignored_variables(env: &Environment<'_>, database: &DatabaseUrl) -> Vec<&'static str> {

@@ -8,6 +8,7 @@
 
 mod database_url;
 mod libpq;
+mod postgres_url;
 mod private_files;
 mod read;
 mod redact;
@@ -19,7 +20,7 @@ use std::path::Path;
 use std::time::Duration;
 
 pub use database_url::DatabaseUrl;
-pub use libpq::LibpqDefaults;
+pub use postgres_url::PostgresUrl;
 pub use private_files::{PRIVATE_MODE, create_private_folder, tighten_permissions};
 use read::{Environment, origin_of};
 pub use redact::without_secrets;
@@ -45,7 +46,8 @@ pub enum LogFormat {
 
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// `DATABASE_URL` or `DATABASE_URL_FILE`, default `sqlite://data/todo.db`
+    /// `DATABASE_URL` or `DATABASE_URL_FILE`, default `sqlite://data/todo.db`; with `PGSSLMODE` and `PGSSLROOTCERT` as
+    /// defaults of its parameters
     pub database_url: DatabaseUrl,
     /// `DATABASE_PASSWORD` or `DATABASE_PASSWORD_FILE`, which replace the password in the URL; default `PGPASSWORD` if
     /// the URL contains no password
@@ -56,8 +58,6 @@ pub struct Config {
     pub acquire_timeout: Duration,
     /// `DATABASE_STATEMENT_TIMEOUT_MS`, default 5000
     pub statement_timeout: Duration,
-    /// `PGSSLMODE` and `PGSSLROOTCERT`
-    pub libpq_defaults: LibpqDefaults,
     /// The variables of libpq that are set but not supported
     pub ignored_variables: Vec<&'static str>,
 
@@ -122,7 +122,6 @@ impl Config {
             pool_size: env.number("DATABASE_POOL_SIZE", 8, 2..=1_000)?,
             acquire_timeout: env.millis("DATABASE_ACQUIRE_TIMEOUT_MS", 2_000)?,
             statement_timeout: env.millis("DATABASE_STATEMENT_TIMEOUT_MS", 5_000)?,
-            libpq_defaults: LibpqDefaults::read(&env, &database_url)?,
             ignored_variables: libpq::ignored_variables(&env, &database_url),
             database_password: env.database_password(&database_url)?,
             jwks_url: env

@@ -11,7 +11,8 @@ use std::time::Duration;
 use strum::VariantNames;
 use url::Url;
 
-use super::{ConfigError, DatabaseUrl, Secret, without_secrets};
+use super::postgres_url::Parameters;
+use super::{ConfigError, DatabaseUrl, Secret, libpq, without_secrets};
 
 type Result<T> = std::result::Result<T, ConfigError>;
 
@@ -179,7 +180,11 @@ impl Environment<'_> {
             Some(given) => (given.text.as_str(), given.variable),
             None => (default, variable),
         };
-        DatabaseUrl::parse(text).map_err(|problem| invalid(variable, problem))
+        let defaults = match text.starts_with("postgres") {
+            true => libpq::defaults(self)?,
+            false => Parameters::new(),
+        };
+        DatabaseUrl::parse(text, defaults).map_err(|problem| invalid(variable, problem))
     }
 
     /// `off` disabled prepared statements in version 0.1.0. This value is now an error, because the service needs
@@ -198,12 +203,9 @@ impl Environment<'_> {
 
     /// Reads the password that replaces the one in the URL. `PGPASSWORD` has the lowest precedence, as in libpq.
     pub fn database_password(&self, url: &DatabaseUrl) -> Result<Option<Secret>> {
-        let fallback = || match url.has_password() {
-            true => Ok(None),
-            false => self.get_sourced("PGPASSWORD"),
-        };
+        let in_url = matches!(url, DatabaseUrl::Postgres(url) if url.has_password());
         let given = match self.secret_text("DATABASE_PASSWORD", "DATABASE_PASSWORD_FILE")? {
-            None => fallback()?,
+            None if !in_url => self.get_sourced("PGPASSWORD")?,
             given => given,
         };
         match given {

@@ -70,7 +70,7 @@ enum Connections {
 
 impl Database {
     /// Succeeds even if the database cannot be reached; calls are refused until it can.
-    pub fn open(config: &Config) -> Result<Arc<Self>, String> {
+    pub fn open(config: &Config) -> Arc<Self> {
         let cores = thread::available_parallelism().map_or(1, usize::from);
         let size = config.pool_size.max(2);
         let (backend, http_workers) = match &config.database_url {
@@ -81,7 +81,7 @@ impl Database {
             DatabaseUrl::Postgres(url) => {
                 // Each worker needs a connection for reads and at least one other.
                 let workers = cores.min(size as usize / 2);
-                let connector = Connector::from_config(url, config)?;
+                let connector = Connector::new(url, config);
                 let process = Process::new(
                     connector,
                     config.acquire_timeout,
@@ -91,7 +91,7 @@ impl Database {
                 (Backend::Postgres(Postgres::new(process)), workers)
             }
         };
-        Ok(Arc::new(Self {
+        Arc::new(Self {
             backend,
             long_lists: Quota::of_connections(size as usize),
             http_workers,
@@ -103,7 +103,7 @@ impl Database {
             started: Instant::now(),
             last_call_ms: AtomicU64::new(0),
             last_answer_ms: AtomicU64::new(0),
-        }))
+        })
     }
 
     /// How many HTTP workers the connections are sufficient for.
@@ -205,14 +205,6 @@ impl Database {
 
     fn ms_since(&self, moment: &AtomicU64) -> u64 {
         self.elapsed_ms().saturating_sub(moment.load(Ordering::Relaxed))
-    }
-}
-
-/// Checks the connection parameters, so that a mistake is found at the start and not by each attempt to connect.
-pub fn check(config: &Config) -> Result<(), String> {
-    match &config.database_url {
-        DatabaseUrl::Postgres(url) => Connector::from_config(url, config).map(drop),
-        DatabaseUrl::Sqlite(_) => Ok(()),
     }
 }
 

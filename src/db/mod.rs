@@ -12,7 +12,7 @@ pub mod timestamp;
 
 pub(crate) use self::connection::on_both;
 pub use self::connection::{Access, Connection};
-pub use self::database::{Database, DatabaseWorker, check};
+pub use self::database::{Database, DatabaseWorker};
 pub use self::error::StoreError;
 pub use self::postgres::PgConnection;
 pub use self::prepared::Prepared;

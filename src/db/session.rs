@@ -20,7 +20,7 @@ impl Session {
     pub async fn open(config: &Config) -> Result<Self, StoreError> {
         match &config.database_url {
             DatabaseUrl::Postgres(url) => {
-                let connector = Connector::from_config(url, config).map_err(StoreError::Unavailable)?;
+                let connector = Connector::new(url, config);
                 let connection = connector.connect(Role::Work, 0).await;
                 let connection = connection.map_err(|error| StoreError::Unavailable(error.to_string()))?;
                 Ok(Self::Postgres(Box::new(connection)))

@@ -9,9 +9,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::connect_error::ConnectError;
 use super::connection::{Checked, PgConnection, Role, drive};
-use super::tls;
-use super::url::ConnectOptions;
-use crate::config::{Config as ServiceConfig, Secret};
+use crate::config::{Config as ServiceConfig, PostgresUrl};
 
 const ROUND_TRIPS_MEASURED: usize = 3;
 
@@ -32,18 +30,12 @@ pub struct Connector {
 }
 
 impl Connector {
-    pub fn from_config(url: &str, config: &ServiceConfig) -> Result<Self, String> {
-        let password = config.database_password.as_ref().map(Secret::as_str);
-        let options = ConnectOptions::parse(url, password, &config.libpq_defaults)?;
-        Self::new(&options, config.acquire_timeout, config.statement_timeout)
-    }
-
-    fn new(
-        options: &ConnectOptions,
-        connect_timeout: Duration,
-        statement_timeout: Duration,
-    ) -> Result<Self, String> {
-        let pooled = with_defaults(&options.config, connect_timeout, statement_timeout);
+    pub fn new(url: &PostgresUrl, config: &ServiceConfig) -> Self {
+        let (connect_timeout, statement_timeout) = (config.acquire_timeout, config.statement_timeout);
+        let mut pooled = with_defaults(&url.config, connect_timeout, statement_timeout);
+        if let Some(password) = &config.database_password {
+            pooled.password(password.as_str());
+        }
         let mut direct = pooled.clone();
         // Startup options instead of `SET`, which behind a pooler would stay on a server connection that other
         // clients use next. All queries are written for this isolation level, whatever the server's default is.
@@ -55,16 +47,16 @@ impl Connector {
             Some(theirs) => format!("{theirs} {ours}"),
             None => ours,
         });
-        Ok(Self {
+        Self {
             direct,
             pooled,
-            tls: tls::connector(&options.tls)?,
+            tls: url.tls.clone(),
             statement_timeout,
             patience: connect_timeout.max(Duration::from_secs(2)),
             pooler_found: AtomicBool::new(false),
             encoding_checked: AtomicBool::new(false),
             encoding_refused: AtomicBool::new(false),
-        })
+        }
     }
 
     /// Behind a pooler, only the service itself ends a statement that takes too long.

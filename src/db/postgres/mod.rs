@@ -5,8 +5,6 @@ mod connect_error;
 mod connection;
 mod pool;
 mod process;
-mod tls;
-mod url;
 
 use std::pin::Pin;
 use std::rc::Rc;

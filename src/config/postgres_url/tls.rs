@@ -12,10 +12,10 @@ use rustls::server::ParsedCertificate;
 use rustls::{ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::url::{RootCertificates, SslMode, TlsOptions};
+use super::tls_options::{RootCertificates, SslMode, TlsOptions};
 use crate::tls_roots;
 
-pub fn connector(options: &TlsOptions) -> Result<MakeRustlsConnect, String> {
+pub(super) fn connector(options: &TlsOptions) -> Result<MakeRustlsConnect, String> {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()

@@ -6,6 +6,7 @@
 //! parameters here, and `tokio-postgres` parses the values of those that it shares with libpq.
 
 mod tls;
+mod tls_options;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -13,35 +14,57 @@ use std::time::Duration;
 use percent_encoding::percent_decode_str;
 use tokio_postgres::Config;
 use tokio_postgres::config::{Host, SslMode as Negotiation};
+use tokio_postgres_rustls::MakeRustlsConnect;
 
-pub use self::tls::{RootCertificates, SslMode, TlsOptions};
-use crate::config::LibpqDefaults;
+pub use self::tls_options::SslMode;
+use self::tls_options::TlsOptions;
 
-/// Any other parameter stops the start and is named, because ignoring one, `sslmode` above all, would be
-/// dangerous.
+/// Any other parameter stops the start and is named, because it would be dangerous to ignore one that demands
+/// security, such as `requirepeer`.
 const SUPPORTED: &str = "application_name channel_binding connect_timeout dbname host hostaddr keepalives \
     keepalives_count keepalives_idle keepalives_interval keepalives_retries load_balance_hosts options \
     password port sslcert sslkey sslmode sslnegotiation sslrootcert target_session_attrs tcp_user_timeout user";
 
 /// The values of a URL by the name of the parameter.
-type Parameters = BTreeMap<&'static str, String>;
+pub type Parameters = BTreeMap<&'static str, String>;
 
-/// The connection parameters, parsed once and used for every connection.
-#[derive(Clone, Debug)]
-pub struct ConnectOptions {
+/// The URL of a server, parsed once, and what every connection to it needs.
+#[derive(Clone)]
+pub struct PostgresUrl {
+    pub(super) text: String,
     pub config: Config,
-    pub tls: TlsOptions,
+    pub tls: MakeRustlsConnect,
+}
+
+impl PostgresUrl {
+    /// Reads the certificate files that the URL names. `defaults` are for parameters that are not in the URL.
+    pub fn parse(text: &str, defaults: Parameters) -> Result<Self, String> {
+        let ConnectOptions { config, tls } = ConnectOptions::parse(text, defaults)?;
+        Ok(Self {
+            text: text.into(),
+            config,
+            tls: tls::connector(&tls)?,
+        })
+    }
+
+    pub fn has_password(&self) -> bool {
+        self.config
+            .get_password()
+            .is_some_and(|password| !password.is_empty())
+    }
+}
+
+#[derive(Debug)]
+struct ConnectOptions {
+    config: Config,
+    tls: TlsOptions,
 }
 
 impl ConnectOptions {
-    /// `password` replaces the one in the URL.
-    pub fn parse(url: &str, password: Option<&str>, defaults: &LibpqDefaults) -> Result<Self, String> {
-        let mut parameters = parameters_of(url)?;
-        let mut tls = TlsOptions::take_from(&mut parameters, defaults)?;
+    fn parse(url: &str, mut parameters: Parameters) -> Result<Self, String> {
+        add_parameters(url, &mut parameters)?;
+        let mut tls = TlsOptions::take_from(&mut parameters)?;
         let mut config = config_of(parameters)?;
-        if let Some(password) = password {
-            config.password(password);
-        }
         let (hosts, ports) = (config.get_hosts(), config.get_ports());
         let servers = hosts.len().max(config.get_hostaddrs().len());
         if servers == 0 {
@@ -68,7 +91,7 @@ impl ConnectOptions {
 
 /// Splits `postgres://user:password@host:port,host:port/dbname?name=value&name=value`. As in libpq, the last
 /// value of a parameter counts.
-fn parameters_of(url: &str) -> Result<Parameters, String> {
+fn add_parameters(url: &str, parameters: &mut Parameters) -> Result<(), String> {
     let (_, rest) = url.split_once("://").unwrap_or_default();
     let (authority, tail) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
     let (path, query) = tail.split_once('?').unwrap_or((tail, ""));
@@ -88,14 +111,12 @@ fn parameters_of(url: &str) -> Result<Parameters, String> {
     let query = query.split('&').filter(|pair| !pair.is_empty());
     let query = query.map(|pair| pair.split_once('=').unwrap_or((pair, "")));
 
-    let mut parameters = Parameters::new();
     for (name, value) in login.chain(servers).chain(query) {
-        let name = decoded(name)?;
         let supported = SUPPORTED.split(' ').find(|supported| *supported == name);
-        let unsupported = || format!("has a parameter that is not supported: {}", printable(&name));
+        let unsupported = || format!("has a parameter that is not supported: {}", printable(name));
         parameters.insert(supported.ok_or_else(unsupported)?, decoded(value)?);
     }
-    Ok(parameters)
+    Ok(())
 }
 
 /// The colons in `[::1]` do not begin a port.
@@ -115,8 +136,8 @@ fn decoded(text: &str) -> Result<String, String> {
         .map_err(|_| "contains text that is not valid UTF-8".into())
 }
 
-/// The value is not quoted, because it may be a misplaced secret. Neither is a name that is none, because it may
-/// be the rest of an unescaped password.
+/// The value of an unsupported parameter is never quoted, because it may be a misplaced secret. Neither is a name
+/// that cannot be a parameter's, because it may be the rest of an unescaped password.
 fn printable(name: &str) -> &str {
     match name.len() <= 40 && name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_') {
         true => name,
@@ -132,8 +153,8 @@ fn config_of(mut parameters: Parameters) -> Result<Config, String> {
     for (name, value) in &parameters {
         let (name, value) = match (*name, value.as_str()) {
             ("keepalives_count", count) => ("keepalives_retries", count),
-            // `read-write` would also refuse a primary whose transactions are read-only by default, but that is
-            // of no use either. Values that select a standby are unknown to the parser, and the service writes.
+            // Unlike `primary`, `read-write` refuses a primary whose transactions are read-only by default, which
+            // would be of no use to the service. Neither would be a standby, whose values the parser refuses.
             ("target_session_attrs", "primary") => (*name, "read-write"),
             unchanged => unchanged,
         };

@@ -2,10 +2,11 @@
 
 use tokio_postgres::config::TargetSessionAttrs;
 
+use super::tls_options::RootCertificates;
 use super::*;
 
 fn parse(url: &str) -> Result<ConnectOptions, String> {
-    ConnectOptions::parse(url, None, &LibpqDefaults::default())
+    ConnectOptions::parse(url, Parameters::new())
 }
 
 fn config(url: &str) -> Config {
@@ -39,9 +40,17 @@ fn the_query_overrides_what_comes_before_it() {
 }
 
 #[test]
-fn a_password_from_elsewhere_takes_the_place_of_the_urls() {
-    let options = ConnectOptions::parse("postgres://u:old@h/d", Some("n e:w/@"), &LibpqDefaults::default());
-    assert_eq!(options.unwrap().config.get_password(), Some(&b"n e:w/@"[..]));
+fn a_password_is_in_one_of_two_places() {
+    for (url, has) in [
+        ("postgres://todo:secret@db/todo", true),
+        ("postgres://todo:secret@a,b/todo?sslmode=require", true),
+        ("postgres://db/todo?password=secret", true),
+        ("postgres://todo@db/todo", false),
+        ("postgres://todo:@db/todo?password=", false),
+    ] {
+        let parsed = PostgresUrl::parse(url, Parameters::new());
+        assert_eq!(parsed.is_ok_and(|parsed| parsed.has_password()), has, "{url}");
+    }
 }
 
 #[test]
@@ -100,11 +109,8 @@ fn sslmode_means_what_it_means_to_libpq() {
 
 #[test]
 fn the_environment_fills_in_what_the_url_does_not_say() {
-    let defaults = LibpqDefaults {
-        ssl_mode: Some("verify-ca".into()),
-        ssl_root_cert: Some("/ca.crt".into()),
-    };
-    let parse = |url| ConnectOptions::parse(url, None, &defaults).unwrap().tls;
+    let defaults = Parameters::from([("sslmode", "verify-ca".into()), ("sslrootcert", "/ca.crt".into())]);
+    let parse = |url| ConnectOptions::parse(url, defaults.clone()).unwrap().tls;
     let tls = parse("postgres://h/d");
     assert_eq!(tls.mode, SslMode::VerifyCa);
     assert_eq!(tls.roots, Some(RootCertificates::File("/ca.crt".into())));

@@ -2,14 +2,13 @@
 
 use std::path::PathBuf;
 
-use strum::{EnumString, VariantNames};
+use strum::{EnumString, IntoStaticStr, VariantNames};
 
-use super::Parameters;
-use crate::config::LibpqDefaults;
+use super::{Parameters, invalid_value};
 
 /// libpq's `sslmode` without `allow`, which tries plain text first and so protects nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, EnumString, VariantNames)]
-#[strum(serialize_all = "kebab-case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, EnumString, IntoStaticStr, VariantNames)]
+#[strum(serialize_all = "kebab-case", const_into_str)]
 pub enum SslMode {
     Disable,
     Prefer,
@@ -40,17 +39,16 @@ pub struct TlsOptions {
 }
 
 impl TlsOptions {
-    pub(super) fn take_from(parameters: &mut Parameters, defaults: &LibpqDefaults) -> Result<Self, String> {
-        let mut take = |name, default: &Option<String>| parameters.remove(name).or_else(|| default.clone());
-        let mode = take("sslmode", &defaults.ssl_mode);
-        let roots = take("sslrootcert", &defaults.ssl_root_cert);
+    /// Removes the TLS parameters, which `tokio-postgres` does not support.
+    pub(super) fn take_from(parameters: &mut Parameters) -> Result<Self, String> {
+        let (mode, roots) = (parameters.remove("sslmode"), parameters.remove("sslrootcert"));
         let roots = roots
             .filter(|roots| !roots.is_empty())
             .map(|roots| match roots.as_str() {
                 "system" => RootCertificates::System,
                 file => RootCertificates::File(file.into()),
             });
-        let client = match (take("sslcert", &None), take("sslkey", &None)) {
+        let client = match (parameters.remove("sslcert"), parameters.remove("sslkey")) {
             (None, None) => None,
             (Some(certificate), Some(key)) => Some(ClientCertificate {
                 certificate: certificate.into(),
@@ -64,10 +62,8 @@ impl TlsOptions {
             None if roots == Some(RootCertificates::System) => SslMode::VerifyFull,
             None => SslMode::Prefer,
             Some(mode) => mode.parse().map_err(|_| {
-                format!(
-                    "has a wrong value for sslmode: it must be one of {}",
-                    SslMode::VARIANTS.join(", ")
-                )
+                let names = SslMode::VARIANTS.join(", ");
+                format!("{}: it must be one of {names}", invalid_value("sslmode"))
             })?,
         };
         if roots == Some(RootCertificates::System) && mode != SslMode::VerifyFull {
