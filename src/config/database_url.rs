@@ -50,7 +50,9 @@ impl DatabaseUrl {
         if text.contains(|c: char| c.is_whitespace() || c.is_control()) {
             return Err(format!("contains white space or a control character: {escape}"));
         }
-        if !is_well_escaped || authority.matches('@').count() > 1 || tail.contains(['#', '@']) {
+        let has_unpaired_bracket = authority.matches('[').count() != authority.matches(']').count();
+        let is_ambiguous = authority.matches('@').count() > 1 || tail.contains(['#', '@']);
+        if !is_well_escaped || has_unpaired_bracket || is_ambiguous {
             return Err(format!("is ambiguous or malformed: {escape}"));
         }
         PostgresUrl::parse(text, defaults).map(|url| Self::Postgres(url.into()))

@@ -16,6 +16,7 @@ use tokio_postgres::Config;
 use tokio_postgres::config::{Host, SslMode as Negotiation};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
+pub(super) use self::tls::certificates;
 pub use self::tls_options::SslMode;
 use self::tls_options::TlsOptions;
 
@@ -139,7 +140,8 @@ fn decoded(text: &str) -> Result<String, String> {
 /// The value of an unsupported parameter is never quoted, because it may be a misplaced secret. Neither is a name
 /// that cannot be a parameter's, because it may be the rest of an unescaped password.
 fn printable(name: &str) -> &str {
-    match name.len() <= 40 && name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_') {
+    let is_of_name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
+    match name.len() <= 40 && name.bytes().all(is_of_name) {
         true => name,
         false => "(no name; percent-encode special characters)",
     }

@@ -162,8 +162,8 @@ impl Environment<'_> {
         Ok(text)
     }
 
-    /// An empty `DATABASE_URL` is an error unless `DATABASE_URL_FILE` is set. With the default, a production service
-    /// would store all tasks in a file in its container and lose them with the next deployment.
+    /// An empty `DATABASE_URL` or file is an error. With the default, a production service would store all tasks in a
+    /// file in its container and lose them with the next deployment.
     pub fn database_url(
         &self,
         variable: &'static str,
@@ -171,7 +171,8 @@ impl Environment<'_> {
         default: &str,
     ) -> Result<DatabaseUrl> {
         let given = match self.secret_text(variable, file)? {
-            None if self.get(file)?.is_none() => self
+            None if self.get(file)?.is_some() => return Err(invalid(file, "the file is empty")),
+            None => self
                 .get_or_empty(variable)?
                 .map(|text| SourcedValue { text, variable }),
             given => given,
@@ -242,7 +243,7 @@ pub(super) struct SourcedValue {
     pub variable: &'static str,
 }
 
-/// Reads a file, and removes one newline at its end, because editors and `echo` add one.
+/// Reads a file, and removes one line break at its end, because editors and `echo` add one.
 fn read_text(path: &str) -> std::result::Result<String, String> {
     const MAX_BYTES: u64 = 64 * 1024;
     let mut bytes = Vec::new();
@@ -252,8 +253,8 @@ fn read_text(path: &str) -> std::result::Result<String, String> {
     if bytes.len() as u64 > MAX_BYTES {
         return Err(format!("has more than {MAX_BYTES} bytes"));
     }
-    if bytes.last() == Some(&b'\n') {
-        bytes.pop();
+    for line_break in [b'\n', b'\r'] {
+        bytes.pop_if(|last| *last == line_break);
     }
     String::from_utf8(bytes).map_err(|_| "is not valid UTF-8".into())
 }

@@ -59,8 +59,9 @@ fn verifier(
     })
 }
 
-fn certificates(parameter: &str, file: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
-    let failed = |error: &dyn std::fmt::Display| format!("{parameter} {}: {error}", file.display());
+/// `name` is the parameter or the variable that names the file.
+pub fn certificates(name: &str, file: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
+    let failed = |error: &dyn std::fmt::Display| format!("{name} {}: {error}", file.display());
     let certificates = CertificateDer::pem_file_iter(file).map_err(|error| failed(&error))?;
     let certificates: Vec<_> = certificates
         .collect::<Result<_, _>>()
