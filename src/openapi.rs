@@ -1,7 +1,7 @@
-//! The OpenAPI 3.1 document. Limits and error responses in it come from the constants and error types of the service.
+//! The OpenAPI 3.1 document. Its limits and error responses come from the constants and error types of the service.
 //!
-//! It is built from tables instead of attributes on the handlers, which would be longer than the handlers themselves
-//! and would have to be written once per contract.
+//! The document is built from tables and not from attributes on the handlers. Such attributes would be longer than the
+//! handlers, and would be necessary once for each contract.
 
 use std::sync::LazyLock;
 
@@ -9,12 +9,12 @@ use serde_json::{Map, Value, json};
 use strum::VariantNames as _;
 
 use crate::domain::{Page, Sort};
-use crate::http::idempotency_key::MAX_KEY_LENGTH;
+use crate::http::idempotency_key::MAX_KEY_CHARS;
 use crate::http::json_body::MAX_BODY_BYTES;
 use crate::http::openapi::{components, service};
 use crate::tasks::openapi::{operations, parameters, schemas};
 
-/// The document as `/openapi.json` serves it. `docs/openapi.json` is a copy.
+/// The document, which `/openapi.json` serves. `docs/openapi.json` is a copy.
 pub fn text() -> &'static str {
     static TEXT: LazyLock<String> = LazyLock::new(|| format!("{:#}\n", document()));
     &TEXT
@@ -63,7 +63,7 @@ fn document() -> Value {
     })
 }
 
-/// Describes the rules that schemas cannot express.
+/// The description of the rules that schemas cannot express.
 fn description() -> String {
     format!(
         "There are two contracts for the same tasks: `/api/tasks` has the tasks of the token's user, and \
@@ -104,7 +104,7 @@ fn description() -> String {
          **HEAD** is supported wherever `GET` is, and returns the same headers.",
         sorts = Sort::VARIANTS.join(", "),
         max_limit = Page::MAX_LIMIT,
-        max_key = MAX_KEY_LENGTH,
+        max_key = MAX_KEY_CHARS,
         max_bytes = MAX_BODY_BYTES,
     )
 }

@@ -1,4 +1,4 @@
-//! The route table. The guard protects everything under `/api`, including paths without a route.
+//! The route table. The authentication guard protects all paths below `/api`, including those without a route.
 
 use actix_web::guard::fn_guard;
 use actix_web::http::Method;
@@ -14,20 +14,21 @@ use crate::openapi;
 use crate::tasks::handlers as tasks;
 
 pub fn routes(config: &mut ServiceConfig) {
-    let probe = "GET, HEAD";
+    let read_only = "GET, HEAD";
     let collection = "GET, HEAD, POST";
     let item = "GET, HEAD, PUT, DELETE";
 
     config
-        .service(at("/", probe).route(get().to(docs::redirect_to_docs)))
-        .service(at("/livez", probe).route(get().to(health::livez)))
-        .service(at("/readyz", probe).route(get().to(health::readyz)))
-        .service(at("/openapi.json", probe).route(get().to(openapi_document)))
-        .service(at("/docs", probe).route(get().to(docs::page)))
-        .service(at("/docs/{file}", probe).route(get().to(docs::file)))
+        .service(at("/", read_only).route(get().to(docs::redirect_to_docs)))
+        .service(at("/livez", read_only).route(get().to(health::livez)))
+        .service(at("/readyz", read_only).route(get().to(health::readyz)))
+        .service(at("/openapi.json", read_only).route(get().to(openapi_document)))
+        .service(at("/docs", read_only).route(get().to(docs::page)))
+        .service(at("/docs/{file}", read_only).route(get().to(docs::file)))
         .service(
             web::scope("/api")
-                // Contract A: the tasks of the token's user. It comes first, because matching tries each path in turn.
+                // Contract A: the tasks of the token's user. These routes are registered first, because the first match
+                // wins, and `/{user_id}/tasks` also matches `/tasks/tasks`.
                 .service(
                     web::scope("/tasks")
                         .guard(fn_guard(is_contract_a))
@@ -44,7 +45,7 @@ pub fn routes(config: &mut ServiceConfig) {
                         )
                         .service(at("/{id}/complete", "PATCH").route(web::patch().to(tasks::complete))),
                 )
-                // Contract B: the tasks of a named user.
+                // Contract B: the tasks of the user whom the path names.
                 .service(
                     at("/{user_id}/tasks", collection)
                         .route(get().to(tasks::list))
@@ -65,7 +66,7 @@ pub fn routes(config: &mut ServiceConfig) {
         .default_service(web::to(no_such_route));
 }
 
-/// A resource that answers all other methods with 405.
+/// Creates a resource that responds with 405 to every method for which no route is added.
 fn at(path: &str, allow: &'static str) -> Resource {
     let refuse = move || async move { Err::<HttpResponse, _>(ApiError::MethodNotAllowed { allow }) };
     web::resource(path.to_owned()).default_service(web::to(refuse))

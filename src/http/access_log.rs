@@ -1,4 +1,5 @@
-//! The outermost middleware: assigns request ids, and logs and counts each response.
+//! The middleware around every request. It assigns the request id, writes the access log, updates the metrics, and
+//! converts panics and error responses of the framework into problem documents.
 
 use std::panic::AssertUnwindSafe;
 use std::time::{Instant, SystemTime};
@@ -24,9 +25,10 @@ use super::server::client_connection::InFlightRequests;
 use crate::auth::AuthenticatedUser;
 use crate::telemetry::{CompletedRequest, RequestContext};
 
-/// Replaces the route in log and metrics if the request matches none.
+/// The name in the log and the metrics for the route of a request that matches no route.
 const NO_ROUTE: &str = "-";
 
+/// The outermost middleware of the public listener.
 pub async fn access_log(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
@@ -43,7 +45,8 @@ pub async fn access_log(
                 record(&response, started);
                 Ok(response)
             }
-            // Only a panic gets here. It consumed the request, so route and user are unknown.
+            // The only error of the inner services is the one that `catch_panic` returns. The request no longer exists
+            // then, so the route and the user are unknown.
             Err(error) => {
                 let mut response = error.error_response();
                 add_request_id(response.headers_mut());
@@ -62,7 +65,7 @@ pub async fn access_log(
     context.scope(respond).await
 }
 
-/// Replaces `access_log` on the metrics listener, whose requests are neither logged nor counted.
+/// The middleware of the metrics listener, whose requests are neither logged nor counted.
 pub async fn without_access_log(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
@@ -73,7 +76,8 @@ pub async fn without_access_log(
         .await
 }
 
-/// Runs inside the CORS middleware, so that the response to a panic gets CORS headers as well.
+/// Converts a panic into an error. It runs inside the CORS middleware, which adds its headers to the response to an
+/// error as well.
 pub async fn catch_panic(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
@@ -95,7 +99,7 @@ fn finish<B: MessageBody + 'static>(response: ServiceResponse<B>) -> ServiceResp
     };
     if is_error {
         let request = response.request().clone();
-        stop_reading(&request, response.response_mut());
+        close_after_chunked_request(&request, response.response_mut());
         expose_refused_preflight(&request, response.headers_mut());
     }
     close_if_not_persistent(&mut response);
@@ -119,9 +123,9 @@ fn problem_of<B>(response: &HttpResponse<B>) -> HttpResponse {
     problem
 }
 
-/// Closes the connection after the response in two cases. A request with `Connection: upgrade` gets no other protocol,
-/// but actix would answer with the same header. And HTTP/1.0 has no chunks, so that only the end of the connection can
-/// end a body of unknown length.
+/// Closes the connection after the response in two cases. The service does not support `Connection: upgrade`, but actix
+/// would repeat this header in the response. HTTP/1.0 has no chunked encoding, so a body of unknown length can only end
+/// with the connection.
 fn close_if_not_persistent<B: MessageBody>(response: &mut ServiceResponse<B>) {
     let asks_for_upgrade = response.request().head().upgrade();
     let must_not_be_chunked = response.request().version() == Version::HTTP_10
@@ -135,9 +139,9 @@ fn close_if_not_persistent<B: MessageBody>(response: &mut ServiceResponse<B>) {
     }
 }
 
-/// Closes the connection after an error response to a chunked request, because the parser would read the rest of the
-/// body for as long as the client sends. (A body with a Content-Length needs no such limit.)
-fn stop_reading<B>(request: &HttpRequest, response: &mut HttpResponse<B>) {
+/// Closes the connection after an error response to a chunked request, because actix would read the rest of the body
+/// for as long as the client sends. If the body has a Content-Length, actix closes the connection itself.
+fn close_after_chunked_request<B>(request: &HttpRequest, response: &mut HttpResponse<B>) {
     if request.headers().contains_key(TRANSFER_ENCODING) {
         response.head_mut().set_connection_type(ConnectionType::Close);
         if let Some(in_flight) = request.conn_data::<InFlightRequests>() {
@@ -149,8 +153,8 @@ fn stop_reading<B>(request: &HttpRequest, response: &mut HttpResponse<B>) {
 /// The origins whose pages may read responses (`CORS_ALLOWED_ORIGINS`).
 pub struct AllowedOrigins(pub Vec<String>);
 
-/// Adds the CORS header to the response to a refused preflight, which the CORS middleware leaves without, so that the
-/// browser shows the reason.
+/// Adds the allowed origin to the response to a refused preflight, so that the browser shows the reason. The CORS
+/// middleware does not add it.
 fn expose_refused_preflight(request: &HttpRequest, headers: &mut HeaderMap) {
     let is_refused =
         request.method() == Method::OPTIONS && !headers.contains_key(ACCESS_CONTROL_ALLOW_ORIGIN);
@@ -188,8 +192,8 @@ fn record(response: &ServiceResponse<impl MessageBody>, started: Instant) {
     .record();
 }
 
-/// The raw response to a client whose request headers did not arrive in time. The middleware cannot make it,
-/// because there is no request yet.
+/// The bytes of the response to a client whose request headers did not arrive in time. Middleware cannot create this
+/// response, because it runs only after the headers have arrived.
 pub fn header_timeout_response() -> Vec<u8> {
     let context = new_context();
     let id = context.request_id.clone();

@@ -1,4 +1,5 @@
-//! The middleware of `/api/`: it verifies the token, applies the rate limit, and puts the user into the request.
+//! The middleware of `/api/`: it verifies the token, applies the rate limit, and stores the user in the request's
+//! extensions.
 
 use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -13,18 +14,18 @@ use super::rate_limit::RateLimits;
 use crate::auth::{Refusal, Verifier};
 use crate::telemetry::METRICS;
 
-/// One middleware for both purposes, because each middleware costs a request two allocations.
+/// Authentication and rate limit are in one middleware, because each middleware costs two allocations per request.
 pub async fn guard(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<EitherBody<impl MessageBody>>, Error> {
-    match admit(&request).await {
+    match authenticate_and_limit(&request).await {
         Ok(()) => Ok(next.call(request).await?.map_into_left_body()),
         Err(error) => Ok(request.error_response(error).map_into_right_body()),
     }
 }
 
-async fn admit(request: &ServiceRequest) -> Result<(), ApiError> {
+async fn authenticate_and_limit(request: &ServiceRequest) -> Result<(), ApiError> {
     let verifier: &Data<Verifier> = app_data(request.request())?;
     let limits: &Data<RateLimits> = app_data(request.request())?;
     let verified = match bearer_token(request) {
@@ -35,7 +36,7 @@ async fn admit(request: &ServiceRequest) -> Result<(), ApiError> {
         .inspect_err(|refusal| METRICS.token_refused(refusal.metric_label()))?
         .user;
     request.extensions_mut().insert(user.clone());
-    // After the verification, so that a request without a valid token does not use up a user's allowance.
+    // The limit is checked after the verification, so that a request without a valid token does not count for a user.
     let outcome = limits.check(user.id());
     outcome.map_err(|retry_after_seconds| ApiError::RateLimited { retry_after_seconds })
 }
@@ -46,7 +47,8 @@ fn bearer_token(request: &ServiceRequest) -> Result<&str, Refusal> {
     if headers.next().is_some() {
         return Err(Refusal::Ambiguous);
     }
-    // `to_str` would also check that each character is ASCII, but a token that is not fails verification anyway.
+    // The header need not be checked for characters outside ASCII, as `HeaderValue::to_str` does: a token that contains
+    // such a character fails the verification anyway.
     let (scheme, token) = std::str::from_utf8(header.as_bytes())
         .ok()
         .and_then(|text| text.split_once(' '))

@@ -1,4 +1,4 @@
-//! The extractor of `Owner`, from which handlers get everything that belongs to the authenticated user.
+//! The authenticated user of a request, and the extractor of [`Owner`], through which handlers access the user's data.
 
 use std::future::{Ready, ready};
 use std::rc::Rc;
@@ -13,14 +13,15 @@ use super::error::ApiError;
 use crate::auth::{AuthenticatedUser, Refusal};
 use crate::store::{Owner, Store};
 
-/// The user whom the guard put into the request. A route outside the guarded scope has none and responds with 401.
+/// The user whom the authentication guard has stored in the request. On a route that the guard does not protect, there
+/// is no user, and the error is a 401.
 pub fn caller(request: &HttpRequest) -> Result<AuthenticatedUser, ApiError> {
     let user = request.extensions().get::<AuthenticatedUser>().cloned();
     Ok(user.ok_or(Refusal::Missing)?)
 }
 
-/// Fails with 403 if the path names another user. Handlers take it as their first argument, so that this is checked
-/// before the body is read.
+/// The extraction fails with 403 if the path names another user. It is part of the extraction of `OwnedTasks`, which is
+/// the first argument of each handler, so that the user is checked before the body is read.
 impl FromRequest for Owner {
     type Error = ApiError;
     type Future = Ready<Result<Self, ApiError>>;

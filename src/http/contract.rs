@@ -1,5 +1,5 @@
-//! The two contracts, which differ in the path: `/api/tasks…` (A, the tasks of the token's user) and
-//! `/api/{user_id}/tasks…` (B, the tasks of a named user).
+//! The two contracts, A and B, each with paths of its own: `/api/tasks…` (A, the tasks of the token's user) and
+//! `/api/{user_id}/tasks…` (B, the tasks of the user whom the path names).
 
 use actix_web::HttpRequest;
 use actix_web::guard::GuardContext;
@@ -29,8 +29,9 @@ impl Contract {
     }
 }
 
-/// Whether a path below `/api/tasks` belongs to contract A. `/api/tasks/tasks` and `/api/tasks/tasks/complete` are
-/// ambiguous: for the user whose id is `tasks` they belong to contract B, for all others they contain an invalid id.
+/// Whether a path below `/api/tasks` belongs to contract A. Two paths are ambiguous: `/api/tasks/tasks` and
+/// `/api/tasks/tasks/complete`. For the user whose id is `tasks`, they belong to contract B. For all other users, they
+/// belong to contract A and contain an invalid task id.
 pub fn is_contract_a(context: &GuardContext<'_>) -> bool {
     match context.head().uri.path().strip_prefix("/api/tasks/tasks") {
         None => true,

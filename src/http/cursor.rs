@@ -10,27 +10,28 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use crate::config::{Secret, Secrets};
 use crate::domain::UserId;
 
-/// Half of an HMAC-SHA-256 is enough, because an attacker needs one request per guess.
+/// The length of a signature: the first half of an HMAC-SHA-256. It is long enough, because an attacker can only test a
+/// guess by sending a request.
 const SIGNATURE_BYTES: usize = 16;
 
 #[derive(Clone)]
 pub struct CursorSigner {
-    signing: hmac::Key,
-    /// Includes the signing key.
-    verifying: Vec<hmac::Key>,
+    signing_key: hmac::Key,
+    /// The keys of all configured secrets, including the signing key.
+    verification_keys: Vec<hmac::Key>,
 }
 
 impl CursorSigner {
     pub fn new(secrets: &Secrets) -> Self {
         Self {
-            signing: derive_key(secrets.signing()),
-            verifying: secrets.iter().map(derive_key).collect(),
+            signing_key: derive_key(secrets.signing()),
+            verification_keys: secrets.iter().map(derive_key).collect(),
         }
     }
 
-    /// `list` identifies the list among all lists of the owner.
+    /// Returns the cursor of a position. `list` identifies the list among all lists of the owner.
     pub fn sign(&self, owner: &UserId, list: &[u8], position: &[u8]) -> String {
-        let signature = signature(&self.signing, owner, list, position);
+        let signature = signature(&self.signing_key, owner, list, position);
         BASE64_URL_SAFE_NO_PAD.encode([&signature[..], position].concat())
     }
 
@@ -44,7 +45,7 @@ impl CursorSigner {
         let bytes = BASE64_URL_SAFE_NO_PAD.decode(cursor).ok()?;
         let (signed, position) = bytes.split_at_checked(SIGNATURE_BYTES)?;
         let is_valid = |list: &[u8]| {
-            self.verifying.iter().any(|key| {
+            self.verification_keys.iter().any(|key| {
                 let expected = signature(key, owner, list, position);
                 constant_time::verify_slices_are_equal(signed, &expected).is_ok()
             })
@@ -54,7 +55,8 @@ impl CursorSigner {
     }
 }
 
-/// The label must not change, because clients may still have cursors that version 0.1.0 signed with it.
+/// Derives the key for cursors from a secret. The signed text must not change, because clients may still have cursors
+/// that version 0.1.0 signed with the resulting key.
 fn derive_key(secret: &Secret) -> hmac::Key {
     let secret = hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes());
     let key = hmac::sign(&secret, b"todo-backend: page cursors of the database's bytes");

@@ -1,5 +1,5 @@
-//! The OpenAPI document at `/openapi.json`, and Swagger UI at `/docs`. All files are embedded in the binary, and the
-//! page loads nothing from another origin.
+//! The OpenAPI document at `/openapi.json`, and Swagger UI at `/docs`. All files are embedded in the binary. The page
+//! loads nothing from other origins.
 
 use std::sync::{LazyLock, OnceLock};
 
@@ -23,19 +23,20 @@ const HTML: &str = "text/html; charset=utf-8";
 const JAVASCRIPT: &str = "text/javascript; charset=utf-8";
 const CSS: &str = "text/css; charset=utf-8";
 
-/// Swagger UI needs inline styles, and `data:` for the icons in its style sheet.
+/// The Content-Security-Policy. Swagger UI needs inline styles, and `data:` URLs for the icons in its style sheet.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; \
                       img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; \
                       frame-ancestors 'none'";
 
-/// Redirects people who open the service's URL in a browser.
+/// Redirects `/` to the documentation, for people who open the service's URL in a browser.
 pub async fn redirect_to_docs() -> HttpResponse {
     HttpResponse::SeeOther()
         .insert_header((LOCATION, "/docs"))
         .finish()
 }
 
-/// `text` is the OpenAPI document. It must be the same in every call, because it is cached.
+/// Responds with the OpenAPI document `text`. Every call must pass the same text, because the text of the first call is
+/// cached and sent in all responses.
 pub fn document(request: &HttpRequest, text: &'static str) -> HttpResponse {
     static DOCUMENT: OnceLock<Embedded> = OnceLock::new();
     let document = DOCUMENT.get_or_init(|| Embedded::plain("application/json", text.as_bytes()));
@@ -49,6 +50,7 @@ pub async fn page(request: HttpRequest) -> HttpResponse {
 }
 
 pub async fn file(name: web::Path<String>, request: HttpRequest) -> Result<HttpResponse, ApiError> {
+    // In the order of `FILES`.
     static CONTENTS: LazyLock<[Embedded; 3]> = LazyLock::new(|| {
         [
             Embedded::plain(JAVASCRIPT, include_bytes!("docs/start.js")),
@@ -67,9 +69,9 @@ pub async fn file(name: web::Path<String>, request: HttpRequest) -> Result<HttpR
 struct Embedded {
     media_type: &'static str,
     bytes: web::Bytes,
-    /// The file is compressed in the source. There is no uncompressed copy, because every browser that can show the page
-    /// supports gzip.
-    gzipped: bool,
+    /// Whether `bytes` are compressed with gzip. A compressed file is sent to every client, because all browsers that
+    /// can show the page support gzip.
+    is_gzipped: bool,
     tag: String,
 }
 
@@ -82,13 +84,13 @@ impl Embedded {
         Self::new(media_type, web::Bytes::from_static(bytes), true)
     }
 
-    fn new(media_type: &'static str, bytes: web::Bytes, gzipped: bool) -> Self {
+    fn new(media_type: &'static str, bytes: web::Bytes, is_gzipped: bool) -> Self {
         let digest = digest::digest(&digest::SHA256, &bytes);
         let tag = format!("\"{}\"", BASE64_URL_SAFE_NO_PAD.encode(&digest.as_ref()[..16]));
         Self {
             media_type,
             bytes,
-            gzipped,
+            is_gzipped,
             tag,
         }
     }
@@ -103,12 +105,12 @@ impl Embedded {
         response
             .insert_header((CONTENT_TYPE, self.media_type))
             .insert_header((ETAG, &*self.tag))
-            // The browser must revalidate its copy, because a new version of the service has new files.
+            // The browser must revalidate its copy, because a new version of the service may contain other files.
             .insert_header((CACHE_CONTROL, "no-cache"))
             .insert_header((CONTENT_SECURITY_POLICY, POLICY))
             .insert_header((X_CONTENT_TYPE_OPTIONS, "nosniff"))
             .insert_header((REFERRER_POLICY, "no-referrer"));
-        if self.gzipped {
+        if self.is_gzipped {
             response.insert_header((CONTENT_ENCODING, "gzip"));
         }
         response.body(ChunkedBody::from(self.bytes.clone()))

@@ -1,7 +1,7 @@
 //! The error type of handlers and middleware.
 //!
-//! `ApiError::problem` is the only place that describes an error: its status, texts, header, log level, and its
-//! description in the OpenAPI document.
+//! `ApiError::problem` maps each error to its status, texts, header and log level, and to its description in the OpenAPI
+//! document.
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{ALLOW, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
@@ -14,21 +14,22 @@ use crate::auth::Refusal;
 use crate::domain::{FieldError, ValidationErrors};
 use crate::store::StoreError;
 
-/// How many seconds a client should wait before it tries a busy or unreachable service again.
+/// The value of `Retry-After` in a 503.
 const RETRY_AFTER_SECONDS: u64 = 1;
 
 const TRY_AGAIN: &str = "The service cannot answer right now; try again after the time in Retry-After.";
 
-/// `Display` is the text for the log, if the error is logged.
+/// An error of a handler, an extractor or a middleware. Its `Display` text is for the log, not for the client.
 #[derive(Debug, thiserror::Error)]
 pub enum ApiError {
-    /// From the guard, or from a handler that was registered outside the guarded scope.
+    /// The request has no valid token, or the token's user does not exist. The authentication guard, the store and the
+    /// extractors of routes without the guard return this error.
     #[error("{0}")]
     Unauthenticated(#[from] Refusal),
-    /// Contract B only, and whether or not the user in the path exists.
+    /// Only contract B has this error. It does not depend on whether the user in the path exists.
     #[error("the user in the path is not the token's")]
     OtherUser,
-    /// Also if the task belongs to another user, because a client must not learn that it exists.
+    /// This is also the error for a task of another user, because a client must not learn that the task exists.
     #[error("not found")]
     NotFound(&'static NotFound),
     #[error("the method is not allowed")]
@@ -55,17 +56,17 @@ pub enum ApiError {
     TooManyLongResponses,
     #[error("{0}")]
     Internal(String),
-    /// Not logged here, because the panic hook has done so.
+    /// This error is not logged, because the panic hook has already logged the panic.
     #[error("a handler panicked")]
     Panicked,
     #[error("{0}")]
     PreflightRefused(String),
-    /// An error response that the framework made.
+    /// An error response that actix created.
     #[error("{0}")]
     Framework(StatusCode),
 }
 
-/// The texts of a 404, which depend on what was not found.
+/// The texts of a 404, which say what does not exist.
 #[derive(Debug)]
 pub struct NotFound {
     /// The response's name in the OpenAPI document.
@@ -94,7 +95,7 @@ impl ApiError {
                 WWW_AUTHENTICATE,
                 HeaderValue::from_static("Bearer realm=\"todo-backend\""),
             )
-            // Not a warning, because anybody can cause it.
+            // The level is not `Warn`, because anybody can cause this error.
             .logged(Level::Info),
             Self::Unauthenticated(_) => Problem::new(
                 ("Unauthenticated", "There is no token, or it is not valid."),
@@ -229,7 +230,7 @@ impl ApiError {
         }
     }
 
-    /// The body of the response, for code that does not build an `HttpResponse`.
+    /// The body of the response, for code that writes a response without `HttpResponse`.
     pub fn body(&self, request_id: &str) -> String {
         self.problem().body(self.field_errors(), request_id)
     }
@@ -241,8 +242,8 @@ impl ApiError {
         }
     }
 
-    /// The label that the metrics use for a refused token.
-    fn reason(&self) -> Option<&'static str> {
+    /// Why a token was refused, with the same name as in the metrics. The log line of the error contains this reason.
+    fn refusal_reason(&self) -> Option<&'static str> {
         match self {
             Self::Unauthenticated(refusal) => Some(refusal.metric_label()),
             _ => None,
@@ -288,11 +289,11 @@ impl ResponseError for ApiError {
         self.problem().status
     }
 
-    /// Must be called while the request is being handled, because it needs the request's id.
+    /// Logs the error and creates the response. The request id comes from the current `RequestContext`.
     fn error_response(&self) -> HttpResponse {
         let problem = self.problem();
         if let Some(level) = problem.level {
-            log::log!(level, reason = self.reason(); "{}: {self}", problem.status.as_u16());
+            log::log!(level, reason = self.refusal_reason(); "{}: {self}", problem.status.as_u16());
         }
         problem.response(self.field_errors())
     }

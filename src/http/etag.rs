@@ -9,7 +9,8 @@ use actix_web::{FromRequest, HttpRequest};
 use super::error::ApiError;
 use crate::store::Condition;
 
-/// A task's tag is its version. A timestamp would not change between two updates in the same microsecond.
+/// The ETag of a task, which contains the task's version. A timestamp would not change between two updates in the same
+/// microsecond.
 pub fn tag(version: i64) -> String {
     format!("\"{version}\"")
 }
@@ -17,7 +18,7 @@ pub fn tag(version: i64) -> String {
 /// The version of a task that was just created.
 pub const FIRST_VERSION: i64 = 1;
 
-/// `If-Match`, which the store checks in the same statement as the write.
+/// Extracts `If-Match`. The store checks the condition in the same statement as the write.
 impl FromRequest for Condition {
     type Error = ApiError;
     type Future = Ready<Result<Self, ApiError>>;
@@ -28,12 +29,12 @@ impl FromRequest for Condition {
 }
 
 fn condition(headers: &HeaderMap) -> Condition {
-    // `*` demands that the task exists, which every write checks anyway. It is valid on its own only; in a list it
+    // `*` requires that the task exists, which every write checks anyway. `*` is only valid on its own; in a list, it
     // matches nothing.
     if !headers.contains_key(IF_MATCH) || tags(headers, IF_MATCH).eq(["*"]) {
         return Condition::None;
     }
-    // Weak tags and tags in a format that `tag` does not write, such as `"03"`, never match.
+    // Weak tags never match, and neither do tags in a format that `tag` does not write, such as `"03"`.
     let versions = tags(headers, IF_MATCH).filter_map(|text| {
         let version = text.trim_matches('"').parse().ok()?;
         (tag(version) == text).then_some(version)
@@ -41,12 +42,14 @@ fn condition(headers: &HeaderMap) -> Condition {
     Condition::VersionIn(versions.collect())
 }
 
-/// Whether `If-None-Match` says that the client already has the response. Weak tags match as well.
+/// Whether `If-None-Match` contains the tag of the response, so that the client needs only a 304. Weak tags match as
+/// well.
 pub fn is_not_modified(headers: &HeaderMap, tag: &str) -> bool {
     tags(headers, IF_NONE_MATCH).any(|known| known == "*" || known.trim_start_matches("W/") == tag)
 }
 
-/// The tags in all headers of this name. They can be split at commas, because the service's tags contain none.
+/// The tags in all headers of this name. The values are split at commas, because none of the service's tags contains a
+/// comma.
 fn tags(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &str> {
     headers
         .get_all(name)

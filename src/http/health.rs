@@ -9,7 +9,7 @@ use super::error::ApiError;
 use crate::store::{Database, Store};
 use crate::telemetry::METRICS;
 
-/// Does not check the database, because restarting the process would not repair it.
+/// The liveness probe. It does not check the database, because restarting the service would not repair the database.
 pub async fn livez() -> HttpResponse {
     HttpResponse::Ok().json(serde_json::json!({"status": "alive"}))
 }

@@ -21,20 +21,20 @@ use crate::domain::{ErrorCode, ValidationError, ValidationErrors, at_most_one};
 
 pub const MAX_BODY_BYTES: usize = 64 * 1024;
 
-/// How long a client may take to send a body.
+/// The maximum time for a client to send a body.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A type that a JSON object can be parsed into.
 pub trait FromJson: Sized + 'static {
     fn from_object(object: &JsonObject<'_>) -> Result<Self, ValidationErrors>;
 
-    /// The value of an empty body, if that is allowed.
+    /// The value of an empty body, or `None` if the body must not be empty.
     fn from_empty() -> Option<Self> {
         None
     }
 }
 
-/// The members of a JSON object. Their values are not parsed yet, so that every invalid one can be reported and not only
+/// The members of a JSON object. Their values are not parsed yet, so that all invalid values can be reported, not only
 /// the first. Unknown members are ignored, because frontends send back whole tasks.
 pub struct JsonObject<'a>(Vec<(Name<'a>, &'a RawValue)>);
 
@@ -42,7 +42,7 @@ pub struct JsonObject<'a>(Vec<(Name<'a>, &'a RawValue)>);
 struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
 
 impl JsonObject<'_> {
-    /// Parses a member if it is present.
+    /// Parses the value of a member, or returns `None` if there is no such member. A repeated member is an error.
     pub fn member<T>(
         &self,
         name: &str,
@@ -86,7 +86,7 @@ impl<T: FromJson> FromRequest for JsonBody<T> {
         let request = request.clone();
         let payload = payload.take();
         Box::pin(async move {
-            let bytes = read(&request, payload).await?;
+            let bytes = read_body(&request, payload).await?;
             if bytes.is_empty()
                 && let Some(value) = T::from_empty()
             {
@@ -94,7 +94,7 @@ impl<T: FromJson> FromRequest for JsonBody<T> {
             }
             check_media_type(&request)?;
             let bad_input = |errors| ApiError::BadInput(Contract::of(&request), errors);
-            let object = parse(&bytes).map_err(bad_input)?;
+            let object = parse_object(&bytes).map_err(bad_input)?;
             T::from_object(&object).map(Self).map_err(bad_input)
         })
     }
@@ -109,13 +109,13 @@ fn declared_length(request: &HttpRequest) -> Option<usize> {
     length.to_str().ok()?.parse().ok()
 }
 
-async fn read(request: &HttpRequest, mut payload: Payload) -> Result<Vec<u8>, ApiError> {
+async fn read_body(request: &HttpRequest, mut payload: Payload) -> Result<Vec<u8>, ApiError> {
     let declared = declared_length(request);
     if declared.is_some_and(|length| length > MAX_BODY_BYTES) {
         return Err(TOO_LARGE);
     }
-    // After `Upgrade: websocket`, actix reads the body until the connection ends. This service does not upgrade
-    // connections, so the body ends after its Content-Length, or is empty without one.
+    // If a request has `Upgrade: websocket`, its payload in actix does not end before the connection does. The service
+    // does not upgrade connections, so the body ends after its Content-Length, or is empty without a Content-Length.
     let headers = request.headers();
     let has_end = !headers.contains_key(UPGRADE) || headers.contains_key(TRANSFER_ENCODING);
     let end = match has_end {
@@ -147,16 +147,16 @@ fn check_media_type(request: &HttpRequest) -> Result<(), ApiError> {
         .headers()
         .get(CONTENT_TYPE)
         .and_then(|value| value.to_str().ok());
-    let json = text.and_then(media_type).is_some_and(|mime| {
+    let is_json = text.and_then(parse_media_type).is_some_and(|mime| {
         let utf8 = mime.get_param("charset").is_none_or(|charset| charset == "utf-8");
         let json = mime.subtype() == "json" || mime.suffix().is_some_and(|suffix| suffix == "json");
         mime.type_() == "application" && json && utf8
     });
-    let plain = request
+    let is_unencoded = request
         .headers()
         .get(CONTENT_ENCODING)
         .is_none_or(|encoding| encoding.as_bytes().eq_ignore_ascii_case(b"identity"));
-    match (json, plain) {
+    match (is_json, is_unencoded) {
         (false, _) => Err(ApiError::UnsupportedMediaType(DETAIL)),
         (_, false) => Err(ApiError::UnsupportedMediaType(
             "Send the body without a Content-Encoding.",
@@ -165,13 +165,14 @@ fn check_media_type(request: &HttpRequest) -> Result<(), ApiError> {
     }
 }
 
-/// RFC 9110 allows a space before a semicolon; the parser does not.
-fn media_type(text: &str) -> Option<Mime> {
+/// Removes white space around semicolons first, because `Mime` does not accept a space before a semicolon, which
+/// RFC 9110 allows.
+fn parse_media_type(text: &str) -> Option<Mime> {
     let parts: Vec<&str> = text.split(';').map(str::trim).collect();
     parts.join(";").parse().ok()
 }
 
-fn parse(bytes: &[u8]) -> Result<JsonObject<'_>, ValidationErrors> {
+fn parse_object(bytes: &[u8]) -> Result<JsonObject<'_>, ValidationErrors> {
     let invalid = |code: ErrorCode, message: String| ValidationErrors::from_error("body", code.with(message));
     let text = std::str::from_utf8(bytes).map_err(|_| invalid(ErrorCode::Json, "must be UTF-8".into()))?;
     if text.starts_with('\u{feff}') {
@@ -190,8 +191,11 @@ fn parse(bytes: &[u8]) -> Result<JsonObject<'_>, ValidationErrors> {
     })
 }
 
-/// Parses a member. `null` is `None`.
-pub fn value<T: DeserializeOwned>(raw: &RawValue, expected: &str) -> Result<Option<T>, ValidationError> {
+/// Parses the value of a member. `null` becomes `None`.
+pub fn parse_value<T: DeserializeOwned>(
+    raw: &RawValue,
+    expected: &str,
+) -> Result<Option<T>, ValidationError> {
     serde_json::from_str(raw.get()).map_err(|error| {
         if error.is_syntax() && raw.get().starts_with('"') {
             ErrorCode::Json.with("contains an escape that is not a Unicode character")

@@ -1,4 +1,4 @@
-//! The HTTP machinery that every resource needs. It must not depend on tasks.
+//! The parts of the HTTP interface that every resource needs. They must not depend on `crate::tasks`.
 
 pub mod access_log;
 pub mod auth_guard;
@@ -22,7 +22,7 @@ use actix_web::HttpRequest;
 
 use self::error::ApiError;
 
-/// The value of this type that the application was configured with (`app_data`).
+/// The application data of this type, which `App::app_data` has set.
 pub fn app_data<T: 'static>(request: &HttpRequest) -> Result<&T, ApiError> {
     let missing = || ApiError::Internal(format!("app data is missing: {}", std::any::type_name::<T>()));
     request.app_data().ok_or_else(missing)

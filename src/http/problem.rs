@@ -15,22 +15,24 @@ use crate::telemetry::RequestContext;
 pub const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
 
 pub struct Problem {
-    /// The response's name and description in the OpenAPI document.
+    /// The name of the response in the OpenAPI document.
     pub component: &'static str,
+    /// The description of the response in the OpenAPI document.
     pub description: &'static str,
     pub status: StatusCode,
-    /// The last part of `type`.
+    /// The last part of the member `type`, which is a URN.
     pub kind: &'static str,
     pub title: &'static str,
     /// One sentence that tells the client what to change.
     pub detail: Cow<'static, str>,
     pub header: Option<(HeaderName, HeaderValue)>,
-    /// The level at which the error is logged, in addition to its line in the access log.
+    /// The level of the log line about the error. `None` if only the access log mentions the error.
     pub level: Option<Level>,
 }
 
 impl Problem {
-    /// A problem without an additional header and without a log line, which is the usual case for a client's mistake.
+    /// Creates a problem without an additional header and without a log line, which is the usual case for a client's
+    /// mistake.
     pub fn new(
         (component, description): (&'static str, &'static str),
         status: StatusCode,
@@ -73,7 +75,7 @@ impl Problem {
         body.to_string()
     }
 
-    /// The response to the current request, whose id it contains.
+    /// Creates the response to the current request. The body contains the id of that request.
     pub fn response(self, errors: &[FieldError]) -> HttpResponse {
         let context = RequestContext::current();
         let request_id = context.as_ref().map_or("-", |context| &context.request_id);

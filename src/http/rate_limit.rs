@@ -1,4 +1,4 @@
-//! The optional limit of requests per minute and user (GCRA).
+//! The optional limit of requests per minute and user. It uses the generic cell rate algorithm (GCRA).
 
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -8,8 +8,8 @@ use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 
 use crate::domain::UserId;
 
-/// After this many requests, users with a full allowance are evicted, so that memory is bounded by the number of users
-/// who were active within about a minute.
+/// The number of requests between two evictions. An eviction removes the users whose allowance is full again, at the
+/// latest after a minute without requests. Without evictions, memory would grow with the number of all users.
 const EVICTION_INTERVAL_REQUESTS: u32 = 4_096;
 
 pub struct RateLimits {
@@ -26,7 +26,7 @@ impl RateLimits {
         }
     }
 
-    /// The error is the number of seconds to wait.
+    /// Counts a request of the user. If the limit is exceeded, the error is the number of seconds to wait.
     pub fn check(&self, user: &UserId) -> Result<(), u64> {
         let Some(limiter) = &self.limiter else {
             return Ok(());

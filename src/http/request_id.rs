@@ -7,11 +7,12 @@ use actix_web::http::header::{HeaderMap, HeaderName};
 use crate::telemetry::{RequestContext, TraceId};
 
 pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-/// Headers of the W3C recommendation "Trace Context". CORS allows `tracestate`, but the service does not read it.
+/// The header with the trace id, from the W3C recommendation "Trace Context".
 pub const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+/// The other header of that recommendation. The service does not read it, but CORS must allow clients to send it.
 pub const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
-const MAX_REQUEST_ID_LENGTH: usize = 128;
+const MAX_REQUEST_ID_CHARS: usize = 128;
 
 pub fn request_context(headers: &HeaderMap) -> RequestContext {
     RequestContext {
@@ -31,14 +32,15 @@ fn new_id() -> Arc<str> {
     Arc::from(format!("{:032x}", fastrand::u128(..)))
 }
 
-/// The id that the client sent, unless it contains characters that are unsafe in a log or a header.
+/// The id that the client sent. It is ignored if it is too long or contains characters that are unsafe in a log or a
+/// header.
 fn client_request_id(headers: &HeaderMap) -> Option<&str> {
     let id = headers.get(X_REQUEST_ID)?.to_str().ok()?;
     let is_safe = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:/+=@~".contains(&byte);
-    ((1..=MAX_REQUEST_ID_LENGTH).contains(&id.len()) && id.bytes().all(is_safe)).then_some(id)
+    ((1..=MAX_REQUEST_ID_CHARS).contains(&id.len()) && id.bytes().all(is_safe)).then_some(id)
 }
 
-/// A header that is given more than once is ignored.
+/// The trace id in `traceparent`, which is ignored if the request contains it more than once.
 fn trace_id(headers: &HeaderMap) -> Option<TraceId> {
     let mut values = headers.get_all(TRACEPARENT);
     match (values.next(), values.next()) {

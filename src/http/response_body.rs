@@ -1,5 +1,5 @@
-//! A response body that is passed to the server in chunks. The server copies what it gets and keeps the copy until the
-//! client has read it, so passing a long body at once would keep two copies of it for a client that does not read.
+//! A response body that is passed to actix in chunks. actix copies the bytes that it gets, and keeps the copy until they
+//! are sent. If a long body were passed in one piece, a client that does not read would occupy memory for two copies.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -15,18 +15,19 @@ use crate::quota::{Quota, Share};
 
 const CHUNK_BYTES: usize = 32 * 1024;
 
-/// Smaller bodies do not count against the quota, because the connection itself needs more memory.
+/// Smaller bodies do not count against the quota, because the number of connections limits their total size.
 const MIN_QUOTA_BYTES: usize = 64 * 1024;
 
 const MAX_BYTES_PER_USER: usize = 64 * 1024 * 1024;
 const MAX_BYTES_TOTAL: usize = 256 * 1024 * 1024;
 
-/// The bodies that clients have not read yet.
+/// Limits the total size of the response bodies that have not been sent completely.
 static UNREAD_BYTES: LazyLock<Arc<Quota>> = LazyLock::new(|| Quota::new(MAX_BYTES_PER_USER, MAX_BYTES_TOTAL));
 
 pub struct ChunkedBody {
     remaining: Bytes,
     length: u64,
+    /// Dropping the body returns its share to the quota.
     _share: Option<Share>,
 }
 

@@ -1,14 +1,14 @@
-//! The cursors of task lists: they contain the position after which the next page begins.
+//! The cursors of task lists, which contain the position after which the next page begins.
 
 use crate::config::{DatabaseUrl, Secrets};
 use crate::domain::{ListQuery, Position, Sort, TaskId, UserId};
 use crate::http::cursor::CursorSigner;
 
-/// A position contains a sort key in the format of its database, which the other kind of database cannot read, so a
-/// cursor is only valid for one kind.
+/// The kind of database for which a cursor is valid. A position contains a sort key as the database stores it, which
+/// the other kind of database cannot read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum DatabaseKind {
-    /// The cursors of version 0.1.0 do not contain the kind.
+    /// A cursor of version 0.1.0, whose signature does not include the kind.
     Unknown = 0x00,
     Sqlite = 0x10,
     Postgres = 0x20,
@@ -42,8 +42,8 @@ impl ListCursors {
         (*signed_for == lists[0] || self.can_read(query, &position)).then_some(position)
     }
 
-    /// Finds out where a cursor of version 0.1.0 comes from: times have eight bytes in PostgreSQL and are a longer text
-    /// in SQLite. Sort keys of titles are the same in both.
+    /// Whether this kind of database can read a position from a cursor of version 0.1.0. Stored times tell the kinds
+    /// apart: PostgreSQL's have eight bytes, and SQLite's are longer texts. The sort keys of titles are the same in both.
     fn can_read(&self, query: &ListQuery, position: &Position) -> bool {
         match (query.sort, &position.key) {
             (Sort::Title, _) | (_, None) => true,
@@ -54,7 +54,8 @@ impl ListCursors {
     }
 }
 
-/// Identifies the list that a cursor belongs to.
+/// Identifies the list that a cursor belongs to. The result must not change, because clients may still have cursors
+/// that an earlier version signed with it.
 fn list_id(query: &ListQuery, kind: DatabaseKind) -> [u8; 2] {
     [query.sort as u8 | kind as u8, query.status as u8]
 }
@@ -100,7 +101,7 @@ mod tests {
             key: Some(vec![1, 2, 3]),
             id: TaskId(7),
         };
-        // Version 0.1.0 signed this with the old secret.
+        // Version 0.1.0 signed this cursor with the old secret.
         let cursor = "9qTcIzWXq7RY3hqtTb9fRgcAAAAAAAAAAQID";
         for secrets in [
             format!("1:{OLD}"),

@@ -16,7 +16,7 @@ use crate::http::etag::{FIRST_VERSION, is_not_modified, tag};
 use crate::http::json_body::JsonBody;
 use crate::store::{Condition, Created, Listed, OwnedTasks, Written};
 
-/// Only the client's own cache may store a response, and must revalidate it before each use.
+/// The header with which only the client's own cache may store a response, and must revalidate it before each use.
 const REVALIDATE: (HeaderName, HeaderValue) = (CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
 
 type Response = Result<HttpResponse, ApiError>;

@@ -1,4 +1,5 @@
-//! Streams a long list: tasks are written to the client while further ones are read, in constant memory.
+//! The streaming of long lists: tasks are sent to the client while further tasks are read. The memory for a response
+//! does not depend on the length of the list.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -17,8 +18,8 @@ use crate::quota::Share;
 use crate::store::{LongListPart, OwnedTasks, StoreError};
 use crate::telemetry::RequestContext;
 
-/// The maximum duration of a response. Until it ends, the database holds a snapshot and cannot remove rows that were
-/// deleted or updated since.
+/// The maximum duration of a response. Until the response ends, the database keeps a snapshot for it, and cannot remove
+/// the old versions of rows that are deleted or updated meanwhile.
 const MAX_DURATION: Duration = Duration::from_secs(5 * 60);
 
 pub struct LongList {
@@ -29,14 +30,14 @@ pub struct LongList {
 pub struct LongListBody {
     parts: mpsc::Receiver<LongListPart>,
     reading: JoinHandle<Result<(), StoreError>>,
-    /// JSON that the server has not taken yet.
+    /// JSON that has not been passed to actix yet.
     buffered: Bytes,
     is_complete: bool,
     deadline: Instant,
     _permit: Share,
 }
 
-/// Starts reading, and returns when the tag is known.
+/// Starts to read the list, and returns when its tag and its first tasks are known.
 pub async fn begin(tasks: OwnedTasks, query: ListQuery) -> Result<LongList, ApiError> {
     let permit = tasks.long_list_permit().await?;
     let (sender, mut parts) = mpsc::channel(1);
@@ -60,6 +61,7 @@ pub async fn begin(tasks: OwnedTasks, query: ListQuery) -> Result<LongList, ApiE
     })
 }
 
+/// The JSON of a batch of tasks. That of the first batch begins with the opening bracket of the array.
 fn render(owner: &UserId, tasks: &[Task], is_first: bool) -> Vec<u8> {
     let mut json = Vec::with_capacity(tasks.len() * 512);
     if is_first {
@@ -70,7 +72,7 @@ fn render(owner: &UserId, tasks: &[Task], is_first: bool) -> Vec<u8> {
 }
 
 impl LongListBody {
-    /// Removes the content, for `HEAD`. Closing the channel stops the reading.
+    /// Removes the content, for `HEAD`. Closing the channel ends the task that reads the list.
     pub fn without_content(mut self) -> Self {
         self.parts.close();
         self.buffered = Bytes::new();
@@ -78,7 +80,7 @@ impl LongListBody {
         self
     }
 
-    /// Ready when tasks were added to the buffer, or when the list is complete.
+    /// Receives the next part of the list. Ready when the buffer has the JSON of this part, or the end of the array.
     fn poll_tasks(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Interrupted>> {
         match ready!(self.parts.poll_recv(context)) {
             Some(LongListPart::Json(json)) => self.buffered = json.into(),
@@ -96,7 +98,8 @@ impl LongListBody {
     }
 }
 
-/// An error after the status was sent. Closing the connection before the end of the array shows it to the client.
+/// An error that occurs after the status has been sent. The connection is closed before the end of the JSON array, which
+/// shows the client that the list is incomplete.
 #[derive(Debug, thiserror::Error)]
 #[error("a long list was interrupted: {0}")]
 pub struct Interrupted(String);

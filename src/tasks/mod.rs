@@ -1,4 +1,4 @@
-//! The tasks resource: requests, handlers, responses and their OpenAPI description.
+//! The tasks resource: its requests, handlers, responses and OpenAPI description.
 
 mod cursor;
 pub mod handlers;

@@ -1,4 +1,4 @@
-//! The query parameters of a list: filter, order and page.
+//! The query parameters of a list, and the link to its next page.
 
 use std::future::{Ready, ready};
 use std::str::FromStr;
@@ -51,24 +51,25 @@ fn extract(request: &HttpRequest) -> Result<ListQuery, ApiError> {
     let user = caller(request)?;
     let cursors = cursors(request)?;
     let verify = |query: &ListQuery, cursor: &str| cursors.verify(user.id(), query, cursor);
-    parse(request.query_string(), verify).map_err(|errors| ApiError::BadInput(Contract::of(request), errors))
+    parse_query(request.query_string(), verify)
+        .map_err(|errors| ApiError::BadInput(Contract::of(request), errors))
 }
 
-/// Unknown parameters are ignored, like unknown members of a body.
-fn parse(
+/// Parses the query of a list. Unknown parameters are ignored, like unknown members of a body.
+fn parse_query(
     query: &str,
     verify_cursor: impl FnOnce(&ListQuery, &str) -> Option<Position>,
 ) -> Result<ListQuery, ValidationErrors> {
     let mut errors = ValidationErrors::default();
-    let status = parameter(query, "status", one_of::<Status>);
-    let sort = parameter(query, "sort", one_of::<Sort>);
-    let limit = errors.check_optional("limit", parameter(query, "limit", limit));
+    let status = parse_parameter(query, "status", parse_name::<Status>);
+    let sort = parse_parameter(query, "sort", parse_name::<Sort>);
+    let limit = errors.check_optional("limit", parse_parameter(query, "limit", parse_limit));
     let mut parsed = ListQuery {
         status: errors.check_optional("status", status).unwrap_or_default(),
         sort: errors.check_optional("sort", sort).unwrap_or_default(),
         page: limit.map(|limit| Page { limit, after: None }),
     };
-    let after = parameter(query, "cursor", |cursor| {
+    let after = parse_parameter(query, "cursor", |cursor| {
         if parsed.page.is_none() {
             return Err(ErrorCode::Cursor.with("must come with a valid limit"));
         }
@@ -82,12 +83,12 @@ fn parse(
     errors.into_result(parsed)
 }
 
-fn one_of<T: FromStr + VariantNames>(text: &str) -> Result<T, ValidationError> {
+fn parse_name<T: FromStr + VariantNames>(text: &str) -> Result<T, ValidationError> {
     let invalid = |_| ErrorCode::Enum.with(format!("must be one of {}", T::VARIANTS.join(", ")));
     text.parse().map_err(invalid)
 }
 
-fn limit(text: &str) -> Result<u16, ValidationError> {
+fn parse_limit(text: &str) -> Result<u16, ValidationError> {
     let invalid =
         |code: ErrorCode| code.with(format!("must be a whole number from 1 to {}", Page::MAX_LIMIT));
     let digits = text.strip_prefix('-').unwrap_or(text);
@@ -100,8 +101,9 @@ fn limit(text: &str) -> Result<u16, ValidationError> {
         .ok_or_else(|| invalid(ErrorCode::Range))
 }
 
-/// Parses a parameter if it is present.
-fn parameter<T>(
+/// Parses the value of a parameter, or returns `None` if the query does not contain it. A repeated parameter is an
+/// error.
+fn parse_parameter<T>(
     query: &str,
     name: &str,
     parse: impl FnOnce(&str) -> Result<T, ValidationError>,
@@ -117,7 +119,7 @@ mod tests {
 
     #[test]
     fn every_invalid_parameter_is_reported() {
-        let wrong = parse("status=x&sort=&limit=0&cursor=y&other=1", |_, _| None).unwrap_err();
+        let wrong = parse_query("status=x&sort=&limit=0&cursor=y&other=1", |_, _| None).unwrap_err();
         let fields: Vec<_> = wrong.0.iter().map(|error| error.field).collect();
         assert_eq!(fields, ["limit", "status", "sort", "cursor"]);
     }
@@ -132,9 +134,9 @@ mod tests {
             "limit=",
             "limit=1&limit=1",
         ] {
-            assert!(parse(wrong, |_, _| None).is_err(), "{wrong}");
+            assert!(parse_query(wrong, |_, _| None).is_err(), "{wrong}");
         }
-        let whole = parse("status=pending", |_, _| None).unwrap();
+        let whole = parse_query("status=pending", |_, _| None).unwrap();
         assert_eq!(whole.page, None);
     }
 }

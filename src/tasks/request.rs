@@ -1,4 +1,4 @@
-//! The extractors for requests about tasks: ids, bodies and headers.
+//! The extractors for requests about tasks: the id in the path, the bodies, and the idempotency key.
 
 use std::future::{Ready, ready};
 
@@ -15,7 +15,7 @@ use crate::domain::{
 use crate::http::contract::Contract;
 use crate::http::error::{ApiError, NotFound};
 use crate::http::idempotency_key;
-use crate::http::json_body::{FromJson, JsonBody, JsonObject, not_null, value};
+use crate::http::json_body::{FromJson, JsonBody, JsonObject, not_null, parse_value};
 use crate::store::{IdempotencyKey, OwnedTasks, Owner};
 
 pub static NO_SUCH_TASK: NotFound = NotFound {
@@ -24,8 +24,8 @@ pub static NO_SUCH_TASK: NotFound = NotFound {
     detail: "You have no task with this id; list your tasks to see their ids.",
 };
 
-/// The id in the path. Extracting it never fails: an invalid id is only refused by the handler, after all other checks,
-/// so that it gets the same response as the id of a task that does not exist.
+/// The id in the path. The extraction never fails. The handler refuses an invalid id after all other checks, so that the
+/// response is the same as for the id of a task that does not exist.
 pub struct TaskIdInPath(Option<TaskId>);
 
 impl TaskIdInPath {
@@ -57,21 +57,21 @@ impl FromRequest for OwnedTasks {
     }
 }
 
-fn title(raw: &RawValue) -> Result<Title, ValidationError> {
-    Title::parse(value(raw, "a string")?.ok_or_else(not_null)?)
+fn parse_title(raw: &RawValue) -> Result<Title, ValidationError> {
+    Title::parse(parse_value(raw, "a string")?.ok_or_else(not_null)?)
 }
 
-fn completed(raw: &RawValue) -> Result<bool, ValidationError> {
-    value(raw, "true or false")?.ok_or_else(not_null)
+fn parse_completed(raw: &RawValue) -> Result<bool, ValidationError> {
+    parse_value(raw, "true or false")?.ok_or_else(not_null)
 }
 
-fn description(raw: &RawValue) -> Result<Option<Description>, ValidationError> {
-    value(raw, "a string or null")?
+fn parse_description(raw: &RawValue) -> Result<Option<Description>, ValidationError> {
+    parse_value(raw, "a string or null")?
         .map(Description::parse)
         .transpose()
 }
 
-fn due_date(raw: &RawValue) -> Result<Option<Timestamp>, ValidationError> {
+fn parse_due_date(raw: &RawValue) -> Result<Option<Timestamp>, ValidationError> {
     let expected = "an RFC 3339 date-time such as 2026-01-02T03:04:05Z, a date such as 2026-01-02, or null";
     let parse = |text: String| {
         Timestamp::parse(&text).map_err(|code| match code {
@@ -79,7 +79,7 @@ fn due_date(raw: &RawValue) -> Result<Option<Timestamp>, ValidationError> {
             code => code.with(format!("must be {expected}")),
         })
     };
-    value(raw, expected)?.map(parse).transpose()
+    parse_value(raw, expected)?.map(parse).transpose()
 }
 
 fn patch<T>(value: Option<Option<T>>) -> Patch<T> {
@@ -93,12 +93,13 @@ fn patch<T>(value: Option<Option<T>>) -> Patch<T> {
 impl FromJson for NewTask {
     fn from_object(object: &JsonObject<'_>) -> Result<Self, ValidationErrors> {
         let mut errors = ValidationErrors::default();
-        let title = object.member("title", title);
+        let title = object.member("title", parse_title);
         let title = title.unwrap_or_else(|| Err(ErrorCode::Required.with("is required")));
         let title = errors.check("title", title);
-        let description = errors.check_optional("description", object.member("description", description));
-        let completed = errors.check_optional("completed", object.member("completed", completed));
-        let due_date = errors.check_optional("due_date", object.member("due_date", due_date));
+        let description =
+            errors.check_optional("description", object.member("description", parse_description));
+        let completed = errors.check_optional("completed", object.member("completed", parse_completed));
+        let due_date = errors.check_optional("due_date", object.member("due_date", parse_due_date));
         match title {
             Some(title) => errors.into_result(Self {
                 title,
@@ -115,24 +116,24 @@ impl FromJson for TaskChanges {
     fn from_object(object: &JsonObject<'_>) -> Result<Self, ValidationErrors> {
         let mut errors = ValidationErrors::default();
         let changes = Self {
-            title: errors.check_optional("title", object.member("title", title)),
+            title: errors.check_optional("title", object.member("title", parse_title)),
             description: patch(
-                errors.check_optional("description", object.member("description", description)),
+                errors.check_optional("description", object.member("description", parse_description)),
             ),
-            completed: errors.check_optional("completed", object.member("completed", completed)),
-            due_date: patch(errors.check_optional("due_date", object.member("due_date", due_date))),
+            completed: errors.check_optional("completed", object.member("completed", parse_completed)),
+            due_date: patch(errors.check_optional("due_date", object.member("due_date", parse_due_date))),
         };
         errors.into_result(changes)
     }
 }
 
-/// The body of `PATCH …/complete`: the value of `completed` to set. `None` flips it.
+/// The body of `PATCH …/complete`: the value to which `completed` is set. If it is `None`, the value is flipped.
 pub struct Completion(pub Option<bool>);
 
 impl FromJson for Completion {
     fn from_object(object: &JsonObject<'_>) -> Result<Self, ValidationErrors> {
         let mut errors = ValidationErrors::default();
-        let completed = errors.check_optional("completed", object.member("completed", completed));
+        let completed = errors.check_optional("completed", object.member("completed", parse_completed));
         errors.into_result(Self(completed))
     }
 
@@ -141,8 +142,7 @@ impl FromJson for Completion {
     }
 }
 
-/// A task to create and the idempotency key. Both are validated before the request is refused, so that the response
-/// lists all invalid fields.
+/// A task to create, and the idempotency key. Both are always validated, so that the response lists all invalid fields.
 pub struct CreateRequest {
     pub task: NewTask,
     pub key: Option<IdempotencyKey>,
@@ -180,10 +180,10 @@ impl FromRequest for CreateRequest {
     }
 }
 
-/// A digest of the parsed task. A digest of the body's bytes would differ if a client serializes its JSON again for
-/// each attempt, for instance with another order of the members.
+/// A digest of the parsed task. The digest does not use the bytes of the body, because a client may serialize the same
+/// task differently in each attempt, for instance with its members in another order.
 fn fingerprint(task: &NewTask) -> Vec<u8> {
-    // Without `..`, so that the compiler reports a new field that is missing here.
+    // The pattern contains no `..`, so that the compiler reports a new field that is missing here.
     let NewTask {
         title,
         description,
@@ -195,7 +195,7 @@ fn fingerprint(task: &NewTask) -> Vec<u8> {
         Some(title.as_str()),
         description.as_ref().map(|text| text.as_str()),
     ] {
-        // The length separates the two texts, so that different pairs never give the same bytes.
+        // The length of each text comes first, so that different pairs of texts never result in the same bytes.
         digest.update(&text.map_or(u64::MAX, |text| text.len() as u64).to_le_bytes());
         digest.update(text.unwrap_or_default().as_bytes());
     }

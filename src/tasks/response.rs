@@ -1,4 +1,4 @@
-//! The responses: tasks as JSON, and the tags of lists.
+//! The JSON of tasks and of lists, and the ETags of lists.
 
 use aws_lc_rs::digest;
 use base64::Engine as _;
@@ -9,9 +9,9 @@ use crate::domain::{Task, Timestamp, UserId};
 use crate::http::error::ApiError;
 use crate::http::response_body::ChunkedBody;
 
-/// Does not use `derive(Serialize)`, which takes more than twice the instructions: this function is a large part of the
-/// cost of a list.
-fn write(out: &mut Vec<u8>, owner: &UserId, task: &Task) {
+/// Writes the JSON of a task. The code that `derive(Serialize)` generates would take more than twice the instructions,
+/// and this function is a large part of the cost of a list.
+fn write_task_json(out: &mut Vec<u8>, owner: &UserId, task: &Task) {
     let Task {
         id,
         title,
@@ -60,7 +60,7 @@ fn timestamp(out: &mut Vec<u8>, timestamp: Timestamp) {
 
 pub fn json_of(owner: &UserId, task: &Task) -> Vec<u8> {
     let mut out = Vec::with_capacity(320 + task.title.len());
-    write(&mut out, owner, task);
+    write_task_json(&mut out, owner, task);
     out
 }
 
@@ -72,23 +72,24 @@ pub fn json_list(owner: &UserId, tasks: &[Task]) -> Result<ChunkedBody, ApiError
     ChunkedBody::for_user(owner, out)
 }
 
-/// Writes the elements of an array, with a comma before each one except the first of the array.
+/// Writes tasks as elements of a JSON array, each after a comma. `is_first` says that no element has been written yet,
+/// so that the first one gets no comma.
 pub fn write_elements(out: &mut Vec<u8>, owner: &UserId, tasks: &[Task], mut is_first: bool) {
     for task in tasks {
         if !is_first {
             out.push(b',');
         }
         is_first = false;
-        write(out, owner, task);
+        write_task_json(out, owner, task);
     }
 }
 
-/// Part of every list's tag. It must be changed whenever the JSON of a task changes, so that clients do not keep using
-/// the old format from their caches.
+/// The version of the JSON format, which is a part of each list's tag. It must be changed whenever the JSON of a task
+/// changes, because clients would otherwise keep using cached responses in the old format.
 const TASK_JSON_VERSION: &[u8] = b"task format 2: with version";
 
-/// Returns the ETag of a short list. It includes whether there is a next page. Otherwise a client would get a 304
-/// although the `Link` header has appeared or disappeared.
+/// The ETag of a list that is not streamed. The tag includes whether there is a next page, because a client would
+/// otherwise get a 304 although the `Link` header has appeared or disappeared.
 pub fn list_tag(tasks: &[Task], has_next_page: bool) -> String {
     let mut state = Vec::with_capacity(tasks.len() * 16 + 1);
     for task in tasks {
@@ -99,7 +100,7 @@ pub fn list_tag(tasks: &[Task], has_next_page: bool) -> String {
     tag_of(&state)
 }
 
-/// Returns the ETag of a list in this state.
+/// The ETag of a list: a digest of the version of the JSON format and of `state`, which must change with the list.
 pub fn tag_of(state: &[u8]) -> String {
     let digest = digest::digest(&digest::SHA256, &[TASK_JSON_VERSION, state].concat());
     format!("\"{}\"", BASE64_URL_SAFE_NO_PAD.encode(&digest.as_ref()[..16]))

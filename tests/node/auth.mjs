@@ -1,4 +1,4 @@
-// Better Auth in every configuration that affects the tokens of frontends.
+// Creates Better Auth instances for the tests, with each option that changes the tokens a frontend sends.
 
 import { betterAuth } from "better-auth";
 import { memoryAdapter } from "better-auth/adapters/memory";
@@ -8,8 +8,8 @@ import { SignJWT } from "jose";
 import pg from "pg";
 
 /**
- * `state.expired` may change at runtime. While it is set, new tokens are already expired, like the token of a
- * browser tab that was open overnight.
+ * Creates an instance. `state.expired` may change at run time. While it is true, new tokens are already expired, as the
+ * token of a browser tab that was open overnight would be.
  */
 export async function issuer({ url, secret, alg, payload, sessionCache, database, trusted, emails, state }) {
   const definePayload = ({ user }) => ({
@@ -19,12 +19,12 @@ export async function issuer({ url, secret, alg, payload, sessionCache, database
   const jwks = { keyPairConfig: { alg } };
   const token = { definePayload };
   if (alg === "HS256") {
-    // Better Auth does not support HS256 itself. It calls a signing function of the frontend and then
-    // requires a URL for the public keys. There are none, so its own /jwks returns 404 from here on.
+    // The jwt plugin does not support HS256, but it can call a signing function of the frontend. It then requires a URL
+    // for the public keys, and its own /jwks returns 404. No public keys exist in this case, so the URL is not used.
     jwks.remoteUrl = `${url}/api/auth/jwks`;
     token.sign = (claims) => hs256(claims, secret, { typ: "JWT" });
   }
-  /** Stores what a frontend would send as an e-mail, so that the test can read it. */
+  /** Creates a function that stores an e-mail in the mailbox, where the test can read it, instead of sending it. */
   const mail =
     (subject) =>
     async ({ user, url, token }) =>
@@ -60,7 +60,7 @@ export async function issuer({ url, secret, alg, payload, sessionCache, database
   return auth;
 }
 
-/** Makes Better Auth use the service's table `users`, whose names for the table and its columns differ. */
+/** Makes Better Auth use the service's table `users`. The table and its columns have other names than Better Auth's. */
 const sharedUsers = {
   modelName: "users",
   fields: { emailVerified: "email_verified", createdAt: "created_at", updatedAt: "updated_at" },
@@ -73,7 +73,7 @@ function storage(database) {
   return memoryAdapter(Object.fromEntries(tables.map((table) => [table, []])));
 }
 
-/** The route that many frontends implement themselves to get an HS256 token. */
+/** Creates an HS256 token for the user of the session, as a route that many frontends implement themselves does. */
 export async function bridge(auth, headers, secret) {
   const session = await auth.api.getSession({ headers });
   if (!session) return undefined;

@@ -1,6 +1,6 @@
-// Tests the typed client against a running service:
-// `client.mjs <client's index.js> <service> <user id> <valid token> <expired token>`.
-// Exits with 0 and prints a line if all assertions succeed.
+// Tests the typed client with a running service:
+// `client.mjs <client's index.js> <service's URL> <user id> <valid token> <expired token>`.
+// If all assertions succeed, the script prints a line and exits with 0.
 
 import assert from "node:assert/strict";
 import { pathToFileURL } from "node:url";
@@ -56,7 +56,7 @@ const mine = createTodoClient({ baseUrl, token: () => good });
 await testAllCalls(mine);
 await testAllCalls(createTodoClient({ baseUrl: `${baseUrl}/`, token: () => good, userId }));
 
-// Invalid input has a message for each invalid field, whatever status the contract uses.
+// The response to invalid input has a message for each invalid field. Its status depends on the contract.
 for (const [status, contract] of [[400, {}], [422, { userId }]]) {
   const todo = createTodoClient({ baseUrl, token: () => good, ...contract });
   const bad = await fails(todo.create({ title: " ", due_date: "tomorrow" }));
@@ -67,7 +67,7 @@ for (const [status, contract] of [[400, {}], [422, { userId }]]) {
 const other = createTodoClient({ baseUrl, token: () => good, userId: "some/body else" });
 assert.equal((await fails(other.list())).status, 403);
 
-// A refused token is replaced once, and the request is repeated if that is safe.
+// If the service refuses a token, the client fetches another one and repeats the request, but only if that is safe.
 function withExpiredToken() {
   const asked = [];
   const token = (refused) => asked.push(refused) && (refused === undefined ? expired : good);
@@ -93,7 +93,7 @@ const alwaysExpired = createTodoClient({ baseUrl, token: () => expired });
 assert.equal((await fails(alwaysExpired.list())).status, 401);
 assert.deepEqual((await mine.list()).map(({ title }) => title), ["Twice?"], "each call should take effect once");
 
-// A token is fetched on demand, only once for concurrent requests, and again shortly before it expires.
+// A token is fetched when a request needs it, only once for concurrent requests, and again when it has expired.
 let fetched = 0;
 const tokens = [good, good, expired, good];
 const cached = createTodoClient({ baseUrl, token: cachedToken(async () => tokens[fetched++]) });
@@ -106,7 +106,7 @@ await late.list();
 await late.list();
 assert.equal(fetched, 4, "the expired token should be replaced and the valid one kept");
 
-// An error response of another server is an ordinary error; a failed connection is a NetworkError.
+// An error response of a proxy is a TodoError, and a failed connection is a NetworkError.
 const answers = (response) => createTodoClient({ baseUrl, token: () => good, fetch: async () => response });
 const proxy = await fails(answers(new Response("<h1>Bad Gateway</h1>", { status: 502 })).list());
 assert.deepEqual([proxy.status, proxy.errors], [502, {}]);

@@ -1,8 +1,7 @@
-// Runs one scenario of the frontend in a real Chromium. Exits with 0 and prints a line for each check that
-// succeeded. Otherwise it prints the failed check and stores a screenshot of the page in the given folder.
+// Runs one scenario of the frontend in Chromium, and prints a line for each check that succeeds. The script exits with 0
+// if all checks succeed. Otherwise it prints the failed check, stores a screenshot of each page, and exits with 1.
 //
-// frontend.mjs <scenario> <frontend's URL> <service's URL> <folder for screenshots> [arguments of the
-// scenario]
+// frontend.mjs <scenario> <frontend's URL> <service's URL> <directory for screenshots> [arguments of the scenario]
 
 import { setTimeout } from "node:timers/promises";
 import { chromium } from "playwright-core";
@@ -15,7 +14,7 @@ const browser = await chromium.launch({
   args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking", "--no-first-run"],
 });
 
-/** Opens a browser context of its own, without data of other users. */
+/** Opens the page in a new browser context, which contains no data of other users. */
 async function open(options = {}) {
   const context = await browser.newContext({ viewport: { width: 760, height: 660 }, ...options });
   context.setDefaultTimeout(60_000);
@@ -38,19 +37,19 @@ function check(what, condition, found) {
   console.log(`ok: ${what}`);
 }
 
-/** Asks the test, by a line on standard output, to stop or start the service, and waits until that is done. */
-async function please(wish, done) {
-  console.log(`please ${wish} the service`);
+/** Asks the test with a line on standard output to stop or start the service, and waits until it has done so. */
+async function requestService(action, expectReady) {
+  console.log(`please ${action} the service`);
   for (;;) {
-    const up = await fetch(`${service}/readyz`).then(({ ok }) => ok, () => false);
-    if (up === done) return;
+    const isReady = await fetch(`${service}/readyz`).then(({ ok }) => ok, () => false);
+    if (isReady === expectReady) return;
     await setTimeout(50);
   }
 }
 
 try {
-  const stop = () => please("stop", false);
-  const start = () => please("start", true);
+  const stop = () => requestService("stop", false);
+  const start = () => requestService("start", true);
   await scenarios[name]({ open, tab, check, stop, start, url, service }, ...rest);
   console.log(`${name}: ${succeeded} checks succeeded`);
 } catch (error) {

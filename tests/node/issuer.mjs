@@ -1,8 +1,8 @@
-// A small real issuer: Better Auth behind a plain HTTP server.
+// An issuer for the tests: Better Auth behind a plain HTTP server.
 //
-// When it is ready, it prints one line of JSON with its URL and the URL of its control interface, through
-// which a test makes it rotate its key, stop and start. Started manually with `--port 3000`, it is the issuer
-// that the service expects by default.
+// When the issuer is ready, it prints one line of JSON with its URL and the URL of its control interface. Through that
+// interface, a test can make the issuer rotate its key, stop, start, and issue expired tokens, and can read its e-mails.
+// Started manually with `--port 3000`, this is the issuer that the service expects by default.
 
 import http from "node:http";
 import { parseArgs } from "node:util";
@@ -12,15 +12,22 @@ import "./starter.mjs";
 
 const { values: options } = parseArgs({
   options: {
-    host: { type: "string", default: "127.0.0.1" }, // the host in its URL; it listens only on the loopback interface
+    // The host in the issuer's URL. The issuer always listens on the loopback interface.
+    host: { type: "string", default: "127.0.0.1" },
     port: { type: "string", default: "0" },
-    alg: { type: "string", default: "EdDSA" }, // ES256, ES384, ES512, RS256, PS256, or HS256 with a signing function
+    // The algorithm of the tokens: EdDSA, ES256, ES384, ES512, RS256, PS256, or HS256 with a signing function.
+    alg: { type: "string", default: "EdDSA" },
     secret: { type: "string", default: process.env.BETTER_AUTH_SECRET },
-    payload: { type: "string", default: "full" }, // sub, id-email
-    "session-cache": { type: "string", default: "off" }, // secret or jwks, which sign the cookie
-    database: { type: "string" }, // PostgreSQL, whose table `users` it shares with the service
-    emails: { type: "boolean", default: false }, // sends e-mails and requires one to delete an account
-    trusted: { type: "string", multiple: true, default: [] }, // further trusted origins of pages
+    // The claims of the tokens: full, sub or id-email.
+    payload: { type: "string", default: "full" },
+    // The key that signs the cookie cache: off (no cookie cache), secret or jwks.
+    "session-cache": { type: "string", default: "off" },
+    // The URL of a PostgreSQL database whose table `users` the issuer shares with the service.
+    database: { type: "string" },
+    // Whether the issuer sends e-mails. It then requires a confirmation by e-mail before it deletes an account.
+    emails: { type: "boolean", default: false },
+    // Further origins whose pages may call the issuer.
+    trusted: { type: "string", multiple: true, default: [] },
   },
 });
 
@@ -80,8 +87,8 @@ async function stop() {
 }
 
 /**
- * Without a given port, uses one below the range of port 0, so that no other process gets it while this issuer
- * is down.
+ * Listens on a port, and returns it. If `port` is 0, the port is random but below the range from which the system assigns
+ * ports, so that no other process gets this port while the issuer is stopped.
  */
 async function listen(server, port) {
   const wanted = port || 20_000 + Math.floor(Math.random() * 12_000);

@@ -1,102 +1,7 @@
-// The scenarios: what users do in the frontend, and what they must see.
+// The scenarios of the frontend's tests: the actions of users, and checks of what the pages show.
 
-import { randomUUID } from "node:crypto";
 import { createServer } from "node:http";
-
-const PASSWORD = "correct horse battery staple";
-
-/** A user of the page. Every action waits until the response has arrived. */
-function person(page) {
-  const settled = () => page.locator("section[aria-label=Tasks][aria-busy=false]:not(:has(li[aria-busy=true]))").waitFor();
-  const item = (title) => page.locator("li").filter({ has: page.getByText(title, { exact: true }) });
-  const answered = (method) => page.waitForResponse((response) => response.request().method() === method);
-  const acts = (method, act) => async (...details) => {
-    const answer = answered(method);
-    await act(...details);
-    await answer;
-    await settled();
-  };
-  const email = `${randomUUID()}@example.com`;
-  const form = async (name) => {
-    if (name) await page.getByRole("button", { name: "Create an account" }).click();
-    if (name) await page.getByLabel("Name").fill(name);
-    await page.getByLabel("E-mail").fill(email);
-    await page.getByLabel("Password").fill(PASSWORD);
-    await page.getByRole("button", { name: name ? "Sign up" : "Sign in", exact: true }).click();
-  };
-  return {
-    page,
-    settled,
-    item,
-    email,
-    titles: () => page.locator("li .title").allTextContents(),
-    due: (title) => item(title).locator("time").textContent(),
-    alert: () => page.locator("main [role=alert]").filter({ hasText: /./ }).first().textContent(),
-    signsUp: async (name) => (await form(name), await settled()),
-    signsIn: async () => (await form(), await settled()),
-    signsOut: async () => {
-      await page.getByRole("button", { name: "Sign out" }).click();
-      await page.waitForURL("**/sign-in");
-    },
-    types: async (title, due = "") => {
-      await page.getByLabel("New task").fill(title);
-      await page.getByLabel("Due", { exact: true }).fill(due);
-    },
-    presses: (name) => page.getByRole("button", { name, exact: true }).click(),
-    adds: acts("POST", async (title, due = "") => {
-      await page.getByLabel("New task").fill(title);
-      await page.getByLabel("Due", { exact: true }).fill(due);
-      await page.getByRole("button", { name: "Add", exact: true }).click();
-    }),
-    edits: acts("PUT", async (title, fields) => {
-      await item(title).getByRole("button", { name: "Edit" }).click();
-      for (const [label, value] of Object.entries(fields)) {
-        await page.locator("li form").getByLabel(label).fill(value);
-      }
-      await page.getByRole("button", { name: "Save" }).click();
-    }),
-    completes: acts("PATCH", (title) => item(title).getByRole("checkbox").click()),
-    deletes: acts("DELETE", (title) => item(title).getByRole("button", { name: "Delete" }).click()),
-    shows: async (label) => (await page.getByText(label, { exact: true }).click(), await settled()),
-    sortsBy: async (label) => (await page.getByLabel("Sort").selectOption({ label }), await settled()),
-    reloads: async () => (await page.reload(), await settled()),
-    /** Advances Date.now. Playwright's clock would also replace the page's timers, which must keep running. */
-    waits: (minutes) =>
-      page.evaluate((later) => {
-        const now = Date.now;
-        Date.now = () => now() + later;
-      }, minutes * 60_000),
-  };
-}
-
-const same = (found, expected) => JSON.stringify(found) === JSON.stringify(expected);
-
-/** Polls for a while, because the page updates asynchronously. */
-async function soon(find, fits) {
-  for (let tries = 0; ; tries += 1) {
-    const found = await find();
-    if (fits(found) || tries === 100) return found;
-    await new Promise((done) => setTimeout(done, 100));
-  }
-}
-
-/** Sends a request from the page to the service with the token of the user who is signed in there. */
-const ask = (page, url, init = {}) =>
-  page.evaluate(
-    async ([url, init]) => {
-      const { token } = await (await fetch("/api/auth/token")).json();
-      const headers = { authorization: `Bearer ${token}`, "content-type": "application/json" };
-      const response = await fetch(url, { headers, ...init });
-      const requestId = response.headers.get("x-request-id");
-      return { status: response.status, requestId, body: await response.json().catch(() => null) };
-    },
-    [url, init],
-  );
-
-const sees = async (check, who, what, expected) => {
-  const found = await soon(who.titles, (titles) => same(titles, expected));
-  check(what, same(found, expected), found);
-};
+import { ask, person, same, sees, soon } from "./person.mjs";
 
 export async function two_people({ open, check, url, service }) {
   const [ada, bob] = [person(await open()), person(await open())];
@@ -149,19 +54,15 @@ export async function two_people({ open, check, url, service }) {
   await ada.adds(" ");
   check("invalid input is explained by the service's message", (await ada.alert()).startsWith("The title must not be blank"), await ada.alert());
 
-  // The user's profile changes, and the page is loaded again.
-  const changed = await ada.page.evaluate(async () => {
-    const headers = { "content-type": "application/json" };
-    const answer = await fetch("/api/auth/update-user", { method: "POST", headers, body: '{"name":"Ada King"}' });
-    return answer.status;
-  });
+  // After the user's profile has changed, the page is loaded again.
+  const changed = await ada.renames("Ada King");
   check("the profile can be changed", changed === 200, changed);
   await ada.reloads();
   const header = await ada.page.locator("header").textContent();
   check("the page displays the new name", header.includes("Ada King"), header);
   await sees(check, ada, "the tasks are unchanged", ["éclairs for tea", "Buy <b>oat</b> milk"].reverse());
 
-  // The list has more than one page.
+  // These tasks make the list longer than one page.
   for (let number = 1; number <= 25; number += 1) {
     await ask(ada.page, `${service}/api/tasks`, { method: "POST", body: JSON.stringify({ title: `Task ${number}` }) });
   }
@@ -194,7 +95,7 @@ export async function two_tabs({ open, tab, check, service }) {
   await second.signsUp("Bob");
   await second.adds("Bob's own");
 
-  // Ada's token has expired. The first tab fetches a new one, which belongs to Bob.
+  // 20 minutes later, Ada's token has expired. The first tab fetches a new one, which belongs to Bob.
   await first.waits(20);
   await first.types("Meant for Ada");
   await first.presses("Add");
@@ -213,11 +114,11 @@ export async function an_ended_session({ open, check, url }) {
   await ada.adds("Buy milk");
   const cookies = await ada.page.context().cookies();
   await ada.page.evaluate(() => fetch("/api/auth/sign-out", { method: "POST", headers: { "content-type": "application/json" }, body: "{}" }));
-  // The browser keeps its cookies, because only the server has ended the session.
+  // The cookies are restored, so that only the server knows that the session has ended.
   await ada.page.context().addCookies(cookies);
   const visited = [];
   ada.page.on("request", (request) => request.isNavigationRequest() && visited.push(request.url()));
-  // More time passes than the token's lifetime, so the write needs a new token.
+  // After 20 minutes the token has expired, so the write needs a new token.
   await ada.waits(20);
   await ada.types("Never arrives");
   await ada.presses("Add");
@@ -277,7 +178,7 @@ export async function an_expired_token({ open, check, service }, expired) {
   const blocked = ada.page.said.filter((line) => line.includes("CORS"));
   check("the browser reports no CORS error", blocked.length === 0, ada.page.said);
 
-  // The first token that the page itself gets has expired, like the token of a tab that was open overnight.
+  // The first token that the page fetches has already expired, as the token of a tab that was open overnight would be.
   let given = 0;
   await ada.page.route("**/api/auth/token", (route) =>
     given++ === 0 ? route.fulfill({ json: { token: expired } }) : route.continue(),
@@ -307,7 +208,7 @@ export async function time_zones({ open, check, service, url }) {
   const stored = body.find(({ title }) => title === "Christmas Eve").due_date;
   check("an edit does not change the due date", stored === "2026-12-24T00:00:00.000000Z", stored);
 
-  // The same user in a time zone at the other end of the world.
+  // The same user opens the page in a time zone at the other end of the world.
   const cookies = await ada.page.context().cookies();
   const east = await open({ timezoneId: "Pacific/Kiritimati" });
   await east.context().addCookies(cookies);
@@ -344,9 +245,8 @@ export async function refused_writes({ open, tab, check, service }) {
   await ada.presses("Save");
   await sees(check, ada, "saving again replaces the other change", ["Buy oat milk"]);
 
-  const long = "x".repeat(1001);
   await ada.item("Buy oat milk").getByRole("button", { name: "Edit" }).click();
-  await ada.page.locator("li form").getByLabel("Description").fill(long);
+  await ada.page.locator("li form").getByLabel("Description").fill("x".repeat(1001));
   await ada.presses("Save");
   await ada.page.getByText("must have at most 1000 characters").waitFor();
   check("the service's message is displayed", true);
@@ -365,15 +265,13 @@ export async function a_stranger({ open, check, url, service }) {
   const ada = person(await open());
   await ada.signsUp("Ada");
   await ada.adds("Buy milk");
-  // In the worst case, the other origin has obtained a token.
+  // The page of the other origin uses a valid token, as if it had obtained one.
   const token = await ada.page.evaluate(async () => (await (await fetch("/api/auth/token")).json()).token);
 
-  const server = createServer((_, response) => {
-    response.writeHead(200, { "content-type": "text/html" }).end("<title>Stranger</title>");
-  });
+  const html = { "content-type": "text/html" };
+  const server = createServer((_, response) => response.writeHead(200, html).end("<title>Stranger</title>")).unref();
   await new Promise((done) => server.listen(0, "127.0.0.1", done));
-  server.unref();
-  // The page is opened in the browser context of the signed-in user, like another tab.
+  // The page of the other origin is opened in the browser context of the signed-in user, like another tab.
   const stranger = await ada.page.context().newPage();
   const said = [];
   stranger.on("console", (message) => said.push(message.text()));

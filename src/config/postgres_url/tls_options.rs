@@ -67,10 +67,15 @@ impl TlsOptions {
             })?,
         };
         if roots == Some(RootCertificates::System) && mode != SslMode::VerifyFull {
-            return Err("has sslrootcert=system (or PGSSLROOTCERT), which needs sslmode=verify-full (or PGSSLMODE)".into());
+            return Err(
+                "has sslrootcert=system (or PGSSLROOTCERT), which needs sslmode=verify-full (or PGSSLMODE)"
+                    .into(),
+            );
         }
         if mode == SslMode::VerifyCa && roots.is_none() {
-            return Err("has sslmode=verify-ca (or PGSSLMODE), which needs sslrootcert (or PGSSLROOTCERT)".into());
+            return Err(
+                "has sslmode=verify-ca (or PGSSLMODE), which needs sslrootcert (or PGSSLROOTCERT)".into(),
+            );
         }
         Ok(Self { mode, roots, client })
     }

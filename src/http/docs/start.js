@@ -1,4 +1,4 @@
-// A separate file, because the page's Content-Security-Policy forbids inline scripts.
+// This script is a separate file, because the page's Content-Security-Policy forbids inline scripts.
 SwaggerUIBundle({
   dom_id: "#swagger-ui",
   url: "openapi.json",

@@ -1,13 +1,14 @@
-//! The components of the OpenAPI document that do not depend on tasks: headers, parameters, schemas.
+//! The parameters, schemas and headers in the OpenAPI document that do not depend on tasks.
 
 use serde_json::{Value, json};
 use strum::VariantArray as _;
 
 use super::schema;
 use crate::domain::{ErrorCode, UserId};
-use crate::http::idempotency_key::MAX_KEY_LENGTH;
+use crate::http::idempotency_key::MAX_KEY_CHARS;
 
-/// Printable ASCII without spaces at the start and end, because those are not part of a header's value.
+/// Printable ASCII characters, without spaces at the start and the end, because those spaces are not part of a header's
+/// value.
 const IDEMPOTENCY_KEY_PATTERN: &str = "^[!-~]([ -~]*[!-~])?$";
 
 pub fn parameters() -> Value {
@@ -34,7 +35,7 @@ pub fn parameters() -> Value {
         "IdempotencyKey": header_parameter(
             "Idempotency-Key",
             "Makes the request safe to repeat: requests with the same key create one task.",
-            &json!({ "type": "string", "minLength": 1, "maxLength": MAX_KEY_LENGTH, "pattern": IDEMPOTENCY_KEY_PATTERN }),
+            &json!({ "type": "string", "minLength": 1, "maxLength": MAX_KEY_CHARS, "pattern": IDEMPOTENCY_KEY_PATTERN }),
         ),
         "XRequestId": header_parameter(
             "X-Request-Id",

@@ -19,7 +19,7 @@ pub fn parameter(name: &str) -> Value {
     component("parameters", name)
 }
 
-/// These headers and `X-Request-Id`, which every response has.
+/// The headers of a response: these and `X-Request-Id`, which every handler's response has.
 pub fn headers(names: &[&str]) -> Value {
     let names = ["X-Request-Id"].into_iter().chain(names.iter().copied());
     names

@@ -9,7 +9,7 @@ use crate::http::contract::Contract;
 use crate::http::error::{ApiError, NO_SUCH_ROUTE};
 use crate::http::json_body::MAX_BODY_BYTES;
 
-/// The headers of error responses, with the capitalization of the document.
+/// The headers of error responses, with the capitalization that the document uses.
 const DOCUMENTED_HEADERS: [&str; 3] = ["Allow", "Retry-After", "WWW-Authenticate"];
 
 pub static UNAUTHENTICATED: ApiError = ApiError::Unauthenticated(Refusal::Missing);
@@ -28,7 +28,7 @@ pub static BODY_TOO_LARGE: ApiError = ApiError::BodyTooLarge {
 };
 pub static UNSUPPORTED_MEDIA_TYPE: ApiError =
     ApiError::UnsupportedMediaType("Send the body without a Content-Encoding.");
-/// No operation refers to this response, because it belongs to methods that a resource does not have.
+/// No operation refers to this response, because it is the response to methods for which there is no operation.
 static METHOD_NOT_ALLOWED: ApiError = ApiError::MethodNotAllowed {
     allow: "GET, HEAD, POST",
 };
@@ -39,7 +39,7 @@ pub fn bad_input(contract: Contract) -> ApiError {
     ApiError::BadInput(contract, errors)
 }
 
-/// The error responses of an operation by status. Errors with the same status become examples of one response.
+/// The error responses of an operation, by status. Errors with the same status become examples of one response.
 pub fn responses(errors: &[&ApiError]) -> Map<String, Value> {
     let status = |error: &ApiError| error.problem().status;
     let mut responses = Map::new();
@@ -58,7 +58,7 @@ pub fn responses(errors: &[&ApiError]) -> Map<String, Value> {
     responses
 }
 
-/// The same errors as components of the document, by name.
+/// The error responses as components of the document, by name. `METHOD_NOT_ALLOWED` is always added.
 pub fn components(errors: &[&ApiError]) -> Map<String, Value> {
     let name = |error: &ApiError| error.problem().component.to_owned();
     errors

@@ -1,4 +1,4 @@
-//! The operations that need no token: probes and documentation.
+//! The operations that need no token: probes, documentation and the redirect to it.
 
 use serde_json::{Map, Value, json};
 
@@ -50,14 +50,14 @@ pub fn paths() -> Value {
     paths
 }
 
-/// The responses that these operations refer to.
+/// The response components that the operations in [`paths`] refer to.
 pub fn responses() -> Map<String, Value> {
     let mut responses = problems::components(&[&NO_SUCH_FILE, &INTERNAL, &UNAVAILABLE]);
     responses.insert("NotModified".into(), not_modified(&["ETag"]));
     responses
 }
 
-/// Describes a response that contains a static file, in one of these media types.
+/// Describes a response that contains a static file with one of these media types.
 fn file(description: &str, media_types: &[&str], schema: &Value) -> Value {
     let content: Map<String, Value> = media_types
         .iter()

@@ -1,5 +1,6 @@
-//! Wraps a client's TCP stream, to enforce two timeouts that actix does not have: a client is disconnected if it does
-//! not read its response, and if it takes too long to send the headers of any request, not only of the first one.
+//! A wrapper around a client's TCP stream that enforces two timeouts that actix does not have: a client is disconnected
+//! if it does not read its response, or if it takes too long to send the headers of a request. (actix limits the time
+//! for the first request of a connection only.) The wrapper also closes the connection if it is evicted.
 
 use std::io;
 use std::pin::Pin;
@@ -13,23 +14,24 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::open_connections::{Activity, Connections, Registration};
 
-/// How long a client may take to read `WRITE_PROGRESS_BYTES` of a response.
+/// The maximum time to write the next `WRITE_PROGRESS_BYTES`, or the rest of a response. The time begins when the socket
+/// accepts no more bytes.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(20);
 const WRITE_PROGRESS_BYTES: usize = 64 * 1024;
 
-/// How long a client may take to send a request's headers.
+/// The maximum time for a client to send the headers of a request.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long the rest of a rejected body is read after the response. Closing the connection at once would reset it
-/// while the client is still sending, and the client would lose the response.
+/// The maximum time during which the rest of a rejected request body is read after the response. If the connection were
+/// closed at once, it would be reset while the client is still sending, and the client would lose the response.
 pub const LINGER_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Counts a connection's requests in flight. Shared by the connection and its requests.
+/// The counter of a connection's requests in flight, which the connection shares with the middleware.
 #[derive(Clone)]
 pub struct InFlightRequests(Rc<Activity>);
 
 impl InFlightRequests {
-    /// The request is in flight until the returned guard is dropped.
+    /// Counts a request as in flight until the returned guard is dropped.
     pub fn begin(&self) -> impl Drop + use<> {
         self.0.request_began();
         InFlight(Rc::clone(&self.0))
@@ -49,27 +51,30 @@ impl Drop for InFlight {
     }
 }
 
-/// Creates the raw response, headers included, to a request whose headers did not arrive in time.
+/// A function that creates the response to a request whose headers did not arrive in time: all bytes to send, including
+/// the status line and the headers.
 pub type TimeoutResponse = fn() -> Vec<u8>;
 
 pub struct ClientConnection {
     stream: TcpStream,
     registration: Registration,
     timeout_response: TimeoutResponse,
-    /// Set while the socket accepts no bytes because the client does not read.
+    /// The timer for `WRITE_TIMEOUT`. It is set when the socket accepts no more bytes, because the client does not read.
     write_timer: Option<Pin<Box<Sleep>>>,
+    /// The number of bytes that were written since `write_timer` was last reset.
     written_bytes: usize,
-    /// When the client began to send the request that is still incomplete. For a new connection, this is the time
-    /// when it was accepted.
+    /// When the client began to send a request whose headers are still incomplete. A new connection begins its first
+    /// request when it is accepted. While a connection is closing, this is the time at which the response was written.
     request_started: Option<Instant>,
-    /// There is one timer per connection, because creating one per request is expensive. It checks
-    /// `request_started` when it fires.
+    /// The timer for the timeouts that begin at `request_started`. It is not cancelled when the headers are complete,
+    /// because creating a timer for each request would be expensive. When it fires, `request_started` is checked.
     request_timer: Option<Pin<Box<Sleep>>>,
 }
 
 impl ClientConnection {
     pub fn new(stream: TcpStream, connections: &Connections, timeout_response: TimeoutResponse) -> Self {
-        // Responses are written in one piece, so Nagle's algorithm would only delay them.
+        // actix collects the parts of a response in a buffer before it writes them, so Nagle's algorithm would only add
+        // a delay.
         let _ = stream.set_nodelay(true);
         Self {
             stream,
@@ -95,7 +100,7 @@ impl ClientConnection {
         self.written_bytes = 0;
     }
 
-    /// Ready once the client has taken too long to send its request.
+    /// Ready once the client has taken too long to send the headers, or the rest of a rejected body.
     fn poll_request_timeout(&mut self, context: &mut Context<'_>) -> Poll<()> {
         if self.activity().has_request() {
             self.request_started = None;
@@ -116,12 +121,12 @@ impl ClientConnection {
         Poll::Pending
     }
 
-    /// Tells the client why its connection is closed. actix would do so for a connection's first request only, and
-    /// without a body.
+    /// Sends a response that tells the client why its connection is closed. The response that actix would send has no
+    /// body.
     fn send_timeout_response(&mut self) {
         self.request_started = None;
         if !self.activity().is_closing() && self.write_timer.is_none() {
-            // The response is lost if the socket is not writable. Waiting for a slow client is not worth it.
+            // If the socket is not writable, the response is not sent. The service does not wait for such a client.
             let _ = self.stream.try_write(&(self.timeout_response)());
         }
     }
@@ -133,7 +138,7 @@ impl AsyncRead for ClientConnection {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        // Reading no bytes means to actix that the client has closed the connection.
+        // If a read returns no bytes, actix assumes that the client has closed the connection.
         const END_OF_STREAM: Poll<io::Result<()>> = Poll::Ready(Ok(()));
         if self.activity().is_evicted() {
             return END_OF_STREAM;
@@ -177,14 +182,15 @@ impl AsyncWrite for ClientConnection {
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 
-    /// actix calls this whenever it has written everything that there is to write.
+    /// actix calls this function whenever its write buffer is empty.
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.reset_write_timer();
         self.activity().set_writing(false);
         if self.activity().is_closing() {
             self.request_started.get_or_insert_with(Instant::now);
             self.request_timer = None;
-            // Starts the timer, because a client that sends nothing more causes no further read.
+            // Polling starts the timer. This is necessary here, because there may be no further read: the client may
+            // send nothing more.
             let _ = self.poll_request_timeout(context);
         }
         Pin::new(&mut self.stream).poll_flush(context)

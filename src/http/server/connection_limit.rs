@@ -1,36 +1,37 @@
-//! Derives the maximum number of client connections from the limit of open files.
+//! The maximum number of client connections, which is derived from the limit of open files.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// Open files that are not client connections: standard streams, listeners, the runtime's files, fetches of the key
-/// set, and connections to the metrics listener.
+/// The number of open files that are neither client connections nor database connections: standard streams, listeners,
+/// the runtime's files, fetches of the key set, and connections to the metrics listener.
 const RESERVED_FILES: u64 = 64;
 
-/// SQLite opens up to three files per database connection; PostgreSQL needs one socket.
+/// An upper bound of the open files per database connection: SQLite opens up to three, and PostgreSQL needs one socket.
 const FILES_PER_DATABASE_CONNECTION: u64 = 4;
 
-/// More connections per worker thread are not useful. This is also actix's default.
-const MAX_PER_WORKER: usize = 25_600;
+/// The largest value of `accept_below`, which is also actix's default.
+const MAX_CONNECTIONS_PER_WORKER: usize = 25_600;
 
-/// The service is not usable with fewer connections per worker thread, so a lower limit of open files is ignored.
-const MIN_PER_WORKER: usize = 16;
+/// The smallest value of `accept_below`, even if the limit of open files is too low for it, because the service would
+/// not be usable with fewer connections.
+const MIN_CONNECTIONS_PER_WORKER: usize = 16;
 
-/// The limits per worker thread.
+/// The limits of client connections per worker thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ConnectionLimit {
-    /// With this many connections, a new one closes an idle one.
+    /// While this many connections are open, each new one causes an idle one to be closed.
     pub evict_above: usize,
-    /// With this many connections, no more are accepted. It exceeds `evict_above`, because new connections arrive
-    /// while evicted ones are still closing.
+    /// While this many connections are open, no more are accepted. This is more than `evict_above`, because new
+    /// connections arrive while evicted ones are still closing.
     pub accept_below: usize,
 }
 
 impl ConnectionLimit {
-    /// Raises the soft limit of open files to the hard one, and derives the connection limit from it.
+    /// Raises the soft limit of open files to the hard limit, and derives the connection limit from it.
     pub fn from_open_files(workers: usize, database_connections: u32) -> Self {
         let files = raise_open_file_limit().unwrap_or(u64::MAX);
-        let limit = Self::of(files, workers, database_connections);
-        if limit.accept_below < MAX_PER_WORKER {
+        let limit = Self::from_file_limit(files, workers, database_connections);
+        if limit.accept_below < MAX_CONNECTIONS_PER_WORKER {
             log::info!(
                 "at most {} client connections, from an open file limit of {files}",
                 limit.accept_below * workers
@@ -39,11 +40,11 @@ impl ConnectionLimit {
         limit
     }
 
-    fn of(files: u64, workers: usize, database_connections: u32) -> Self {
+    fn from_file_limit(files: u64, workers: usize, database_connections: u32) -> Self {
         let reserved = RESERVED_FILES + FILES_PER_DATABASE_CONNECTION * u64::from(database_connections);
         let per_worker = files.saturating_sub(reserved) / workers.max(1) as u64;
         let accept_below = usize::try_from(per_worker).unwrap_or(usize::MAX);
-        let accept_below = accept_below.clamp(MIN_PER_WORKER, MAX_PER_WORKER);
+        let accept_below = accept_below.clamp(MIN_CONNECTIONS_PER_WORKER, MAX_CONNECTIONS_PER_WORKER);
         Self {
             evict_above: accept_below - accept_below / 8,
             accept_below,
@@ -51,7 +52,7 @@ impl ConnectionLimit {
     }
 }
 
-/// Returns the new limit; `None` means unlimited.
+/// Returns the new limit, or `None` if the number of open files is unlimited.
 fn raise_open_file_limit() -> Option<u64> {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     if current == maximum {
@@ -72,7 +73,10 @@ fn raise_open_file_limit() -> Option<u64> {
             maximum
         }
         Err(error) => {
-            log::warn!("the open file limit stays {}: {error}", display(current));
+            log::warn!(
+                "cannot raise the open file limit, which stays {}: {error}",
+                display(current)
+            );
             current
         }
     }
@@ -83,11 +87,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_limit_reserves_files_for_everything_else() {
-        let limit = ConnectionLimit::of(256, 2, 8);
+    fn files_are_reserved_for_other_uses_than_client_connections() {
+        let limit = ConnectionLimit::from_file_limit(256, 2, 8);
         assert_eq!(limit.accept_below, (256 - 64 - 32) / 2);
         assert!(limit.evict_above < limit.accept_below);
-        assert_eq!(ConnectionLimit::of(20, 2, 8).accept_below, MIN_PER_WORKER);
-        assert_eq!(ConnectionLimit::of(u64::MAX, 2, 8).accept_below, MAX_PER_WORKER);
+        let accept_below = |files| ConnectionLimit::from_file_limit(files, 2, 8).accept_below;
+        assert_eq!(accept_below(20), MIN_CONNECTIONS_PER_WORKER);
+        assert_eq!(accept_below(u64::MAX), MAX_CONNECTIONS_PER_WORKER);
     }
 }

@@ -26,37 +26,43 @@ use self::client_connection::{ClientConnection, LINGER_TIMEOUT, TimeoutResponse}
 use self::connection_limit::ConnectionLimit;
 use self::open_connections::{Connections, awaiting_first_request};
 
-/// The length of the queue of connections that wait to be accepted. The standard library's 128 is too short when many
-/// clients reconnect at the same time: those that find the queue full retry only after seconds.
+/// The length of the queue of connections that wait to be accepted. The standard library's default of 128 is too short
+/// if many clients reconnect at the same time: a client that finds the queue full tries again only after a second or
+/// more.
 const BACKLOG: u32 = 2_048;
 
-/// How long connections are still accepted after a stop signal. Closing the listening socket at once would reset those
-/// that wait in its queue.
+/// How long connections are still accepted after a stop signal. If the listening socket were closed at once, the
+/// connections in its queue would be reset.
 const ACCEPT_BEFORE_STOP: Duration = Duration::from_millis(200);
 
-/// How long accepted connections may send their first request after a stop signal, if the next process inherits the
-/// listening socket. The minimum is for connections that have not reached a worker thread yet.
+/// The minimum and maximum time for which the server waits, after a stop signal, for the first request of each accepted
+/// connection. This applies only if the next process inherits the listening socket. The minimum is necessary because
+/// connections that have not reached a worker thread yet are not counted.
 const FIRST_REQUEST_MIN: Duration = Duration::from_millis(200);
 const FIRST_REQUEST_MAX: Duration = Duration::from_secs(2);
+const FIRST_REQUEST_POLL_INTERVAL: Duration = Duration::from_millis(20);
 
-/// How long requests in flight may take after the stop.
+/// How long requests in flight may still take when the server stops.
 const SHUTDOWN_TIMEOUT_SECONDS: u64 = 8;
 
-/// The delay between the stop and the closing of idle connections. Without it, a connection whose request has just
-/// arrived would count as idle: the runtime has to poll its socket first, which it does before it fires a timer.
+/// The delay between the stop and the closing of idle connections. Without this delay, a connection whose request has
+/// just arrived would be closed as an idle one. The runtime polls all sockets, and so finds such requests, before it
+/// fires the timer of the delay.
 const IDLE_CLOSE_DELAY: Duration = Duration::from_millis(20);
 
-/// How long a connection may be idle between two requests. This is longer than the idle timeout of common load
-/// balancers, so that they close connections first and never send a request on one that is being closed.
+/// How long a connection may be idle between two requests. This is longer than 60 seconds, the default of many load
+/// balancers, so that they close idle connections first, and never send a request on a connection that the service is
+/// closing.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 
 pub struct Listener {
     pub socket: TcpListener,
-    /// systemd passed the socket, and keeps it open during a restart.
+    /// Whether systemd has passed the socket. systemd then keeps the socket open while the service restarts.
     pub inherited: bool,
 }
 
-/// Returns the socket that systemd passed, or else a new one at this address. Must be called inside the runtime.
+/// Returns the socket that systemd has passed, or else a new socket at this address. This function must be called
+/// inside a Tokio runtime.
 pub fn listener(address: SocketAddr) -> io::Result<Listener> {
     let inherited = inherited_socket().map_err(|error| io::Error::other(format!("LISTEN_FDS: {error}")))?;
     if let Some(socket) = inherited {
@@ -73,8 +79,8 @@ pub fn listener(address: SocketAddr) -> io::Result<Listener> {
     })
 }
 
-/// Reads `LISTEN_PID` and `LISTEN_FDS` as `sd_listen_fds` does. `listenfd` alone does not require `LISTEN_PID`, and
-/// would use sockets that were passed to another process.
+/// Returns the socket that systemd has passed. `sd_notify` requires that `LISTEN_PID` is the id of this process, as
+/// `sd_listen_fds` does. `listenfd` alone would also use the descriptors if `LISTEN_PID` is missing.
 fn inherited_socket() -> io::Result<Option<TcpListener>> {
     const EXPECTED: &str = "systemd must pass exactly one listening TCP socket";
     match sd_notify::listen_fds()?.len() {
@@ -97,22 +103,22 @@ fn bind(address: SocketAddr) -> io::Result<TcpListener> {
         SocketAddr::V4(_) => TcpSocket::new_v4()?,
         SocketAddr::V6(_) => TcpSocket::new_v6()?,
     };
-    // Otherwise connections of an earlier process that are still closing would block the port.
+    // Without this option, connections of an earlier process that are still closing would block the port.
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
     socket.listen(BACKLOG)?.into_std()
 }
 
-/// Waits for the requests in flight and stops the server.
+/// Stops the server after the requests in flight have ended, or after `SHUTDOWN_TIMEOUT_SECONDS`.
 pub async fn stop(server: ServerHandle, socket_inherited: bool) {
     if socket_inherited {
-        // New connections wait in the socket's queue for the next process. Accepted ones stay open until their
-        // first request, because their clients would have to retry.
+        // New connections wait in the socket's queue for the next process. Accepted connections stay open for their
+        // first request, because their clients would have to repeat it otherwise.
         server.pause().await;
         let started = Instant::now();
         sleep(FIRST_REQUEST_MIN).await;
         while awaiting_first_request() > 0 && started.elapsed() < FIRST_REQUEST_MAX {
-            sleep(IDLE_CLOSE_DELAY).await;
+            sleep(FIRST_REQUEST_POLL_INTERVAL).await;
         }
     } else {
         sleep(ACCEPT_BEFORE_STOP).await;
@@ -120,7 +126,7 @@ pub async fn stop(server: ServerHandle, socket_inherited: bool) {
     server.stop(true).await;
 }
 
-/// Replaces `HttpServer`, which does not support a connection type of our own.
+/// Creates the server. `HttpServer` is not used, because it does not support another connection type than its own.
 pub fn listen<F, A, S, B>(
     socket: TcpListener,
     workers: usize,
@@ -150,12 +156,12 @@ where
                 let stopping = stopping.clone();
                 async move {
                     stopping.notified().await;
-                    // Boxed, because otherwise every idle connection would contain space for it.
+                    // The future is boxed, because every idle connection would contain space for it otherwise.
                     Box::pin(sleep(IDLE_CLOSE_DELAY)).await;
                 }
             })
             .keep_alive(KEEP_ALIVE)
-            // Disabled, because `ClientConnection` has a timeout for every request.
+            // actix's timeout is disabled, because `ClientConnection` has a timeout for every request.
             .client_request_timeout(Duration::ZERO)
             .client_disconnect_timeout(LINGER_TIMEOUT)
             .on_connect_ext(|connection: &ClientConnection, extensions| {
@@ -170,7 +176,7 @@ where
             async move { Ok((connection, Protocol::Http1, peer)) }
         })
         .and_then(http);
-        // Boxed, because otherwise a connection's task would contain space for its state twice.
+        // The service is boxed, because the task of a connection would contain space for its state twice otherwise.
         boxed::factory(service)
     };
     Ok(builder

@@ -1,5 +1,5 @@
-//! The table of open client connections. If there are too many, idle ones are closed, so that clients that connect and
-//! send nothing cannot keep others from being served.
+//! The table of open client connections. If there are too many, idle connections are closed, so that clients that
+//! connect and send nothing cannot prevent other clients from being served.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -10,13 +10,12 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use slab::Slab;
 
-/// The minimum time between two warnings that the limit is reached.
+/// The minimum time between two warnings that idle connections are closed.
 const LOG_INTERVAL: Duration = Duration::from_secs(60);
 
-/// The sum over all worker threads.
+/// The number of open connections of all worker threads that have not sent a request yet.
 static AWAITING_FIRST_REQUEST: AtomicUsize = AtomicUsize::new(0);
 
-/// The number of open connections that have not sent a request yet.
 pub fn awaiting_first_request() -> usize {
     AWAITING_FIRST_REQUEST.load(Ordering::Relaxed)
 }
@@ -30,7 +29,7 @@ struct Table {
     open: RefCell<Slab<Rc<Activity>>>,
     /// The number of evicted connections that are still open.
     evicted: Cell<usize>,
-    /// The hand of the CLOCK algorithm: the slot where the last search for an idle connection ended.
+    /// The hand of the CLOCK algorithm: the slot at which the last search for an idle connection ended.
     hand: Cell<usize>,
 }
 
@@ -40,15 +39,15 @@ pub struct Activity {
     in_flight: Cell<usize>,
     had_request: Cell<bool>,
     closes_after_response: Cell<bool>,
-    /// A part of a response has not been written to the socket yet.
+    /// Whether a part of a response has not been written to the socket yet.
     writing: Cell<bool>,
-    /// The connection has had a request since the hand last passed it.
+    /// Whether the connection was opened or had a request since the hand last passed it.
     recently_used: Cell<bool>,
     evicted: Cell<bool>,
     waker: RefCell<Option<Waker>>,
 }
 
-/// An open connection's entry; dropped with the connection.
+/// The entry of an open connection in the table. It is dropped with the connection.
 pub struct Registration {
     table: Rc<Table>,
     key: usize,
@@ -65,13 +64,13 @@ impl Connections {
         }))
     }
 
-    /// Adds a connection, and evicts an idle one if there are too many.
+    /// Adds a connection. If there are too many, an idle one is evicted.
     pub fn register(&self) -> Registration {
         let activity = Rc::new(Activity::default());
         activity.recently_used.set(true);
         AWAITING_FIRST_REQUEST.fetch_add(1, Ordering::Relaxed);
         let table = Rc::clone(&self.0);
-        // This must happen before the new connection is added, which is idle and could be evicted itself.
+        // The eviction must precede the insertion, because the new connection is idle and could be evicted itself.
         if table.open.borrow().len() - table.evicted.get() >= table.limit {
             table.evict_one();
         }
@@ -81,9 +80,9 @@ impl Connections {
 }
 
 impl Table {
-    /// Uses the CLOCK algorithm, which approximates "least recently used" without reordering a list in each request. It
-    /// goes around twice, because the first round may only clear `recently_used`. If every connection has a request in
-    /// flight, it closes none.
+    /// Evicts an idle connection with the CLOCK algorithm, which approximates "least recently used" without reordering a
+    /// list in each request. The hand goes around twice, because the first round may only clear `recently_used`. If no
+    /// connection is idle, none is evicted.
     fn evict_one(&self) {
         let open = self.open.borrow();
         let slots = open.capacity();
@@ -136,7 +135,7 @@ impl Activity {
         self.closes_after_response.set(true);
     }
 
-    /// The last response is complete, and only the rest of a rejected request is still being read.
+    /// Whether the handler has returned the last response, so that only the rest of the rejected request is still read.
     pub fn is_closing(&self) -> bool {
         self.closes_after_response.get() && !self.has_request()
     }
@@ -149,7 +148,7 @@ impl Activity {
         self.evicted.get()
     }
 
-    /// Registers the connection's task to be woken when `is_evicted` changes.
+    /// Registers the task of the connection, which is woken when the connection is evicted.
     pub fn wake_on_eviction(&self, context: &Context<'_>) {
         let mut waker = self.waker.borrow_mut();
         if !waker

@@ -1,5 +1,4 @@
-//! The table of operations on tasks, and how a row becomes a part of the OpenAPI document. It refers to schemas and
-//! parameters only by name.
+//! The table of operations on tasks, and the functions that generate parts of the OpenAPI document from it.
 
 use serde_json::{Map, Value, json};
 
@@ -18,20 +17,22 @@ pub const TAG_B: &str = "A named user's tasks";
 
 /// One operation on tasks, for both contracts.
 struct Operation {
-    /// The path below the contract's collection.
+    /// The part of the path that follows the path of the contract's collection.
     path: &'static str,
     method: &'static str,
-    /// The verb and the noun of the operation id.
+    /// The verb and the noun that form the operation id.
     id: (&'static str, &'static str),
     summary: &'static str,
     parameters: &'static [&'static str],
     body: Option<Body>,
-    /// The names of the responses by status. A 201 is not listed, because it depends on the contract.
+    /// The successful responses: each status with the name of a response component. A 201 is not listed, because its
+    /// response depends on the contract.
     success: &'static [(u16, &'static str)],
-    /// The errors of this operation only. Those of all operations, or of all bodies, are added elsewhere.
+    /// The errors that only this operation returns. `responses` adds those of every operation and those of every request
+    /// body.
     errors: &'static [ApiError],
-    /// Whether the body, the query or a header can be invalid.
-    takes_input: bool,
+    /// Whether the operation refuses some input as invalid: a body, query parameters, or the idempotency key.
+    has_validated_input: bool,
 }
 
 struct Body {
@@ -55,7 +56,7 @@ static OPERATIONS: [Operation; 6] = [
         body: None,
         success: &[(200, "Tasks"), (304, "TasksNotModified")],
         errors: &[],
-        takes_input: true,
+        has_validated_input: true,
     },
     Operation {
         path: "",
@@ -70,7 +71,7 @@ static OPERATIONS: [Operation; 6] = [
         }),
         success: &[],
         errors: &[ApiError::IdempotencyKeyReused],
-        takes_input: true,
+        has_validated_input: true,
     },
     Operation {
         path: ID,
@@ -81,7 +82,7 @@ static OPERATIONS: [Operation; 6] = [
         body: None,
         success: &[(200, "Task"), (304, "TaskNotModified")],
         errors: &[NO_SUCH_TASK],
-        takes_input: false,
+        has_validated_input: false,
     },
     Operation {
         path: ID,
@@ -96,7 +97,7 @@ static OPERATIONS: [Operation; 6] = [
         }),
         success: &[(200, "Task")],
         errors: &[NO_SUCH_TASK, ApiError::PreconditionFailed],
-        takes_input: true,
+        has_validated_input: true,
     },
     Operation {
         path: ID,
@@ -107,7 +108,7 @@ static OPERATIONS: [Operation; 6] = [
         body: None,
         success: &[(204, "Deleted")],
         errors: &[NO_SUCH_TASK, ApiError::PreconditionFailed],
-        takes_input: false,
+        has_validated_input: false,
     },
     Operation {
         path: COMPLETE,
@@ -122,7 +123,7 @@ static OPERATIONS: [Operation; 6] = [
         }),
         success: &[(200, "Task")],
         errors: &[NO_SUCH_TASK, ApiError::PreconditionFailed],
-        takes_input: true,
+        has_validated_input: true,
     },
 ];
 
@@ -185,7 +186,7 @@ impl Operation {
         if contract == Contract::B {
             errors.push(&ApiError::OtherUser);
         }
-        if self.takes_input {
+        if self.has_validated_input {
             errors.push(&bad_input);
         }
         if self.body.is_some() {
@@ -208,7 +209,7 @@ fn operation_id((verb, noun): (&str, &str), contract: Contract) -> String {
     format!("{verb}{noun}{of}")
 }
 
-/// The links tell clients which operations take the id of the new task.
+/// The 201 of `createTask`. Its links tell clients which operations accept the id of the new task.
 fn created(contract: Contract) -> Value {
     let mut task = json_response(
         "The new task.",
@@ -229,7 +230,7 @@ fn created(contract: Contract) -> Value {
     task
 }
 
-/// The responses that these operations refer to.
+/// The response components that the operations refer to.
 pub fn responses() -> Map<String, Value> {
     let (a, b) = (bad_input(Contract::A), bad_input(Contract::B));
     let mut responses = problems::components(&[

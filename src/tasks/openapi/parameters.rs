@@ -1,4 +1,4 @@
-//! The parameters of operations on tasks: the id in the path, and the query.
+//! The parameters of operations on tasks: the id in the path, and the query parameters.
 
 use serde_json::{Value, json};
 use strum::VariantNames as _;

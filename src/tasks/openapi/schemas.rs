@@ -1,4 +1,4 @@
-//! The schemas of tasks, with the limits of the domain types.
+//! The schemas of tasks and of request bodies, with the limits of the domain types.
 
 use serde_json::{Value, json};
 
@@ -6,9 +6,10 @@ use crate::domain::{Description, Task, TaskId, Timestamp, Title, UserId};
 use crate::http::openapi::schema;
 use crate::tasks::response::json_of;
 
-/// "Not blank and without NUL", where blank means Unicode's White_Space as in the service. The other characters correct
-/// differences in `\s`: JavaScript's lacks U+0085 and has U+FEFF, and Python's has U+001C to U+001F. Listing all white
-/// space instead would break code generators that copy U+2028 unescaped into a string literal.
+/// Matches texts that are not blank and do not contain NUL. As in the service, a text is blank if all its characters
+/// have the Unicode property White_Space. `\s` differs from this property, so the pattern lists the differences: in
+/// JavaScript, `\s` lacks U+0085 and includes U+FEFF; in Python, it includes U+001C to U+001F. The pattern does not list
+/// all white space instead, because some code generators copy U+2028 into a string literal without escaping it.
 const TITLE_PATTERN: &str = r"^[^\x00]*(?:[^\s\x00\x85]|[\x1c-\x1f\ufeff])[^\x00]*$";
 const NO_NUL_PATTERN: &str = r"^[^\x00]*$";
 const TIMESTAMP_PATTERN: &str = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}Z$";
@@ -70,8 +71,8 @@ pub fn components() -> Value {
             "examples": ["2026-01-02T04:04:05.5+01:00", "2026-01-02", null],
         },
         "TaskId": {
-            // Without `format: int64`, because code generators turn it into a BigInt, which is never equal to the
-            // number in the JSON.
+            // There is no `format: int64`, because code generators would use BigInt for the type, and a BigInt is
+            // never equal to the number in the JSON.
             "description": "JavaScript can represent every id exactly.",
             "type": "integer",
             "minimum": 1,
@@ -106,7 +107,7 @@ fn task() -> Value {
     })
 }
 
-/// The format that the service writes, which is narrower than what it accepts.
+/// A time in the format in which the service writes it. The service accepts times in other formats as well.
 fn time(types: &[&str]) -> Value {
     json!({
         "description": "In UTC, with microseconds.",
@@ -116,7 +117,7 @@ fn time(types: &[&str]) -> Value {
     })
 }
 
-/// A task as the service writes it. It is never `None`, because the times are valid.
+/// An example of a task, as the service writes it. The result is never `None`, because all values in it are valid.
 pub fn example() -> Option<Value> {
     let at = |text| Timestamp::parse(text).ok();
     let task = Task {
