@@ -1,4 +1,4 @@
-"""The effect of one user's requests on other users: long lists, and writes that wait for a lock."""
+"""Measures how one user's requests affect other users: requests for long lists, and writes that wait for a lock."""
 
 import http.client
 import statistics
@@ -11,21 +11,25 @@ from harness import machine
 from harness.data import FIRST_USER, Data, seed_postgres
 from harness.far import near
 from harness.load import CLIENTS, WORKS, Wrk
-from harness.machine import Failure, say
+from harness.machine import Failure, report_progress
 from harness.postgres import FAST, Postgres
 from harness.programs import OTHER, SERVICE, Client, Program, service
 
 GET, LIST, _, TOGGLE = WORKS
-LONG = 100_000
-LISTS = 8
+LONG_LIST_TASKS = 100_000
+CONCURRENT_LISTS = 8
 LOCKED_SECONDS = 4
-WAITING = 16
-MOST_MS = {"reads": 100, "writes": 200}
+WAITING_WRITES = 16
+# The target for the p99 of other users' requests while a row is locked.
+MAX_P99_MS = {"reads": 100, "writes": 200}
 
 
 @contextmanager
-def sides(options, binary: Path, folder: Path, tasks: int):
-    """The programs, each with its own database. `tasks` is the number of tasks of one additional user."""
+def started_programs(options, binary: Path, folder: Path, tasks: int):
+    """Starts the service and the other binary, each with a database of its own.
+
+    Each database has one additional user, who has `tasks` tasks.
+    """
     data = Data(options.users or 10_000, options.tasks or 200_000)
     binaries = {"todo": (SERVICE, binary), "other": (OTHER, options.against)}
     with ExitStack() as stack:
@@ -55,40 +59,41 @@ def add_user(server: Postgres, database: str, data: Data, tasks: int) -> None:
     )
 
 
-def beside_long_lists(options, binary: Path, folder: Path) -> None:
-    """Other users read single tasks while one user fetches eight long lists at a time."""
-    with sides(options, binary, folder, LONG) as (server, data, programs):
+def measure_beside_long_lists(options, binary: Path, folder: Path) -> None:
+    """Measures requests for single tasks while the additional user fetches several long lists at a time."""
+    with started_programs(options, binary, folder, LONG_LIST_TASKS) as (server, data, programs):
         others = Wrk(data, range(options.active), folder)
         lister = Wrk(data, [data.users], folder, "lister")
         for program in programs.values():
             tasks, _ = Client(program.port).call("GET", "/api/tasks", data.token(data.users))
-            if len(tasks) != LONG:
-                raise Failure(f"{program.name} lists {len(tasks)} tasks, not {LONG}")
+            if len(tasks) != LONG_LIST_TASKS:
+                raise Failure(f"{program.name} lists {len(tasks)} tasks, not {LONG_LIST_TASKS}")
         found = {program.name: {"reads": [], "lists": []} for program in programs.values()}
         for number in range(1, options.rounds + 1):
             for program in programs.values():
                 with ThreadPoolExecutor(1) as pool:
-                    lists = pool.submit(lister.run, program, LIST, options.seconds + 2, LISTS)
-                    # Start when the first lists are being fetched.
+                    lists = pool.submit(lister.run, program, LIST, options.seconds + 2, CONCURRENT_LISTS)
+                    # The reads start when the first lists are already being fetched.
                     time.sleep(1)
                     reads = others.run(program, GET, options.seconds, CLIENTS)
                     lists = lists.result()
                 found[program.name]["reads"].append(reads)
                 found[program.name]["lists"].append(lists)
-                say(f"long lists, round {number}: {program.name} {described(reads)}; lists: {described(lists)}")
+                report_progress(f"long lists, round {number}: {program.name} {described(reads)}; lists: {described(lists)}")
         print(f"\n{server.described()}\n{machine.described()}; medians of {options.rounds} rounds\n")
-        print(f"While one user fetches {LISTS} lists of {LONG:,} tasks at a time, {CLIENTS} clients read:\n")
-        print("| program | reads a second | p99 | failed | lists a second | failed |")
+        print(f"While one user fetches {CONCURRENT_LISTS} lists of {LONG_LIST_TASKS:,} tasks at a time, {CLIENTS} clients read:\n")
+        print("| program | reads per second | p99 | failed | lists per second | failed |")
         print("| --- | ---: | ---: | ---: | ---: | ---: |")
         for name, runs in found.items():
             cells = [name, *summary(runs["reads"]), *summary(runs["lists"])[::2]]
             print(f"| {' | '.join(cells)} |")
         print()
-        machine.verdict(missed_beside_lists({name: runs["reads"] for name, runs in found.items()}))
+        machine.print_verdict(missed_beside_lists({name: runs["reads"] for name, runs in found.items()}))
 
 
 def missed_beside_lists(reads: dict) -> list:
-    missed = failures("reads", reads[SERVICE])
+    """The missed targets: no request may fail, and the p99 may not exceed that of the other binary."""
+    missed = failed_requests("reads", reads[SERVICE])
     if OTHER in reads:
         own, other = (statistics.median(run["p99_us"] for run in reads[name]) for name in (SERVICE, OTHER))
         if own > other:
@@ -96,48 +101,49 @@ def missed_beside_lists(reads: dict) -> list:
     return missed
 
 
-def beside_a_locked_row(options, binary: Path, folder: Path) -> None:
-    """Other users read and write while one user's writes wait for a row that another program has locked."""
-    with sides(options, binary, folder, 1) as (server, data, programs):
+def measure_beside_locked_row(options, binary: Path, folder: Path) -> None:
+    """Measures reads and writes while the additional user's writes wait for a row that another session has locked."""
+    with started_programs(options, binary, folder, 1) as (server, data, programs):
         others = Wrk(data, range(options.active), folder)
         found = {program.name: {"reads": [], "writes": [], "waiting": []} for program in programs.values()}
         for number in range(1, options.rounds + 1):
             for database, program in programs.items():
-                # Make the user known to the service, and prepare the statements.
+                # After these requests, the service knows the user and has prepared the statements.
                 for work in (GET, TOGGLE):
                     work.call(Client(program.port), data, 1)
                 reads, writes, waiting = with_locked_row(server, database, program, data, others)
                 for kind, result in (("reads", reads), ("writes", writes), ("waiting", waiting)):
                     found[program.name][kind].append(result)
-                say(f"locked row, round {number}: {program.name} reads: {described(reads)}; "
-                    f"writes: {described(writes)}; those that wait: {outcomes(waiting)}")
+                report_progress(f"locked row, round {number}: {program.name} reads: {described(reads)}; "
+                    f"writes: {described(writes)}; waiting writes: {outcomes(waiting)}")
         print(f"\n{server.described()}\n{machine.described()}; medians of {options.rounds} rounds\n")
-        print(f"While {WAITING} writes of one user wait for a row that is locked for {LOCKED_SECONDS} s, "
+        print(f"While {WAITING_WRITES} writes of one user wait for a row that is locked for {LOCKED_SECONDS} s, "
               f"{CLIENTS} clients read and as many write:\n")
-        print("| program | reads a second | p99 | failed | writes a second | p99 | failed | those that wait |")
+        print("| program | reads per second | p99 | failed | writes per second | p99 | failed | waiting writes |")
         print("| --- | ---: | ---: | ---: | ---: | ---: | ---: | --- |")
         for name, runs in found.items():
             waited = outcomes(sum(runs["waiting"], []))
             print(f"| {' | '.join([name, *summary(runs['reads']), *summary(runs['writes']), waited])} |")
         print()
         own = found[SERVICE]
-        machine.verdict(sum((missed_beside_lock(kind, own[kind], most) for kind, most in MOST_MS.items()), []))
+        machine.print_verdict(sum((missed_beside_lock(kind, own[kind], most) for kind, most in MAX_P99_MS.items()), []))
 
 
 def with_locked_row(server: Postgres, database: str, program: Program, data: Data, others: Wrk) -> tuple:
+    """Locks the additional user's row, and returns the results of reads, of writes, and of the waiting writes."""
     task = server.sql(f"SELECT id FROM tasks WHERE user_id = '{FIRST_USER + data.users}'", database)
     lock = f"BEGIN; SELECT id FROM tasks WHERE id = {task} FOR UPDATE; SELECT pg_sleep({LOCKED_SECONDS}); COMMIT;"
-    with ThreadPoolExecutor(WAITING + 3) as pool:
+    with ThreadPoolExecutor(WAITING_WRITES + 3) as pool:
         locked = pool.submit(server.sql, lock, database)
         wait_for_lock(server)
-        waiting = [pool.submit(toggle, program, data, task) for _ in range(WAITING)]
+        waiting = [pool.submit(toggle, program, data, task) for _ in range(WAITING_WRITES)]
         time.sleep(0.3)
         load = [pool.submit(others.run, program, work, LOCKED_SECONDS - 1, CLIENTS) for work in (GET, TOGGLE)]
         reads, writes = (measured.result() for measured in load)
         if locked.done():
-            raise Failure("the lock was gone before the others' calls had ended")
+            raise Failure("the lock was released before the requests of the other users had ended")
         locked.result()
-        return reads, writes, [answer.result() for answer in waiting]
+        return reads, writes, [write.result() for write in waiting]
 
 
 def wait_for_lock(server: Postgres) -> None:
@@ -150,7 +156,7 @@ def wait_for_lock(server: Postgres) -> None:
 
 
 def toggle(program: Program, data: Data, task: str) -> tuple:
-    """The status and the duration of the request."""
+    """Sends a toggle, and returns the status and the duration in seconds."""
     started = time.monotonic()
     connection = http.client.HTTPConnection("127.0.0.1", program.port, timeout=60)
     authorization = {"Authorization": f"Bearer {data.token(data.users)}"}
@@ -160,23 +166,23 @@ def toggle(program: Program, data: Data, task: str) -> tuple:
     return status, time.monotonic() - started
 
 
-def missed_beside_lock(kind: str, runs: list, most: int) -> list:
-    missed = failures(kind, runs)
+def missed_beside_lock(kind: str, runs: list, max_p99_ms: int) -> list:
+    missed = failed_requests(kind, runs)
     p99 = statistics.median(run["p99_us"] for run in runs) / 1000
-    if p99 >= most:
-        missed.append(f"p99 of others' {kind} is {p99:.0f} ms, not under {most}")
+    if p99 >= max_p99_ms:
+        missed.append(f"p99 of the other users' {kind} is {p99:.0f} ms, not under {max_p99_ms} ms")
     return missed
 
 
-def failures(kind: str, runs: list) -> list:
+def failed_requests(kind: str, runs: list) -> list:
     missed = []
     failed = sum(run["failed"] for run in runs)
     if failed:
-        missed.append(f"{failed} {kind} of others failed")
-    # wrk drops requests that are unanswered at the end, so the p99 does not show them.
-    silent = sum(not run["requests"] for run in runs)
-    if silent:
-        missed.append(f"none of others' {kind} was answered in {silent} of {len(runs)} rounds")
+        missed.append(f"{failed} {kind} of the other users failed")
+    # wrk drops requests that are unanswered at the end, so the p99 does not include them.
+    unanswered = sum(not run["requests"] for run in runs)
+    if unanswered:
+        missed.append(f"none of the other users' {kind} was answered in {unanswered} of {len(runs)} rounds")
     return missed
 
 
@@ -185,7 +191,7 @@ def described(run: dict) -> str:
 
 
 def summary(runs: list) -> list:
-    """Requests per second and p99, both as medians, and the number of failures."""
+    """The cells of the report: requests per second and p99, both as medians, and the number of failures."""
     rate = statistics.median(run["requests"] / run["seconds"] for run in runs)
     p99 = statistics.median(run["p99_us"] for run in runs)
     return [f"{rate:,.1f}", f"{p99 / 1000:.1f} ms", str(sum(run["failed"] for run in runs))]

@@ -1,7 +1,7 @@
 """The tasks and users in the database, and the users' tokens.
 
-Task `i` belongs to user `(i - 1) mod users`. So a user's tasks are scattered over the table, as in a real database, and
-their ids can be computed from the user's number.
+Task `i` belongs to user `(i - 1) mod users`. A user's tasks are therefore scattered over the table, as in a real
+database, and their ids can be computed from the user's number.
 """
 
 import base64
@@ -17,11 +17,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from harness.machine import say
+from harness.machine import report_progress
 from harness.postgres import Postgres
 from harness.programs import Client, service
 
-# User ids are numbers, so that pgbench can compute them, and almost as long as Better Auth's.
+# The id of user 0. User ids are numbers, so that pgbench can compute them. They have 19 digits, which makes them about
+# as long as Better Auth's ids.
 FIRST_USER = 10**18
 FRONTEND = "http://localhost:3000"
 TITLES = 1_000
@@ -29,6 +30,8 @@ TITLES = 1_000
 
 @dataclass
 class Data:
+    """The number of users and tasks, and the secret that signs the users' tokens."""
+
     users: int
     tasks: int
     secret: str = ""
@@ -45,7 +48,8 @@ class Data:
         return 1 + user + nth * self.users
 
     def token(self, user: int) -> str:
-        """A token like Better Auth's. Each user keeps one token, because a newer one costs a statement."""
+        """A token with Better Auth's claims. A user always gets the same token, because the service executes an
+        additional statement for a newer one."""
         if user not in self.tokens:
             self.tokens[user] = self.signed(user)
         return self.tokens[user]
@@ -77,9 +81,9 @@ def titles() -> list:
 
 
 def write_titles(binary: Path, url: str, data: Data, folder: Path) -> None:
-    """Lets the service create the tables, and one task per title, so that it computes the sort keys.
+    """Starts the service, which creates the tables, and creates one task per title, for which it computes the sort key.
 
-    The seeding copies titles and keys from these tasks and then deletes them.
+    The seeding then copies the titles and sort keys of these tasks, and deletes the tasks.
     """
     with service(binary, url, data.secret, folder) as program:
         client = Client(program.port)
@@ -89,12 +93,12 @@ def write_titles(binary: Path, url: str, data: Data, folder: Path) -> None:
 
 
 def seed_postgres(server: Postgres, database: str, data: Data, binary: Path, folder: Path) -> None:
-    say(f"seeding {data.tasks:,} tasks of {data.users:,} users in PostgreSQL")
+    report_progress(f"seeding {data.tasks:,} tasks of {data.users:,} users in PostgreSQL")
     server.sql(f"CREATE DATABASE {database}", database="postgres")
     write_titles(binary, server.url(database), data, folder)
-    # Dropping the indexes and creating them again afterwards is much faster than inserting into them.
+    # The indexes are dropped, and created again after the rows are inserted, because this is much faster.
     indexes = server.sql(
-        # On one line each, because PostgreSQL prints a CASE on several lines.
+        # Each definition is put on one line, because PostgreSQL formats a CASE on several lines.
         r"SELECT indexname || '|' || regexp_replace(indexdef, '\s+', ' ', 'g') "
         "FROM pg_indexes WHERE tablename = 'tasks' AND indexname <> 'tasks_pkey'",
         database,
@@ -109,7 +113,7 @@ def seed_postgres(server: Postgres, database: str, data: Data, binary: Path, fol
         INSERT INTO users (id, email, name)
             SELECT {FIRST_USER} + u, 'user' || u || '@example.com', 'User ' || u
             FROM generate_series(0, {data.users - 1}) AS u;
-        -- Skips the checks of the foreign key.
+        -- This skips the checks of the foreign key.
         SET session_replication_role = replica;
         INSERT INTO tasks (id, user_id, title, description, completed, due_date, created_at, updated_at,
                 title_key, keyed_title)
@@ -135,7 +139,7 @@ def seed_postgres(server: Postgres, database: str, data: Data, binary: Path, fol
 
 @contextmanager
 def sqlite_file(folder: Path, name: str = "sqlite"):
-    """A path for a temporary SQLite database."""
+    """A path for a temporary SQLite database, which is removed at the end."""
     place = folder / name
     shutil.rmtree(place, ignore_errors=True)
     place.mkdir()
@@ -146,7 +150,7 @@ def sqlite_file(folder: Path, name: str = "sqlite"):
 
 
 def seed_sqlite(file: Path, data: Data, binary: Path, folder: Path) -> str:
-    say(f"seeding {data.tasks:,} tasks of {data.users:,} users in SQLite")
+    report_progress(f"seeding {data.tasks:,} tasks of {data.users:,} users in SQLite")
     url = f"sqlite://{file}"
     write_titles(binary, url, data, folder)
     database = sqlite3.connect(file)

@@ -11,12 +11,13 @@ from harness.machine import Failure, build, run
 from harness.postgres import Postgres
 from harness.programs import free_port
 
+# The delay of each packet in each direction.
 DELAY_US = 1_000
 
 
 @dataclass
 class Place:
-    """`near` or `far`: the port that all measured programs use for PostgreSQL."""
+    """The port at which all measured programs connect to PostgreSQL: the server's (`near`) or the proxy's (`far`)."""
 
     name: str
     server: Postgres
@@ -26,7 +27,7 @@ class Place:
         return self.server.url(database, self.port)
 
     def round_trip_us(self) -> float:
-        """The duration of a statement that does nothing, for a single client."""
+        """The mean duration of the statement `SELECT 1` for a single client."""
         script = self.server.folder / "nothing.sql"
         script.write_text("SELECT 1;\n")
         pgbench = [self.server.bin / "pgbench", "-n", "-M", "prepared", "-c1", "-T2", "-f", script]
@@ -54,9 +55,9 @@ def far(server: Postgres):
 def wait_for(port: int, process: subprocess.Popen) -> None:
     for _ in range(200):
         if process.poll() is not None:
-            raise Failure("the delaying proxy does not start")
+            raise Failure("the proxy does not start")
         try:
             return socket.create_connection(("127.0.0.1", port)).close()
         except OSError:
             time.sleep(0.01)
-    raise Failure("the delaying proxy does not listen")
+    raise Failure("the proxy does not listen")

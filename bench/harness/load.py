@@ -1,4 +1,4 @@
-"""The load for the programs, and the limits that they are compared with."""
+"""The load on the measured programs, and the limits with which they are compared."""
 
 import json
 import os
@@ -13,12 +13,14 @@ from harness.programs import CONNECTIONS, Client, Program
 
 # The default number of clients.
 CLIENTS = 32
-# Seconds of load before each measured run.
-WARM_UP = 1
+# The duration of the load before each measurement.
+WARM_UP_SECONDS = 1
 
 
 @dataclass(frozen=True)
 class Work:
+    """A kind of request."""
+
     name: str
     title: str
     writes: bool
@@ -29,7 +31,7 @@ class Work:
         new = {
             "title": "Buy oat milk for the weekend",
             "description": "The one in the blue carton.",
-            # Not null, because pgbench cannot send NULL.
+            # The due date is not null, because pgbench cannot send NULL as a parameter.
             "due_date": "2026-12-24T00:00:00Z",
         }
         path, method, body = {
@@ -38,16 +40,16 @@ class Work:
             "create": ("/api/tasks", "POST", new),
             "toggle": (f"/api/tasks/{task}/complete", "PATCH", None),
         }[self.name]
-        answer, _ = client.call(method, path, data.token(user), body)
-        one = answer[0] if self.name == "list" else answer
-        # The tasks of version 0.1.0 and of the peers have no `version`.
-        right = one["user_id"] == str(FIRST_USER + user) and len(one.keys() - {"version"}) == 8
+        response, _ = client.call(method, path, data.token(user), body)
+        one = response[0] if self.name == "list" else response
+        # `version` is not counted, because the tasks of version 0.1.0 and of the peers do not have it.
+        is_expected = one["user_id"] == str(FIRST_USER + user) and len(one.keys() - {"version"}) == 8
         if self.name == "list":
-            right &= len(answer) == data.each
+            is_expected &= len(response) == data.each
         elif self.name != "create":
-            right &= one["id"] == task
-        if not right:
-            raise Failure(f"{method} {path} has an unexpected answer: {answer}")
+            is_expected &= one["id"] == task
+        if not is_expected:
+            raise Failure(f"the response to {method} {path} is unexpected: {response}")
 
 
 WORKS = [
@@ -56,7 +58,7 @@ WORKS = [
     Work("create", "create", True),
     Work("toggle", "toggle", True),
 ]
-# Only the program `bare` has this route.
+# A request for a route that only the program `bare` has.
 NOTHING = Work("nothing", "a handler that does nothing", False)
 
 
@@ -69,7 +71,7 @@ class Result:
 
 
 class Wrk:
-    """Clients with keep-alive connections that request random tasks of these users."""
+    """Clients of wrk with keep-alive connections, which send requests for random tasks of these users."""
 
     def __init__(self, data: Data, users, folder: Path, name: str = "tokens"):
         self.data = data
@@ -77,9 +79,9 @@ class Wrk:
         self.tokens.write_text("".join(data.token(user) + "\n" for user in users))
 
     def measure(self, program: Program, work: Work, seconds: int, clients: int = CLIENTS) -> Result:
-        self._flawless(program, work, WARM_UP, clients)
+        self._run_without_failures(program, work, WARM_UP_SECONDS, clients)
         before = program.cpu_seconds()
-        result = self._flawless(program, work, seconds, clients)
+        result = self._run_without_failures(program, work, seconds, clients)
         cpu = program.cpu_seconds() - before
         return Result(
             per_second=result["requests"] / result["seconds"],
@@ -88,14 +90,14 @@ class Wrk:
             p99_us=result["p99_us"],
         )
 
-    def _flawless(self, program: Program, work: Work, seconds: int, clients: int) -> dict:
+    def _run_without_failures(self, program: Program, work: Work, seconds: int, clients: int) -> dict:
         result = self.run(program, work, seconds, clients)
         if result["failed"] or not result["requests"]:
-            raise Failure(f"{program.name}, {work.title}: {result['errors'] or 'nothing is answered'}")
+            raise Failure(f"{program.name}, {work.title}: {result['errors'] or 'no request was answered'}")
         return result
 
     def run(self, program: Program, work: Work, seconds: int, clients: int) -> dict:
-        """The results of wrk, with the number of failed requests."""
+        """Runs wrk, and returns its results, which include the number of failed requests."""
         script = ROOT / "bench/wrk/tasks.lua"
         environment = {
             **os.environ, "WORK": work.name, "TOKENS": str(self.tokens),
@@ -108,7 +110,7 @@ class Wrk:
 
 
 class PgbenchLimit:
-    """pgbench with the service's own statement, for random users and tasks."""
+    """pgbench with the same statements that the service executes, for random users and tasks."""
 
     name = "pgbench"
 
@@ -117,8 +119,9 @@ class PgbenchLimit:
         self.folder = folder
         self.scripts = {}
         client = Client(program.port)
-        # The last user, because the ids of this user and of its tasks equal no other parameter of a statement.
-        # The first request makes the user known; each later one is a single statement.
+        # This is the last user, because the ids of this user and of the user's first task are different from all other
+        # parameters of the statements. After the first request the service knows the user, so that it executes a single
+        # statement for each further request.
         user = data.users - 1
         WORKS[0].call(client, data, user)
         known = {str(FIRST_USER + user): ":user", str(data.task_id(user, 0)): ":task"}
@@ -127,7 +130,7 @@ class PgbenchLimit:
             self.scripts[work.name] = self._script(work, statement, values, known, data, active)
 
     def _script(self, work: Work, statement: str, values: list, known: dict, data: Data, active: int) -> list:
-        """The options of pgbench for this statement."""
+        """Writes the script of a statement, and returns the options with which pgbench executes it."""
         names = [known.get(value, f":constant{place}") for place, value in enumerate(values)]
         expected = {":user", ":task"} if work.name in ("get", "toggle") else {":user"}
         if not expected <= set(names):
@@ -144,7 +147,7 @@ class PgbenchLimit:
         return ["-f", script, *constants]
 
     def measure(self, work: Work, seconds: int) -> Result:
-        self._run(work, WARM_UP)
+        self._run(work, WARM_UP_SECONDS)
         return Result(per_second=self._run(work, seconds))
 
     def _run(self, work: Work, seconds: int) -> float:
@@ -157,7 +160,7 @@ class PgbenchLimit:
 
 
 class SqliteLimit:
-    """The program `sqlite-limit`, which runs the statements in a loop, with one connection per core."""
+    """The program `sqlite-limit`, which executes a statement in a loop, with one connection per core."""
 
     name = "SQLite alone"
 
@@ -167,7 +170,7 @@ class SqliteLimit:
         self.data = [data.users, data.each, active]
 
     def measure(self, work: Work, seconds: int) -> Result:
-        self._run(work, WARM_UP)
+        self._run(work, WARM_UP_SECONDS)
         return Result(per_second=self._run(work, seconds))
 
     def _run(self, work: Work, seconds: int) -> float:

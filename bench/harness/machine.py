@@ -1,4 +1,4 @@
-"""The machine: its hardware, missing packages, and the resources that a process uses."""
+"""The machine: its hardware, the installation of packages, builds, and the resources that processes use."""
 
 import os
 import platform
@@ -8,28 +8,28 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-TICKS = os.sysconf("SC_CLK_TCK")
+TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 
 
 class Failure(Exception):
-    """Ends the run with a message."""
+    """An error that ends the benchmark with a message."""
 
 
-def say(text: str) -> None:
+def report_progress(text: str) -> None:
     """Prints progress to stderr. Only results go to stdout."""
     print(text, file=sys.stderr, flush=True)
 
 
-def need(packages: dict) -> None:
-    """Installs missing Debian packages. `packages` maps each to a function that says whether it is installed."""
-    missing = [package for package, there in packages.items() if not there()]
+def install_missing(packages: dict) -> None:
+    """Installs missing Debian packages. `packages` maps each package to a function that checks if it is installed."""
+    missing = [package for package, is_installed in packages.items() if not is_installed()]
     if not missing:
         return
     install = ["apt-get", "install", "-y", "--no-install-recommends", *missing]
     if os.geteuid() != 0 or not shutil.which("apt-get"):
-        raise Failure(f"missing (by their Debian names): sudo {' '.join(install)}")
-    say(f"installing {', '.join(missing)}")
-    # Debian's package would create and start a server; the benchmark starts its own.
+        raise Failure(f"packages are missing; on Debian: sudo {' '.join(install)}")
+    report_progress(f"installing {', '.join(missing)}")
+    # Without this setting, Debian's package would create and start a server. The benchmark starts its own.
     setting = Path("/etc/postgresql-common/createcluster.conf")
     if not setting.exists():
         setting.parent.mkdir(exist_ok=True)
@@ -41,39 +41,39 @@ def need(packages: dict) -> None:
 
 
 def run(*command, **options) -> str:
-    """The output of a command. If it fails, raises Failure with its error output."""
+    """Runs a command and returns its output. If it fails, the Failure contains its error output."""
     done = subprocess.run([str(part) for part in command], capture_output=True, text=True, **options)
     if done.returncode != 0:
-        raise Failure(f"{command[0]} ended with {done.returncode}:\n{done.stderr.strip() or done.stdout.strip()}")
+        raise Failure(f"{command[0]} exited with {done.returncode}:\n{done.stderr.strip() or done.stdout.strip()}")
     return done.stdout
 
 
 def target(default: str) -> Path:
-    """The target directory of cargo."""
+    """The target directory of cargo, which is `default` unless CARGO_TARGET_DIR is set."""
     return Path(os.environ.get("CARGO_TARGET_DIR") or ROOT / default).resolve()
 
 
 def release_binary(given) -> Path:
     binary = Path(given) if given else target("target") / "release/todo-backend"
     if not binary.is_file():
-        raise Failure(f"{binary} is not there: cargo build --release, or --binary PATH")
+        raise Failure(f"{binary} does not exist: run cargo build --release, or use --binary PATH")
     sources = [*ROOT.glob("src/**/*.rs"), ROOT / "Cargo.lock"]
     if max(source.stat().st_mtime for source in sources) > binary.stat().st_mtime:
-        say(f"note: {binary} is older than the sources")
+        report_progress(f"warning: {binary} is older than the sources")
     return binary.resolve()
 
 
-def look_around() -> None:
-    """Warns if the machine is busy: load, database and service together already use two cores."""
+def warn_if_busy() -> None:
+    """Warns if the machine is busy, because wrk, the database and the service together already use two cores."""
     load = os.getloadavg()[0]
     if load > 0.5:
-        say(f"note: the machine has other work (load {load:.1f}); what is measured now is worth little")
+        report_progress(f"warning: the machine is busy (load average {load:.1f}), so the results will not be reliable")
 
 
 def build(folder: str, name: str) -> Path:
     """Builds a Rust program of the benchmark in release mode."""
     source = ROOT / "bench" / folder
-    say(f"building {folder}")
+    report_progress(f"building {folder}")
     to = target("target/bench/cargo")
     command = ["cargo", "build", "--release", "--locked", "--quiet"]
     run(*command, cwd=source, env={**os.environ, "CARGO_TARGET_DIR": str(to)})
@@ -81,11 +81,11 @@ def build(folder: str, name: str) -> Path:
 
 
 def python_with(requirements: Path, folder: Path) -> Path:
-    """A Python interpreter with these packages, in a virtual environment."""
+    """Installs packages into a virtual environment, and returns the path of its Python interpreter."""
     python = folder / "bin/python"
     kept = folder / "requirements.txt"
     if not kept.exists() or kept.read_text() != requirements.read_text():
-        say(f"installing what {requirements.relative_to(ROOT)} names")
+        report_progress(f"installing the packages in {requirements.relative_to(ROOT)}")
         run(sys.executable, "-m", "venv", "--clear", folder)
         run(python, "-m", "pip", "install", "--quiet", "-r", requirements)
         shutil.copy(requirements, kept)
@@ -93,11 +93,11 @@ def python_with(requirements: Path, folder: Path) -> Path:
 
 
 def node_with(source: Path, folder: Path) -> Path:
-    """A copy of a Node program, with the packages of its package.json installed next to it."""
+    """Copies a Node program, and installs the packages of its package.json next to the copy. Returns its path."""
     wanted = (source / "package.json").read_text()
     kept = folder / "package.json"
     if not kept.exists() or kept.read_text() != wanted or not (folder / "node_modules").exists():
-        say(f"installing what {source.relative_to(ROOT)}/package.json names")
+        report_progress(f"installing the packages in {source.relative_to(ROOT)}/package.json")
         folder.mkdir(parents=True, exist_ok=True)
         shutil.copy(source / "package.json", kept)
         run("npm", "install", "--no-package-lock", "--no-audit", "--no-fund", "--omit=dev", cwd=folder)
@@ -113,7 +113,7 @@ def described() -> str:
 
 
 def processes_of(pid: int) -> list:
-    """A process and all its descendants."""
+    """The ids of a process and of all its descendants."""
     parents = {}
     for entry in os.listdir("/proc"):
         if entry.isdigit():
@@ -128,21 +128,21 @@ def processes_of(pid: int) -> list:
 
 
 def stat_fields(pid: int) -> list:
-    """/proc/PID/stat from the third field on. The second is the process name, which may contain spaces."""
+    """The fields of /proc/PID/stat from the third one on. The second is the process name, which may contain spaces."""
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
 
 
 def cpu_seconds(pid: int) -> float:
-    """User and system time of a process and its descendants, in steps of 10 ms."""
-    return sum(sum(map(int, stat_fields(member)[11:13])) for member in processes_of(pid)) / TICKS
+    """The user and system time of a process and its descendants, with a resolution of one clock tick."""
+    return sum(sum(map(int, stat_fields(member)[11:13])) for member in processes_of(pid)) / TICKS_PER_SECOND
 
 
 def memory_mb(pid: int) -> dict:
-    """Resident memory, and the part of it that is not a mapped file."""
+    """The resident memory, and the part of it that is not mapped from files (`own`)."""
     lines = (line.split() for line in Path(f"/proc/{pid}/status").read_text().splitlines())
     sizes = {words[0].rstrip(":"): int(words[1]) / 1024 for words in lines if words[-1] == "kB"}
     return {"resident": sizes["VmRSS"], "own": sizes["RssAnon"]}
 
 
-def verdict(missed: list) -> None:
-    print("Aims: " + ("; ".join(missed) if missed else "all met") + "\n", flush=True)
+def print_verdict(missed: list) -> None:
+    print(("Missed targets: " + "; ".join(missed) if missed else "All targets met.") + "\n", flush=True)

@@ -9,26 +9,26 @@ import subprocess
 import time
 from pathlib import Path
 
-from harness.machine import Failure, run, say
+from harness.machine import Failure, report_progress, run
 from harness.programs import free_port
 
 # Settings that differ from the server's defaults.
 SETTINGS = {
     "shared_buffers": "256MB",
-    # No checkpoint or vacuum may begin during a run; the benchmark does both between runs.
+    # These settings avoid checkpoints and vacuums during a run. The benchmark executes both between the runs.
     "max_wal_size": "8GB",
     "autovacuum": "off",
-    # For creating the indexes after seeding.
+    # This speeds up the creation of the indexes after the seeding.
     "maintenance_work_mem": "512MB",
 }
-# Without waiting for the disk.
+# With these settings, the server does not wait for the disk.
 FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
-# For a database that is loaded once and then only read: needs little disk space beside its tables.
+# Settings for a database that is written once and then only read. Its WAL needs little disk space.
 LOADED_ONCE = {**FAST, "wal_level": "minimal", "max_wal_senders": "0", "max_wal_size": "1GB"}
 
 
 def binaries() -> Path:
-    """The directory of the newest version that is installed with its server, not only its clients."""
+    """The directory of the newest installed version. Versions without a server are ignored."""
     servers = Path("/usr/lib/postgresql").glob("*/bin/postgres")
     found = sorted((path.parent for path in servers), key=lambda path: float(path.parent.name))
     return found[-1] if found else Path("/nowhere")
@@ -42,12 +42,12 @@ class Postgres:
         self.log = folder / "log"
         self.port = free_port()
         self.settings = {**SETTINGS, **settings}
-        # The server refuses to run as root.
+        # PostgreSQL refuses to run as root, so root starts it as the user `postgres`.
         self.account = {"user": "postgres", "group": "postgres", "extra_groups": []} if os.geteuid() == 0 else {}
 
     def __enter__(self):
-        say("starting a private PostgreSQL")
-        self._end_leftover()
+        report_progress("starting a private PostgreSQL")
+        self._remove_leftover()
         self.folder.mkdir(parents=True)
         if self.account:
             entry = pwd.getpwnam("postgres")
@@ -72,7 +72,7 @@ class Postgres:
         self._wait()
 
     def restart(self) -> None:
-        """Restarts the server, which ends all sessions, as an upgrade does."""
+        """Restarts the server, which ends all sessions."""
         self.process.send_signal(signal.SIGINT)
         self.process.wait(60)
         self._start()
@@ -98,8 +98,8 @@ class Postgres:
         except PermissionError as error:
             raise Failure(f"the account postgres cannot enter {self.folder}: {error}; try --dir") from error
 
-    def _end_leftover(self) -> None:
-        """Stops and removes the server of a run that was killed."""
+    def _remove_leftover(self) -> None:
+        """Stops and removes the server of an earlier run that was killed."""
         if (self.data / "postmaster.pid").exists():
             stop = [self.bin / "pg_ctl", "stop", "-D", self.data, "-m", "immediate"]
             subprocess.run(stop, cwd="/", capture_output=True, **self.account)
@@ -116,7 +116,7 @@ class Postgres:
     def described(self) -> str:
         version = self.sql("SHOW server_version", database="postgres").split()[0]
         settings = ", ".join(f"{name}={value}" for name, value in self.settings.items())
-        return f"PostgreSQL {version} ({settings}; else its defaults)"
+        return f"PostgreSQL {version} ({settings}; other settings: the defaults)"
 
     def logging(self, setting: str, value: str) -> None:
         """Changes a log setting of the server, for all current sessions."""
@@ -124,7 +124,7 @@ class Postgres:
         time.sleep(0.3)
 
     def statement_of(self, work) -> tuple:
-        """The one prepared statement that `work` sends, and its parameters."""
+        """Calls `work`, which must execute exactly one statement, and returns its text and its parameters."""
         before = self.log.stat().st_size
         self.logging("log_statement", "'all'")
         work()
@@ -134,7 +134,7 @@ class Postgres:
             text = log.read().decode()
         sent = re.findall(r"LOG:  execute [^:]+: (.*)\n.*DETAIL:  parameters: (.*)\n", text)
         if len(sent) != 1:
-            raise Failure(f"one statement was expected, and this was sent:\n{text}")
+            raise Failure(f"expected one statement, but the server logged:\n{text}")
         (statement, parameters), = sent
         values = re.findall(r"\$\d+ = (?:NULL|'((?:[^']|'')*)')", parameters)
         return statement, [value.replace("''", "'") for value in values]

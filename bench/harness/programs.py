@@ -14,7 +14,7 @@ from harness import machine
 from harness.machine import Failure
 
 CONNECTIONS = 8
-SERVICE, OTHER, BARE = "todo-backend", "the other todo-backend", "the bare way"
+SERVICE, OTHER, BARE = "todo-backend", "the other todo-backend", "bare"
 
 
 def free_port() -> int:
@@ -24,25 +24,25 @@ def free_port() -> int:
 
 
 class Program:
-    """A running server.
+    """A running HTTP server.
 
-    Its log is read from a pipe, as under a container runtime or systemd; the reader keeps only the end.
+    The program writes its log to a pipe, as under a container runtime or systemd. Only the end of the log is kept.
     """
 
     def __init__(self, name: str, command: list, environment: dict, folder: Path, ready: str):
         self.name = name
         self.port = int(environment["PORT"])
         self.log = folder / f"{re.sub('[^a-z0-9.]+', '-', name.lower())}.log"
-        kept = {"PATH": os.environ["PATH"], "PYTHONDONTWRITEBYTECODE": "1"}
+        inherited = {"PATH": os.environ["PATH"], "PYTHONDONTWRITEBYTECODE": "1"}
         reading, writing = os.pipe()
         with self.log.open("wb") as log:
             self.reader = subprocess.Popen(
                 ["tail", "-c", "4000"], stdin=reading, stdout=log, start_new_session=True
             )
         self.started = time.monotonic()
-        # In a working directory without a file .env.
+        # The working directory contains no file .env, which the service would read.
         self.process = subprocess.Popen(
-            [str(part) for part in command], env={**kept, **environment}, cwd=folder,
+            [str(part) for part in command], env={**inherited, **environment}, cwd=folder,
             stdin=subprocess.DEVNULL, stdout=writing, stderr=writing, start_new_session=True,
         )
         os.close(reading)
@@ -67,7 +67,7 @@ class Program:
         try:
             self.process.wait(15)
         except subprocess.TimeoutExpired:
-            # The whole session, which includes its descendants.
+            # The signal goes to the whole process group, which includes the descendants of the process.
             os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
         self.reader.wait()
@@ -93,7 +93,7 @@ def service(
     binary: Path, database_url: str, secret: str, folder: Path,
     connections: int = CONNECTIONS, name: str = SERVICE,
 ) -> Program:
-    """The service with its access log enabled and otherwise default settings."""
+    """The service with its access log enabled, in the JSON format."""
     environment = {
         "DATABASE_URL": database_url,
         "DATABASE_POOL_SIZE": str(connections),
@@ -121,7 +121,10 @@ def axum(database_url: str, secret: str, folder: Path) -> Program:
 
 
 def fastapi(database_url: str, secret: str, folder: Path) -> Program:
-    """One worker per core, as its documentation recommends. The workers share the number of connections."""
+    """FastAPI with one worker process per core, as its documentation recommends.
+
+    The number of connections is divided among the workers.
+    """
     source = machine.ROOT / "bench/peers/fastapi-sqlmodel"
     environment = peer_environment(database_url, secret)
     server = machine.python_with(source / "requirements.txt", folder / "venv").parent / "uvicorn"
@@ -131,16 +134,19 @@ def fastapi(database_url: str, secret: str, folder: Path) -> Program:
 
 
 def fastify(database_url: str, secret: str, folder: Path) -> Program:
-    """One process per core. They share the number of connections, and postgres.js pipelines statements on each."""
+    """Fastify with one process per core.
+
+    The number of connections is divided among the processes. postgres.js pipelines statements on each connection.
+    """
     main = machine.node_with(machine.ROOT / "bench/peers/fastify", folder / "fastify")
     environment = {**peer_environment(database_url, secret), "NODE_ENV": "production"}
     return Program("Fastify + postgres.js", ["node", main], environment, folder, "/readyz")
 
 
 def bare(database_url: str, secret: str, folder: Path) -> Program:
-    """The service's database access without anything around it, as a reference."""
+    """The reference program, which accesses the database as the service does, and has no other features."""
     environment = peer_environment(database_url, secret)
-    # The number of pipelined writes per connection, for experiments.
+    # For experiments, this variable sets the number of pipelined writes per connection.
     if "WRITE_DEPTH" in os.environ:
         environment["WRITE_DEPTH"] = os.environ["WRITE_DEPTH"]
     return Program(BARE, [machine.build("peers/bare", "bare")], environment, folder, "/readyz")
@@ -150,20 +156,20 @@ PEERS = {"axum": axum, "fastify": fastify, "fastapi": fastapi, "bare": bare}
 
 
 class Client:
-    """One keep-alive connection, for requests outside wrk."""
+    """One keep-alive connection, for requests that wrk does not send."""
 
     def __init__(self, port: int):
         self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
 
     def call(self, method: str, path: str, token: str, body=None):
-        """The body and the headers of a successful response."""
+        """Sends a request, and returns the body and the headers of the response. An error response is a Failure."""
         headers = {"Authorization": f"Bearer {token}"}
         if body is not None:
             body = json.dumps(body)
             headers["Content-Type"] = "application/json"
         self.connection.request(method, path, body, headers)
-        answer = self.connection.getresponse()
-        content = answer.read()
-        if answer.status not in (200, 201):
-            raise Failure(f"{method} {path} is answered with {answer.status}: {content.decode()}")
-        return json.loads(content), answer.headers
+        response = self.connection.getresponse()
+        content = response.read()
+        if response.status not in (200, 201):
+            raise Failure(f"the status of {method} {path} is {response.status}: {content.decode()}")
+        return json.loads(content), response.headers

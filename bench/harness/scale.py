@@ -1,4 +1,4 @@
-"""The cost of a page in a database with a thousand times as many tasks, and its query plan."""
+"""Measures pages of lists in a small and in a large database, and writes the query plans."""
 
 import random
 import re
@@ -13,27 +13,30 @@ from urllib.parse import parse_qs, urlsplit
 
 from harness import machine
 from harness.data import Data, seed_postgres
-from harness.machine import Failure, say
+from harness.machine import Failure, report_progress
 from harness.postgres import LOADED_ONCE, Postgres
 from harness.programs import Client, Program, service
 
 SMALL = Data(users=100, tasks=10_000)
 LARGE = Data(users=100_000, tasks=10_000_000)
-MOST = 1.3
-# Bytes per task, including its indexes and the temporary space for creating them.
-BYTES_A_TASK = 1_200
+# The target: the maximum duration in the large database, as a multiple of the duration in the small one.
+MAX_TIME_RATIO = 1.3
+# The disk space per task, including its index entries and the temporary space for creating the indexes.
+BYTES_PER_TASK = 1_200
 
-PAGE = 50
+PAGE_TASKS = 50
 SORTS = ["created", "title", "due_date"]
-# Only the last one begins within the list: with 100 tasks per user, the others have no second page.
-PARTS = [("all", 0), ("pending", 0), ("completed", 0), ("all", 20)]
-SAMPLE = 20
-REPEATS = 9
+# Each status, and the number of tasks that precede the page. Only the last page does not begin at the list's start.
+# There is no such page for the other statuses, because they have no more than one page with 100 tasks per user.
+STATUSES_AND_STARTS = [("all", 0), ("pending", 0), ("completed", 0), ("all", 20)]
+# The number of users whose pages are measured, and the number of requests for each after the first.
+USERS_PER_PAGE = 20
+REQUESTS_PER_USER = 9
 
 
 @dataclass
 class Times:
-    """In ms: the first request of each user, and the medians of the following ones."""
+    """Durations in ms, one for each user: of the first request in the database, and the medians of the further ones."""
 
     first: list = field(default_factory=list)
     database: list = field(default_factory=list)
@@ -41,7 +44,7 @@ class Times:
 
 
 class Side:
-    """One database size: its database, a service on it, and the results."""
+    """One of the two sizes: its database, a service that uses it, and the results."""
 
     def __init__(self, name: str, data: Data, server: Postgres):
         self.name = name
@@ -50,24 +53,26 @@ class Side:
         self.times = defaultdict(Times)
 
     def start(self, binary: Path, folder: Path) -> Program:
-        # One connection, so that each statement is prepared only once, as in a service that runs for long.
+        # With two connections, the minimum, the service has one connection for reads. Each statement is then prepared
+        # only once, as in a service that has run for a long time.
         url = self.server.url(self.name)
-        program = service(binary, url, self.data.secret, folder, connections=1, name=f"todo-backend-{self.name}")
+        program = service(binary, url, self.data.secret, folder, connections=2, name=f"todo-backend-{self.name}")
         self.client = Client(program.port)
         return program
 
 
-def at_scale(options, binary: Path, folder: Path) -> None:
+def run_scale(options, binary: Path, folder: Path) -> None:
     large = Data(options.users or LARGE.users, options.tasks or LARGE.tasks)
     free = shutil.disk_usage(folder).free
-    if free < large.tasks * BYTES_A_TASK:
-        raise Failure(f"{large.tasks * BYTES_A_TASK / 1e9:.0f} GB are needed in {folder}, and {free / 1e9:.0f} free")
+    if free < large.tasks * BYTES_PER_TASK:
+        needed = large.tasks * BYTES_PER_TASK
+        raise Failure(f"{needed / 1e9:.0f} GB are needed in {folder}, but only {free / 1e9:.0f} GB are free")
     with Postgres(folder / "postgres", LOADED_ONCE) as server:
         sides = [Side("small", SMALL, server), Side("large", large, server)]
         for side in sides:
             started = time.monotonic()
             seed_postgres(server, side.name, side.data, binary, folder)
-            say(f"… in {time.monotonic() - started:.0f} s")
+            report_progress(f"seeded in {time.monotonic() - started:.0f} s")
         size = server.sql("SELECT pg_size_pretty(pg_database_size('large'))", "large")
         measure(sides, server, binary, folder)
         plans = folder / "scale-plans.txt"
@@ -76,16 +81,16 @@ def at_scale(options, binary: Path, folder: Path) -> None:
 
 
 def pages():
-    return [(sort, status, after) for sort in SORTS for status, after in PARTS]
+    return [(sort, status, after) for sort in SORTS for status, after in STATUSES_AND_STARTS]
 
 
 def path_of(client: Client, token: str, sort: str, status: str, after: int) -> str:
     path = f"/api/tasks?sort={sort}&status={status}"
     if not after:
-        return f"{path}&limit={PAGE}"
+        return f"{path}&limit={PAGE_TASKS}"
     _, headers = client.call("GET", f"{path}&limit={after}", token)
     link = re.search(r"<(.*?)>", headers["Link"])[1]
-    return f"{path}&limit={PAGE}&cursor={parse_qs(urlsplit(link).query)['cursor'][0]}"
+    return f"{path}&limit={PAGE_TASKS}&cursor={parse_qs(urlsplit(link).query)['cursor'][0]}"
 
 
 def measure(sides: list, server: Postgres, binary: Path, folder: Path) -> None:
@@ -94,11 +99,11 @@ def measure(sides: list, server: Postgres, binary: Path, folder: Path) -> None:
             stack.enter_context(side.start(binary, folder))
         server.logging("log_min_duration_statement", "0")
         log = stack.enter_context(server.log.open())
-        # Each page uses other users, whose tasks have not been read before. The two sizes take turns, so that other
-        # load on the machine affects both.
+        # Each page is measured with different users, whose tasks have usually not been read before. The two sizes are
+        # measured alternately, so that other load on the machine affects both.
         for page in pages():
-            say(f"sort={page[0]} status={page[1]} after {page[2]}")
-            samples = [random.sample(range(side.data.users), SAMPLE) for side in sides]
+            report_progress(f"sort={page[0]} status={page[1]} after {page[2]}")
+            samples = [random.sample(range(side.data.users), USERS_PER_PAGE) for side in sides]
             for users in zip(*samples):
                 for side, user in zip(sides, users):
                     measure_page(side, user, page, log)
@@ -107,19 +112,19 @@ def measure(sides: list, server: Postgres, binary: Path, folder: Path) -> None:
 
 def measure_page(side: Side, user: int, page: tuple, log) -> None:
     token = side.data.token(user)
-    # Makes the user known to the service, so that each later request is a single statement.
+    # After this request the service knows the user, so that it executes a single statement for each further request.
     side.client.call("GET", f"/api/tasks?status=all&limit=1&sort={page[0]}", token)
     path = path_of(side.client, token, *page)
     log.read()
     times = side.times[page]
     database, http = [], []
-    for _ in range(REPEATS + 1):
+    for _ in range(REQUESTS_PER_USER + 1):
         started = time.perf_counter()
         tasks, _ = side.client.call("GET", path, token)
         http.append((time.perf_counter() - started) * 1000)
-        if len(tasks) != PAGE:
-            raise Failure(f"{path} has {len(tasks)} tasks")
-        # The server logs binding and executing separately.
+        if len(tasks) != PAGE_TASKS:
+            raise Failure(f"the page {path} has {len(tasks)} tasks, not {PAGE_TASKS}")
+        # The server logs the durations of binding and of executing separately.
         took = re.findall(r"duration: ([\d.]+) ms", log.read())
         database.append(sum(map(float, took)))
     times.first.append(database[0])
@@ -128,8 +133,8 @@ def measure_page(side: Side, user: int, page: tuple, log) -> None:
 
 
 def write_plans(file: Path, sides: list, server: Postgres, binary: Path, folder: Path) -> None:
-    """Writes the plans of the service's statements, as auto_explain logs them."""
-    say("asking for the plans")
+    """Writes the plans of the service's statements, which auto_explain logs."""
+    report_progress("writing the query plans")
     with file.open("w") as out:
         for side in sides:
             for setting, value in {
@@ -141,7 +146,7 @@ def write_plans(file: Path, sides: list, server: Postgres, binary: Path, folder:
                 token = side.data.token(side.data.users // 2)
                 for page in pages():
                     path = path_of(side.client, token, *page)
-                    # Often enough for the server to choose a generic plan, if it wants one.
+                    # PostgreSQL may choose a generic plan only from the sixth execution on.
                     for _ in range(8):
                         log.read()
                         side.client.call("GET", path, token)
@@ -153,8 +158,8 @@ def write_plans(file: Path, sides: list, server: Postgres, binary: Path, folder:
 def report(sides: list, database: str, plans: Path) -> None:
     small, large = sides
     print(f"\n{database}\n{machine.described()}\n")
-    print(f"A page of {PAGE}, with {small.data.tasks:,} and with {large.data.tasks:,} tasks, a hundred of each user;")
-    print(f"medians of {SAMPLE} users, whose page is asked for {REPEATS} times. \"First\" is the call before these.\n")
+    print(f"A page of {PAGE_TASKS}, with {small.data.tasks:,} and with {large.data.tasks:,} tasks, a hundred of each user;")
+    print(f"medians of {USERS_PER_PAGE} users with {REQUESTS_PER_USER} requests each. \"First\" is the request before these.\n")
     print("| sort | status | HTTP | | | in PostgreSQL | | | first | |")
     print("| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
     slow = []
@@ -167,8 +172,8 @@ def report(sides: list, database: str, plans: Path) -> None:
             cells += [f"{before:.2f} ms", f"{now:.2f} ms"]
             if kind != "first":
                 cells.append(f"{now / before:.2f}")
-                if now / before > MOST:
+                if now / before > MAX_TIME_RATIO:
                     slow.append(f"{sort}, {name}: {now / before:.2f} times as long ({kind})")
         print(f"| {' | '.join(cells)} |")
     print(f"\nThe plans: {plans}")
-    machine.verdict(slow)
+    machine.print_verdict(slow)

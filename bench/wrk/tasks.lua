@@ -1,7 +1,10 @@
--- The load for wrk: requests of one kind, each for a random task of a random user.
+-- The requests that wrk sends: all of one kind, each for a random user, and for a random one of the user's tasks.
 --
--- Environment variables: WORK (get, list, create, toggle or nothing), TOKENS (a file with one token per line, of users
--- 0, 1, …), USERS (the number of users in the database) and EACH (the number of tasks of each).
+-- Environment variables:
+--   WORK    the kind of request: get, list, create, toggle or nothing
+--   TOKENS  a file with one token per line, for the users 0, 1, …
+--   USERS   the number of users in the database
+--   EACH    the number of tasks of each user
 
 local work = os.getenv("WORK")
 local users, each = tonumber(os.getenv("USERS")), tonumber(os.getenv("EACH"))
@@ -13,7 +16,7 @@ function setup(thread)
    thread:set("number", started)
 end
 
--- The part of each user's request that follows the path.
+-- For each user, the part of the request that follows the path.
 local rest = {}
 
 function init()
@@ -58,7 +61,7 @@ function done(summary, latency)
    local line = 'RESULT {"requests": %d, "seconds": %f, "p50_us": %d, "p99_us": %d, "failed": %d, "errors": "%s"}\n'
    local total, failed = 0, ""
    for kind, count in pairs({
-      ["answers with a status of 400 or more"] = errors.status,
+      ["responses with a status of 400 or more"] = errors.status,
       ["connections refused"] = errors.connect,
       ["failed reads"] = errors.read,
       ["failed writes"] = errors.write,

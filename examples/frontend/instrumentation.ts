@@ -1,4 +1,4 @@
-/** Next.js calls this once when the server starts. It creates Better Auth's tables. */
+/** Creates Better Auth's tables. Next.js calls this function once, when the server starts. */
 export async function register() {
   if (process.env.NEXT_RUNTIME !== "nodejs") return;
   const { getMigrations } = await import("better-auth/db/migration");

@@ -7,12 +7,15 @@ const headers = [
 ];
 
 export default {
-  // For the container: the output in .next/standalone runs without node_modules.
+  // With this setting, the build also creates .next/standalone, which contains the packages that it needs. The container
+  // runs that output.
   output: "standalone",
   outputFileTracingRoot: import.meta.dirname,
-  outputFileTracingExcludes: { "/*": ["./data/**"] }, // the embedded database and its secret
+  // The output must not contain the embedded database and its secret.
+  outputFileTracingExcludes: { "/*": ["./data/**"] },
   turbopack: { root: import.meta.dirname },
-  experimental: { turbopackFileSystemCacheForBuild: false }, // builds start without a cache, and writing one takes time
+  // Builds of the image start without a cache, so writing a cache would only take time.
+  experimental: { turbopackFileSystemCacheForBuild: false },
   poweredByHeader: false,
   headers: async () => [{ source: "/:path*", headers }],
 } satisfies NextConfig;

@@ -1,10 +1,12 @@
-//! A TCP proxy that adds latency: `delay-proxy PORT SERVER-PORT MICROSECONDS` forwards connections to PORT on this
-//! machine to SERVER-PORT, and delays each byte by MICROSECONDS in each direction.
+//! A TCP proxy that adds latency.
 //!
-//! Received bytes are stored with the time of their arrival in a queue until they are due. Any number of them may be
-//! in transit, so the proxy adds latency without limiting the throughput. One thread serves all connections, because
-//! one thread per connection would cost more context switches than the measured programs. A timerfd wakes it, because
-//! epoll's timeout and tokio's timers have a resolution of a millisecond. Connections are accepted without delay.
+//! `delay-proxy PORT SERVER-PORT MICROSECONDS` listens on PORT, forwards each connection to SERVER-PORT on the same
+//! machine, and delays each byte by MICROSECONDS in each direction. Connections themselves are opened without delay.
+//!
+//! Received bytes wait in a queue, together with the time at which they are due. Up to 64 MiB per direction of a
+//! connection may be in transit, so in practice the proxy does not limit the throughput. One thread serves all
+//! connections, because one thread per connection would cause more context switches than the measured programs do. The
+//! thread is woken by a timerfd, because epoll's timeout and tokio's timers have a resolution of only one millisecond.
 
 mod pipe;
 
@@ -31,17 +33,18 @@ struct Proxy {
     listener: TcpListener,
     server: u16,
     delay: Duration,
-    /// Both ends of every connection, each with the pipe that begins there. The key is twice the connection's
-    /// number, plus one for the server's end.
+    /// Both ends of each connection. The client's end has an even key, and the server's end has the next odd key.
     ends: HashMap<u64, End>,
     next: u64,
-    /// When bytes are due, and in which pipe. The delay is constant, so the entries are in order.
+    /// The times at which bytes are due, each with the key of the end from which they were received. The entries are
+    /// ordered by time, because the delay is constant.
     due: VecDeque<(Instant, u64)>,
     buffer: Vec<u8>,
 }
 
 struct End {
     socket: TcpStream,
+    /// The bytes that were received from this end.
     pipe: Pipe,
 }
 
@@ -102,7 +105,7 @@ impl Proxy {
                     end => self.on_event(end, event.flags),
                 }
             }
-            self.pass_on_what_is_due();
+            self.forward_due_bytes();
             self.set_timer()?;
         }
     }
@@ -113,7 +116,8 @@ impl Proxy {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
             Err(error) => return Err(error),
         };
-        // Connecting does not block on the same machine. If the server refuses, the client's connection is closed.
+        // A connection on the same machine is established without delay, so this call may block. If the server refuses
+        // the connection, the client's connection is closed.
         let Ok(server) = TcpStream::connect(("127.0.0.1", self.server)) else {
             return Ok(());
         };
@@ -137,8 +141,8 @@ impl Proxy {
 
     fn on_event(&mut self, end: u64, flags: EventFlags) {
         if flags.contains(EventFlags::OUT) {
-            // This socket may accept the bytes that wait in the other end's pipe.
-            self.pass_on(end ^ 1, Instant::now());
+            // The socket accepts bytes again, so those that were received from the other end can be sent.
+            self.forward(end ^ 1, Instant::now());
         }
         if flags.intersects(EventFlags::IN | EventFlags::RDHUP | EventFlags::HUP | EventFlags::ERR) {
             let ended = flags.intersects(EventFlags::RDHUP | EventFlags::HUP | EventFlags::ERR);
@@ -156,19 +160,19 @@ impl Proxy {
         }
     }
 
-    fn pass_on_what_is_due(&mut self) {
+    fn forward_due_bytes(&mut self) {
         while let Some(&(due, end)) = self.due.front() {
             let now = Instant::now();
             if due > now {
                 break;
             }
             self.due.pop_front();
-            self.pass_on(end, now);
+            self.forward(end, now);
         }
     }
 
-    /// Sends what was received from `end` to the other end, as far as it is due and the socket accepts it.
-    fn pass_on(&mut self, end: u64, now: Instant) {
+    /// Sends the bytes that were received from `end` to the other end, if they are due and the socket accepts them.
+    fn forward(&mut self, end: u64, now: Instant) {
         let Some(mut from) = self.ends.remove(&end) else {
             return;
         };
@@ -177,11 +181,12 @@ impl Proxy {
         };
         let open = from.pipe.send(&to.socket, now).is_ok();
         let finished = from.pipe.is_finished() && to.pipe.is_finished();
-        let has_room = from.pipe.may_receive_again();
+        let resumes = from.pipe.try_resume();
         if open && !finished {
             self.ends.insert(end, from);
-            if has_room {
-                self.receive(end, false);
+            if resumes {
+                // The end of the stream may have arrived during the pause, and epoll does not report it again.
+                self.receive(end, true);
             }
         } else {
             // This closes both sockets, which removes them from epoll.
@@ -193,7 +198,7 @@ impl Proxy {
         let Some((due, _)) = self.due.front() else {
             return Ok(());
         };
-        // Zero would disarm the timer.
+        // The value must not be zero, which would disarm the timer.
         let left = due
             .saturating_duration_since(Instant::now())
             .max(Duration::from_nanos(1));

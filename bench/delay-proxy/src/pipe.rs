@@ -1,36 +1,39 @@
-//! One direction of a connection: bytes that were received and are not yet due, or not yet accepted by the receiver.
+//! One direction of a connection: the bytes that were received and have not been sent yet, because they are not due or
+//! because the receiver does not accept them.
 
 use std::collections::VecDeque;
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::time::Instant;
 
-/// Limits the memory for a receiver that does not read. It is far more than arrives during the delay.
-const MOST: usize = 64 * 1024 * 1024;
+/// Limits the memory if the receiver does not read. Far fewer bytes arrive during the delay.
+const MAX_BUFFERED_BYTES: usize = 64 * 1024 * 1024;
 
 #[derive(Default)]
 pub struct Pipe {
     chunks: VecDeque<Chunk>,
-    held: usize,
-    /// Receiving is paused, because the buffer is full.
-    paused: bool,
-    /// The sender has closed its half of the connection, or this has been forwarded.
-    ended: bool,
-    finished: bool,
+    buffered_bytes: usize,
+    /// Whether receiving is paused, because the buffer is full.
+    is_paused: bool,
+    /// Whether the sender has closed its half of the connection.
+    is_ended: bool,
+    /// Whether the end of the stream has been forwarded to the receiver.
+    is_finished: bool,
 }
 
 struct Chunk {
     due: Instant,
-    /// Empty if the sender has closed its half of the connection.
+    /// The received bytes. An empty chunk means that the sender has closed its half of the connection.
     bytes: Vec<u8>,
-    sent: usize,
+    sent_bytes: usize,
 }
 
 impl Pipe {
-    /// Receives what is available, and returns whether anything was received.
+    /// Receives all available bytes, and returns whether bytes or the end of the stream were received.
     ///
-    /// Notifications are edge-triggered, so the socket must be read until it is empty. A read that does not fill the
-    /// buffer proves that, except at the end of the stream (`closing`), which is reported only once.
+    /// epoll reports events edge-triggered, so the socket must be read until it is empty. A read that does not fill
+    /// `buffer` usually shows that the socket is empty. If the sender is closing the connection (`closing`), the socket
+    /// is read until the end of the stream, because epoll reports the end only once.
     pub fn receive(
         &mut self,
         mut socket: &TcpStream,
@@ -39,9 +42,9 @@ impl Pipe {
         due: Instant,
     ) -> bool {
         let before = self.chunks.len();
-        while !self.ended {
-            if self.held >= MOST {
-                self.paused = true;
+        while !self.is_ended {
+            if self.buffered_bytes >= MAX_BUFFERED_BYTES {
+                self.is_paused = true;
                 break;
             }
             match socket.read(buffer) {
@@ -55,7 +58,7 @@ impl Pipe {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 // A reset is forwarded as the end of the stream.
                 Ok(_) | Err(_) => {
-                    self.ended = true;
+                    self.is_ended = true;
                     self.push(due, &[]);
                 }
             }
@@ -64,31 +67,31 @@ impl Pipe {
     }
 
     fn push(&mut self, due: Instant, bytes: &[u8]) {
-        self.held += bytes.len();
+        self.buffered_bytes += bytes.len();
         self.chunks.push_back(Chunk {
             due,
             bytes: bytes.to_vec(),
-            sent: 0,
+            sent_bytes: 0,
         });
     }
 
-    /// Sends until nothing is due or the socket accepts no more; epoll reports when it does again.
+    /// Sends all bytes that are due, or as many as the socket accepts. epoll reports when the socket accepts more.
     pub fn send(&mut self, mut socket: &TcpStream, now: Instant) -> io::Result<()> {
         while let Some(chunk) = self.chunks.front_mut()
             && chunk.due <= now
         {
             if chunk.bytes.is_empty() {
-                self.finished = true;
-                // The socket may already be closed.
+                self.is_finished = true;
+                // The error is ignored, because the socket may already be closed.
                 let _ = socket.shutdown(Shutdown::Write);
                 self.chunks.clear();
                 break;
             }
-            match socket.write(&chunk.bytes[chunk.sent..]) {
+            match socket.write(&chunk.bytes[chunk.sent_bytes..]) {
                 Ok(length) => {
-                    chunk.sent += length;
-                    self.held -= length;
-                    if chunk.sent == chunk.bytes.len() {
+                    chunk.sent_bytes += length;
+                    self.buffered_bytes -= length;
+                    if chunk.sent_bytes == chunk.bytes.len() {
                         self.chunks.pop_front();
                     }
                 }
@@ -100,14 +103,14 @@ impl Pipe {
         Ok(())
     }
 
-    /// Whether receiving was paused and there is room again. Resets the pause.
-    pub fn may_receive_again(&mut self) -> bool {
-        let again = self.paused && self.held < MOST / 2;
-        self.paused &= !again;
-        again
+    /// If receiving is paused and the buffer has room again, ends the pause and returns true.
+    pub fn try_resume(&mut self) -> bool {
+        let resumes = self.is_paused && self.buffered_bytes < MAX_BUFFERED_BYTES / 2;
+        self.is_paused &= !resumes;
+        resumes
     }
 
     pub fn is_finished(&self) -> bool {
-        self.finished
+        self.is_finished
     }
 }

@@ -1,5 +1,5 @@
-"""The same four requests in idiomatic FastAPI and SQLModel: dependencies for the session and the caller, one model for
-the table and one for the body. It has none of the service's other features."""
+"""The four requests of the benchmark, in idiomatic FastAPI and SQLModel: dependencies for the session and the user, one
+model for the table, and one for the request body. This program has none of the service's other features."""
 
 import os
 from datetime import datetime, timezone

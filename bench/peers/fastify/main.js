@@ -1,7 +1,7 @@
-// The same four requests in idiomatic Fastify and postgres.js: @fastify/jwt for the caller, one query per handler,
-// schemas for bodies and responses, and one log line per request, written in batches. There is one process per core, as
-// the documentation recommends. They share the number of connections, on which postgres.js pipelines statements. It has
-// none of the service's other features.
+// The four requests of the benchmark, in idiomatic Fastify and postgres.js: @fastify/jwt for the user, one query per
+// handler, schemas for bodies and responses, and one log line per request, written in batches. There is one process per
+// core, as Fastify's documentation recommends. The number of connections is divided among the processes, and postgres.js
+// pipelines statements on each connection. This program has none of the service's other features.
 
 import cluster from "node:cluster";
 import { env, exit } from "node:process";
@@ -43,13 +43,13 @@ const one = { params: { type: "object", properties: { id: { type: "integer" } } 
 async function serve() {
   const sql = postgres(env.DATABASE_URL, {
     max: Number(env.DATABASE_POOL_SIZE) / workers,
-    // Parses ids (bigint) as numbers, which JSON needs.
+    // Ids (bigint) are parsed as numbers. The default would be strings.
     types: { bigint: { to: 20, from: [20], serialize: String, parse: Number } },
   });
   const columns = sql`id, user_id, title, description, completed, due_date, created_at, updated_at`;
   const app = Fastify({
     logger: { level: "info", stream: destination({ sync: false, minLength: 4096 }) },
-    // Disabled, because it writes two lines per request. The hook below writes one, as the other programs do.
+    // Fastify's own log has two lines per request. The hook below writes one line, as the other programs do.
     disableRequestLogging: true,
   });
   app.addHook("onResponse", async (request, reply) => {

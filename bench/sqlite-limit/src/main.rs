@@ -1,9 +1,12 @@
-//! SQLite's limit: runs one of the service's statements in a loop, with one connection per core.
+//! Measures the throughput of SQLite alone: executes one of the service's statements in a loop, with one connection per
+//! core.
 //!
 //!     sqlite-limit FILE get|list|create|toggle SECONDS USERS EACH ACTIVE
+//!     sqlite-limit version
 //!
-//! prints the number of executions per second, and `sqlite-limit version` the version of SQLite. The service has created
-//! the file, with `USERS` users who have `EACH` tasks each. The statements are for the first `ACTIVE` users.
+//! The first form prints the number of executions per second. The service must have created FILE, which must contain
+//! USERS users with EACH tasks each. The statements are for random users among the first ACTIVE ones. The second form
+//! prints the version of SQLite.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,7 +15,7 @@ use std::{env, thread};
 
 use rusqlite::{Connection, Result, Statement, params};
 
-/// As in `src/db/sqlite/manager.rs`.
+/// The settings in `src/db/sqlite/manager.rs`.
 const PRAGMAS: &str = "
     PRAGMA busy_timeout = 4000;
     PRAGMA journal_mode = WAL;
@@ -22,29 +25,26 @@ const PRAGMAS: &str = "
 
 const FIRST_USER: i64 = 1_000_000_000_000_000_000;
 
-const MOMENT: &str = "2026-01-02T03:04:05.678901Z";
+const TIMESTAMP: &str = "2026-01-02T03:04:05.678901Z";
 const TITLE: &str = "Buy oat milk for the weekend";
-/// As long as the sort key of this title.
+/// Has the same length as the sort key of this title.
 const TITLE_KEY: [u8; 34] = [0x2f; 34];
 
-// The SQL that Diesel generates for `src/store/tasks.rs`, `list.rs` and `write.rs`.
+// The statements of `src/store/tasks.rs`, `list.rs` and `write.rs`, as Diesel generates them for SQLite.
 const GET: &str = "
     SELECT tasks.id, tasks.title, tasks.description, tasks.completed, tasks.due_date, tasks.created_at,
         tasks.updated_at, tasks.version
-    FROM tasks WHERE ((tasks.user_id = ?1) AND (tasks.id = ?2)) LIMIT 1";
+    FROM tasks WHERE ((tasks.user_id = ?1) AND (tasks.id = ?2))";
 const LIST: &str = "
-    SELECT * FROM (
-        SELECT tasks.id, tasks.title, tasks.description, tasks.completed, tasks.due_date, tasks.created_at,
-            tasks.updated_at, tasks.version, NULL, FALSE
-        FROM tasks WHERE (tasks.user_id = ?1) ORDER BY tasks.created_at DESC, tasks.id DESC)
-    UNION ALL SELECT * FROM (
-        SELECT -9223372036854775807, coalesce(users.email, ''), users.name, FALSE, NULL, users.created_at, users.created_at, 0, NULL, FALSE
-        FROM users WHERE (users.id = ?1))";
+    SELECT tasks.id, tasks.title, tasks.description, tasks.completed, tasks.due_date, tasks.created_at,
+        tasks.updated_at, tasks.version, created_at, (FALSE AND '' = ?1)
+    FROM tasks WHERE (tasks.user_id = ?1) ORDER BY tasks.created_at DESC, tasks.id DESC LIMIT 501";
 const CREATE: &str = "
     INSERT INTO tasks (user_id, title, title_key, keyed_title, description, completed, due_date, created_at,
         updated_at)
     VALUES (?1, ?2, ?3, ?2, ?4, FALSE, ?5, ?6, ?6)
-    RETURNING id, title, description, completed, due_date, created_at, updated_at, version";
+    RETURNING abs(CASE WHEN id > 9007199254740991 THEN -9223372036854775807 - 1 ELSE id END), title,
+        description, completed, due_date, created_at, updated_at, version";
 const TOGGLE: &str = "
     UPDATE tasks SET completed = NOT (tasks.completed), version = (tasks.version + 1), updated_at = ?3
     WHERE ((tasks.user_id = ?1) AND (tasks.id = ?2))
@@ -57,12 +57,12 @@ struct Run {
     each: i64,
     active: i64,
     end: AtomicBool,
-    /// Writes queue here, as in the service. SQLite would let concurrent ones fail or sleep.
+    /// Allows one write at a time, as the service does. SQLite would let concurrent writes fail or sleep.
     writing: Mutex<()>,
 }
 
 impl Run {
-    /// Runs the statement until the end, and returns the number of executions.
+    /// Executes the statement until `end` is set, and returns the number of executions.
     fn repeat(&self) -> Result<u64> {
         let conn = Connection::open(&self.file)?;
         conn.execute_batch(PRAGMAS)?;
@@ -71,18 +71,19 @@ impl Run {
             "list" => LIST,
             "create" => CREATE,
             "toggle" => TOGGLE,
-            other => panic!("{other}?"),
+            other => panic!("unknown statement: {other}"),
         })?;
         let mut times = 0;
         while !self.end.load(Ordering::Relaxed) {
-            let rows = self.once(&mut statement)?;
-            assert_eq!(rows, if self.work == "list" { self.each + 1 } else { 1 });
+            let rows = self.execute(&mut statement)?;
+            assert_eq!(rows, if self.work == "list" { self.each } else { 1 });
             times += 1;
         }
         Ok(times)
     }
 
-    fn once(&self, statement: &mut Statement<'_>) -> Result<i64> {
+    /// Executes the statement for a random user and task, and returns the number of rows.
+    fn execute(&self, statement: &mut Statement<'_>) -> Result<i64> {
         let number = fastrand::i64(0..self.active);
         let user = (FIRST_USER + number).to_string();
         let task = 1 + number + self.users * fastrand::i64(0..self.each);
@@ -96,13 +97,13 @@ impl Run {
                 TITLE_KEY,
                 "The one in the blue carton, two of them.",
                 None::<&str>,
-                MOMENT
+                TIMESTAMP
             ])?,
-            _ => statement.query(params![user, task, MOMENT])?,
+            _ => statement.query(params![user, task, TIMESTAMP])?,
         };
         let mut found = 0;
         while let Some(row) = rows.next()? {
-            for column in 0..8 {
+            for column in 0..row.as_ref().column_count() {
                 std::hint::black_box(row.get_ref(column)?);
             }
             found += 1;

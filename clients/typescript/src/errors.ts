@@ -8,7 +8,7 @@ export class TodoError extends Error {
   override readonly name = "TodoError";
   readonly status: number;
   readonly problem: Problem;
-  /** The seconds to wait before trying again, if the response has `Retry-After` (429, 503). */
+  /** The number of seconds to wait before the next attempt, if the response has `Retry-After` (429, 503). */
   readonly retryAfter: number | undefined;
 
   constructor(problem: Problem, retryAfter?: number) {
@@ -23,43 +23,44 @@ export class TodoError extends Error {
     return Object.fromEntries((this.problem.errors ?? []).map(({ field, message }) => [field, message]));
   }
 
-  /** The code for each invalid field, for messages of your own: `{ title: "blank" }`. */
+  /** The error code for each invalid field, for messages of your own: `{ title: "blank" }`. */
   get codes(): Record<string, ErrorCode> {
     return Object.fromEntries((this.problem.errors ?? []).map(({ field, code }) => [field, code]));
   }
 
-  /** The request's id, for reports. Every log line that the service writes for the request contains it. */
+  /** The request's id, for error reports. Every log line of the service about the request contains this id. */
   get requestId(): string {
     return this.problem.request_id;
   }
 
-  /** Proxies do not answer with problem documents, so their responses are converted to one. */
-  static async of(response: Response): Promise<TodoError> {
+  /** Creates an error from a response. If a proxy sent the response, it contains no problem, so one is created here. */
+  static async fromResponse(response: Response): Promise<TodoError> {
     const { status, statusText, headers } = response;
-    const ours = headers.get("Content-Type")?.startsWith("application/problem+json");
-    const problem = ours ? await response.json().catch(() => undefined) : undefined;
+    const isProblem = headers.get("Content-Type")?.startsWith("application/problem+json");
+    const received = isProblem ? await response.json().catch(() => undefined) : undefined;
     const seconds = headers.get("Retry-After");
-    const said: Problem = {
+    const problem: Problem = {
       type: "about:blank",
       title: statusText || "Error",
       detail: "The answer did not come from the service itself.",
       request_id: headers.get("X-Request-Id") ?? "",
-      ...(problem as Problem | undefined),
+      ...(received as Problem | undefined),
       status,
     };
-    return new TodoError(said, seconds !== null && /^\d+$/.test(seconds) ? Number(seconds) : undefined);
+    return new TodoError(problem, seconds !== null && /^\d+$/.test(seconds) ? Number(seconds) : undefined);
   }
 }
 
 /**
- * No response, or an incomplete one: the service cannot be reached, the connection broke, or the browser withholds the
- * response because of CORS. A page cannot distinguish these cases. A write may have taken place.
+ * There is no response, or only a part of it: the service cannot be reached, the connection was lost, or the browser
+ * does not pass the response to the page because of CORS. A page cannot distinguish these cases. If the request was a
+ * write, the service may have executed it.
  */
 export class NetworkError extends Error {
   override readonly name = "NetworkError";
 
-  /** Converts errors to `NetworkError`, except after a deliberate abort. */
-  static async around<T>(work: Promise<T>, signal?: AbortSignal): Promise<T> {
+  /** Converts an error of `work` into a `NetworkError`, unless `signal` has aborted `work`. */
+  static async wrap<T>(work: Promise<T>, signal?: AbortSignal): Promise<T> {
     try {
       return await work;
     } catch (cause) {

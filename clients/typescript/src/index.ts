@@ -15,13 +15,16 @@ export type TaskChanges = components["schemas"]["TaskChanges"];
 export type ListQuery = NonNullable<paths["/api/tasks"]["get"]["parameters"]["query"]>;
 export type PageQuery = ListQuery & { limit: number };
 
-/** One page of a list, and the cursor of the next page, if there is one. */
+/** One page of a list. `next` is the cursor of the next page, if there is one. */
 export interface Page {
   tasks: Task[];
   next: string | undefined;
 }
 
-/** The service's limits, for forms. Lengths are in Unicode characters: `[...text].length`, not `text.length`. */
+/**
+ * The service's limits, for forms. Lengths of texts are in Unicode characters: `[...text].length`, not `text.length`.
+ * `page` is the maximum of `limit`, and `body` the maximum size of a request body in bytes.
+ */
 export const LIMITS = { title: 200, description: 1000, page: 1000, body: 65_536 } as const;
 
 export interface Options {
@@ -29,14 +32,15 @@ export interface Options {
   baseUrl: string;
   token: TokenSource;
   /**
-   * The user whose tasks the client accesses. Every request names this user, and the service refuses another
-   * user's token with 403. So if another user signs in in a second tab, this tab never writes to that user's list.
+   * The user whose tasks the client accesses. Every request names this user, and the service refuses the token of
+   * another user with 403. If another user signs in in a second tab, this client therefore never changes that user's
+   * tasks.
    */
   userId?: string;
   fetch?: typeof globalThis.fetch;
 }
 
-/** Options of one call. With `ifMatch`, it fails with 412 unless the task still has this version. */
+/** The options of one call. With `ifMatch`, the call fails with 412 unless the task still has this version. */
 export interface CallOptions {
   signal?: AbortSignal | undefined;
   headers?: Record<string, string>;
@@ -47,7 +51,7 @@ export interface CallOptions {
 /** A request to any path of the service. */
 export interface ApiRequest extends CallOptions {
   query?: Record<string, string | number | undefined>;
-  /** Sent as JSON. */
+  /** The body, which is sent as JSON. */
   body?: unknown;
 }
 
@@ -59,7 +63,10 @@ export function createTodoClient(options: Options) {
   const root = normalized(`${base}${tasks}`);
   if (!root.endsWith(tasks)) throw new Error(`No URL can name the user ${JSON.stringify(userId)}.`);
 
-  /** Sends the request. If the token is refused, sends it again with a new token, provided that it may be repeated. */
+  /**
+   * Sends a request. If the service refuses the token, the request is sent once more with a new token, provided that
+   * this is safe for the request.
+   */
   async function api(method: string, path: string, request: ApiRequest = {}): Promise<Response> {
     const target = normalized(`${base}${path}`);
     if (userId !== undefined && target !== root && !target.startsWith(`${root}/`)) {
@@ -75,36 +82,39 @@ export function createTodoClient(options: Options) {
     const send = async (token: string) => {
       headers.set("Authorization", `Bearer ${token}`);
       const init = { method, headers, body: body === undefined ? null : JSON.stringify(body), signal: signal ?? null };
-      return NetworkError.around(fetch(url, init), signal);
+      return NetworkError.wrap(fetch(url, init), signal);
     };
     const first = await token();
     let response = await send(first);
     if (response.status === 401 && repeatable) response = await send(await token(first));
-    // 304 is not an error: it is the expected answer to If-None-Match.
-    if (response.status >= 400) throw await TodoError.of(response);
+    // A 304 is not an error: it is the expected response to If-None-Match.
+    if (response.status >= 400) throw await TodoError.fromResponse(response);
     return response;
   }
 
   async function json<T>(method: string, path: string, request?: ApiRequest): Promise<T> {
     const response = await api(method, path, request);
-    return NetworkError.around(response.json() as Promise<T>, request?.signal);
+    return NetworkError.wrap(response.json() as Promise<T>, request?.signal);
   }
 
   const page = async (query: PageQuery, call?: CallOptions): Promise<Page> => {
     const response = await api("GET", tasks, { ...call, query });
-    const found = await NetworkError.around(response.json() as Promise<Task[]>, call?.signal);
+    const found = await NetworkError.wrap(response.json() as Promise<Task[]>, call?.signal);
     return { tasks: found, next: nextCursor(response) };
   };
 
   return {
-    /** For what the functions below do not return: `(await todo.api("GET", todo.path)).headers.get("ETag")`. */
+    /**
+     * Sends a request that the other functions do not support, or whose response headers are needed:
+     * `(await todo.api("GET", todo.path)).headers.get("ETag")`.
+     */
     api,
-    /** The path of the tasks. */
+    /** The path of the user's tasks. */
     path: tasks,
     list: (query: ListQuery = {}, call?: CallOptions) => json<Task[]>("GET", tasks, { ...call, query }),
-    /** One page; `next` is the `cursor` of the next page. */
+    /** Fetches one page. Pass its `next` as the `cursor` of the following page. */
     page,
-    /** The list in pages of `limit`: `for await (const tasks of todo.pages({ limit: 50 })) …` */
+    /** Fetches the list in pages of `limit` tasks: `for await (const tasks of todo.pages({ limit: 50 })) …` */
     async *pages(query: PageQuery, call?: CallOptions): AsyncGenerator<Task[], void> {
       for (let next = query.cursor, more = true; more; more = next !== undefined) {
         const one = await page(next === undefined ? query : { ...query, cursor: next }, call);
@@ -113,13 +123,13 @@ export function createTodoClient(options: Options) {
       }
     },
     get: (id: number, call?: CallOptions) => json<Task>("GET", `${tasks}/${id}`, call),
-    /** Sent with an idempotency key, so that a repeated request creates only one task. */
+    /** Creates a task. The request has an idempotency key, so that repeating it creates no second task. */
     create: (task: NewTask, call?: CallOptions) =>
       json<Task>("POST", tasks, { idempotencyKey: newIdempotencyKey(), ...call, body: task }),
-    /** Absent fields are not changed; `null` clears `description` and `due_date`. */
+    /** Changes a task. Fields that are absent do not change; `null` clears `description` and `due_date`. */
     update: (id: number, changes: TaskChanges, call?: CallOptions) =>
       json<Task>("PUT", `${tasks}/${id}`, { ...call, body: changes }),
-    /** Sets `completed`, which is safe to repeat. Without a value it is toggled. */
+    /** Sets `completed`, or flips it if there is no value. Only setting is safe to repeat. */
     complete: (id: number, completed?: boolean, call?: CallOptions) =>
       json<Task>("PATCH", `${tasks}/${id}/complete`, { ...call, ...(completed !== undefined && { body: { completed } }) }),
     remove: async (id: number, call?: CallOptions): Promise<void> => void (await api("DELETE", `${tasks}/${id}`, call)),
@@ -129,14 +139,15 @@ export function createTodoClient(options: Options) {
 export type TodoClient = ReturnType<typeof createTodoClient>;
 
 /**
- * A new `idempotencyKey`. Use one key per task that a user adds, and the same key for every attempt. It does not use
- * `crypto.randomUUID`, which pages loaded over plain HTTP from another machine do not have.
+ * Creates a new `idempotencyKey`. Use one key per task that a user adds, and the same key for each attempt to add it.
+ * The function does not use `crypto.randomUUID`, because browsers do not provide it to pages that were loaded over
+ * plain HTTP from another machine.
  */
 export function newIdempotencyKey(): string {
   return Array.from(crypto.getRandomValues(new Uint32Array(4)), (word) => word.toString(36)).join("-");
 }
 
-/** The path that `fetch` would request: a URL parser resolves `..` and its other spellings, such as `%2e%2e`. */
+/** The path that `fetch` would request. The URL parser resolves `..` and its other spellings, such as `%2e%2e`. */
 const normalized = (address: string) => new URL(address, "http://any").pathname;
 
 function search(query: ApiRequest["query"] = {}): string {

@@ -1,5 +1,5 @@
 "use client";
-/** React hooks on top of TanStack Query: lists, pages, and optimistic writes that are rolled back if they are refused. */
+/** React hooks based on TanStack Query: for lists, for pages, and for optimistic writes, which are undone on an error. */
 import { useInfiniteQuery, useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import type { InfiniteData, QueryClient, QueryKey } from "@tanstack/react-query";
 import { createContext, createElement, useContext, useState } from "react";
@@ -20,16 +20,19 @@ export function useTodoClient(): TodoClient {
   return client;
 }
 
-/** With `userId`, the path in every key names the user, so that no user is shown cached data of another one. */
 const LIST = "list";
 const PAGES = "pages";
+/**
+ * The keys of the query cache. Each key contains the path of the tasks. If the client has a `userId`, the path contains
+ * the user, so that a user never sees cached data of another user.
+ */
 const keys = {
   all: (todo: TodoClient) => ["todo-backend", todo.path] as const,
   list: (todo: TodoClient, query: ListQuery) => [...keys.all(todo), LIST, query] as const,
   pages: (todo: TodoClient, query: PageQuery) => [...keys.all(todo), PAGES, query] as const,
 };
 
-/** Retries only failures that may be temporary. A refused request would be refused again. */
+/** Only failures that may be temporary are retried, because any other request would fail again. */
 const retry = (failures: number, error: Error) =>
   failures < 2 &&
   (error instanceof NetworkError || (error instanceof TodoError && (error.status >= 500 || error.status === 429)));
@@ -47,10 +50,10 @@ export function useTasks(query: ListQuery = {}) {
   });
 }
 
-/** The list page by page, for a "load more" button. `initialPage` is a page that the server fetched for rendering. */
+/** The list page by page, for a "load more" button. `initialPage` is the first page, if the server has fetched it. */
 export function useTaskPages(query: PageQuery, { initialPage }: { initialPage?: Page | undefined } = {}) {
   const todo = useTodoClient();
-  // The age of the initial data counts from the first render, so that it is fetched again when it is stale.
+  // The initial data counts as fetched at the first render, so that it becomes stale and is fetched again later.
   const [initialDataUpdatedAt] = useState(Date.now);
   return useInfiniteQuery({
     queryKey: keys.pages(todo, query),
@@ -64,15 +67,15 @@ export function useTaskPages(query: PageQuery, { initialPage }: { initialPage?: 
   });
 }
 
-/** Use the same `idempotencyKey` for every attempt to add this task, so that it is created once. */
+/** A task to create. Pass the same `idempotencyKey` in each attempt to add it, so that it is created only once. */
 export interface Creation {
   task: NewTask;
   idempotencyKey?: string;
 }
 
 /**
- * Shows the new task at once in lists that begin with the newest; other lists show it after the answer. Until then
- * its id is negative.
+ * Creates a task. Lists that begin with the newest task show it immediately, with a negative id until the response has
+ * arrived. Other lists show it after the response.
  */
 export function useCreateTask() {
   return useTaskWrite(
@@ -87,7 +90,10 @@ export function useCreateTask() {
   );
 }
 
-/** Fails with 412 if the task has changed since `task` was read, so that no change is overwritten unseen. */
+/**
+ * Changes a task. The request fails with 412 if the task has changed since `task` was read, so that no change is
+ * overwritten that the user has not seen.
+ */
 export function useUpdateTask() {
   return useTaskWrite(
     (todo, { task, changes }: { task: Task; changes: TaskChanges }) =>
@@ -106,7 +112,7 @@ export function useCompleteTask() {
 export function useRemoveTask() {
   return useTaskWrite(
     async (todo, { id }: Task) => {
-      // A task that no longer exists is the desired result.
+      // A 404 is not an error here: the task does not exist, which is the desired result.
       await todo.remove(id).catch((error) => {
         if (!(error instanceof TodoError && error.status === 404)) throw error;
       });
@@ -116,7 +122,7 @@ export function useRemoveTask() {
   );
 }
 
-/** An optimistic write: every list shows it at once, and it is rolled back if it is refused. */
+/** An optimistic write: `show` applies it to every list immediately, and the lists are restored if the write fails. */
 function useTaskWrite<Input>(
   write: (todo: TodoClient, input: Input) => Promise<Task | undefined>,
   show: (tasks: Task[], query: ListQuery, input: Input) => Task[],
@@ -134,9 +140,10 @@ function useTaskWrite<Input>(
       return before;
     },
     onError: (_error, _input, before) => before?.forEach(([key, data]) => queries.setQueryData(key, data)),
-    // The next write to this task needs its new version.
+    // The lists get the new version of the task, because the next write to the task needs it.
     onSuccess: (task) => task && eachList(queries, all, (tasks, query) => replaced(tasks, query, task)),
-    // Of several concurrent writes only the last one refetches: an earlier result would lack the others.
+    // Of several concurrent writes, only the last one fetches the lists again, because the result of an earlier fetch
+    // would not contain the other changes.
     onSettled: () => (queries.isMutating({ mutationKey: all }) === 1 ? queries.invalidateQueries({ queryKey: all }) : undefined),
   });
 }
@@ -152,7 +159,10 @@ function eachList(queries: QueryClient, all: QueryKey, change: (tasks: Task[], q
   }
 }
 
-/** Puts all tasks into the first page. Users do not see pages, and the pages are fetched again anyway. */
+/**
+ * Applies a change to the tasks of all pages, and moves the result into the first page. Users do not notice this,
+ * because they see one list, and the pages are fetched again after the write.
+ */
 function changed(pages: Page[], query: ListQuery, change: (tasks: Task[], query: ListQuery) => Task[]): Page[] {
   const tasks = change(pages.flatMap((page) => page.tasks), query);
   return pages.map((page, at) => ({ ...page, tasks: at === 0 ? tasks : [] }));
@@ -164,6 +174,6 @@ const belongs = ({ completed }: Task, { status = "all" }: ListQuery) =>
 const replaced = (tasks: Task[], query: ListQuery, task: Task) =>
   tasks.flatMap((old) => (old.id !== task.id ? [old] : belongs(task, query) ? [task] : []));
 
-/** The changes without `undefined` values, which JSON omits as well. */
+/** The changes without those that are `undefined`, because JSON does not contain them either. */
 const defined = (changes: TaskChanges) =>
   Object.fromEntries(Object.entries(changes).filter(([, value]) => value !== undefined)) as Partial<Task>;

@@ -1,10 +1,11 @@
 /**
- * Returns the token to send. `refused` is a token that was answered with 401; the function must then return another
- * one. Better Auth's tokens are valid for 15 minutes, so a constant is not enough; see {@link cachedToken}.
+ * A function that returns the token to send. `refused` is the token that the service has just refused with 401; the
+ * function should then return another token. By default, Better Auth's tokens are valid for only 15 minutes, so the
+ * function should not always return the same one. {@link cachedToken} creates such a function.
  */
 export type TokenSource = (refused?: string) => string | Promise<string>;
 
-/** Caches a token until 30 seconds before it expires. Concurrent calls share one fetch. */
+/** Creates a token source that caches a token until 30 seconds before it expires. Concurrent calls share one fetch. */
 export function cachedToken(fetchToken: () => Promise<string>): TokenSource {
   let token: string | undefined;
   let pending: Promise<string> | undefined;
@@ -20,6 +21,7 @@ function endsSoon(token: string): boolean {
   try {
     return JSON.parse(atob(claims)).exp * 1000 < Date.now() + 30_000;
   } catch {
-    return false; // not a JWT: the service refuses it, and its log says why
+    // The token is not a JWT. It is sent all the same, because the service refuses it, and its log then has the reason.
+    return false;
   }
 }

@@ -50,14 +50,14 @@ test("pages follow the service's links, one by one or all", async (t) => {
   assert.deepEqual(ids, [1, 2]);
 });
 
-test("a write names the version it is meant for", async (t) => {
+test("a write can require a version of the task", async (t) => {
   const { asked, baseUrl } = await service(t, problem(412));
   const todo = createTodoClient({ baseUrl, token });
   await assert.rejects(todo.update(1, { title: "t" }, { ifMatch: task({ version: 7 }).version }), { status: 412 });
   assert.equal(asked[0].headers["if-match"], '"7"');
 });
 
-test("a creation has an idempotency key, the caller's or a new one", async (t) => {
+test("a creation has an idempotency key, which is the given one or a new one", async (t) => {
   const { asked, baseUrl } = await service(t, { status: 201, body: task() });
   const todo = createTodoClient({ baseUrl, token });
   await todo.create({ title: "t" });
@@ -69,15 +69,17 @@ test("a creation has an idempotency key, the caller's or a new one", async (t) =
   assert.match(newIdempotencyKey(), /^[0-9a-z-]{20,40}$/);
 });
 
-test("a refused token is replaced once, where the call may be repeated", async (t) => {
+test("a refused token is replaced once, if the request is safe to repeat", async (t) => {
   for (const [call, times] of [
     [(todo) => todo.list(), 2],
     [(todo) => todo.create({ title: "t" }), 2],
     [(todo) => todo.update(1, {}), 2],
     [(todo) => todo.complete(1, true), 2],
     [(todo) => todo.remove(1), 2],
-    [(todo) => todo.complete(1), 1], // a second toggle would undo the first
-    [(todo) => todo.api("POST", "/api/tasks", { body: { title: "t" } }), 1], // without a key
+    // A toggle is not repeated, because a second toggle would undo the first.
+    [(todo) => todo.complete(1), 1],
+    // A creation without an idempotency key is not repeated.
+    [(todo) => todo.api("POST", "/api/tasks", { body: { title: "t" } }), 1],
   ]) {
     const { asked, baseUrl } = await service(t, problem(401));
     const sources = [];
@@ -88,7 +90,7 @@ test("a refused token is replaced once, where the call may be repeated", async (
   }
 });
 
-test("a refusal has its status, fields, codes, and when to try again", async (t) => {
+test("an error has the status, the fields, the codes and the time to wait", async (t) => {
   const errors = [
     { field: "title", code: "blank", message: "must not be blank" },
     { field: "due_date", code: "format", message: "must be a date" },
@@ -105,7 +107,7 @@ test("a refusal has its status, fields, codes, and when to try again", async (t)
   assert.deepEqual([later.status, later.retryAfter, later.codes], [429, 7, {}]);
 });
 
-test("a proxy's answer is an error of the same kind", async (t) => {
+test("an error response of a proxy is a TodoError too", async (t) => {
   const html = { status: 502, text: "<h1>Bad gateway</h1>", headers: { "content-type": "text/html", "x-request-id": "r-9" } };
   const broken = { status: 503, text: "{", headers: { "content-type": "application/problem+json" } };
   const { baseUrl } = await service(t, html, broken);
@@ -116,7 +118,7 @@ test("a proxy's answer is an error of the same kind", async (t) => {
   assert.equal((await todo.list().catch((error) => error)).status, 503);
 });
 
-test("no answer is a network error, and what was aborted is not", async (t) => {
+test("a missing response is a network error, but an aborted request is not", async (t) => {
   const server = createServer((socket) => socket.destroy());
   await new Promise((done) => server.listen(0, "127.0.0.1", done));
   t.after(() => server.close());
@@ -126,16 +128,16 @@ test("no answer is a network error, and what was aborted is not", async (t) => {
   assert.ok(error.cause);
   await assert.rejects(todo.list({}, { signal: AbortSignal.abort() }), { name: "AbortError" });
 
-  // An incomplete response.
+  // An incomplete response is a network error as well.
   const half = await service(t, { text: '[{"id":', headers: { "content-type": "application/json" } });
   await assert.rejects(createTodoClient({ baseUrl: half.baseUrl, token }).list(), { name: "NetworkError" });
 
-  // Errors of the token function are passed on unchanged.
+  // Errors of the token function are not converted.
   const signedOut = () => Promise.reject(new RangeError("signed out"));
   await assert.rejects(createTodoClient({ baseUrl: "http://127.0.0.1:9", token: signedOut }).list(), RangeError);
 });
 
-test("a client for one user never asks for anybody else", async (t) => {
+test("a client for one user never requests the tasks of another user", async (t) => {
   const { asked, baseUrl } = await service(t, { body: [] });
   const todo = createTodoClient({ baseUrl, token, userId: "ada" });
   for (const path of [
@@ -157,7 +159,7 @@ test("a client for one user never asks for anybody else", async (t) => {
   for (const userId of [".", ".."]) assert.throws(() => createTodoClient({ baseUrl, token, userId }), /No URL/);
 });
 
-test("the limits are those of the service's document", async () => {
+test("the limits are those of the OpenAPI document", async () => {
   const { default: document } = await import("../../../docs/openapi.json", { with: { type: "json" } });
   const { schemas, parameters } = document.components;
   assert.equal(LIMITS.title, schemas.Title.maxLength);

@@ -16,7 +16,7 @@ test("a day is the same day in every time zone", () => {
   assert.equal(inZone("Pacific/Kiritimati"), "2026-12-24 2026-12-25");
 });
 
-test("no day is null, and null is no day", () => {
+test("an empty day becomes null, and a missing due date becomes an empty day", () => {
   assert.equal(dueOn(""), null);
   assert.equal(dayOf({ due_date: null }), "");
   assert.equal(dayOf({}), "");

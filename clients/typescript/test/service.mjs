@@ -1,4 +1,4 @@
-// The fake service for the client's tests: it records requests and returns the answers that a test prepares.
+// The fake service for the client's tests. It records the requests, and returns the responses that a test has prepared.
 
 import { createServer } from "node:http";
 
@@ -21,7 +21,7 @@ export const problem = (status, more = {}) => ({
   body: { type: "urn:todo-backend:problem:test", title: "Title", detail: "Detail.", request_id: "r-1", ...more, status },
 });
 
-/** `answers` are given in their order, the last one again and again. */
+/** Starts the service. It returns `answers` in their order, and the last one for all further requests. */
 export async function service(t, ...answers) {
   const asked = [];
   const server = createServer(async (request, response) => {

@@ -7,19 +7,19 @@ const jwt = (seconds, name = "t") => {
   return `e30.${claims.toString("base64url")}.c2ln`;
 };
 
-test("a token is kept until shortly before its end, or until it is refused", async () => {
+test("a token is cached until shortly before it expires, or until it is refused", async () => {
   const given = [jwt(20, "ends soon"), jwt(900, "first"), jwt(900, "second")];
   let fetched = 0;
   const token = cachedToken(async () => given[fetched++]);
   assert.equal(await token(), given[0]);
   assert.equal(await token(), given[1]);
   assert.equal(await token(), given[1]);
-  assert.equal(await token(given[0]), given[1], "an older one was refused");
+  assert.equal(await token(given[0]), given[1], "a refused older token should not replace the cached one");
   assert.equal(await token(given[1]), given[2]);
   assert.equal(fetched, 3);
 });
 
-test("calls that wait have one fetch, and a failed one is not kept", async () => {
+test("concurrent calls share one fetch, and a failure is not cached", async () => {
   let fetched = 0;
   const token = cachedToken(async () => {
     fetched += 1;
@@ -32,7 +32,7 @@ test("calls that wait have one fetch, and a failed one is not kept", async () =>
   assert.equal(fetched, 2);
 });
 
-test("what is no JWT is the service's to judge", async () => {
+test("a token that is not a JWT is sent to the service", async () => {
   const token = cachedToken(async () => "opaque");
   assert.equal(await token(), "opaque");
   assert.equal(token(), "opaque");

@@ -1,4 +1,4 @@
-// Compiled but never run: code that the compiler must accept, and code that it must refuse.
+// This file is compiled but never run. It contains code that the compiler must accept, and code that it must refuse.
 
 import { LIMITS, NetworkError, TodoError, cachedToken, createTodoClient, dayOf, dueOn, newIdempotencyKey } from "todo-backend-client";
 import type { ErrorCode, ListQuery, NewTask, Task, TaskChanges } from "todo-backend-client";
@@ -34,7 +34,7 @@ try {
   if (error instanceof NetworkError) console.log(error.cause);
 }
 
-// Requests that the functions do not cover.
+// `api` sends requests for which there is no other function.
 const response = await todo.api("GET", todo.path, { query: { limit: 1 }, headers: { "If-None-Match": '"1"' } });
 console.log(response.headers.get("ETag"));
 
@@ -72,13 +72,13 @@ function List() {
   );
 }
 
-// @ts-expect-error there is no such sort
+// @ts-expect-error `sort` has no such value
 await todo.list({ sort: "priority" });
-// @ts-expect-error a page has a size
+// @ts-expect-error a page needs a limit
 await todo.page({ sort: "title" });
 // @ts-expect-error a task needs a title
 await todo.create({ description: "Semi-skimmed" });
 // @ts-expect-error a title cannot be cleared
 await todo.update(id, { title: null });
-// @ts-expect-error somebody has to be signed in
+// @ts-expect-error a client needs a token
 createTodoClient({ baseUrl: "http://127.0.0.1:8000" });

@@ -2,7 +2,7 @@
 import { useRouter } from "next/navigation";
 import { startTransition, useEffect, useRef } from "react";
 
-/** Shown when rendering on the server fails, usually because the service or its database cannot be reached. */
+/** The page that is shown if rendering fails, usually because the service or its database cannot be reached. */
 export default function ErrorPage({ error, reset }: { error: Error & { digest?: string }; reset: () => void }) {
   const router = useRouter();
   const heading = useRef<HTMLHeadingElement>(null);

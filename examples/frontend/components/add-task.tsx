@@ -8,7 +8,8 @@ export function AddTask() {
   const create = useCreateTask();
   const hydrated = useHydrated();
   const form = useRef<HTMLFormElement>(null);
-  // The key stays the same until the task is created, so that a second attempt after a lost response adds no second task.
+  // The last task that was sent, and its idempotency key. The key is used for all attempts to add the same task, so that
+  // an attempt after a lost response adds no second task.
   const sent = useRef({ text: "", idempotencyKey: "" });
 
   function submit(data: FormData) {

@@ -1,7 +1,7 @@
 import { NetworkError, TodoError } from "todo-backend-client";
 
-/** The message for an error: the service's own text where it has one. */
-export function words(error: Error): string {
+/** The message to display for an error. */
+export function messageFor(error: Error): string {
   if (error instanceof NetworkError) return "The service cannot be reached. Check your connection.";
   if (!(error instanceof TodoError)) return error.message || "Something went wrong.";
   if (error.status === 412) return "This task was changed somewhere else meanwhile. Save again to replace that, or cancel.";
@@ -12,13 +12,13 @@ export function words(error: Error): string {
 
 const NAMES: Record<string, string> = { title: "The title", description: "The description", due_date: "The due date" };
 
-/** Screen readers announce the message when it appears. */
+/** Displays an error. Screen readers announce its message, because of the role `alert`. */
 export function Notice({ error, dismiss }: { error: Error | null; dismiss: () => void }) {
   return (
     <div role="alert" className="notice">
       {error && (
         <p>
-          {words(error)}
+          {messageFor(error)}
           <button onClick={dismiss}>Dismiss</button>
         </p>
       )}

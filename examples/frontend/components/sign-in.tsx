@@ -17,7 +17,8 @@ export function SignIn() {
     const { error } = isNew
       ? await authClient.signUp.email({ ...account, name: text("name") })
       : await authClient.signIn.email(account);
-    // A full page load, not a client-side navigation, so that no data of a previous user stays in memory.
+    // The page is loaded completely, so that no data of a previous user stays in memory. A client-side navigation would
+    // keep it.
     if (!error) return window.location.assign("/");
     setError(error.message || "There is no answer. Check your connection, and try again.");
     setBusy(false);
@@ -26,7 +27,7 @@ export function SignIn() {
   return (
     <main className="card narrow">
       <h1>{isNew ? "Create your account" : "Welcome back"}</h1>
-      {/* Not `action`: React resets the form after an action, even if it failed. */}
+      {/* The form does not use `action`, because React resets a form after its action, even if the action has failed. */}
       <form className="stack" onSubmit={(event) => (event.preventDefault(), submit(new FormData(event.currentTarget)))}>
         {isNew && (
           <label>

@@ -10,11 +10,12 @@ export function TaskItem({ task }: { task: Task }) {
   const remove = useRemoveTask();
   const edit = useRef<HTMLButtonElement>(null);
   const name = useId();
-  const draft = task.id < 0; // not yet confirmed by the service
+  // A negative id means that the service has not confirmed the task yet.
+  const draft = task.id < 0;
 
   function stop() {
     setEditing(false);
-    // Return the keyboard focus to the button once it is rendered again.
+    // The button gets the keyboard focus again as soon as it is rendered.
     requestAnimationFrame(() => edit.current?.focus());
   }
 
@@ -45,10 +46,11 @@ export function TaskItem({ task }: { task: Task }) {
   );
 }
 
-/** Due dates are days, stored as midnight UTC. Formatting in UTC shows the same day in every time zone. */
+/** Displays the due date, which is a day that is stored as midnight UTC. In UTC it is the same day for all users. */
 function Due({ task }: { task: Task }) {
   const day = dayOf(task);
-  // Set only in the browser: the server may be in another time zone, and both must render the same HTML first.
+  // The current day is set after the first rendering, because the server may be in another time zone, and the browser
+  // must first render the same HTML as the server.
   const [now, setNow] = useState("");
   useEffect(() => setNow(today()), []);
   if (!day) return null;
@@ -64,18 +66,19 @@ function Due({ task }: { task: Task }) {
 
 function EditTask({ task, stop }: { task: Task; stop: () => void }) {
   const update = useUpdateTask();
-  // The version that was shown when editing began, not the list's current one, so that saving cannot overwrite a
-  // change that the user has not seen. After a 412 the user has been told, and saving again overwrites it.
+  // The update requires the version that was shown when editing began, so that it cannot overwrite a change that the
+  // user has not seen. After a 412, a message has told the user about the change, and saving again overwrites it.
   const [seen] = useState(task);
-  const told = update.error instanceof TodoError && update.error.status === 412;
-  const base = told ? task : seen;
+  const wasRefused = update.error instanceof TodoError && update.error.status === 412;
+  const base = wasRefused ? task : seen;
 
   function submit(data: FormData) {
     const text = (name: string) => String(data.get(name));
     const changes = {
       title: text("title"),
       description: text("description") || null,
-      // Sent only if the user changed it, because another program may have set a time of day.
+      // The due date is sent only if the user has changed it, because another program may have set a time of day, which
+      // the form does not show.
       ...(text("due_date") !== dayOf(base) && { due_date: dueOn(text("due_date")) }),
     };
     update.mutate({ task: base, changes }, { onSuccess: stop });

@@ -7,10 +7,10 @@ import type { Page, PageQuery } from "todo-backend-client";
 import { TodoProvider, useTaskPages } from "todo-backend-client/react";
 import { fetchToken, SignedOut } from "@/lib/auth-client";
 import { useHydrated } from "@/lib/hydrated";
-import { queryOf, SORTS, STATUSES } from "@/lib/query";
+import { parseQuery, SORTS, STATUSES } from "@/lib/query";
 import { AddTask } from "./add-task";
 import { Header } from "./header";
-import { Notice, words } from "./notice";
+import { messageFor, Notice } from "./notice";
 import { TaskItem } from "./task-item";
 
 interface Props {
@@ -19,35 +19,37 @@ interface Props {
   initial: { query: PageQuery; page: Page };
 }
 
-/** The client and its cache belong to the user of this page, even if another user signs in in another tab. */
+/** The list of the page's user. The client and its cache belong to this user, even if another one signs in elsewhere. */
 export function Tasks({ user, todoUrl, initial }: Props) {
-  const [stranger, setStranger] = useState(false);
-  const [refused, setRefused] = useState<Error | null>(null);
+  const [otherUserSignedIn, setOtherUserSignedIn] = useState(false);
+  const [writeError, setWriteError] = useState<Error | null>(null);
   const [{ todo, queries }] = useState(() => {
     let leaving = false;
     function onError(error: Error) {
-      // Once: a refused write is followed by a refused list, and a second navigation would abort the first.
+      // The page is left only once. After a failed write the list is fetched, which fails too, and a second navigation
+      // would abort the first.
       if (error instanceof SignedOut && !leaving) {
         leaving = true;
         window.location.assign("/sign-in");
       }
-      // The token is another user's: the service has refused it, because the client names the user of this page.
-      if (error instanceof TodoError && error.status === 403) setStranger(true);
+      // A 403 means that the token belongs to another user. The client names this page's user in each request.
+      if (error instanceof TodoError && error.status === 403) setOtherUserSignedIn(true);
     }
     return {
       todo: createTodoClient({ baseUrl: todoUrl, userId: user.id, token: cachedToken(fetchToken) }),
       queries: new QueryClient({
         queryCache: new QueryCache({ onError }),
-        // Errors are kept here and not in the component that wrote: a rolled-back task is rendered by a new component.
+        // The error of a write is stored here and not in the component that has started the write, because that
+        // component may be replaced when the write is undone.
         mutationCache: new MutationCache({
-          onMutate: () => setRefused(null),
-          onError: (error) => (onError(error), setRefused(error)),
+          onMutate: () => setWriteError(null),
+          onError: (error) => (onError(error), setWriteError(error)),
         }),
         defaultOptions: { queries: { staleTime: 5_000 } },
       }),
     };
   });
-  if (stranger) return <Stranger />;
+  if (otherUserSignedIn) return <OtherUserNotice />;
   return (
     <QueryClientProvider client={queries}>
       <TodoProvider client={todo}>
@@ -55,14 +57,14 @@ export function Tasks({ user, todoUrl, initial }: Props) {
         <main>
           <AddTask />
           <TaskList initial={initial} />
-          <Notice error={refused} dismiss={() => setRefused(null)} />
+          <Notice error={writeError} dismiss={() => setWriteError(null)} />
         </main>
       </TodoProvider>
     </QueryClientProvider>
   );
 }
 
-function Stranger() {
+function OtherUserNotice() {
   return (
     <main className="card narrow">
       <h1>Somebody else has signed in</h1>
@@ -77,7 +79,7 @@ function Stranger() {
 function TaskList({ initial }: Pick<Props, "initial">) {
   const address = useSearchParams();
   const hydrated = useHydrated();
-  const query = queryOf((name) => address.get(name));
+  const query = parseQuery((name) => address.get(name));
   const first = query.status === initial.query.status && query.sort === initial.query.sort;
   const pages = useTaskPages(query, first ? { initialPage: initial.page } : {});
   const tasks = pages.data?.pages.flatMap((page) => page.tasks) ?? [];
@@ -118,7 +120,7 @@ function TaskList({ initial }: Pick<Props, "initial">) {
       </div>
       {pages.error && (
         <p role="alert">
-          {words(pages.error)} <button onClick={() => pages.refetch()}>Try again</button>
+          {messageFor(pages.error)} <button onClick={() => pages.refetch()}>Try again</button>
         </p>
       )}
       <ul className="tasks">

@@ -4,10 +4,10 @@ import { createAuthClient } from "better-auth/react";
 
 export const authClient = createAuthClient({ plugins: [jwtClient()] });
 
-/** The session has ended, in this tab or in another one. */
+/** The error if no user is signed in in this browser, for instance because the session has ended. */
 export class SignedOut extends Error {}
 
-/** Fetches a token for the service, for the user who is signed in in this browser. */
+/** Fetches a token for the service. The token belongs to the user who is signed in in this browser. */
 export async function fetchToken(): Promise<string> {
   const { data, error } = await authClient.token();
   if (data) return data.token;

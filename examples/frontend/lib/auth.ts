@@ -10,21 +10,25 @@ function create() {
   if (!url) mkdirSync("data", { recursive: true, mode: 0o700 });
   return betterAuth({
     baseURL: process.env.BETTER_AUTH_URL || "http://localhost:3000",
-    secret: setting("BETTER_AUTH_SECRET") || ownSecret(url),
+    secret: setting("BETTER_AUTH_SECRET") || generatedSecret(url),
     database: url ? new Pool({ connectionString: url }) : new DatabaseSync("data/auth.db"),
     emailAndPassword: { enabled: true },
-    // Tokens for the service: EdDSA, verified with the public keys at /api/auth/jwks.
+    // This plugin issues the tokens for the service. They are signed with EdDSA, and the service verifies them with the
+    // public keys at /api/auth/jwks.
     plugins: [jwt()],
   });
 }
 
-/** A variable, or the contents of the file that `NAME_FILE` names: Docker and Kubernetes mount secrets as files. */
+/**
+ * The value of a variable, or the contents of the file that the variable with the suffix `_FILE` names: Docker and
+ * Kubernetes provide secrets as files.
+ */
 function setting(name: string): string | undefined {
   const file = process.env[`${name}_FILE`];
   return file ? readFileSync(file, "utf8").replace(/\n$/, "") : process.env[name];
 }
 
-/** The password may be set beside the URL, where no character of it needs an escape. */
+/** The URL of the database. Its password may be set in a separate variable, in which no character needs escaping. */
 function databaseUrl(): string | undefined {
   const url = setting("DATABASE_URL");
   const password = setting("DATABASE_PASSWORD");
@@ -32,8 +36,8 @@ function databaseUrl(): string | undefined {
   return Object.assign(new URL(url), { password: encodeURIComponent(password) }).href;
 }
 
-/** With the embedded database it is made once and kept beside it, as the service does with its own. */
-function ownSecret(url: string | undefined): string {
+/** The secret that is generated once and stored next to the embedded database. The service does the same. */
+function generatedSecret(url: string | undefined): string {
   if (url) throw new Error("Set BETTER_AUTH_SECRET to at least 32 random bytes.");
   const file = "data/secret";
   try {
@@ -46,5 +50,8 @@ function ownSecret(url: string | undefined): string {
 
 let instance: ReturnType<typeof create> | undefined;
 
-/** Created on first use, not on import: `next build` imports this file and has no database. */
+/**
+ * Better Auth, which is created on first use and not on import, because `next build` imports this file, and no database
+ * is available then.
+ */
 export const auth = () => (instance ??= create());

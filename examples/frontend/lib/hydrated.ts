@@ -1,9 +1,9 @@
 import { useSyncExternalStore } from "react";
 
-const never = () => () => {};
+const subscribe = () => () => {};
 
 /**
- * Whether React has hydrated the HTML from the server. Until then the browser would submit a form itself, with the
+ * Whether React has hydrated the HTML from the server. Before that, the browser itself would submit a form, with the
  * entered values in the URL.
  */
-export const useHydrated = () => useSyncExternalStore(never, () => true, () => false);
+export const useHydrated = () => useSyncExternalStore(subscribe, () => true, () => false);

@@ -3,8 +3,8 @@ import type { PageQuery } from "todo-backend-client";
 export const STATUSES = { all: "All", pending: "Open", completed: "Done" } as const;
 export const SORTS = { created: "Newest first", title: "By title", due_date: "By due date" } as const;
 
-/** The list query in the page's URL, such as `/?status=pending&sort=title`. Used on the server and in the browser. */
-export function queryOf(get: (name: string) => string | null | undefined): Required<Omit<PageQuery, "cursor">> {
+/** Parses the query of the page's URL, such as `?status=pending&sort=title`, on the server and in the browser. */
+export function parseQuery(get: (name: string) => string | null | undefined): Required<Omit<PageQuery, "cursor">> {
   const one = <T extends object>(names: T, name: string, fallback: keyof T): keyof T => {
     const value = get(name);
     return value && Object.hasOwn(names, value) ? (value as keyof T) : fallback;

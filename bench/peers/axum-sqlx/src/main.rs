@@ -1,6 +1,6 @@
-//! The same four requests in idiomatic axum and sqlx: an extractor for the caller, one query per handler, and
-//! `TraceLayer` for the access log. It has none of the service's other features: no rows for users, no ETags, no sort
-//! keys, no paging, no deadlines.
+//! The four requests of the benchmark, in idiomatic axum and sqlx: an extractor for the user, one query per handler, and
+//! `TraceLayer` for the access log. This program has none of the service's other features: no rows for users, no ETags,
+//! no sort keys, no pages, and no timeouts.
 
 use std::env;
 use std::error::Error;
@@ -48,7 +48,7 @@ struct NewTask {
     completed: bool,
 }
 
-/// The authenticated caller.
+/// The id of the authenticated user.
 struct User(String);
 
 impl FromRequestParts<App> for User {

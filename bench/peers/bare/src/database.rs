@@ -1,4 +1,4 @@
-//! The connections of one HTTP worker: one that all its reads share, and others for writes.
+//! The database connections of one HTTP worker: one connection for all its reads, and others for its writes.
 
 use std::cell::Cell;
 
@@ -48,28 +48,29 @@ pub struct NewTask {
 pub struct Database {
     reader: AsyncPgConnection,
     writers: Vec<Writer>,
-    /// One permit for each write that may be in progress, on all connections for writes together.
+    /// One permit for each write that may be in progress on the connections for writes.
     permits: Semaphore,
 }
 
 struct Writer {
     connection: AsyncPgConnection,
-    under_way: Cell<usize>,
+    in_flight: Cell<usize>,
 }
 
-/// A write that is in progress on its connection.
-struct Turn<'a> {
+/// The permission for one write on a connection. The write counts as in flight until this is dropped.
+struct WritePermit<'a> {
     writer: &'a Writer,
     _permit: SemaphorePermit<'a>,
 }
 
-impl Drop for Turn<'_> {
+impl Drop for WritePermit<'_> {
     fn drop(&mut self) {
-        self.writer.under_way.set(self.writer.under_way.get() - 1);
+        self.writer.in_flight.set(self.writer.in_flight.get() - 1);
     }
 }
 
-/// Diesel would prepare each update again, because it assumes that the text of an update varies.
+/// A query whose prepared statement Diesel caches. For updates, Diesel does not do so by default, because it assumes
+/// that their text varies.
 struct Prepared<Q>(Q);
 
 impl<Q: Query> Query for Prepared<Q> {
@@ -93,7 +94,8 @@ impl<Q: QueryFragment<DB>, DB: Backend> QueryFragment<DB> for Prepared<Q> {
 
 async fn connect(url: &str) -> Result<AsyncPgConnection, Box<dyn std::error::Error>> {
     let (client, connection) = tokio_postgres::connect(url, NoTls).await?;
-    // The driver runs on the HTTP worker that calls this, so that a query wakes no other thread.
+    // The connection is driven on the thread of the HTTP worker that calls this function, so that a query wakes no other
+    // thread.
     actix_web::rt::spawn(connection);
     Ok(AsyncPgConnection::try_from(client).await?)
 }
@@ -109,7 +111,7 @@ impl Database {
             let connection = connect(url).await?;
             connected.push(Writer {
                 connection,
-                under_way: Cell::new(0),
+                in_flight: Cell::new(0),
             });
         }
         Ok(Self {
@@ -137,11 +139,11 @@ impl Database {
             tasks::description.eq(&new.description),
             tasks::due_date.eq(new.due_date),
         );
-        let turn = self.turn().await?;
+        let permit = self.acquire_writer().await?;
         let insert = diesel::insert_into(tasks::table).values(values);
         insert
             .returning(tasks::all_columns)
-            .get_result(&mut &turn.writer.connection)
+            .get_result(&mut &permit.writer.connection)
             .await
     }
 
@@ -150,23 +152,23 @@ impl Database {
             tasks::completed.eq(not(tasks::completed)),
             tasks::updated_at.eq(now),
         );
-        let turn = self.turn().await?;
+        let permit = self.acquire_writer().await?;
         let update = diesel::update(tasks::table.find(id)).set(changes);
         Prepared(update.returning(tasks::all_columns))
-            .get_result(&mut &turn.writer.connection)
+            .get_result(&mut &permit.writer.connection)
             .await
     }
 
-    /// Uses the connection with the fewest writes in progress, as soon as there is room.
-    async fn turn(&self) -> QueryResult<Turn<'_>> {
+    /// Waits for a permit, and returns the connection with the fewest writes in flight.
+    async fn acquire_writer(&self) -> QueryResult<WritePermit<'_>> {
         let _permit = self
             .permits
             .acquire()
             .await
             .map_err(|_| Error::BrokenTransactionManager)?;
-        let writer = self.writers.iter().min_by_key(|writer| writer.under_way.get());
+        let writer = self.writers.iter().min_by_key(|writer| writer.in_flight.get());
         let writer = writer.ok_or(Error::BrokenTransactionManager)?;
-        writer.under_way.set(writer.under_way.get() + 1);
-        Ok(Turn { writer, _permit })
+        writer.in_flight.set(writer.in_flight.get() + 1);
+        Ok(WritePermit { writer, _permit })
     }
 }

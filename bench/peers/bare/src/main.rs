@@ -1,6 +1,7 @@
-//! A reference, not a comparable service: the service's access to PostgreSQL (`diesel-async`, pipelined on the HTTP
-//! workers) without anything around it. It verifies no token, and logs and counts nothing. The difference to the
-//! service is the cost of everything else that the service does. `/nothing` does nothing, and shows the cost of HTTP.
+//! A reference program, which is not a comparable service. It accesses PostgreSQL as the service does, with
+//! `diesel-async` and pipelining on the HTTP workers, but it verifies no tokens and has neither a log nor metrics. The
+//! difference between its results and those of the service is the cost of everything else that the service does. The
+//! handler of `/nothing` does nothing, which shows the cost of HTTP alone.
 
 mod database;
 
@@ -14,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use database::{Database, NewTask};
 
-/// The caller that the token names. Its signature is not verified.
+/// The user whom the token names. The token's signature is not verified.
 fn caller(request: &HttpRequest) -> Option<String> {
     #[derive(Deserialize)]
     struct Claims {
@@ -69,7 +70,7 @@ async fn main() -> std::io::Result<()> {
     let url = env::var("DATABASE_URL").expect("DATABASE_URL");
     let port = env::var("PORT").expect("PORT").parse().expect("a number");
     let workers = number("WORKERS").expect("WORKERS");
-    // One connection for the worker's reads, and the others for its writes.
+    // One of the worker's connections is for reads, so the others are for writes.
     let writers = number("DATABASE_POOL_SIZE").expect("DATABASE_POOL_SIZE") / workers - 1;
     let depth = number("WRITE_DEPTH").unwrap_or(4);
     HttpServer::new(move || {
