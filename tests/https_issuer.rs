@@ -5,13 +5,14 @@ use std::process::Command;
 use std::time::Duration;
 
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
+use rstest::rstest;
 use serde_json::json;
 use tempfile::TempDir;
 
-use crate::support::TestApp;
 use crate::support::process::Process;
 use crate::support::token::{base64url, now};
 use crate::support::wait;
+use crate::support::{Database, Postgres, Sqlite, TestApp};
 
 /// A server that answers every request with the key set and prints its port.
 const SERVER: &str = r#"
@@ -100,20 +101,22 @@ impl Issuer {
     }
 }
 
-on_both_databases!(
-    fn a_key_set_behind_tls_is_fetched_where_its_certificate_is_trusted(db: Database) {
-        let issuer = Issuer::start();
-        let certificate = issuer.folder.path().join("cert.pem");
-        assert!(fs::metadata(&certificate).unwrap().len() > 0);
-        for (trusted, status) in [(true, 200), (false, 503)] {
-            let mut builder = TestApp::builder(db).env("BETTER_AUTH_URL", &issuer.url);
-            if trusted {
-                builder = builder.env("SSL_CERT_FILE", certificate.to_str().unwrap());
-            }
-            let app = builder.start();
-            let ada = app.user("ada");
-            let answer = ada.with_token(&issuer.token(&ada.id)).get("/api/tasks");
-            assert_eq!(answer.status, status, "{answer}\n{}", app.log());
+#[rstest]
+fn a_key_set_behind_tls_is_fetched_where_its_certificate_is_trusted(
+    #[values(Sqlite, Postgres)] db: Database,
+) {
+    skip_at_a_deployment!();
+    let issuer = Issuer::start();
+    let certificate = issuer.folder.path().join("cert.pem");
+    assert!(fs::metadata(&certificate).unwrap().len() > 0);
+    for (trusted, status) in [(true, 200), (false, 503)] {
+        let mut builder = TestApp::builder(db).env("BETTER_AUTH_URL", &issuer.url);
+        if trusted {
+            builder = builder.env("SSL_CERT_FILE", certificate.to_str().unwrap());
         }
+        let app = builder.start();
+        let ada = app.user("ada");
+        let answer = ada.with_token(&issuer.token(&ada.id)).get("/api/tasks");
+        assert_eq!(answer.status, status, "{answer}\n{}", app.log());
     }
-);
+}

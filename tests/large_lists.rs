@@ -6,11 +6,12 @@ use std::net::TcpStream;
 use std::thread;
 use std::time::Duration;
 
+use rstest::rstest;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use crate::support::task::assert_is_task;
-use crate::support::{Actor, CONTRACTS, Contract, Database, Response, TestApp, raw, wait};
+use crate::support::{Actor, CONTRACTS, Contract, Database, Postgres, Response, Sqlite, TestApp, raw, wait};
 
 const TASKS: usize = 100_000;
 const CONCURRENT_READERS: usize = 4;
@@ -95,57 +96,59 @@ fn assert_whole(answer: &Response) {
     }
 }
 
-on_both_databases!(
-    fn a_list_of_a_hundred_thousand_tasks_is_complete_and_concurrent_ones_need_little_memory(db: Database) {
-        let app = start(db);
-        let ada = app.user("ada");
-        ada.get("/api/tasks").expect(200);
-        insert(&app, &ada);
-        let before = resident(&app);
+#[rstest]
+fn a_list_of_a_hundred_thousand_tasks_is_complete_and_concurrent_ones_need_little_memory(
+    #[values(Sqlite, Postgres)] db: Database,
+) {
+    skip_at_a_deployment!();
+    let app = start(db);
+    let ada = app.user("ada");
+    ada.get("/api/tasks").expect(200);
+    insert(&app, &ada);
+    let before = resident(&app);
 
-        let list = ada.get(&Contract::A.tasks(&ada)).expect(200);
-        assert_eq!(list.header("link"), None);
-        assert_whole(&list);
-        let one = list.body.len();
-        let tag = list.header("etag").expect("an ETag");
-        let known = [("if-none-match", tag)];
-        let again = ada.request("GET", &Contract::B.tasks(&ada), &known, b"");
-        assert_eq!((again.status, again.body.len()), (304, 0));
-        let head = ada
-            .request("HEAD", &Contract::A.tasks(&ada), &[], b"")
-            .expect(200);
-        assert_eq!((head.header("etag"), head.body.len()), (Some(tag), 0));
+    let list = ada.get(&Contract::A.tasks(&ada)).expect(200);
+    assert_eq!(list.header("link"), None);
+    assert_whole(&list);
+    let one = list.body.len();
+    let tag = list.header("etag").expect("an ETag");
+    let known = [("if-none-match", tag)];
+    let again = ada.request("GET", &Contract::B.tasks(&ada), &known, b"");
+    assert_eq!((again.status, again.body.len()), (304, 0));
+    let head = ada
+        .request("HEAD", &Contract::A.tasks(&ada), &[], b"")
+        .expect(200);
+    assert_eq!((head.header("etag"), head.body.len()), (Some(tag), 0));
 
-        let mut peak = 0;
-        thread::scope(|scope| {
-            let (app, ada) = (&app, &ada);
-            let calls: Vec<_> = (0..CONCURRENT_READERS)
-                .map(|number| {
-                    let path = CONTRACTS[number % 2].tasks(ada);
-                    scope.spawn(move || {
-                        let read = || read_through(app, ada, &path);
-                        // The response is longer than `one` because it includes the chunked coding.
-                        assert!(wait::until(TIMEOUT, read).expect("the list should arrive") > one);
-                    })
+    let mut peak = 0;
+    thread::scope(|scope| {
+        let (app, ada) = (&app, &ada);
+        let calls: Vec<_> = (0..CONCURRENT_READERS)
+            .map(|number| {
+                let path = CONTRACTS[number % 2].tasks(ada);
+                scope.spawn(move || {
+                    let read = || read_through(app, ada, &path);
+                    // The response is longer than `one` because it includes the chunked coding.
+                    assert!(wait::until(TIMEOUT, read).expect("the list should arrive") > one);
                 })
-                .collect();
-            wait::until(TIMEOUT, || {
-                peak = peak.max(resident(app));
-                calls.iter().all(|call| call.is_finished()).then_some(())
             })
-            .expect("all lists should be read");
-        });
-        println!(
-            "{:?}: a list of {} KiB; resident KiB: {before} before, {peak} at most",
-            app.kind,
-            one / 1024
-        );
-        assert!(
-            peak <= before + MAX_GROWTH_KIB,
-            "the memory grew from {before} KiB to {peak} KiB"
-        );
-    }
-);
+            .collect();
+        wait::until(TIMEOUT, || {
+            peak = peak.max(resident(app));
+            calls.iter().all(|call| call.is_finished()).then_some(())
+        })
+        .expect("all lists should be read");
+    });
+    println!(
+        "{:?}: a list of {} KiB; resident KiB: {before} before, {peak} at most",
+        app.kind,
+        one / 1024
+    );
+    assert!(
+        peak <= before + MAX_GROWTH_KIB,
+        "the memory grew from {before} KiB to {peak} KiB"
+    );
+}
 
 /// Inserts 8 MB into the database that become 48 MB of JSON: each byte is written as `\\u0001`.
 fn insert_long_ones(app: &TestApp, owner: &Actor) {
@@ -176,59 +179,59 @@ fn status_of(app: &TestApp, user: &Actor) -> (TcpStream, String) {
     (stream, String::from_utf8(line).unwrap())
 }
 
-on_both_databases!(
-    fn unread_long_lists_do_not_exhaust_the_memory(db: Database) {
-        let app = start(db);
-        let eve = app.user("eve");
-        eve.get("/api/tasks").expect(200);
-        insert_long_ones(&app, &eve);
-        let ada = app.user("ada");
-        let task = ada.has_task("t");
-        let before = resident(&app);
+#[rstest]
+fn unread_long_lists_do_not_exhaust_the_memory(#[values(Sqlite, Postgres)] db: Database) {
+    skip_at_a_deployment!();
+    let app = start(db);
+    let eve = app.user("eve");
+    eve.get("/api/tasks").expect(200);
+    insert_long_ones(&app, &eve);
+    let ada = app.user("ada");
+    let task = ada.has_task("t");
+    let before = resident(&app);
 
-        let mut unread = Vec::new();
-        let refused = loop {
-            // The service disconnects a client that reads nothing for some time, and a slow machine may reach
-            // that time.
-            for stream in &mut unread {
-                read_some(stream);
-            }
-            let (stream, status) = status_of(&app, &eve);
-            match status.as_str() {
-                "HTTP/1.1 200" => unread.push(stream),
-                "HTTP/1.1 503" => break stream,
-                other => panic!("{other}"),
-            }
-            assert!(unread.len() < 5, "the service should refuse one of the lists");
-        };
-        let grown = resident(&app) - before;
-        assert!(grown < 2 * MAX_GROWTH_KIB, "the memory grew by {grown} KiB");
-        // Short lists are served nevertheless: those of other users, and pages.
-        assert_eq!(ada.get("/api/tasks").expect(200).json(), json!([task]));
-        assert_eq!(
-            eve.get("/api/tasks?limit=2")
-                .expect(200)
-                .json()
-                .as_array()
-                .unwrap()
-                .len(),
-            2
-        );
-        let mut problem = String::new();
-        BufReader::new(refused)
-            .take(1_000)
-            .read_to_string(&mut problem)
-            .ok();
-        assert!(problem.to_lowercase().contains("retry-after: "), "{problem}");
-        assert!(problem.contains("limit"), "{problem}");
-        // Long lists of other users are served as well.
-        insert_long_ones(&app, &ada);
-        unread.iter_mut().for_each(read_some);
-        let (_others, status) = status_of(&app, &ada);
-        assert_eq!(status, "HTTP/1.1 200");
+    let mut unread = Vec::new();
+    let refused = loop {
+        // The service disconnects a client that reads nothing for some time, and a slow machine may reach
+        // that time.
+        for stream in &mut unread {
+            read_some(stream);
+        }
+        let (stream, status) = status_of(&app, &eve);
+        match status.as_str() {
+            "HTTP/1.1 200" => unread.push(stream),
+            "HTTP/1.1 503" => break stream,
+            other => panic!("{other}"),
+        }
+        assert!(unread.len() < 5, "the service should refuse one of the lists");
+    };
+    let grown = resident(&app) - before;
+    assert!(grown < 2 * MAX_GROWTH_KIB, "the memory grew by {grown} KiB");
+    // Short lists are served nevertheless: those of other users, and pages.
+    assert_eq!(ada.get("/api/tasks").expect(200).json(), json!([task]));
+    assert_eq!(
+        eve.get("/api/tasks?limit=2")
+            .expect(200)
+            .json()
+            .as_array()
+            .unwrap()
+            .len(),
+        2
+    );
+    let mut problem = String::new();
+    BufReader::new(refused)
+        .take(1_000)
+        .read_to_string(&mut problem)
+        .ok();
+    assert!(problem.to_lowercase().contains("retry-after: "), "{problem}");
+    assert!(problem.contains("limit"), "{problem}");
+    // Long lists of other users are served as well.
+    insert_long_ones(&app, &ada);
+    unread.iter_mut().for_each(read_some);
+    let (_others, status) = status_of(&app, &ada);
+    assert_eq!(status, "HTTP/1.1 200");
 
-        drop(unread);
-        let served = || (status_of(&app, &eve).1 == "HTTP/1.1 200").then_some(());
-        wait::until(Duration::from_secs(15), served).expect("long lists should be served again");
-    }
-);
+    drop(unread);
+    let served = || (status_of(&app, &eve).1 == "HTTP/1.1 200").then_some(());
+    wait::until(Duration::from_secs(15), served).expect("long lists should be served again");
+}

@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::sync::LazyLock;
 
+use rstest::rstest;
 use serde_json::{Map, Value, json};
 
-use crate::support::{Database, TestApp, cli};
+use crate::support::{Database, Postgres, Sqlite, TestApp, cli};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 const METHODS: [&str; 7] = ["get", "head", "post", "put", "patch", "delete", "options"];
@@ -58,40 +59,42 @@ fn the_committed_document_is_what_the_subcommand_prints_without_any_configuratio
     assert_eq!(left_behind, 0);
 }
 
-on_both_databases!(
-    fn the_document_needs_no_token_and_can_be_revalidated(app: TestApp) {
-        let answer = app.anonymous().get("/openapi.json").expect(200);
-        assert_eq!(answer.json(), *DOCUMENT);
-        assert_eq!(answer.text(), *TEXT);
-        let tag = answer.header("etag").unwrap();
-        let again = [("if-none-match", tag)];
-        let again = app
-            .anonymous()
-            .request("GET", "/openapi.json", &again, b"")
-            .expect(304);
-        assert_eq!((again.header("etag"), again.text()), (Some(tag), String::new()));
-        let head = app
-            .anonymous()
-            .request("HEAD", "/openapi.json", &[], b"")
-            .expect(200);
-        assert_eq!(head.header("content-length"), Some(&*TEXT.len().to_string()));
-    }
+#[rstest]
+fn the_document_needs_no_token_and_can_be_revalidated(#[values(Sqlite, Postgres)] db: Database) {
+    let app = TestApp::start(db);
+    let answer = app.anonymous().get("/openapi.json").expect(200);
+    assert_eq!(answer.json(), *DOCUMENT);
+    assert_eq!(answer.text(), *TEXT);
+    let tag = answer.header("etag").unwrap();
+    let again = [("if-none-match", tag)];
+    let again = app
+        .anonymous()
+        .request("GET", "/openapi.json", &again, b"")
+        .expect(304);
+    assert_eq!((again.header("etag"), again.text()), (Some(tag), String::new()));
+    let head = app
+        .anonymous()
+        .request("HEAD", "/openapi.json", &[], b"")
+        .expect(200);
+    assert_eq!(head.header("content-length"), Some(&*TEXT.len().to_string()));
+}
 
-    /// A method that no route supports is answered with 405 and the supported methods in `Allow`, which must
-    /// be the documented ones. A path that does not exist would be answered with 404.
-    fn the_documented_paths_and_methods_are_those_of_the_service(app: TestApp) {
-        let ada = app.user("ada");
-        for (path, mut methods) in documented() {
-            let path = path
-                .replace("{user_id}", &ada.id)
-                .replace("{id}", "1")
-                .replace("{file}", "start.js");
-            let answer = ada.request("PROPFIND", &path, &[], b"").expect(405);
-            methods.sort();
-            assert_eq!(answer.list_header("allow"), methods, "{answer}");
-        }
+/// A method that no route supports is answered with 405 and the supported methods in `Allow`, which must
+/// be the documented ones. A path that does not exist would be answered with 404.
+#[rstest]
+fn the_documented_paths_and_methods_are_those_of_the_service(#[values(Sqlite, Postgres)] db: Database) {
+    let app = TestApp::start(db);
+    let ada = app.user("ada");
+    for (path, mut methods) in documented() {
+        let path = path
+            .replace("{user_id}", &ada.id)
+            .replace("{id}", "1")
+            .replace("{file}", "start.js");
+        let answer = ada.request("PROPFIND", &path, &[], b"").expect(405);
+        methods.sort();
+        assert_eq!(answer.list_header("allow"), methods, "{answer}");
     }
-);
+}
 
 /// Checks the opposite direction: the service has no route that the document lacks. The routes are read from
 /// the source, because a running server does not list them.

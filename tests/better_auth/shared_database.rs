@@ -7,7 +7,6 @@ use serde_json::json;
 use super::issuer::{Issuer, PASSWORD, Session};
 use super::tokens::assert_good;
 use crate::support::app::Builder;
-use crate::support::deployment::own_process_allowed;
 use crate::support::{Database, OwnDatabase, TestApp};
 
 fn service_on(database: &Arc<OwnDatabase>, issuer: &Issuer) -> TestApp {
@@ -129,9 +128,7 @@ fn assert_is_never_written(app: &TestApp, issuer: &Issuer, bob: &Session) {
 
 #[test]
 fn the_service_started_first_and_both_share_the_users() {
-    if !own_process_allowed() {
-        return;
-    }
+    skip_at_a_deployment!();
     let database = Arc::new(OwnDatabase::create(Database::Postgres));
     // The issuer's URL is only known once it runs, and the issuer needs the tables. A first process therefore
     // creates them.
@@ -143,9 +140,7 @@ fn the_service_started_first_and_both_share_the_users() {
 
 #[test]
 fn better_auth_started_first_and_both_share_the_users() {
-    if !own_process_allowed() {
-        return;
-    }
+    skip_at_a_deployment!();
     let database = Arc::new(OwnDatabase::create(Database::Postgres));
     let issuer = Issuer::on(&database);
     let columns = "SELECT string_agg(concat(column_name, ' ', is_nullable, ' ', column_default), ', ' \
@@ -159,9 +154,7 @@ fn better_auth_started_first_and_both_share_the_users() {
 
 #[test]
 fn users_and_tasks_from_before_better_auth_are_still_there_with_it() {
-    if !own_process_allowed() {
-        return;
-    }
+    skip_at_a_deployment!();
     let database = Arc::new(OwnDatabase::create(Database::Postgres));
     let before = Builder::on(Arc::clone(&database)).start();
     let ada = before.user("ada");

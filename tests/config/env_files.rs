@@ -2,10 +2,12 @@
 
 use std::fs;
 
+use rstest::rstest;
+
 use super::wrong_values::assert_refused;
-use crate::support::OwnDatabase;
 use crate::support::app::SECRET;
 use crate::support::cli::run;
+use crate::support::{Database, OwnDatabase, Postgres, Sqlite};
 
 /// Every variable that the service reads.
 const VARIABLES: [&str; 22] = [
@@ -33,31 +35,31 @@ const VARIABLES: [&str; 22] = [
     "RUST_LOG",
 ];
 
-on_both_databases!(
-    fn an_env_file_is_loaded_and_the_real_environment_wins(db: Database) {
-        let database = OwnDatabase::create(db);
-        let folder = tempfile::tempdir().unwrap();
-        let file = format!(
-            "# a comment\nDATABASE_URL={}\nBETTER_AUTH_SECRET=\"{SECRET}\"\nPORT=8111\n\
-             BETTER_AUTH_URL=https://from-the-file.example\n",
-            database.url,
-        );
-        fs::write(folder.path().join(".env"), file).unwrap();
-        let outcome = run(folder.path(), &[("PORT", "8222")], &["check-config"]).expect_success();
-        assert!(
-            outcome.stdout.contains("https://from-the-file.example"),
-            "{}",
-            outcome.stdout
-        );
-        assert!(outcome.stdout.contains("\nPORT=8222\n"), "{}", outcome.stdout);
-        assert!(!outcome.everything().contains(SECRET));
+#[rstest]
+fn an_env_file_is_loaded_and_the_real_environment_wins(#[values(Sqlite, Postgres)] db: Database) {
+    skip_at_a_deployment!();
+    let database = OwnDatabase::create(db);
+    let folder = tempfile::tempdir().unwrap();
+    let file = format!(
+        "# a comment\nDATABASE_URL={}\nBETTER_AUTH_SECRET=\"{SECRET}\"\nPORT=8111\n\
+         BETTER_AUTH_URL=https://from-the-file.example\n",
+        database.url,
+    );
+    fs::write(folder.path().join(".env"), file).unwrap();
+    let outcome = run(folder.path(), &[("PORT", "8222")], &["check-config"]).expect_success();
+    assert!(
+        outcome.stdout.contains("https://from-the-file.example"),
+        "{}",
+        outcome.stdout
+    );
+    assert!(outcome.stdout.contains("\nPORT=8222\n"), "{}", outcome.stdout);
+    assert!(!outcome.everything().contains(SECRET));
 
-        // An invalid value in the file stops the start like one in the environment.
-        fs::write(folder.path().join(".env"), "LOG_FORMAT=xml\n").unwrap();
-        let outcome = run(folder.path(), &[("PORT", "0")], &[]);
-        assert_refused("LOG_FORMAT", "xml", &outcome);
-    }
-);
+    // An invalid value in the file stops the start like one in the environment.
+    fs::write(folder.path().join(".env"), "LOG_FORMAT=xml\n").unwrap();
+    let outcome = run(folder.path(), &[("PORT", "0")], &[]);
+    assert_refused("LOG_FORMAT", "xml", &outcome);
+}
 
 #[test]
 fn the_example_contains_every_variable_and_no_credential() {

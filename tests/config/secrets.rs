@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
+use rstest::rstest;
 use serde_json::{Value, json};
 
 use crate::support::app::Builder;
 use crate::support::cli::run;
 use crate::support::token::{hs256, now};
-use crate::support::{Actor, OwnDatabase, TestApp};
+use crate::support::{Actor, Database, OwnDatabase, Postgres, Sqlite, TestApp};
 
 const OLD: &str = "the-old-secret-which-is-long-enough";
 const NEW: &str = "the-new-secret:which-is-long-enough";
@@ -52,82 +53,86 @@ fn assert_accepts(app: &TestApp, pages: &[(&str, &str)], secrets: &[&str]) {
     }
 }
 
-on_both_databases!(
-    fn a_secret_is_rotated_in_two_steps_without_signing_users_out(db: Database) {
-        let database = Arc::new(OwnDatabase::create(db));
-        let (both, reversed) = (format!("1:{OLD},2:{NEW}"), format!(" 2 : {NEW} , 1:{OLD}"));
-        // Only one process runs at a time, because only one may use the embedded database.
-        let app = service(&database, OLD, "");
-        for number in 0..5 {
-            ada(&app, OLD).has_task(&format!("task {number}"));
-        }
-        let old_page = next_page(&ada(&app, OLD));
-        assert_accepts(&app, &[(OLD, old_page.as_str())], &[OLD]);
-        drop(app);
-
-        // Better Auth keeps the old secret in BETTER_AUTH_SECRET.
-        let app = service(&database, OLD, &both);
-        let page = next_page(&ada(&app, NEW));
-        assert_eq!(page, old_page, "the old secret should still sign");
-        assert_accepts(&app, &[(OLD, old_page.as_str())], &[OLD, NEW]);
-        drop(app);
-
-        let app = service(&database, OLD, &reversed);
-        let new_page = next_page(&ada(&app, OLD));
-        assert_ne!(new_page, old_page, "the new secret should sign");
-        let pages = [(OLD, old_page.as_str()), (NEW, new_page.as_str())];
-        assert_accepts(&app, &pages, &[NEW, OLD]);
-        drop(app);
-
-        let app = service(&database, "", &format!("2:{NEW}"));
-        assert_accepts(&app, &pages, &[NEW]);
+#[rstest]
+fn a_secret_is_rotated_in_two_steps_without_signing_users_out(#[values(Sqlite, Postgres)] db: Database) {
+    skip_at_a_deployment!();
+    let database = Arc::new(OwnDatabase::create(db));
+    let (both, reversed) = (format!("1:{OLD},2:{NEW}"), format!(" 2 : {NEW} , 1:{OLD}"));
+    // Only one process runs at a time, because only one may use the embedded database.
+    let app = service(&database, OLD, "");
+    for number in 0..5 {
+        ada(&app, OLD).has_task(&format!("task {number}"));
     }
+    let old_page = next_page(&ada(&app, OLD));
+    assert_accepts(&app, &[(OLD, old_page.as_str())], &[OLD]);
+    drop(app);
 
-    fn a_printed_token_is_signed_with_the_first_secret(db: Database) {
-        let database = Arc::new(OwnDatabase::create(db));
-        let folder = tempfile::tempdir().unwrap();
-        let list = format!("2:{NEW},1:{OLD}");
-        let environment = [
-            ("DATABASE_URL", &*database.url),
-            ("BETTER_AUTH_SECRETS", list.as_str()),
-        ];
-        let printed = run(folder.path(), &environment, &["token", "ada"]).expect_success();
-        let app = service(&database, NEW, "");
-        app.anonymous()
-            .with_token(printed.stdout.trim())
-            .get("/api/tasks")
-            .expect(200);
-    }
+    // Better Auth keeps the old secret in BETTER_AUTH_SECRET.
+    let app = service(&database, OLD, &both);
+    let page = next_page(&ada(&app, NEW));
+    assert_eq!(page, old_page, "the old secret should still sign");
+    assert_accepts(&app, &[(OLD, old_page.as_str())], &[OLD, NEW]);
+    drop(app);
 
-    fn commands_that_sign_nothing_need_no_secret(db: Database) {
-        let database = OwnDatabase::create(db);
-        let folder = tempfile::tempdir().unwrap();
-        let environment = [("DATABASE_URL", &*database.url), ("PORT", "9")];
-        run(folder.path(), &environment, &["migrate"]).expect_success();
-        assert_eq!(database.value("SELECT count(*) FROM tasks").as_deref(), Some("0"));
-        let unwell = run(folder.path(), &environment, &["healthcheck"]);
-        assert!(!unwell.stderr.contains("SECRET"), "{}", unwell.stderr);
-    }
-);
+    let app = service(&database, OLD, &reversed);
+    let new_page = next_page(&ada(&app, OLD));
+    assert_ne!(new_page, old_page, "the new secret should sign");
+    let pages = [(OLD, old_page.as_str()), (NEW, new_page.as_str())];
+    assert_accepts(&app, &pages, &[NEW, OLD]);
+    drop(app);
 
-with_a_process_of_its_own!(
-    fn commands_that_only_read_create_no_secret() {
-        let folder = tempfile::tempdir().unwrap();
-        let checked = run(folder.path(), &[], &["check-config"]).expect_success();
-        assert!(
-            checked.stdout.contains("data/todo.db.secret"),
-            "{}",
-            checked.stdout
-        );
-        run(folder.path(), &[("PORT", "9")], &["healthcheck"]);
-        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
-        // The command must still report what would stop the start.
-        let environment = [("DATABASE_URL", "postgres://localhost/todo")];
-        let checked = run(folder.path(), &environment, &["check-config"]);
-        assert!(
-            !checked.success && checked.stderr.contains("BETTER_AUTH_SECRET"),
-            "{}",
-            checked.stderr
-        );
-    }
-);
+    let app = service(&database, "", &format!("2:{NEW}"));
+    assert_accepts(&app, &pages, &[NEW]);
+}
+
+#[rstest]
+fn a_printed_token_is_signed_with_the_first_secret(#[values(Sqlite, Postgres)] db: Database) {
+    skip_at_a_deployment!();
+    let database = Arc::new(OwnDatabase::create(db));
+    let folder = tempfile::tempdir().unwrap();
+    let list = format!("2:{NEW},1:{OLD}");
+    let environment = [
+        ("DATABASE_URL", &*database.url),
+        ("BETTER_AUTH_SECRETS", list.as_str()),
+    ];
+    let printed = run(folder.path(), &environment, &["token", "ada"]).expect_success();
+    let app = service(&database, NEW, "");
+    app.anonymous()
+        .with_token(printed.stdout.trim())
+        .get("/api/tasks")
+        .expect(200);
+}
+
+#[rstest]
+fn commands_that_sign_nothing_need_no_secret(#[values(Sqlite, Postgres)] db: Database) {
+    skip_at_a_deployment!();
+    let database = OwnDatabase::create(db);
+    let folder = tempfile::tempdir().unwrap();
+    let environment = [("DATABASE_URL", &*database.url), ("PORT", "9")];
+    run(folder.path(), &environment, &["migrate"]).expect_success();
+    assert_eq!(database.value("SELECT count(*) FROM tasks").as_deref(), Some("0"));
+    let unwell = run(folder.path(), &environment, &["healthcheck"]);
+    assert!(!unwell.stderr.contains("SECRET"), "{}", unwell.stderr);
+}
+
+#[test]
+fn commands_that_only_read_create_no_secret() {
+    skip_at_a_deployment!();
+    let folder = tempfile::tempdir().unwrap();
+    let checked = run(folder.path(), &[], &["check-config"]).expect_success();
+    assert!(
+        checked.stdout.contains("data/todo.db.secret"),
+        "{}",
+        checked.stdout
+    );
+    run(folder.path(), &[("PORT", "9")], &["healthcheck"]);
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    // The command must still report what would stop the start.
+    let environment = [("DATABASE_URL", "postgres://localhost/todo")];
+    let checked = run(folder.path(), &environment, &["check-config"]);
+    assert!(
+        !checked.success && checked.stderr.contains("BETTER_AUTH_SECRET"),
+        "{}",
+        checked.stderr
+    );
+}

@@ -3,12 +3,13 @@
 use std::fs;
 use std::time::Duration;
 
+use rstest::rstest;
 use serde_json::Value;
 
 use crate::support::app::SECRET;
 use crate::support::cli::{Outcome, run};
 use crate::support::database::DATABASE_PASSWORD;
-use crate::support::{Database, OwnDatabase, TestApp};
+use crate::support::{Database, OwnDatabase, Postgres, Sqlite, TestApp};
 
 const WRONG: &[(&str, &str)] = &[
     ("DATABASE_URL", "postgres://todo:a blank@localhost/todo"),
@@ -154,89 +155,95 @@ pub fn assert_refused(variable: &str, value: &str, outcome: &Outcome) {
     }
 }
 
-on_both_databases!(
-    fn every_invalid_value_stops_the_start_and_names_its_variable(db: Database) {
-        let database = OwnDatabase::create(db);
-        for &(variable, value) in WRONG {
-            let mut outcome = start_with(&database, &[(variable, value)]);
-            assert_refused(variable, value, &outcome);
-            // One second is ample, but on a busy machine the start may need another attempt.
-            for _ in 0..3 {
-                if outcome.took < Duration::from_secs(1) {
-                    break;
-                }
-                outcome = start_with(&database, &[(variable, value)]);
+#[rstest]
+fn every_invalid_value_stops_the_start_and_names_its_variable(#[values(Sqlite, Postgres)] db: Database) {
+    skip_at_a_deployment!();
+    let database = OwnDatabase::create(db);
+    for &(variable, value) in WRONG {
+        let mut outcome = start_with(&database, &[(variable, value)]);
+        assert_refused(variable, value, &outcome);
+        // One second is ample, but on a busy machine the start may need another attempt.
+        for _ in 0..3 {
+            if outcome.took < Duration::from_secs(1) {
+                break;
             }
-            assert!(outcome.took < Duration::from_secs(1), "{variable}={value}");
+            outcome = start_with(&database, &[(variable, value)]);
         }
+        assert!(outcome.took < Duration::from_secs(1), "{variable}={value}");
     }
+}
 
-    fn check_config_reports_every_invalid_value(db: Database) {
-        let database = OwnDatabase::create(db);
-        let folder = tempfile::tempdir().unwrap();
-        let good = [("DATABASE_URL", &*database.url), ("BETTER_AUTH_SECRET", SECRET)];
-        for &(variable, value) in WRONG {
-            let mut environment: Vec<_> = good.into_iter().filter(|(name, _)| *name != variable).collect();
-            environment.push((variable, value));
-            let outcome = run(folder.path(), &environment, &["check-config"]);
-            assert!(!outcome.success, "{variable}={value}");
-            assert!(
-                outcome.stderr.contains(variable),
-                "{variable}={value}: {}",
-                outcome.stderr
-            );
-        }
-    }
-
-    fn a_port_in_use_is_reported(db: Database) {
-        let app = TestApp::builder(db).start();
-        let port = app.base_url().rsplit(':').next().unwrap();
-        let outcome = start_with(app.database(), &[("PORT", port)]);
-        assert!(!outcome.success);
-        assert!(outcome.stderr.contains(port), "{}", outcome.stderr);
+#[rstest]
+fn check_config_reports_every_invalid_value(#[values(Sqlite, Postgres)] db: Database) {
+    skip_at_a_deployment!();
+    let database = OwnDatabase::create(db);
+    let folder = tempfile::tempdir().unwrap();
+    let good = [("DATABASE_URL", &*database.url), ("BETTER_AUTH_SECRET", SECRET)];
+    for &(variable, value) in WRONG {
+        let mut environment: Vec<_> = good.into_iter().filter(|(name, _)| *name != variable).collect();
+        environment.push((variable, value));
+        let outcome = run(folder.path(), &environment, &["check-config"]);
+        assert!(!outcome.success, "{variable}={value}");
         assert!(
-            !outcome.everything().contains("panicked"),
-            "{}",
-            outcome.everything()
-        );
-        // With LOG_FORMAT=json, the error is a JSON object as well.
-        let outcome = start_with(app.database(), &[("PORT", port), ("LOG_FORMAT", "json")]);
-        let last = outcome.stderr.lines().last().unwrap();
-        let last: Value = serde_json::from_str(last).expect("the last line should be JSON");
-        assert_eq!(last["level"], "ERROR", "{last}");
-        assert!(last["message"].as_str().unwrap().contains(port), "{last}");
-    }
-);
-
-with_a_process_of_its_own!(
-    fn postgresql_needs_a_secret() {
-        let database = OwnDatabase::create(Database::Postgres);
-        let folder = tempfile::tempdir().unwrap();
-        for environment in [
-            vec![("DATABASE_URL", &*database.url), ("PORT", "0")],
-            vec![
-                ("DATABASE_URL", &*database.url),
-                ("PORT", "0"),
-                ("BETTER_AUTH_SECRET", ""),
-            ],
-        ] {
-            let outcome = run(folder.path(), &environment, &[]);
-            assert_refused("BETTER_AUTH_SECRET", "", &outcome);
-        }
-        assert_eq!(
-            fs::read_dir(folder.path()).unwrap().count(),
-            0,
-            "no secret should be created"
+            outcome.stderr.contains(variable),
+            "{variable}={value}: {}",
+            outcome.stderr
         );
     }
+}
 
-    fn a_mistyped_url_leaves_no_file_behind() {
-        let folder = tempfile::tempdir().unwrap();
-        for (variable, url) in WRONG.iter().filter(|(variable, _)| *variable == "DATABASE_URL") {
-            let environment = [(*variable, *url), ("BETTER_AUTH_SECRET", SECRET), ("PORT", "0")];
-            assert!(!run(folder.path(), &environment, &[]).success, "{url}");
-            assert!(!run(folder.path(), &environment, &["migrate"]).success, "{url}");
-        }
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+#[rstest]
+fn a_port_in_use_is_reported(#[values(Sqlite, Postgres)] db: Database) {
+    skip_at_a_deployment!();
+    let app = TestApp::builder(db).start();
+    let port = app.base_url().rsplit(':').next().unwrap();
+    let outcome = start_with(app.database(), &[("PORT", port)]);
+    assert!(!outcome.success);
+    assert!(outcome.stderr.contains(port), "{}", outcome.stderr);
+    assert!(
+        !outcome.everything().contains("panicked"),
+        "{}",
+        outcome.everything()
+    );
+    // With LOG_FORMAT=json, the error is a JSON object as well.
+    let outcome = start_with(app.database(), &[("PORT", port), ("LOG_FORMAT", "json")]);
+    let last = outcome.stderr.lines().last().unwrap();
+    let last: Value = serde_json::from_str(last).expect("the last line should be JSON");
+    assert_eq!(last["level"], "ERROR", "{last}");
+    assert!(last["message"].as_str().unwrap().contains(port), "{last}");
+}
+
+#[test]
+fn postgresql_needs_a_secret() {
+    skip_at_a_deployment!();
+    let database = OwnDatabase::create(Database::Postgres);
+    let folder = tempfile::tempdir().unwrap();
+    for environment in [
+        vec![("DATABASE_URL", &*database.url), ("PORT", "0")],
+        vec![
+            ("DATABASE_URL", &*database.url),
+            ("PORT", "0"),
+            ("BETTER_AUTH_SECRET", ""),
+        ],
+    ] {
+        let outcome = run(folder.path(), &environment, &[]);
+        assert_refused("BETTER_AUTH_SECRET", "", &outcome);
     }
-);
+    assert_eq!(
+        fs::read_dir(folder.path()).unwrap().count(),
+        0,
+        "no secret should be created"
+    );
+}
+
+#[test]
+fn a_mistyped_url_leaves_no_file_behind() {
+    skip_at_a_deployment!();
+    let folder = tempfile::tempdir().unwrap();
+    for (variable, url) in WRONG.iter().filter(|(variable, _)| *variable == "DATABASE_URL") {
+        let environment = [(*variable, *url), ("BETTER_AUTH_SECRET", SECRET), ("PORT", "0")];
+        assert!(!run(folder.path(), &environment, &[]).success, "{url}");
+        assert!(!run(folder.path(), &environment, &["migrate"]).success, "{url}");
+    }
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+}

@@ -105,53 +105,62 @@ fn kubernetes_accepts_every_field_of_every_manifest() {
     }
 }
 
-with_a_process_of_its_own! {
-    /// Uses the pod's environment and mounted Secret, except for the addresses, because a test listens on
-    /// free ports.
-    fn probes_and_metrics_of_a_pod_are_where_the_manifests_say() {
-        let rendered = Rendered::new();
-        let container = rendered.container();
-        let mut environment = rendered.environment();
-        let free = TcpListener::bind("127.0.0.2:0").unwrap().local_addr().unwrap().to_string();
-        assert_eq!(set(&mut environment, "HOST", "127.0.0.1"), "0.0.0.0");
-        let http = set(&mut environment, "PORT", "0");
-        let metrics = set(&mut environment, "METRICS_ADDR", &free);
+/// Uses the pod's environment and mounted Secret, except for the addresses, because a test listens on
+/// free ports.
+#[test]
+fn probes_and_metrics_of_a_pod_are_where_the_manifests_say() {
+    skip_at_a_deployment!();
+    let rendered = Rendered::new();
+    let container = rendered.container();
+    let mut environment = rendered.environment();
+    let free = TcpListener::bind("127.0.0.2:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .to_string();
+    assert_eq!(set(&mut environment, "HOST", "127.0.0.1"), "0.0.0.0");
+    let http = set(&mut environment, "PORT", "0");
+    let metrics = set(&mut environment, "METRICS_ADDR", &free);
 
-        // The README of the folder creates the Secret from files with these names.
-        let database = OwnDatabase::create(Database::Postgres);
-        let folder = tempfile::tempdir().unwrap();
-        for (key, value) in [("database-url", &*database.url), ("better-auth-secret", SECRET)] {
-            fs::write(folder.path().join(key), format!("{value}\n")).unwrap();
-        }
-        let mounted = container["volumeMounts"][0]["mountPath"].as_str().unwrap();
-        let volume = &rendered.pod()["spec"]["volumes"][0];
-        assert_eq!(container["volumeMounts"][0]["name"], volume["name"]);
-        assert_eq!(volume["secret"]["secretName"], "todo-backend");
-        for (_, value) in &mut environment {
-            if let Some(file) = value.strip_prefix(mounted) {
-                *value = format!("{}{file}", folder.path().display());
-            }
-        }
-
-        let elsewhere = tempfile::tempdir().unwrap();
-        let (_process, base_url) = launch(elsewhere.path(), &environment);
-        // The service must use the secret and the database from the files.
-        let ada = Actor::user(Target::new(vec![base_url.clone()], SECRET.to_owned()), "ada");
-        ada.has_task("Buy milk");
-        assert_eq!(database.value("SELECT title FROM tasks").as_deref(), Some("Buy milk"));
-        let anyone = Actor::anonymous(Target::new(vec![base_url], String::new()));
-        for probe in ["livenessProbe", "readinessProbe"] {
-            let ask = &container[probe]["httpGet"];
-            assert_eq!(rendered.port(&ask["port"]).to_string(), http, "{probe}");
-            anyone.get(ask["path"].as_str().unwrap()).expect(200);
-        }
-        let annotations = &rendered.pod()["metadata"]["annotations"];
-        let scraped = annotations["prometheus.io/port"].as_str().unwrap();
-        assert_eq!(metrics, format!("0.0.0.0:{scraped}"));
-        assert_eq!(rendered.port(&"metrics".into()).to_string(), scraped);
-        let scraper = Actor::anonymous(Target::new(vec![format!("http://{free}")], String::new()));
-        wait::until(Duration::from_secs(5), || scraper.try_get("/metrics")).expect("the metrics should be served").expect(200);
+    // The README of the folder creates the Secret from files with these names.
+    let database = OwnDatabase::create(Database::Postgres);
+    let folder = tempfile::tempdir().unwrap();
+    for (key, value) in [("database-url", &*database.url), ("better-auth-secret", SECRET)] {
+        fs::write(folder.path().join(key), format!("{value}\n")).unwrap();
     }
+    let mounted = container["volumeMounts"][0]["mountPath"].as_str().unwrap();
+    let volume = &rendered.pod()["spec"]["volumes"][0];
+    assert_eq!(container["volumeMounts"][0]["name"], volume["name"]);
+    assert_eq!(volume["secret"]["secretName"], "todo-backend");
+    for (_, value) in &mut environment {
+        if let Some(file) = value.strip_prefix(mounted) {
+            *value = format!("{}{file}", folder.path().display());
+        }
+    }
+
+    let elsewhere = tempfile::tempdir().unwrap();
+    let (_process, base_url) = launch(elsewhere.path(), &environment);
+    // The service must use the secret and the database from the files.
+    let ada = Actor::user(Target::new(vec![base_url.clone()], SECRET.to_owned()), "ada");
+    ada.has_task("Buy milk");
+    assert_eq!(
+        database.value("SELECT title FROM tasks").as_deref(),
+        Some("Buy milk")
+    );
+    let anyone = Actor::anonymous(Target::new(vec![base_url], String::new()));
+    for probe in ["livenessProbe", "readinessProbe"] {
+        let ask = &container[probe]["httpGet"];
+        assert_eq!(rendered.port(&ask["port"]).to_string(), http, "{probe}");
+        anyone.get(ask["path"].as_str().unwrap()).expect(200);
+    }
+    let annotations = &rendered.pod()["metadata"]["annotations"];
+    let scraped = annotations["prometheus.io/port"].as_str().unwrap();
+    assert_eq!(metrics, format!("0.0.0.0:{scraped}"));
+    assert_eq!(rendered.port(&"metrics".into()).to_string(), scraped);
+    let scraper = Actor::anonymous(Target::new(vec![format!("http://{free}")], String::new()));
+    wait::until(Duration::from_secs(5), || scraper.try_get("/metrics"))
+        .expect("the metrics should be served")
+        .expect(200);
 }
 
 #[test]

@@ -175,41 +175,54 @@ fn generate_load(app: &TestApp, duration: Duration) {
     });
 }
 
-with_a_process_of_its_own! {
-    fn every_panel_shows_data_and_an_outage_triggers_its_alerts() {
-        let metrics = TcpListener::bind("127.0.0.2:0").unwrap().local_addr().unwrap().to_string();
-        let app = TestApp::builder(Database::Postgres).env("METRICS_ADDR", &metrics).start();
-        let prometheus = Prometheus::scraping(&metrics);
-        // The first scrape takes some seconds.
-        let scrapes = || Some(prometheus.query("up == 1")).filter(|found| !found.is_empty());
-        wait::until(Duration::from_secs(30), scrapes).expect("Prometheus should scrape the service");
-        generate_load(&app, Duration::from_secs(4));
-        let (panels, annotations) = queries();
-        assert!(panels.len() > 15, "{panels:?}");
-        for query in annotations {
-            // The query is only checked for errors. It may return nothing, because the service was not
-            // restarted.
-            prometheus.query(&query);
-        }
-        for (panel, query) in panels {
-            let found = prometheus.query(&query);
-            let numbers = found.iter().all(|series| series["value"][1] != "NaN");
-            assert!(!found.is_empty() && numbers, "{panel} shows no data: {query}: {found:?}");
-        }
-        for (alert, state) in prometheus.alerts() {
-            assert_eq!(state, "inactive", "{alert} is active without a reason");
-        }
-
-        app.execute("ALTER TABLE tasks RENAME TO elsewhere");
-        let expected = ["TodoBackendCallsTurnedAway", "TodoBackendDatabaseUnavailable"];
-        let ada = app.user("ada");
-        let noticed = || {
-            ada.get("/api/tasks").expect(503);
-            let alerts = prometheus.alerts();
-            let active = |name: &&str| alerts.iter().any(|(alert, state)| alert == name && state != "inactive");
-            expected.iter().all(active).then_some(())
-        };
-        wait::until(Duration::from_secs(20), noticed)
-            .unwrap_or_else(|| panic!("the outage triggers no alert: {:?}", prometheus.alerts()));
+#[test]
+fn every_panel_shows_data_and_an_outage_triggers_its_alerts() {
+    skip_at_a_deployment!();
+    let metrics = TcpListener::bind("127.0.0.2:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .to_string();
+    let app = TestApp::builder(Database::Postgres)
+        .env("METRICS_ADDR", &metrics)
+        .start();
+    let prometheus = Prometheus::scraping(&metrics);
+    // The first scrape takes some seconds.
+    let scrapes = || Some(prometheus.query("up == 1")).filter(|found| !found.is_empty());
+    wait::until(Duration::from_secs(30), scrapes).expect("Prometheus should scrape the service");
+    generate_load(&app, Duration::from_secs(4));
+    let (panels, annotations) = queries();
+    assert!(panels.len() > 15, "{panels:?}");
+    for query in annotations {
+        // The query is only checked for errors. It may return nothing, because the service was not
+        // restarted.
+        prometheus.query(&query);
     }
+    for (panel, query) in panels {
+        let found = prometheus.query(&query);
+        let numbers = found.iter().all(|series| series["value"][1] != "NaN");
+        assert!(
+            !found.is_empty() && numbers,
+            "{panel} shows no data: {query}: {found:?}"
+        );
+    }
+    for (alert, state) in prometheus.alerts() {
+        assert_eq!(state, "inactive", "{alert} is active without a reason");
+    }
+
+    app.execute("ALTER TABLE tasks RENAME TO elsewhere");
+    let expected = ["TodoBackendCallsTurnedAway", "TodoBackendDatabaseUnavailable"];
+    let ada = app.user("ada");
+    let noticed = || {
+        ada.get("/api/tasks").expect(503);
+        let alerts = prometheus.alerts();
+        let active = |name: &&str| {
+            alerts
+                .iter()
+                .any(|(alert, state)| alert == name && state != "inactive")
+        };
+        expected.iter().all(active).then_some(())
+    };
+    wait::until(Duration::from_secs(20), noticed)
+        .unwrap_or_else(|| panic!("the outage triggers no alert: {:?}", prometheus.alerts()));
 }

@@ -34,38 +34,42 @@ fn stops_the_start(encoding: &str, url: &str) {
     assert!(outcome.stderr.contains(encoding), "{}", outcome.stderr);
 }
 
-with_a_process_of_its_own!(
-    fn a_database_with_another_encoding_than_utf8_stops_the_start() {
-        for encoding in ["LATIN1", "SQL_ASCII"] {
-            let database = database_with(encoding);
-            stops_the_start(encoding, &database.url);
-            assert_has_no_tables(&database);
-        }
-    }
-
-    fn a_latin1_database_behind_a_pooler_stops_the_start() {
-        let database = database_with("LATIN1");
-        let pooler = PgBouncer::before(Cluster::get().port, PreparedStatements::Supported);
-        stops_the_start("LATIN1", &pooler.url(database.name()));
+#[test]
+fn a_database_with_another_encoding_than_utf8_stops_the_start() {
+    skip_at_a_deployment!();
+    for encoding in ["LATIN1", "SQL_ASCII"] {
+        let database = database_with(encoding);
+        stops_the_start(encoding, &database.url);
         assert_has_no_tables(&database);
     }
+}
 
-    fn a_latin1_database_that_can_be_reached_later_never_becomes_ready() {
-        let database = database_with("LATIN1");
-        let refuse = format!("ALTER DATABASE {} ALLOW_CONNECTIONS false", database.name());
-        Cluster::get().connect("postgres").batch_execute(&refuse).unwrap();
-        let app = Builder::on(Arc::clone(&database))
-            .env("DATABASE_ACQUIRE_TIMEOUT_MS", "1000")
-            .without_its_database()
-            .start();
-        let retries = || app.log().contains("trying again").then_some(());
-        wait::until(Duration::from_secs(10), retries).unwrap_or_else(|| panic!("{}", app.log()));
-        let allow = format!("ALTER DATABASE {} ALLOW_CONNECTIONS true", database.name());
-        Cluster::get().connect("postgres").batch_execute(&allow).unwrap();
-        let says = || app.log().contains("UTF8").then_some(());
-        wait::until(Duration::from_secs(10), says).unwrap_or_else(|| panic!("{}", app.log()));
-        app.anonymous().get("/readyz").assert_unavailable();
-        app.user("ada").get("/api/tasks").assert_unavailable();
-        assert_has_no_tables(&database);
-    }
-);
+#[test]
+fn a_latin1_database_behind_a_pooler_stops_the_start() {
+    skip_at_a_deployment!();
+    let database = database_with("LATIN1");
+    let pooler = PgBouncer::before(Cluster::get().port, PreparedStatements::Supported);
+    stops_the_start("LATIN1", &pooler.url(database.name()));
+    assert_has_no_tables(&database);
+}
+
+#[test]
+fn a_latin1_database_that_can_be_reached_later_never_becomes_ready() {
+    skip_at_a_deployment!();
+    let database = database_with("LATIN1");
+    let refuse = format!("ALTER DATABASE {} ALLOW_CONNECTIONS false", database.name());
+    Cluster::get().connect("postgres").batch_execute(&refuse).unwrap();
+    let app = Builder::on(Arc::clone(&database))
+        .env("DATABASE_ACQUIRE_TIMEOUT_MS", "1000")
+        .without_its_database()
+        .start();
+    let retries = || app.log().contains("trying again").then_some(());
+    wait::until(Duration::from_secs(10), retries).unwrap_or_else(|| panic!("{}", app.log()));
+    let allow = format!("ALTER DATABASE {} ALLOW_CONNECTIONS true", database.name());
+    Cluster::get().connect("postgres").batch_execute(&allow).unwrap();
+    let says = || app.log().contains("UTF8").then_some(());
+    wait::until(Duration::from_secs(10), says).unwrap_or_else(|| panic!("{}", app.log()));
+    app.anonymous().get("/readyz").assert_unavailable();
+    app.user("ada").get("/api/tasks").assert_unavailable();
+    assert_has_no_tables(&database);
+}

@@ -64,38 +64,42 @@ fn parallel_calls_succeed(app: &TestApp) {
     assert_eq!(left.as_array().map(Vec::len), Some(1 + 25 + 8 * 25));
 }
 
-with_a_process_of_its_own!(
-    fn no_call_fails_where_serializable_is_the_default() {
-        let app = Builder::on(database_with("serializable")).start();
-        parallel_calls_succeed(&app);
-    }
+#[test]
+fn no_call_fails_where_serializable_is_the_default() {
+    skip_at_a_deployment!();
+    let app = Builder::on(database_with("serializable")).start();
+    parallel_calls_succeed(&app);
+}
 
-    fn no_call_fails_where_repeatable_read_is_the_default() {
-        let app = Builder::on(database_with("repeatable read")).start();
-        parallel_calls_succeed(&app);
-    }
+#[test]
+fn no_call_fails_where_repeatable_read_is_the_default() {
+    skip_at_a_deployment!();
+    let app = Builder::on(database_with("repeatable read")).start();
+    parallel_calls_succeed(&app);
+}
 
-    fn writers_of_different_rows_succeed_behind_a_pooler_at_repeatable_read() {
-        // A pooler does not pass on the startup option with which the service would set the level itself.
-        let database = database_with("repeatable read");
-        let pooler = PgBouncer::before(Cluster::get().port, PreparedStatements::Supported);
-        let app = Builder::on(Arc::clone(&database))
-            .env("DATABASE_URL", &pooler.url(database.name()))
-            .start();
-        let users: Vec<Actor> = (0..3).map(|number| app.user(&format!("user{number}"))).collect();
-        let tasks: Vec<String> = users
-            .iter()
-            .map(|user| format!("/api/tasks/{}", id(&user.has_task("toggled"))))
-            .collect();
-        at_once(3, 60, |caller, round| {
-            let user = &users[caller];
-            user.patch(&format!("{}/complete", tasks[caller])).expect(200);
-            user.has_task(&round.to_string());
-            create_once(user, &format!("key {round}"));
-            user.get("/api/tasks").expect(200);
-        });
-        for (user, task) in users.iter().zip(&tasks) {
-            assert_eq!(user.get(task).expect(200).json()["version"], json!(61));
-        }
+#[test]
+fn writers_of_different_rows_succeed_behind_a_pooler_at_repeatable_read() {
+    skip_at_a_deployment!();
+    // A pooler does not pass on the startup option with which the service would set the level itself.
+    let database = database_with("repeatable read");
+    let pooler = PgBouncer::before(Cluster::get().port, PreparedStatements::Supported);
+    let app = Builder::on(Arc::clone(&database))
+        .env("DATABASE_URL", &pooler.url(database.name()))
+        .start();
+    let users: Vec<Actor> = (0..3).map(|number| app.user(&format!("user{number}"))).collect();
+    let tasks: Vec<String> = users
+        .iter()
+        .map(|user| format!("/api/tasks/{}", id(&user.has_task("toggled"))))
+        .collect();
+    at_once(3, 60, |caller, round| {
+        let user = &users[caller];
+        user.patch(&format!("{}/complete", tasks[caller])).expect(200);
+        user.has_task(&round.to_string());
+        create_once(user, &format!("key {round}"));
+        user.get("/api/tasks").expect(200);
+    });
+    for (user, task) in users.iter().zip(&tasks) {
+        assert_eq!(user.get(task).expect(200).json()["version"], json!(61));
     }
-);
+}

@@ -90,46 +90,46 @@ fn replace_each(
     in_flight
 }
 
-with_a_process_of_its_own!(
-    fn a_rolling_restart_under_load_fails_no_request() {
-        let database = Arc::new(OwnDatabase::create(Database::Postgres));
-        let balancer = Balancer::default();
-        let mut running = Vec::new();
-        for app in replicas(3, &database, &database.url) {
-            let replica = balancer.add(&app);
-            running.push((app, replica));
-        }
-        let user = |number| running[0].0.user(&format!("u{number}"));
-        let users: Vec<Actor> = (0..8).map(user).collect();
-        for user in &users {
-            user.get("/api/tasks").expect(200);
-        }
-        // Long lists take a while, so a replica is always sending one when it is told to stop.
-        database.execute(
-            "INSERT INTO tasks (user_id, title, created_at) \
-             SELECT id, 'old', now() - interval '1 day' FROM users, generate_series(1, 1000)",
-        );
-        let stop_flag = StopFlag::default();
-        let mut in_flight = 0;
-        let left: Vec<Vec<String>> = thread::scope(|scope| {
-            let (stop_flag, balancer) = (&stop_flag, &balancer);
-            let work = |user| scope.spawn(move || work_until(stop_flag, user, balancer));
-            let workers: Vec<_> = users.iter().map(work).collect();
-            let guard = stop_flag.guard();
-            for _ in 0..2 {
-                in_flight += replace_each(&database, balancer, &mut running);
-            }
-            drop(guard);
-            let left = workers.into_iter().map(|worker| worker.join());
-            left.map(|left| left.expect("every request should succeed"))
-                .collect()
-        });
-        println!("{in_flight} requests were in flight when their replica was told to stop");
-        assert!(in_flight > 0);
-        for (user, left) in users.iter().zip(left) {
-            let mut titles = user.at(running[0].0.target()).titles("/api/tasks");
-            titles.retain(|title| title != "old");
-            assert_eq!(titles, left);
-        }
+#[test]
+fn a_rolling_restart_under_load_fails_no_request() {
+    skip_at_a_deployment!();
+    let database = Arc::new(OwnDatabase::create(Database::Postgres));
+    let balancer = Balancer::default();
+    let mut running = Vec::new();
+    for app in replicas(3, &database, &database.url) {
+        let replica = balancer.add(&app);
+        running.push((app, replica));
     }
-);
+    let user = |number| running[0].0.user(&format!("u{number}"));
+    let users: Vec<Actor> = (0..8).map(user).collect();
+    for user in &users {
+        user.get("/api/tasks").expect(200);
+    }
+    // Long lists take a while, so a replica is always sending one when it is told to stop.
+    database.execute(
+        "INSERT INTO tasks (user_id, title, created_at) \
+         SELECT id, 'old', now() - interval '1 day' FROM users, generate_series(1, 1000)",
+    );
+    let stop_flag = StopFlag::default();
+    let mut in_flight = 0;
+    let left: Vec<Vec<String>> = thread::scope(|scope| {
+        let (stop_flag, balancer) = (&stop_flag, &balancer);
+        let work = |user| scope.spawn(move || work_until(stop_flag, user, balancer));
+        let workers: Vec<_> = users.iter().map(work).collect();
+        let guard = stop_flag.guard();
+        for _ in 0..2 {
+            in_flight += replace_each(&database, balancer, &mut running);
+        }
+        drop(guard);
+        let left = workers.into_iter().map(|worker| worker.join());
+        left.map(|left| left.expect("every request should succeed"))
+            .collect()
+    });
+    println!("{in_flight} requests were in flight when their replica was told to stop");
+    assert!(in_flight > 0);
+    for (user, left) in users.iter().zip(left) {
+        let mut titles = user.at(running[0].0.target()).titles("/api/tasks");
+        titles.retain(|title| title != "old");
+        assert_eq!(titles, left);
+    }
+}

@@ -15,33 +15,33 @@ use crate::support::pgbouncer::{PgBouncer, PreparedStatements};
 use crate::support::process::Process;
 use crate::support::{Database, OwnDatabase, TestApp, cli, statements, wait};
 
-with_a_process_of_its_own!(
-    fn the_whole_api_suite_passes_at_three_replicas_behind_a_pooler_and_each_statement_is_about_one_user() {
-        let database = Arc::new(OwnDatabase::create(Database::Postgres));
-        statements::record(&database);
-        let pooler = PgBouncer::before(Cluster::get().port, PreparedStatements::Supported);
-        let url = pooler.url(database.name());
-        // The migrations also run through the pooler; their statements are not checked.
-        let folder = tempfile::tempdir().unwrap();
-        cli::run(folder.path(), &[("DATABASE_URL", &url)], &["migrate"]).expect_success();
-        let before = statements::recorded(&database).len();
-        // The replicas have more connections than the pooler has server connections, so state that one leaves behind
-        // in a session would be visible to the others.
-        let replicas = replicas(3, &database, &url);
-        for replica in &replicas {
-            let said = || {
-                let detected = replica.log().contains("connection pooler detected");
-                detected.then_some(())
-            };
-            wait::until(Duration::from_secs(5), said).expect("the log should mention the pooler");
-            replica.anonymous().get("/readyz").expect(200);
-        }
-        passes_at(&replicas);
-        let mut recorded = statements::recorded(&database).split_off(before);
-        recorded.retain(|statement| !statement.is_of_the_pooler());
-        assert_distributable(&recorded);
+#[test]
+fn the_whole_api_suite_passes_at_three_replicas_behind_a_pooler_and_each_statement_is_about_one_user() {
+    skip_at_a_deployment!();
+    let database = Arc::new(OwnDatabase::create(Database::Postgres));
+    statements::record(&database);
+    let pooler = PgBouncer::before(Cluster::get().port, PreparedStatements::Supported);
+    let url = pooler.url(database.name());
+    // The migrations also run through the pooler; their statements are not checked.
+    let folder = tempfile::tempdir().unwrap();
+    cli::run(folder.path(), &[("DATABASE_URL", &url)], &["migrate"]).expect_success();
+    let before = statements::recorded(&database).len();
+    // The replicas have more connections than the pooler has server connections, so state that one leaves behind
+    // in a session would be visible to the others.
+    let replicas = replicas(3, &database, &url);
+    for replica in &replicas {
+        let said = || {
+            let detected = replica.log().contains("connection pooler detected");
+            detected.then_some(())
+        };
+        wait::until(Duration::from_secs(5), said).expect("the log should mention the pooler");
+        replica.anonymous().get("/readyz").expect(200);
     }
-);
+    passes_at(&replicas);
+    let mut recorded = statements::recorded(&database).split_off(before);
+    recorded.retain(|statement| !statement.is_of_the_pooler());
+    assert_distributable(&recorded);
+}
 
 /// A lower bound for the number of tests that must run. The suite has more; with fewer, something prevented
 /// them from running.
@@ -58,7 +58,7 @@ fn passes_at(replicas: &[TestApp]) {
         .arg(env::current_exe().unwrap());
     // Each case exists for each kind of database, and a deployment has only one. Two threads leave processor
     // time for the tests of the outer run.
-    command.args(["::postgres", "--show-output", "--test-threads=2"]);
+    command.args(["_Postgres", "--show-output", "--test-threads=2"]);
     command
         .env("TODO_BASE_URL", base_urls.join(","))
         .env("TODO_SECRET", replicas[0].secret())

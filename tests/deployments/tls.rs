@@ -106,60 +106,62 @@ impl Server {
     }
 }
 
-with_a_process_of_its_own!(
-    fn each_sslmode_checks_the_same_as_in_libpq() {
-        let server = Server::start();
-        assert!(server.authority("ca.pem").is_file());
-        for parameters in [
-            "",
-            "sslmode=prefer",
-            "sslmode=require",
-            "sslmode=require&channel_binding=require",
-            "sslmode=require&sslrootcert=$FOLDER/ca.pem",
-            "sslmode=verify-ca&sslrootcert=$FOLDER/ca.pem",
-        ] {
-            server.serves("127.0.0.1", parameters);
-        }
-        server.serves(
-            "localhost",
-            "sslmode=verify-full&sslrootcert=$FOLDER/ca.pem&channel_binding=require",
-        );
-
-        // The server's certificate is from another authority. With `sslrootcert`, `require` means
-        // `verify-ca`.
-        for mode in ["require", "verify-ca", "verify-full"] {
-            let parameters = format!("sslmode={mode}&sslrootcert=$FOLDER/other-ca.pem");
-            server.is_refused("localhost", &parameters, "certificate");
-        }
-        // The certificate is for another host name.
-        server.is_refused(
-            "127.0.0.1",
-            "sslmode=verify-full&sslrootcert=$FOLDER/ca.pem",
-            "certificate",
-        );
-        // The server refuses this role without TLS.
-        server.is_refused("127.0.0.1", "sslmode=disable", "pg_hba.conf rejects");
+#[test]
+fn each_sslmode_checks_the_same_as_in_libpq() {
+    skip_at_a_deployment!();
+    let server = Server::start();
+    assert!(server.authority("ca.pem").is_file());
+    for parameters in [
+        "",
+        "sslmode=prefer",
+        "sslmode=require",
+        "sslmode=require&channel_binding=require",
+        "sslmode=require&sslrootcert=$FOLDER/ca.pem",
+        "sslmode=verify-ca&sslrootcert=$FOLDER/ca.pem",
+    ] {
+        server.serves("127.0.0.1", parameters);
     }
+    server.serves(
+        "localhost",
+        "sslmode=verify-full&sslrootcert=$FOLDER/ca.pem&channel_binding=require",
+    );
 
-    fn channel_binding_is_required_where_the_url_says_so() {
-        let mut server = OwnPostgres::prepare();
-        server.require_password_of("plain");
-        server.start_again();
-        server
-            .database()
-            .execute("CREATE ROLE plain SUPERUSER LOGIN PASSWORD 'secret'");
-        for (binding, status) in [("prefer", 200), ("require", 503)] {
-            let url = format!(
-                "postgres://plain:secret@127.0.0.1:{}/postgres?sslmode=disable&channel_binding={binding}",
-                server.port
-            );
-            let app = Builder::on(Arc::new(server.database()))
-                .env("DATABASE_URL", &url)
-                .env("DATABASE_ACQUIRE_TIMEOUT_MS", "3000")
-                .without_its_database()
-                .start();
-            crate::resilience::watch::until_ready_is(status, &app);
-            app.user("ada").get("/api/tasks").expect(status);
-        }
+    // The server's certificate is from another authority. With `sslrootcert`, `require` means
+    // `verify-ca`.
+    for mode in ["require", "verify-ca", "verify-full"] {
+        let parameters = format!("sslmode={mode}&sslrootcert=$FOLDER/other-ca.pem");
+        server.is_refused("localhost", &parameters, "certificate");
     }
-);
+    // The certificate is for another host name.
+    server.is_refused(
+        "127.0.0.1",
+        "sslmode=verify-full&sslrootcert=$FOLDER/ca.pem",
+        "certificate",
+    );
+    // The server refuses this role without TLS.
+    server.is_refused("127.0.0.1", "sslmode=disable", "pg_hba.conf rejects");
+}
+
+#[test]
+fn channel_binding_is_required_where_the_url_says_so() {
+    skip_at_a_deployment!();
+    let mut server = OwnPostgres::prepare();
+    server.require_password_of("plain");
+    server.start_again();
+    server
+        .database()
+        .execute("CREATE ROLE plain SUPERUSER LOGIN PASSWORD 'secret'");
+    for (binding, status) in [("prefer", 200), ("require", 503)] {
+        let url = format!(
+            "postgres://plain:secret@127.0.0.1:{}/postgres?sslmode=disable&channel_binding={binding}",
+            server.port
+        );
+        let app = Builder::on(Arc::new(server.database()))
+            .env("DATABASE_URL", &url)
+            .env("DATABASE_ACQUIRE_TIMEOUT_MS", "3000")
+            .without_its_database()
+            .start();
+        crate::resilience::watch::until_ready_is(status, &app);
+        app.user("ada").get("/api/tasks").expect(status);
+    }
+}

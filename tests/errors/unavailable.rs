@@ -2,9 +2,10 @@
 
 use std::time::{Duration, Instant};
 
+use rstest::rstest;
 use serde_json::json;
 
-use crate::support::{Actor, CONTRACTS, Database, TestApp, wait};
+use crate::support::{Actor, CONTRACTS, Database, Postgres, Sqlite, TestApp, wait};
 
 fn with_short_timeouts(database: Database) -> TestApp {
     TestApp::builder(database)
@@ -22,73 +23,77 @@ fn creates_again(user: &Actor) {
     wait::until(Duration::from_secs(10), again).expect("the service should recover by itself");
 }
 
-on_both_databases!(
-    fn a_database_that_does_not_answer_in_time_is_503(db: Database) {
-        let app = with_short_timeouts(db);
-        let ada = app.user("ada");
-        ada.has_task("before");
-        let held = app.lock();
-        for contract in CONTRACTS {
-            let started = Instant::now();
-            let answer = ada.post(&contract.tasks(&ada), json!({ "title": "t" }));
-            answer.assert_unavailable();
-            // The two timeouts are 300 ms each; the rest is tolerance for a busy machine.
-            assert!(
-                started.elapsed() < Duration::from_secs(10),
-                "{:?}",
-                started.elapsed()
-            );
-        }
-        drop(held);
-        creates_again(&ada);
-    }
-
-    fn many_waiting_calls_get_503_in_time_and_others_are_answered(db: Database) {
-        let app = with_short_timeouts(db);
-        let ada = app.user("ada");
-        ada.has_task("before");
-        let held = app.lock();
+#[rstest]
+fn a_database_that_does_not_answer_in_time_is_503(#[values(Sqlite, Postgres)] db: Database) {
+    skip_at_a_deployment!();
+    let app = with_short_timeouts(db);
+    let ada = app.user("ada");
+    ada.has_task("before");
+    let held = app.lock();
+    for contract in CONTRACTS {
         let started = Instant::now();
-        std::thread::scope(|scope| {
-            for _ in 0..24 {
-                scope.spawn(|| {
-                    ada.post("/api/tasks", json!({ "title": "t" }))
-                        .assert_unavailable();
-                });
-            }
-            for _ in 0..20 {
-                app.anonymous().get("/livez").expect(200);
-                app.anonymous().get("/nowhere").expect(404);
-                app.anonymous().get("/api/tasks").expect(401);
-            }
-        });
+        let answer = ada.post(&contract.tasks(&ada), json!({ "title": "t" }));
+        answer.assert_unavailable();
+        // The two timeouts are 300 ms each; the rest is tolerance for a busy machine.
         assert!(
-            started.elapsed() < Duration::from_secs(20),
+            started.elapsed() < Duration::from_secs(10),
             "{:?}",
             started.elapsed()
         );
-        // If the service had not cancelled a refused call, it would execute it during this pause.
-        std::thread::sleep(Duration::from_secs(1));
-        drop(held);
-        creates_again(&ada);
-        // A call that was answered with 503 must not take effect later.
-        let titles = ada.titles("/api/tasks");
-        assert!(!titles.contains(&"t".to_owned()), "{titles:?}");
     }
+    drop(held);
+    creates_again(&ada);
+}
 
-    fn closed_database_connections_are_replaced_without_failing_a_call(db: Database) {
-        let app = TestApp::builder(db).start();
-        let ada = app.user("ada");
-        ada.has_task("before");
-        if app.kind == Database::Postgres {
-            for _ in 0..3 {
-                app.execute(
-                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
-                     WHERE datname = current_database() AND pid <> pg_backend_pid()",
-                );
-                assert_eq!(ada.titles("/api/tasks"), ["before"]);
-            }
+#[rstest]
+fn many_waiting_calls_get_503_in_time_and_others_are_answered(#[values(Sqlite, Postgres)] db: Database) {
+    skip_at_a_deployment!();
+    let app = with_short_timeouts(db);
+    let ada = app.user("ada");
+    ada.has_task("before");
+    let held = app.lock();
+    let started = Instant::now();
+    std::thread::scope(|scope| {
+        for _ in 0..24 {
+            scope.spawn(|| {
+                ada.post("/api/tasks", json!({ "title": "t" }))
+                    .assert_unavailable();
+            });
         }
-        assert_eq!(ada.titles("/api/tasks"), ["before"]);
+        for _ in 0..20 {
+            app.anonymous().get("/livez").expect(200);
+            app.anonymous().get("/nowhere").expect(404);
+            app.anonymous().get("/api/tasks").expect(401);
+        }
+    });
+    assert!(
+        started.elapsed() < Duration::from_secs(20),
+        "{:?}",
+        started.elapsed()
+    );
+    // If the service had not cancelled a refused call, it would execute it during this pause.
+    std::thread::sleep(Duration::from_secs(1));
+    drop(held);
+    creates_again(&ada);
+    // A call that was answered with 503 must not take effect later.
+    let titles = ada.titles("/api/tasks");
+    assert!(!titles.contains(&"t".to_owned()), "{titles:?}");
+}
+
+#[rstest]
+fn closed_database_connections_are_replaced_without_failing_a_call(#[values(Sqlite, Postgres)] db: Database) {
+    skip_at_a_deployment!();
+    let app = TestApp::builder(db).start();
+    let ada = app.user("ada");
+    ada.has_task("before");
+    if app.kind == Database::Postgres {
+        for _ in 0..3 {
+            app.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+                 WHERE datname = current_database() AND pid <> pg_backend_pid()",
+            );
+            assert_eq!(ada.titles("/api/tasks"), ["before"]);
+        }
     }
-);
+    assert_eq!(ada.titles("/api/tasks"), ["before"]);
+}

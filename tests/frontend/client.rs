@@ -5,11 +5,13 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
+use rstest::rstest;
 use serde_json::{Value, json};
 
 use super::workspace::{CLIENT, client, node, npm, output_of, root};
 use crate::support::cli;
 use crate::support::token::now;
+use crate::support::{Database, Postgres, Sqlite, TestApp};
 
 const TIMEOUT: Duration = Duration::from_secs(100);
 
@@ -100,18 +102,18 @@ fn its_package_contains_exactly_its_exports() {
     }
 }
 
-on_both_databases!(
-    fn the_client_does_all_calls_and_renews_its_token(app: TestApp) {
-        let ada = app.user("ada");
-        let mut claims = ada.claims();
-        claims["exp"] = json!(now() - 60);
-        let expired = ada.signed(&claims).token.unwrap();
-        let good = ada.token.as_deref().unwrap();
-        let mut script = node();
-        script
-            .arg(root().join("tests/node/client.mjs"))
-            .arg(client().join("dist/index.js"))
-            .args([app.base_url(), &ada.id, good, &expired]);
-        output_of(&mut script, TIMEOUT);
-    }
-);
+#[rstest]
+fn the_client_does_all_calls_and_renews_its_token(#[values(Sqlite, Postgres)] db: Database) {
+    let app = TestApp::start(db);
+    let ada = app.user("ada");
+    let mut claims = ada.claims();
+    claims["exp"] = json!(now() - 60);
+    let expired = ada.signed(&claims).token.unwrap();
+    let good = ada.token.as_deref().unwrap();
+    let mut script = node();
+    script
+        .arg(root().join("tests/node/client.mjs"))
+        .arg(client().join("dist/index.js"))
+        .args([app.base_url(), &ada.id, good, &expired]);
+    output_of(&mut script, TIMEOUT);
+}

@@ -3,12 +3,14 @@
 use aws_lc_rs::hmac;
 use proptest::prelude::*;
 use proptest::sample::select;
+use rstest::rstest;
 
 use super::request::Request;
 use super::session::{Session, run_cases, start};
 use super::text::{damaged, json, object_with, word};
 use crate::support::app::SECRET;
 use crate::support::token::{now, sign};
+use crate::support::{Database, Postgres, Sqlite};
 
 const CLAIMS: [&str; 16] = [
     "sub", "id", "user_id", "userId", "user", "session", "email", "name", "iat", "nbf", "iss", "aud", "jti",
@@ -64,31 +66,29 @@ fn token() -> impl Strategy<Value = Vec<u8>> {
     ]
 }
 
-on_both_databases!(
-    fn arbitrary_tokens_cause_no_server_error(db: Database) {
-        let app = start(db);
-        let requests = (token(), any::<bool>()).prop_map(|(mut token, create)| {
-            // Remove bytes that would end the header line or be invalid in it.
-            token.retain(|byte| {
-                !b"\r\n\0".contains(byte) && (*byte >= 0x20 || *byte == b'\t') && *byte != 0x7f
-            });
-            let line = [b"Authorization: Bearer ", &token[..]].concat();
-            let method = if create { "POST" } else { "GET" };
-            let mut request = Request::get("/api/tasks", "");
-            request.method = method.to_owned();
-            request.headers = vec![line];
-            if create {
-                request.json(br#"{"title":"t"}"#.to_vec())
-            } else {
-                request
-            }
-        });
-        let mut session = Session::with(&app);
-        run_cases(&app, requests, |request| {
-            let answer = session.send(&request);
-            // A request head over the size limit is refused before the token is read.
-            let expected = [200, 201, 401, 400, 431].contains(&answer.status);
-            assert!(expected, "{answer}");
-        });
-    }
-);
+#[rstest]
+fn arbitrary_tokens_cause_no_server_error(#[values(Sqlite, Postgres)] db: Database) {
+    skip_at_a_deployment!();
+    let app = start(db);
+    let requests = (token(), any::<bool>()).prop_map(|(mut token, create)| {
+        // Remove bytes that would end the header line or be invalid in it.
+        token.retain(|byte| !b"\r\n\0".contains(byte) && (*byte >= 0x20 || *byte == b'\t') && *byte != 0x7f);
+        let line = [b"Authorization: Bearer ", &token[..]].concat();
+        let method = if create { "POST" } else { "GET" };
+        let mut request = Request::get("/api/tasks", "");
+        request.method = method.to_owned();
+        request.headers = vec![line];
+        if create {
+            request.json(br#"{"title":"t"}"#.to_vec())
+        } else {
+            request
+        }
+    });
+    let mut session = Session::with(&app);
+    run_cases(&app, requests, |request| {
+        let answer = session.send(&request);
+        // A request head over the size limit is refused before the token is read.
+        let expected = [200, 201, 401, 400, 431].contains(&answer.status);
+        assert!(expected, "{answer}");
+    });
+}

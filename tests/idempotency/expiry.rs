@@ -3,10 +3,11 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rstest::rstest;
 use serde_json::json;
 
 use super::{assert_same, number_of_tasks, post};
-use crate::support::{Actor, CONTRACTS, Database, TestApp};
+use crate::support::{Actor, CONTRACTS, Database, Postgres, Sqlite, TestApp};
 
 /// Makes every key of this user appear to be this many hours older.
 fn age(app: &TestApp, user: &Actor, hours: u32) {
@@ -50,138 +51,151 @@ fn kept(app: &TestApp, user: &Actor) -> Vec<String> {
     app.values(&sql).into_iter().flatten().collect()
 }
 
-on_both_databases!(
-    fn an_expired_key_can_be_used_again(app: AppWithDatabase) {
-        for contract in CONTRACTS {
-            let ada = app.user(&format!("ada{contract:?}"));
-            let path = contract.tasks(&ada);
-            let first = post(&ada, &path, "key", &json!({ "title": "first" })).expect(201);
-            age(&app, &ada, 25);
-            let second = post(&ada, &path, "key", &json!({ "title": "second" })).expect(201);
-            assert_ne!(second.json()["id"], first.json()["id"]);
-            assert_same(&post(&ada, &path, "key", &json!({ "title": "second" })), &second);
-            age(&app, &ada, 25);
-            let third = post(&ada, &path, "key", &json!({ "title": "second" })).expect(201);
-            assert_ne!(third.json()["id"], second.json()["id"]);
-            assert_eq!(number_of_tasks(&ada), 3);
-        }
-    }
-
-    fn a_key_is_kept_for_a_whole_day(app: AppWithDatabase) {
-        let ada = app.user("ada");
-        let body = json!({ "title": "t" });
-        let first = post(&ada, "/api/tasks", "key", &body).expect(201);
-        age(&app, &ada, 23);
-        post(&ada, "/api/tasks", "another", &json!({ "title": "u" })).expect(201);
-        assert_same(&post(&ada, "/api/tasks", "key", &body), &first);
-        post(&ada, "/api/tasks", "key", &json!({ "title": "u" })).assert_problem(422);
-    }
-
-    fn old_keys_are_deleted_when_their_user_sends_a_new_one(app: AppWithDatabase) {
-        let ada = app.user("ada");
-        for number in 0..5 {
-            post(
-                &ada,
-                "/api/tasks",
-                &format!("old {number}"),
-                &json!({ "title": "t" }),
-            )
-            .expect(201);
-        }
-        assert_eq!(kept(&app, &ada).len(), 5);
+#[rstest]
+fn an_expired_key_can_be_used_again(#[values(Sqlite, Postgres)] db: Database) {
+    skip_without_the_database!();
+    let app = TestApp::start(db);
+    for contract in CONTRACTS {
+        let ada = app.user(&format!("ada{contract:?}"));
+        let path = contract.tasks(&ada);
+        let first = post(&ada, &path, "key", &json!({ "title": "first" })).expect(201);
         age(&app, &ada, 25);
-        post(&ada, "/api/tasks", "new", &json!({ "title": "t" })).expect(201);
-        assert_eq!(kept(&app, &ada), ["new"]);
-        // The tasks that were created with these keys are kept.
-        assert_eq!(number_of_tasks(&ada), 6);
+        let second = post(&ada, &path, "key", &json!({ "title": "second" })).expect(201);
+        assert_ne!(second.json()["id"], first.json()["id"]);
+        assert_same(&post(&ada, &path, "key", &json!({ "title": "second" })), &second);
+        age(&app, &ada, 25);
+        let third = post(&ada, &path, "key", &json!({ "title": "second" })).expect(201);
+        assert_ne!(third.json()["id"], second.json()["id"]);
+        assert_eq!(number_of_tasks(&ada), 3);
     }
+}
 
-    fn hundreds_of_thousands_of_old_keys_do_not_slow_down_a_create(app: AppWithDatabase) {
-        // A create that read all of them would exceed the limit below.
-        const OLD: i64 = 300_000;
-        let ada = app.user("ada");
-        post(&ada, "/api/tasks", "first", &json!({ "title": "t" })).expect(201);
-        add_old_keys(&app, &ada, OLD);
-        let count = || {
-            let sql = format!(
-                "SELECT count(*) FROM idempotency_keys WHERE user_id = '{}' AND key LIKE 'old %'",
-                ada.id
-            );
-            app.value(&sql).unwrap().parse::<i64>().unwrap()
-        };
-        // Each create must delete more keys than it adds, but only a few.
-        let mut before = count();
-        assert_eq!(before, OLD);
-        let mut took = Vec::new();
-        for number in 0..5 {
-            let started = Instant::now();
-            let key = format!("new {number}");
-            post(&ada, "/api/tasks", &key, &json!({ "title": "t" })).expect(201);
-            took.push(started.elapsed());
-            let after = count();
-            assert!((1..1_000).contains(&(before - after)), "{before} to {after}");
-            before = after;
-        }
-        // The machine is shared with other tests, so the fastest create shows the cost of the service itself.
-        assert!(took.iter().min() < Some(&Duration::from_millis(250)), "{took:?}");
-        // The newest of the old keys is free because it has expired, not because it was deleted among the
-        // oldest.
-        let youngest = format!("old {OLD}");
-        let again = post(&ada, "/api/tasks", &youngest, &json!({ "title": "new" })).expect(201);
-        assert_eq!(again.json()["title"], "new");
-        assert!(count() > OLD - 2_000);
-        assert_same(
-            &post(&ada, "/api/tasks", &youngest, &json!({ "title": "new" })),
-            &again,
+#[rstest]
+fn a_key_is_kept_for_a_whole_day(#[values(Sqlite, Postgres)] db: Database) {
+    skip_without_the_database!();
+    let app = TestApp::start(db);
+    let ada = app.user("ada");
+    let body = json!({ "title": "t" });
+    let first = post(&ada, "/api/tasks", "key", &body).expect(201);
+    age(&app, &ada, 23);
+    post(&ada, "/api/tasks", "another", &json!({ "title": "u" })).expect(201);
+    assert_same(&post(&ada, "/api/tasks", "key", &body), &first);
+    post(&ada, "/api/tasks", "key", &json!({ "title": "u" })).assert_problem(422);
+}
+
+#[rstest]
+fn old_keys_are_deleted_when_their_user_sends_a_new_one(#[values(Sqlite, Postgres)] db: Database) {
+    skip_without_the_database!();
+    let app = TestApp::start(db);
+    let ada = app.user("ada");
+    for number in 0..5 {
+        post(
+            &ada,
+            "/api/tasks",
+            &format!("old {number}"),
+            &json!({ "title": "t" }),
+        )
+        .expect(201);
+    }
+    assert_eq!(kept(&app, &ada).len(), 5);
+    age(&app, &ada, 25);
+    post(&ada, "/api/tasks", "new", &json!({ "title": "t" })).expect(201);
+    assert_eq!(kept(&app, &ada), ["new"]);
+    // The tasks that were created with these keys are kept.
+    assert_eq!(number_of_tasks(&ada), 6);
+}
+
+#[rstest]
+fn hundreds_of_thousands_of_old_keys_do_not_slow_down_a_create(#[values(Sqlite, Postgres)] db: Database) {
+    skip_without_the_database!();
+    let app = TestApp::start(db);
+    // A create that read all of them would exceed the limit below.
+    const OLD: i64 = 300_000;
+    let ada = app.user("ada");
+    post(&ada, "/api/tasks", "first", &json!({ "title": "t" })).expect(201);
+    add_old_keys(&app, &ada, OLD);
+    let count = || {
+        let sql = format!(
+            "SELECT count(*) FROM idempotency_keys WHERE user_id = '{}' AND key LIKE 'old %'",
+            ada.id
         );
-        assert_eq!(number_of_tasks(&ada), 7);
-        // Concurrent creates find the same old keys and must not block each other.
-        thread::scope(|scope| {
-            for writer in 0..8 {
-                let ada = &ada;
-                scope.spawn(move || {
-                    for number in 0..10 {
-                        let key = format!("{writer} {number}");
-                        post(ada, "/api/tasks", &key, &json!({ "title": "t" })).expect(201);
-                    }
-                });
-            }
-        });
+        app.value(&sql).unwrap().parse::<i64>().unwrap()
+    };
+    // Each create must delete more keys than it adds, but only a few.
+    let mut before = count();
+    assert_eq!(before, OLD);
+    let mut took = Vec::new();
+    for number in 0..5 {
+        let started = Instant::now();
+        let key = format!("new {number}");
+        post(&ada, "/api/tasks", &key, &json!({ "title": "t" })).expect(201);
+        took.push(started.elapsed());
+        let after = count();
+        assert!((1..1_000).contains(&(before - after)), "{before} to {after}");
+        before = after;
     }
-
-    fn keys_are_deleted_with_their_user(app: AppWithDatabase) {
-        let ada = app.user("ada");
-        post(&ada, "/api/tasks", "key", &json!({ "title": "t" })).expect(201);
-        app.execute(&format!("DELETE FROM users WHERE id = '{}'", ada.id));
-        assert!(kept(&app, &ada).is_empty());
-        post(&ada, "/api/tasks", "key", &json!({ "title": "u" })).expect(201);
-        assert_eq!(ada.titles("/api/tasks"), ["u"]);
-    }
-);
-
-with_a_process_of_its_own!(
-    fn a_create_reads_few_of_a_hundred_thousand_old_keys() {
-        let mut app = TestApp::builder(Database::Postgres).start();
-        let ada = app.user("ada");
-        post(&ada, "/api/tasks", "first", &json!({ "title": "t" })).expect(201);
-        add_old_keys(&app, &ada, 100_000);
-        // The plan must not depend on statistics, so the test runs without and with them.
-        for round in 0..2 {
-            app.execute("SELECT pg_stat_reset()");
-            let ada = app.user("ada");
-            for number in 0..10 {
-                let key = format!("{round} {number}");
-                post(&ada, "/api/tasks", &key, &json!({ "title": "t" })).expect(201);
-            }
-            // The connections report their statistics at the latest when they are closed.
-            app.restart();
-            let read = app.value(
-                "SELECT seq_tup_read + (SELECT sum(idx_tup_read) FROM pg_stat_user_indexes \
-                 WHERE relname = 'idempotency_keys') FROM pg_stat_user_tables WHERE relname = 'idempotency_keys'",
-            );
-            let read: i64 = read.unwrap().parse().unwrap();
-            assert!((10 * 200..50_000).contains(&read), "{read} rows for ten creates");
-            app.execute("ANALYZE idempotency_keys");
+    // The machine is shared with other tests, so the fastest create shows the cost of the service itself.
+    assert!(took.iter().min() < Some(&Duration::from_millis(250)), "{took:?}");
+    // The newest of the old keys is free because it has expired, not because it was deleted among the
+    // oldest.
+    let youngest = format!("old {OLD}");
+    let again = post(&ada, "/api/tasks", &youngest, &json!({ "title": "new" })).expect(201);
+    assert_eq!(again.json()["title"], "new");
+    assert!(count() > OLD - 2_000);
+    assert_same(
+        &post(&ada, "/api/tasks", &youngest, &json!({ "title": "new" })),
+        &again,
+    );
+    assert_eq!(number_of_tasks(&ada), 7);
+    // Concurrent creates find the same old keys and must not block each other.
+    thread::scope(|scope| {
+        for writer in 0..8 {
+            let ada = &ada;
+            scope.spawn(move || {
+                for number in 0..10 {
+                    let key = format!("{writer} {number}");
+                    post(ada, "/api/tasks", &key, &json!({ "title": "t" })).expect(201);
+                }
+            });
         }
+    });
+}
+
+#[rstest]
+fn keys_are_deleted_with_their_user(#[values(Sqlite, Postgres)] db: Database) {
+    skip_without_the_database!();
+    let app = TestApp::start(db);
+    let ada = app.user("ada");
+    post(&ada, "/api/tasks", "key", &json!({ "title": "t" })).expect(201);
+    app.execute(&format!("DELETE FROM users WHERE id = '{}'", ada.id));
+    assert!(kept(&app, &ada).is_empty());
+    post(&ada, "/api/tasks", "key", &json!({ "title": "u" })).expect(201);
+    assert_eq!(ada.titles("/api/tasks"), ["u"]);
+}
+
+#[test]
+fn a_create_reads_few_of_a_hundred_thousand_old_keys() {
+    skip_at_a_deployment!();
+    let mut app = TestApp::builder(Database::Postgres).start();
+    let ada = app.user("ada");
+    post(&ada, "/api/tasks", "first", &json!({ "title": "t" })).expect(201);
+    add_old_keys(&app, &ada, 100_000);
+    // The plan must not depend on statistics, so the test runs without and with them.
+    for round in 0..2 {
+        app.execute("SELECT pg_stat_reset()");
+        let ada = app.user("ada");
+        for number in 0..10 {
+            let key = format!("{round} {number}");
+            post(&ada, "/api/tasks", &key, &json!({ "title": "t" })).expect(201);
+        }
+        // The connections report their statistics at the latest when they are closed.
+        app.restart();
+        let read = app.value(
+            "SELECT seq_tup_read + (SELECT sum(idx_tup_read) FROM pg_stat_user_indexes \
+             WHERE relname = 'idempotency_keys') FROM pg_stat_user_tables WHERE relname = 'idempotency_keys'",
+        );
+        let read: i64 = read.unwrap().parse().unwrap();
+        assert!((10 * 200..50_000).contains(&read), "{read} rows for ten creates");
+        app.execute("ANALYZE idempotency_keys");
     }
-);
+}

@@ -1,10 +1,11 @@
 //! Text from clients cannot break or forge a line of the log.
 
+use rstest::rstest;
 use serde_json::json;
 
 use super::{is_access, lines_until_access, start_quietly};
 use crate::support::token::{hs256, mint};
-use crate::support::{CONTRACTS, TestApp, wait};
+use crate::support::{CONTRACTS, Database, Postgres, Sqlite, TestApp, wait};
 use std::time::Duration;
 
 const FORGED: &str = "2026-01-01T00:00:00.000000Z INFO  access [forged] GET /api/tasks 200";
@@ -25,64 +26,68 @@ fn hostile_ids(app: &TestApp) -> Vec<String> {
     ids.into_iter().map(|id| app.unique(&id)).collect()
 }
 
-on_both_databases!(
-    fn a_hostile_user_id_stays_within_its_json_member(db: Database) {
-        let app = start_quietly(TestApp::builder(db).env("LOG_FORMAT", "json"));
-        for id in hostile_ids(&app) {
-            let user = app.user_with_id(&id);
-            for contract in CONTRACTS {
-                let start = app.log().len();
-                let answer = user.get(&contract.tasks(&user)).expect(200);
-                let lines = lines_until_access(&app, start, answer.request_id());
-                assert_eq!(lines.len(), 1, "{lines:?}");
-                assert!(is_access(&lines[0]));
-                assert_eq!(lines[0]["user_id"], id);
-                assert_eq!(lines[0]["status"], 200);
-            }
-        }
-        assert!(!app.log().lines().any(|line| line.starts_with(FORGED)));
-    }
-
-    fn a_hostile_user_id_cannot_break_a_line_of_text(db: Database) {
-        let app = start_quietly(TestApp::builder(db));
-        for id in hostile_ids(&app) {
-            let user = app.user_with_id(&id);
-            for contract in CONTRACTS {
-                let start = app.log().len();
-                let answer = user.get(&contract.tasks(&user)).expect(200);
-                assert_one_line(&app, start, answer.request_id());
-            }
-        }
-    }
-
-    fn hostile_claims_of_a_refused_token_cannot_break_a_line_of_text(db: Database) {
-        let app = start_quietly(TestApp::builder(db));
-        let ada = app.user("ada");
-        let text = format!("x\n{FORGED}\u{1b}[31m");
-        let mut tokens = Vec::new();
-        for claim in ["iss", "aud"] {
-            let mut claims = ada.claims();
-            claims[claim] = json!(text);
-            tokens.push(hs256(&claims, app.secret()));
-            claims[claim] = json!([text, text]);
-            tokens.push(hs256(&claims, app.secret()));
-        }
-        for header in [
-            json!({ "alg": text }),
-            json!({ "alg": "HS256", "kid": text, "crit": [text] }),
-            json!({ "alg": "EdDSA", "kid": text }),
-            json!({ "alg": "ES256", "kid": text, "typ": text }),
-        ] {
-            tokens.push(mint(&header, &ada.claims(), app.secret()));
-        }
-        for token in tokens {
+#[rstest]
+fn a_hostile_user_id_stays_within_its_json_member(#[values(Sqlite, Postgres)] db: Database) {
+    skip_at_a_deployment!();
+    let app = start_quietly(TestApp::builder(db).env("LOG_FORMAT", "json"));
+    for id in hostile_ids(&app) {
+        let user = app.user_with_id(&id);
+        for contract in CONTRACTS {
             let start = app.log().len();
-            let answer = app.anonymous().with_token(&token).get("/api/tasks");
-            assert!([401, 503].contains(&answer.status), "{answer}");
+            let answer = user.get(&contract.tasks(&user)).expect(200);
+            let lines = lines_until_access(&app, start, answer.request_id());
+            assert_eq!(lines.len(), 1, "{lines:?}");
+            assert!(is_access(&lines[0]));
+            assert_eq!(lines[0]["user_id"], id);
+            assert_eq!(lines[0]["status"], 200);
+        }
+    }
+    assert!(!app.log().lines().any(|line| line.starts_with(FORGED)));
+}
+
+#[rstest]
+fn a_hostile_user_id_cannot_break_a_line_of_text(#[values(Sqlite, Postgres)] db: Database) {
+    skip_at_a_deployment!();
+    let app = start_quietly(TestApp::builder(db));
+    for id in hostile_ids(&app) {
+        let user = app.user_with_id(&id);
+        for contract in CONTRACTS {
+            let start = app.log().len();
+            let answer = user.get(&contract.tasks(&user)).expect(200);
             assert_one_line(&app, start, answer.request_id());
         }
     }
-);
+}
+
+#[rstest]
+fn hostile_claims_of_a_refused_token_cannot_break_a_line_of_text(#[values(Sqlite, Postgres)] db: Database) {
+    skip_at_a_deployment!();
+    let app = start_quietly(TestApp::builder(db));
+    let ada = app.user("ada");
+    let text = format!("x\n{FORGED}\u{1b}[31m");
+    let mut tokens = Vec::new();
+    for claim in ["iss", "aud"] {
+        let mut claims = ada.claims();
+        claims[claim] = json!(text);
+        tokens.push(hs256(&claims, app.secret()));
+        claims[claim] = json!([text, text]);
+        tokens.push(hs256(&claims, app.secret()));
+    }
+    for header in [
+        json!({ "alg": text }),
+        json!({ "alg": "HS256", "kid": text, "crit": [text] }),
+        json!({ "alg": "EdDSA", "kid": text }),
+        json!({ "alg": "ES256", "kid": text, "typ": text }),
+    ] {
+        tokens.push(mint(&header, &ada.claims(), app.secret()));
+    }
+    for token in tokens {
+        let start = app.log().len();
+        let answer = app.anonymous().with_token(&token).get("/api/tasks");
+        assert!([401, 503].contains(&answer.status), "{answer}");
+        assert_one_line(&app, start, answer.request_id());
+    }
+}
 
 /// Checks that every line since `start` was written by the logger, and that there is exactly one access line.
 #[track_caller]

@@ -10,11 +10,12 @@ use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::test_runner::{Config, TestRunner};
+use rstest::rstest;
 use serde_json::{Value, json};
 
 use super::{SORTS, STATUSES, TITLES, ids, walk};
 use crate::support::task::id;
-use crate::support::{Actor, CONTRACTS, Contract, TestApp, random};
+use crate::support::{Actor, CONTRACTS, Contract, Database, Postgres, Sqlite, TestApp, random};
 
 #[derive(Clone, Debug)]
 struct Case {
@@ -167,25 +168,25 @@ fn run_case(app: &TestApp, case: &Case) {
     });
 }
 
-on_both_databases!(
-    fn pages_read_during_changes_repeat_and_skip_no_task(app: TestApp) {
-        let mut runner = TestRunner::new(Config {
-            cases: 10,
-            failure_persistence: None,
-            // A race condition is not reproduced by the same case, so shrinking would only take time.
-            max_shrink_iters: 0,
-            ..Config::default()
-        });
-        let deadline = Instant::now() + Duration::from_secs(20);
-        let result = runner.run(&cases(), |case| {
-            // On a slow machine, the cases so far are sufficient.
-            if Instant::now() < deadline {
-                run_case(&app, &case);
-            }
-            Ok(())
-        });
-        if let Err(error) = result {
-            panic!("{error}");
+#[rstest]
+fn pages_read_during_changes_repeat_and_skip_no_task(#[values(Sqlite, Postgres)] db: Database) {
+    let app = TestApp::start(db);
+    let mut runner = TestRunner::new(Config {
+        cases: 10,
+        failure_persistence: None,
+        // A race condition is not reproduced by the same case, so shrinking would only take time.
+        max_shrink_iters: 0,
+        ..Config::default()
+    });
+    let deadline = Instant::now() + Duration::from_secs(20);
+    let result = runner.run(&cases(), |case| {
+        // On a slow machine, the cases so far are sufficient.
+        if Instant::now() < deadline {
+            run_case(&app, &case);
         }
+        Ok(())
+    });
+    if let Err(error) = result {
+        panic!("{error}");
     }
-);
+}

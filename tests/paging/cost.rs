@@ -6,12 +6,13 @@
 
 use std::sync::Arc;
 
+use rstest::rstest;
 use serde_json::json;
 
 use super::plans::{LastList, plan_in_postgres, plan_in_sqlite};
 use super::{next, queries};
 use crate::support::app::Builder;
-use crate::support::{Actor, Database, OwnDatabase, TestApp, statements};
+use crate::support::{Actor, Database, OwnDatabase, Postgres, Sqlite, TestApp, statements};
 
 const LIMIT: usize = 50;
 const BEFORE: usize = 99_950;
@@ -76,78 +77,78 @@ fn assert_page(user: &Actor, path: &str, is_deep: bool) {
     }
 }
 
-on_both_databases!(
-    fn a_page_deep_in_a_long_list_is_the_right_one(db: Database) {
-        let app = TestApp::builder(db).start();
-        let ada = app.user("ada");
-        for (query, link) in deep_links(&app, &ada) {
-            let first = format!("/api/tasks?{query}&limit={LIMIT}");
-            assert_page(&ada, &first, false);
-            assert_page(&ada, &link, true);
-        }
+#[rstest]
+fn a_page_deep_in_a_long_list_is_the_right_one(#[values(Sqlite, Postgres)] db: Database) {
+    skip_at_a_deployment!();
+    let app = TestApp::builder(db).start();
+    let ada = app.user("ada");
+    for (query, link) in deep_links(&app, &ada) {
+        let first = format!("/api/tasks?{query}&limit={LIMIT}");
+        assert_page(&ada, &first, false);
+        assert_page(&ada, &link, true);
     }
-);
+}
 
-with_a_process_of_its_own!(
-    fn a_page_at_any_depth_reads_a_bounded_part_of_an_index_that_begins_with_the_user() {
-        let database = Arc::new(OwnDatabase::create(Database::Postgres));
-        statements::record(&database);
-        let app = Builder::on(database).start();
-        // SQLite only provides its schema: both databases get the same queries, and the log of PostgreSQL
-        // shows them.
-        let sqlite = TestApp::builder(Database::Sqlite).start();
-        let ada = app.user("ada");
-        for (query, link) in deep_links(&app, &ada) {
-            let first = format!("/api/tasks?{query}&limit={LIMIT}");
-            let blocks = [(first, false), (link, true)].map(|(path, is_deep)| {
-                assert_page(&ada, &path, is_deep);
-                let list = LastList::of(&app);
+#[test]
+fn a_page_at_any_depth_reads_a_bounded_part_of_an_index_that_begins_with_the_user() {
+    skip_at_a_deployment!();
+    let database = Arc::new(OwnDatabase::create(Database::Postgres));
+    statements::record(&database);
+    let app = Builder::on(database).start();
+    // SQLite only provides its schema: both databases get the same queries, and the log of PostgreSQL
+    // shows them.
+    let sqlite = TestApp::builder(Database::Sqlite).start();
+    let ada = app.user("ada");
+    for (query, link) in deep_links(&app, &ada) {
+        let first = format!("/api/tasks?{query}&limit={LIMIT}");
+        let blocks = [(first, false), (link, true)].map(|(path, is_deep)| {
+            assert_page(&ada, &path, is_deep);
+            let list = LastList::of(&app);
 
-                let plan = plan_in_postgres(&app, &list);
-                for kind in plan.all("Node Type") {
-                    // The plan must not contain a sort or another node that reads more rows than it returns.
-                    let direct = [
-                        "Append",
-                        "Limit",
-                        "Result",
-                        "Subquery Scan",
-                        "Index Scan",
-                        "Index Only Scan",
-                    ];
-                    assert!(direct.contains(&&*kind), "{kind}: {list:?} {plan:?}");
-                }
-                for index in plan.all("Index Name") {
-                    let sql = format!("SELECT indexdef FROM pg_indexes WHERE indexname = '{index}'");
-                    let definition = app.value(&sql).unwrap();
-                    let users = index == "users_pkey";
-                    assert!(users || definition.contains(" (user_id"), "{definition}");
-                }
+            let plan = plan_in_postgres(&app, &list);
+            for kind in plan.all("Node Type") {
+                // The plan must not contain a sort or another node that reads more rows than it returns.
+                let direct = [
+                    "Append",
+                    "Limit",
+                    "Result",
+                    "Subquery Scan",
+                    "Index Scan",
+                    "Index Only Scan",
+                ];
+                assert!(direct.contains(&&*kind), "{kind}: {list:?} {plan:?}");
+            }
+            for index in plan.all("Index Name") {
+                let sql = format!("SELECT indexdef FROM pg_indexes WHERE indexname = '{index}'");
+                let definition = app.value(&sql).unwrap();
+                let users = index == "users_pkey";
+                assert!(users || definition.contains(" (user_id"), "{definition}");
+            }
 
-                let steps = plan_in_sqlite(&sqlite, &list);
-                for step in &steps {
-                    assert!(!step.contains("TEMP B-TREE"), "{steps:?}: {list:?}");
-                    // The rows of a subquery may be scanned sequentially, but not those of a table.
-                    let reads_all = step.starts_with("SCAN ") && !step.starts_with("SCAN (");
-                    assert!(!reads_all, "{steps:?}: {list:?}");
-                }
-                // `(user_id=? AND created_at<?)` means that reading starts where the page begins.
-                let search = steps.iter().find(|step| step.contains("SEARCH tasks"));
-                let search = search.expect("the plan should search the tasks");
-                assert!(
-                    search.contains(" INDEX ") && search.contains("(user_id=?"),
-                    "{search}"
-                );
-                let begins_there = search.contains('<') || search.contains(">?");
-                assert!(begins_there || !is_deep, "{query}: {search}");
-                plan.blocks()
-            });
-            println!("{query}: {blocks:?} blocks at the beginning and at depth");
-            // In the worst case each row is in a block of its own; descending the index needs a few more
-            // blocks.
+            let steps = plan_in_sqlite(&sqlite, &list);
+            for step in &steps {
+                assert!(!step.contains("TEMP B-TREE"), "{steps:?}: {list:?}");
+                // The rows of a subquery may be scanned sequentially, but not those of a table.
+                let reads_all = step.starts_with("SCAN ") && !step.starts_with("SCAN (");
+                assert!(!reads_all, "{steps:?}: {list:?}");
+            }
+            // `(user_id=? AND created_at<?)` means that reading starts where the page begins.
+            let search = steps.iter().find(|step| step.contains("SEARCH tasks"));
+            let search = search.expect("the plan should search the tasks");
             assert!(
-                blocks.iter().all(|blocks| *blocks <= LIMIT as u64 + 30),
-                "{query}: {blocks:?}"
+                search.contains(" INDEX ") && search.contains("(user_id=?"),
+                "{search}"
             );
-        }
+            let begins_there = search.contains('<') || search.contains(">?");
+            assert!(begins_there || !is_deep, "{query}: {search}");
+            plan.blocks()
+        });
+        println!("{query}: {blocks:?} blocks at the beginning and at depth");
+        // In the worst case each row is in a block of its own; descending the index needs a few more
+        // blocks.
+        assert!(
+            blocks.iter().all(|blocks| *blocks <= LIMIT as u64 + 30),
+            "{query}: {blocks:?}"
+        );
     }
-);
+}

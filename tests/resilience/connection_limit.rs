@@ -55,56 +55,60 @@ fn assert_others_are_served(app: &TestApp) {
     }
 }
 
-with_a_process_of_its_own!(
-    fn idle_clients_do_not_block_other_clients() {
-        let app = TestApp::builder(Database::Sqlite)
-            .through(&LOW_FILE_LIMIT)
-            .start();
-        app.user("bob").has_task("Buy milk");
-        for clients in [silent_clients, idle_clients] {
-            let _clients = clients(&app);
-            assert_others_are_served(&app);
-        }
-        let log = app.log();
-        assert!(log.contains("from an open file limit of 256"), "{log}");
-        let closed = log.matches("client connections on one worker thread: idle ones are closed");
-        assert_eq!(closed.count(), 1, "there should be one line per minute: {log}");
-        assert!(!log.contains("Too many open files"), "{log}");
+#[test]
+fn idle_clients_do_not_block_other_clients() {
+    skip_at_a_deployment!();
+    let app = TestApp::builder(Database::Sqlite)
+        .through(&LOW_FILE_LIMIT)
+        .start();
+    app.user("bob").has_task("Buy milk");
+    for clients in [silent_clients, idle_clients] {
+        let _clients = clients(&app);
+        assert_others_are_served(&app);
     }
+    let log = app.log();
+    assert!(log.contains("from an open file limit of 256"), "{log}");
+    let closed = log.matches("client connections on one worker thread: idle ones are closed");
+    assert_eq!(closed.count(), 1, "there should be one line per minute: {log}");
+    assert!(!log.contains("Too many open files"), "{log}");
+}
 
-    fn a_request_in_flight_is_not_closed_for_new_clients() {
-        let app = TestApp::builder(Database::Sqlite)
-            .through(&LOW_FILE_LIMIT)
-            .start();
-        let ada = app.user("ada");
-        ada.has_task("before");
-        thread::scope(|scope| {
-            let held = app.lock();
-            let call = scope.spawn(|| ada.post("/api/tasks", json!({ "title": "in flight" })));
-            thread::sleep(Duration::from_millis(300));
-            let clients = silent_clients(&app);
-            thread::sleep(Duration::from_millis(300));
-            drop(held);
-            call.join().unwrap().expect(201);
-            drop(clients);
-        });
-    }
+#[test]
+fn a_request_in_flight_is_not_closed_for_new_clients() {
+    skip_at_a_deployment!();
+    let app = TestApp::builder(Database::Sqlite)
+        .through(&LOW_FILE_LIMIT)
+        .start();
+    let ada = app.user("ada");
+    ada.has_task("before");
+    thread::scope(|scope| {
+        let held = app.lock();
+        let call = scope.spawn(|| ada.post("/api/tasks", json!({ "title": "in flight" })));
+        thread::sleep(Duration::from_millis(300));
+        let clients = silent_clients(&app);
+        thread::sleep(Duration::from_millis(300));
+        drop(held);
+        call.join().unwrap().expect(201);
+        drop(clients);
+    });
+}
 
-    fn the_soft_limit_of_open_files_is_raised_to_the_hard_one() {
-        let soft = ["sh", "-c", "ulimit -S -n 256; exec \"$@\"", "sh"];
-        let app = TestApp::builder(Database::Sqlite).through(&soft).start();
-        let limits = fs::read_to_string(format!("/proc/{}/limits", app.process_id())).unwrap();
-        let line = limits
-            .lines()
-            .find(|line| line.starts_with("Max open files"))
-            .unwrap();
-        let values: Vec<_> = line.split_whitespace().skip(3).take(2).collect();
-        assert_ne!(values[0], "256", "{line}");
-        assert_eq!(values[0], values[1], "{line}");
-        assert!(
-            app.log().contains("open file limit raised from 256 to "),
-            "{}",
-            app.log()
-        );
-    }
-);
+#[test]
+fn the_soft_limit_of_open_files_is_raised_to_the_hard_one() {
+    skip_at_a_deployment!();
+    let soft = ["sh", "-c", "ulimit -S -n 256; exec \"$@\"", "sh"];
+    let app = TestApp::builder(Database::Sqlite).through(&soft).start();
+    let limits = fs::read_to_string(format!("/proc/{}/limits", app.process_id())).unwrap();
+    let line = limits
+        .lines()
+        .find(|line| line.starts_with("Max open files"))
+        .unwrap();
+    let values: Vec<_> = line.split_whitespace().skip(3).take(2).collect();
+    assert_ne!(values[0], "256", "{line}");
+    assert_eq!(values[0], values[1], "{line}");
+    assert!(
+        app.log().contains("open file limit raised from 256 to "),
+        "{}",
+        app.log()
+    );
+}

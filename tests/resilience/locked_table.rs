@@ -75,21 +75,23 @@ fn assert_eighty_are_refused_and_the_service_recovers(app: &TestApp) {
     assert_no_errors(app);
 }
 
-with_a_process_of_its_own!(
-    fn eighty_requests_on_a_locked_table_are_503_in_time() {
-        let database = Arc::new(OwnDatabase::create(Database::Postgres));
-        let app = started(Arc::clone(&database), &database.url);
-        assert_eighty_are_refused_and_the_service_recovers(&app);
-        // The server has cancelled the statements as well, so refused requests took no effect later.
-        let refused = app.value("SELECT count(*) FROM tasks WHERE title = 'refused'");
-        assert_eq!(refused.as_deref(), Some("0"));
-    }
+#[test]
+fn eighty_requests_on_a_locked_table_are_503_in_time() {
+    skip_at_a_deployment!();
+    let database = Arc::new(OwnDatabase::create(Database::Postgres));
+    let app = started(Arc::clone(&database), &database.url);
+    assert_eighty_are_refused_and_the_service_recovers(&app);
+    // The server has cancelled the statements as well, so refused requests took no effect later.
+    let refused = app.value("SELECT count(*) FROM tasks WHERE title = 'refused'");
+    assert_eq!(refused.as_deref(), Some("0"));
+}
 
-    fn eighty_requests_on_a_locked_table_are_503_in_time_behind_a_pooler_too() {
-        let database = Arc::new(OwnDatabase::create(Database::Postgres));
-        let pooler = PgBouncer::before(Cluster::get().port, PreparedStatements::Supported);
-        let url = pooler.url(database.name());
-        let app = started(database, &url);
-        assert_eighty_are_refused_and_the_service_recovers(&app);
-    }
-);
+#[test]
+fn eighty_requests_on_a_locked_table_are_503_in_time_behind_a_pooler_too() {
+    skip_at_a_deployment!();
+    let database = Arc::new(OwnDatabase::create(Database::Postgres));
+    let pooler = PgBouncer::before(Cluster::get().port, PreparedStatements::Supported);
+    let url = pooler.url(database.name());
+    let app = started(database, &url);
+    assert_eighty_are_refused_and_the_service_recovers(&app);
+}

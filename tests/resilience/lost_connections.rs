@@ -61,35 +61,39 @@ fn terminate_all(app: &TestApp) {
     );
 }
 
-with_a_process_of_its_own!(
-    fn connections_lost_right_after_a_call_are_replaced_before_the_next() {
-        let app = TestApp::builder(Database::Postgres).start();
-        let ada = app.user("ada");
-        for _ in 0..5 {
-            assert_all_calls_succeed(&ada, || terminate_all(&app));
-        }
+#[test]
+fn connections_lost_right_after_a_call_are_replaced_before_the_next() {
+    skip_at_a_deployment!();
+    let app = TestApp::builder(Database::Postgres).start();
+    let ada = app.user("ada");
+    for _ in 0..5 {
+        assert_all_calls_succeed(&ada, || terminate_all(&app));
     }
+}
 
-    fn idle_connections_that_are_lost_are_replaced_before_the_next_call() {
-        let app = TestApp::builder(Database::Postgres).start();
-        let ada = app.user("ada");
-        assert_all_calls_succeed(&ada, || {
-            terminate_all(&app);
-            thread::sleep(Duration::from_millis(1_200));
-        });
-        assert_all_calls_succeed(&ada, || {
-            thread::sleep(Duration::from_millis(1_200));
-            terminate_all(&app);
-        });
-    }
+#[test]
+fn idle_connections_that_are_lost_are_replaced_before_the_next_call() {
+    skip_at_a_deployment!();
+    let app = TestApp::builder(Database::Postgres).start();
+    let ada = app.user("ada");
+    assert_all_calls_succeed(&ada, || {
+        terminate_all(&app);
+        thread::sleep(Duration::from_millis(1_200));
+    });
+    assert_all_calls_succeed(&ada, || {
+        thread::sleep(Duration::from_millis(1_200));
+        terminate_all(&app);
+    });
+}
 
-    fn a_server_restart_between_two_calls_fails_no_call() {
-        let mut server = OwnPostgres::start();
-        let app = Builder::on(Arc::new(server.database())).start();
-        let ada = app.user("ada");
-        assert_all_calls_succeed(&ada, || {
-            server.stop_immediately();
-            server.start_again();
-        });
-    }
-);
+#[test]
+fn a_server_restart_between_two_calls_fails_no_call() {
+    skip_at_a_deployment!();
+    let mut server = OwnPostgres::start();
+    let app = Builder::on(Arc::new(server.database())).start();
+    let ada = app.user("ada");
+    assert_all_calls_succeed(&ada, || {
+        server.stop_immediately();
+        server.start_again();
+    });
+}

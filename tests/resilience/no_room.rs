@@ -87,33 +87,35 @@ fn app_in(folder: &Path, through: &[&str]) -> TestApp {
     Builder::on(database).through(through).start()
 }
 
-with_a_process_of_its_own!(
-    fn a_full_disk_is_503_until_space_is_free_and_nothing_is_lost() {
-        let folder = tempfile::tempdir().unwrap();
-        let Some(mount) = Mount::at(folder.path(), &format!("size={DISK_BYTES}")) else {
-            // The next test covers the same behaviour without this privilege.
-            println!("skipped: the test needs the right to mount a file system");
-            return;
-        };
-        let mut app = app_in(folder.path(), &[]);
-        assert_nothing_is_lost_when_full(&mut app, |_| {
-            let path = folder.path().to_str().unwrap();
-            assert!(run("mount", &["-o", "remount,size=64m", path]));
-        });
-        drop(app);
-        drop(mount);
-    }
+#[test]
+fn a_full_disk_is_503_until_space_is_free_and_nothing_is_lost() {
+    skip_at_a_deployment!();
+    let folder = tempfile::tempdir().unwrap();
+    let Some(mount) = Mount::at(folder.path(), &format!("size={DISK_BYTES}")) else {
+        // The next test covers the same behaviour without this privilege.
+        println!("skipped: the test needs the right to mount a file system");
+        return;
+    };
+    let mut app = app_in(folder.path(), &[]);
+    assert_nothing_is_lost_when_full(&mut app, |_| {
+        let path = folder.path().to_str().unwrap();
+        assert!(run("mount", &["-o", "remount,size=64m", path]));
+    });
+    drop(app);
+    drop(mount);
+}
 
-    fn a_file_size_limit_is_503_until_it_is_raised_and_nothing_is_lost() {
-        let folder = tempfile::tempdir().unwrap();
-        // The signal would end the process, so an operator who sets such a limit must make the process ignore
-        // the signal.
-        let mut app = app_in(folder.path(), &["env", "--ignore-signal=XFSZ"]);
-        let limit = |app: &mut TestApp, bytes: &str| {
-            let process = app.process().id().to_string();
-            assert!(run("prlimit", &["--pid", &process, &format!("--fsize={bytes}:")]));
-        };
-        limit(&mut app, &DISK_BYTES.to_string());
-        assert_nothing_is_lost_when_full(&mut app, |app| limit(app, "unlimited"));
-    }
-);
+#[test]
+fn a_file_size_limit_is_503_until_it_is_raised_and_nothing_is_lost() {
+    skip_at_a_deployment!();
+    let folder = tempfile::tempdir().unwrap();
+    // The signal would end the process, so an operator who sets such a limit must make the process ignore
+    // the signal.
+    let mut app = app_in(folder.path(), &["env", "--ignore-signal=XFSZ"]);
+    let limit = |app: &mut TestApp, bytes: &str| {
+        let process = app.process().id().to_string();
+        assert!(run("prlimit", &["--pid", &process, &format!("--fsize={bytes}:")]));
+    };
+    limit(&mut app, &DISK_BYTES.to_string());
+    assert_nothing_is_lost_when_full(&mut app, |app| limit(app, "unlimited"));
+}

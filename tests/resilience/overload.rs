@@ -79,64 +79,66 @@ fn memory_of(app: &TestApp) -> u64 {
     kilobytes >> 10
 }
 
-with_a_process_of_its_own!(
-    fn three_hundred_clients_are_served_or_refused_in_time() {
-        let app = TestApp::builder(Database::Postgres)
-            // Two connections serve writes, because each of the two HTTP workers keeps one for reads.
-            .env("DATABASE_POOL_SIZE", "4")
-            .env("DATABASE_ACQUIRE_TIMEOUT_MS", &ACQUIRE.as_millis().to_string())
-            .env(
-                "DATABASE_STATEMENT_TIMEOUT_MS",
-                &STATEMENT.as_millis().to_string(),
-            )
-            .start();
-        app.user("ada").has_task("first");
-        // The trigger limits the database to 50 inserts per second, so that the database is the bottleneck
-        // and not this machine.
-        app.execute(
-            "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS \
-             'BEGIN PERFORM pg_sleep(0.04); RETURN new; END'; \
-             CREATE TRIGGER slow BEFORE INSERT ON tasks FOR EACH ROW EXECUTE FUNCTION slow()",
-        );
-        let lasting = Duration::from_secs(2);
-        let best = load(&app, 8, lasting);
-        let warm = load(&app, 300, lasting);
-        let overloaded = while_alive(&app, || load(&app, 300, lasting * 2));
+#[test]
+fn three_hundred_clients_are_served_or_refused_in_time() {
+    skip_at_a_deployment!();
+    let app = TestApp::builder(Database::Postgres)
+        // Two connections serve writes, because each of the two HTTP workers keeps one for reads.
+        .env("DATABASE_POOL_SIZE", "4")
+        .env("DATABASE_ACQUIRE_TIMEOUT_MS", &ACQUIRE.as_millis().to_string())
+        .env(
+            "DATABASE_STATEMENT_TIMEOUT_MS",
+            &STATEMENT.as_millis().to_string(),
+        )
+        .start();
+    app.user("ada").has_task("first");
+    // The trigger limits the database to 50 inserts per second, so that the database is the bottleneck
+    // and not this machine.
+    app.execute(
+        "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS \
+         'BEGIN PERFORM pg_sleep(0.04); RETURN new; END'; \
+         CREATE TRIGGER slow BEFORE INSERT ON tasks FOR EACH ROW EXECUTE FUNCTION slow()",
+    );
+    let lasting = Duration::from_secs(2);
+    let best = load(&app, 8, lasting);
+    let warm = load(&app, 300, lasting);
+    let overloaded = while_alive(&app, || load(&app, 300, lasting * 2));
 
-        assert!(
-            best.refused.len() * 10 <= best.accepted.len(),
-            "eight clients should be served"
-        );
-        assert!(overloaded.refused.len() > 100, "the service was not overloaded");
-        let (best, kept) = (best.accepted.len(), overloaded.accepted.len() / 2);
-        assert!(kept * 2 >= best, "{kept} responses instead of {best}");
-        assert_mostly_within(ACQUIRE + STATEMENT, overloaded.accepted);
-        assert_mostly_within(ACQUIRE + TOLERANCE / 2, overloaded.refused);
-        let before = warm.megabytes.iter().max().unwrap();
-        let after = overloaded.megabytes.iter().max().unwrap();
-        assert!(*after <= before + 16, "{before} MB have become {after} MB");
-        assert_no_errors(&app);
-    }
+    assert!(
+        best.refused.len() * 10 <= best.accepted.len(),
+        "eight clients should be served"
+    );
+    assert!(overloaded.refused.len() > 100, "the service was not overloaded");
+    let (best, kept) = (best.accepted.len(), overloaded.accepted.len() / 2);
+    assert!(kept * 2 >= best, "{kept} responses instead of {best}");
+    assert_mostly_within(ACQUIRE + STATEMENT, overloaded.accepted);
+    assert_mostly_within(ACQUIRE + TOLERANCE / 2, overloaded.refused);
+    let before = warm.megabytes.iter().max().unwrap();
+    let after = overloaded.megabytes.iter().max().unwrap();
+    assert!(*after <= before + 16, "{before} MB have become {after} MB");
+    assert_no_errors(&app);
+}
 
-    fn five_hundred_clients_can_connect_at_once() {
-        let app = TestApp::start(Database::Sqlite);
-        let address = app.base_url().trim_start_matches("http://").parse().unwrap();
-        let most = fs::read_to_string("/proc/sys/net/core/somaxconn").unwrap();
-        let most: u32 = most.trim().parse().unwrap();
-        assert!(
-            most >= 500,
-            "this machine lets {most} wait: sysctl net.core.somaxconn=4096"
-        );
-        // The stopped service accepts no connection. If the backlog were full, a client would only retry
-        // after a second.
-        app.signal("-STOP");
-        let connect = |_| TcpStream::connect_timeout(&address, Duration::from_millis(500));
-        let connected: Vec<_> = (0..500)
-            .map(connect)
-            .take_while(|outcome| outcome.is_ok())
-            .collect();
-        app.signal("-CONT");
-        assert_eq!(connected.len(), 500);
-        app.anonymous().get("/livez").expect(200);
-    }
-);
+#[test]
+fn five_hundred_clients_can_connect_at_once() {
+    skip_at_a_deployment!();
+    let app = TestApp::start(Database::Sqlite);
+    let address = app.base_url().trim_start_matches("http://").parse().unwrap();
+    let most = fs::read_to_string("/proc/sys/net/core/somaxconn").unwrap();
+    let most: u32 = most.trim().parse().unwrap();
+    assert!(
+        most >= 500,
+        "this machine lets {most} wait: sysctl net.core.somaxconn=4096"
+    );
+    // The stopped service accepts no connection. If the backlog were full, a client would only retry
+    // after a second.
+    app.signal("-STOP");
+    let connect = |_| TcpStream::connect_timeout(&address, Duration::from_millis(500));
+    let connected: Vec<_> = (0..500)
+        .map(connect)
+        .take_while(|outcome| outcome.is_ok())
+        .collect();
+    app.signal("-CONT");
+    assert_eq!(connected.len(), 500);
+    app.anonymous().get("/livez").expect(200);
+}

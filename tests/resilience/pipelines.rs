@@ -121,59 +121,63 @@ fn others_are_answered(app: &TestApp, delay: Duration, disturb: impl Fn() + Sync
     assert_no_errors(app);
 }
 
-with_a_process_of_its_own!(
-    fn reads_behind_one_that_times_out_are_answered() {
-        let app = with_slow_readers();
-        let stuck = app.user("stuck");
-        others_are_answered(&app, STATEMENT / 2, || {
+#[test]
+fn reads_behind_one_that_times_out_are_answered() {
+    skip_at_a_deployment!();
+    let app = with_slow_readers();
+    let stuck = app.user("stuck");
+    others_are_answered(&app, STATEMENT / 2, || {
+        let started = Instant::now();
+        stuck.get("/api/tasks?limit=1").assert_unavailable();
+        let took = started.elapsed();
+        assert!(took >= STATEMENT / 2 && took < STATEMENT + MAX_PAUSE, "{took:?}");
+    });
+}
+
+#[test]
+fn reads_behind_one_that_times_out_are_answered_behind_a_pooler_too() {
+    skip_at_a_deployment!();
+    let database = Arc::new(OwnDatabase::create(Database::Postgres));
+    let pooler = PgBouncer::before(Cluster::get().port, PreparedStatements::Supported);
+    let url = pooler.url(database.name());
+    let app = with_slow_readers_on(database, &url);
+    let readers = readers(&app);
+    let stuck = app.user("stuck");
+    let in_time = |took: Duration| took < STATEMENT + MAX_PAUSE;
+    let (mut rounds, mut behind) = (0, 0);
+    while rounds < 10 && behind <= 3 {
+        rounds += 1;
+        // The service closes the connection. It repeats the reads behind the one that timed out, once, and not
+        // that one, which would only take others with it again.
+        let took = read_at_once(&readers, || {
             let started = Instant::now();
             stuck.get("/api/tasks?limit=1").assert_unavailable();
-            let took = started.elapsed();
-            assert!(took >= STATEMENT / 2 && took < STATEMENT + MAX_PAUSE, "{took:?}");
+            assert!(in_time(started.elapsed()), "{:?}", started.elapsed());
+        });
+        assert!(took.iter().all(|took| in_time(*took)), "{took:?}");
+        behind += took.iter().filter(|took| **took > STATEMENT / 2).count();
+        thread::sleep(STATEMENT);
+    }
+    assert!(behind > 0, "no read waited behind the other request");
+    let closed = app.log().matches("a statement was not answered in time").count();
+    assert_eq!(closed, rounds);
+    assert_no_errors(&app);
+}
+
+#[test]
+fn a_client_that_disconnects_within_a_pipelined_read_does_not_affect_others() {
+    skip_at_a_deployment!();
+    let app = with_slow_readers();
+    let token = app.user("slow").token.unwrap();
+    for hang_up in [drop, Connection::reset] {
+        others_are_answered(&app, Duration::from_millis(200), || {
+            let mut connection = Connection::open(&app);
+            connection.send(raw::request(&app, "GET /api/tasks?limit=1", &token, &[], b""));
+            thread::sleep(Duration::from_millis(40));
+            hang_up(connection);
         });
     }
-
-    fn reads_behind_one_that_times_out_are_answered_behind_a_pooler_too() {
-        let database = Arc::new(OwnDatabase::create(Database::Postgres));
-        let pooler = PgBouncer::before(Cluster::get().port, PreparedStatements::Supported);
-        let url = pooler.url(database.name());
-        let app = with_slow_readers_on(database, &url);
-        let readers = readers(&app);
-        let stuck = app.user("stuck");
-        let in_time = |took: Duration| took < STATEMENT + MAX_PAUSE;
-        let (mut rounds, mut behind) = (0, 0);
-        while rounds < 10 && behind <= 3 {
-            rounds += 1;
-            // The service closes the connection. It repeats the reads behind the one that timed out, once, and not
-            // that one, which would only take others with it again.
-            let took = read_at_once(&readers, || {
-                let started = Instant::now();
-                stuck.get("/api/tasks?limit=1").assert_unavailable();
-                assert!(in_time(started.elapsed()), "{:?}", started.elapsed());
-            });
-            assert!(took.iter().all(|took| in_time(*took)), "{took:?}");
-            behind += took.iter().filter(|took| **took > STATEMENT / 2).count();
-            thread::sleep(STATEMENT);
-        }
-        assert!(behind > 0, "no read waited behind the other request");
-        let closed = app.log().matches("a statement was not answered in time").count();
-        assert_eq!(closed, rounds);
-        assert_no_errors(&app);
-    }
-
-    fn a_client_that_disconnects_within_a_pipelined_read_does_not_affect_others() {
-        let app = with_slow_readers();
-        let token = app.user("slow").token.unwrap();
-        for hang_up in [drop, Connection::reset] {
-            others_are_answered(&app, Duration::from_millis(200), || {
-                let mut connection = Connection::open(&app);
-                connection.send(raw::request(&app, "GET /api/tasks?limit=1", &token, &[], b""));
-                thread::sleep(Duration::from_millis(40));
-                hang_up(connection);
-            });
-        }
-        // A client that does not disconnect gets the response.
-        let list = app.user("slow").get("/api/tasks").expect(200).json();
-        assert_eq!(list[0]["title"], json!("theirs"));
-    }
-);
+    // A client that does not disconnect gets the response.
+    let list = app.user("slow").get("/api/tasks").expect(200).json();
+    assert_eq!(list[0]["title"], json!("theirs"));
+}

@@ -41,48 +41,48 @@ fn work(user: &Actor, stop_flag: &StopFlag) -> (usize, usize) {
     (created, refused)
 }
 
-with_a_process_of_its_own!(
-    fn two_services_on_one_file_answer_every_call_while_a_third_program_writes_too() {
-        let database = Arc::new(OwnDatabase::create(Database::Sqlite));
-        let services = [(); 2].map(|()| {
-            Builder::on(Arc::clone(&database))
-                .env("DATABASE_ACQUIRE_TIMEOUT_MS", "2000")
-                .env("DATABASE_STATEMENT_TIMEOUT_MS", "5000")
-                .start()
-        });
-        let stop_flag = StopFlag::default();
-        let worked: Vec<_> = thread::scope(|scope| {
-            let workers: Vec<_> = (0..8)
-                .map(|number| {
-                    let user = services[number % 2].user(&format!("user {number}"));
-                    let stop_flag = &stop_flag;
-                    scope.spawn(move || work(&user, stop_flag))
-                })
-                .collect();
-            let guard = stop_flag.guard();
-            for _ in 0..6 {
-                let mut other = database.connect();
-                other.execute("BEGIN IMMEDIATE; UPDATE tasks SET description = 'seen'");
-                thread::sleep(Duration::from_millis(200));
-                other.execute("COMMIT; PRAGMA wal_checkpoint(TRUNCATE)");
-                thread::sleep(Duration::from_millis(200));
-            }
-            drop(guard);
-            let workers = workers.into_iter().map(|worker| worker.join());
-            workers
-                .map(|worked| worked.expect("each call should end in time"))
-                .collect()
-        });
-        let created: usize = worked.iter().map(|(created, _)| created).sum();
-        let there = services[0].value("SELECT count(*) FROM tasks").unwrap();
-        assert_eq!(there, created.to_string());
-        // Every worker made progress, and at most as many calls were refused as tasks created.
-        assert!(worked.iter().all(|(created, _)| *created > 0), "{worked:?}");
-        let refused: usize = worked.iter().map(|(_, refused)| refused).sum();
-        assert!(refused <= created, "{worked:?}");
-        for service in &services {
-            assert!(!service.log().contains("database is locked"));
-            assert_no_errors(service);
+#[test]
+fn two_services_on_one_file_answer_every_call_while_a_third_program_writes_too() {
+    skip_at_a_deployment!();
+    let database = Arc::new(OwnDatabase::create(Database::Sqlite));
+    let services = [(); 2].map(|()| {
+        Builder::on(Arc::clone(&database))
+            .env("DATABASE_ACQUIRE_TIMEOUT_MS", "2000")
+            .env("DATABASE_STATEMENT_TIMEOUT_MS", "5000")
+            .start()
+    });
+    let stop_flag = StopFlag::default();
+    let worked: Vec<_> = thread::scope(|scope| {
+        let workers: Vec<_> = (0..8)
+            .map(|number| {
+                let user = services[number % 2].user(&format!("user {number}"));
+                let stop_flag = &stop_flag;
+                scope.spawn(move || work(&user, stop_flag))
+            })
+            .collect();
+        let guard = stop_flag.guard();
+        for _ in 0..6 {
+            let mut other = database.connect();
+            other.execute("BEGIN IMMEDIATE; UPDATE tasks SET description = 'seen'");
+            thread::sleep(Duration::from_millis(200));
+            other.execute("COMMIT; PRAGMA wal_checkpoint(TRUNCATE)");
+            thread::sleep(Duration::from_millis(200));
         }
+        drop(guard);
+        let workers = workers.into_iter().map(|worker| worker.join());
+        workers
+            .map(|worked| worked.expect("each call should end in time"))
+            .collect()
+    });
+    let created: usize = worked.iter().map(|(created, _)| created).sum();
+    let there = services[0].value("SELECT count(*) FROM tasks").unwrap();
+    assert_eq!(there, created.to_string());
+    // Every worker made progress, and at most as many calls were refused as tasks created.
+    assert!(worked.iter().all(|(created, _)| *created > 0), "{worked:?}");
+    let refused: usize = worked.iter().map(|(_, refused)| refused).sum();
+    assert!(refused <= created, "{worked:?}");
+    for service in &services {
+        assert!(!service.log().contains("database is locked"));
+        assert_no_errors(service);
     }
-);
+}

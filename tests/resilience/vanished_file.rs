@@ -36,31 +36,33 @@ fn assert_writes_are_refused(app: &TestApp, ada: &Actor, task: i64) {
     );
 }
 
-with_a_process_of_its_own!(
-    fn writes_to_a_deleted_database_file_are_refused() {
-        let app = TestApp::builder(Database::Sqlite).start();
-        let ada = app.user("ada");
-        let task = id(&ada.has_task("Buy milk"));
-        fs::remove_file(file(&app)).unwrap();
-        assert_writes_are_refused(&app, &ada, task);
-        assert!(
-            !file(&app).exists(),
-            "the service should not create an empty file in its place"
-        );
-    }
+#[test]
+fn writes_to_a_deleted_database_file_are_refused() {
+    skip_at_a_deployment!();
+    let app = TestApp::builder(Database::Sqlite).start();
+    let ada = app.user("ada");
+    let task = id(&ada.has_task("Buy milk"));
+    fs::remove_file(file(&app)).unwrap();
+    assert_writes_are_refused(&app, &ada, task);
+    assert!(
+        !file(&app).exists(),
+        "the service should not create an empty file in its place"
+    );
+}
 
-    fn writes_to_a_replaced_database_file_are_refused_until_it_is_back() {
-        let app = TestApp::builder(Database::Sqlite).start();
-        let ada = app.user("ada");
-        let task = id(&ada.has_task("Buy milk"));
-        let (here, aside) = (file(&app), file(&app).with_extension("aside"));
-        fs::rename(&here, &aside).unwrap();
-        fs::copy(&aside, &here).unwrap();
-        assert_writes_are_refused(&app, &ada, task);
+#[test]
+fn writes_to_a_replaced_database_file_are_refused_until_it_is_back() {
+    skip_at_a_deployment!();
+    let app = TestApp::builder(Database::Sqlite).start();
+    let ada = app.user("ada");
+    let task = id(&ada.has_task("Buy milk"));
+    let (here, aside) = (file(&app), file(&app).with_extension("aside"));
+    fs::rename(&here, &aside).unwrap();
+    fs::copy(&aside, &here).unwrap();
+    assert_writes_are_refused(&app, &ada, task);
 
-        fs::rename(&aside, &here).unwrap();
-        app.anonymous().get("/readyz").expect(200);
-        ada.has_task("Buy bread");
-        assert_eq!(ada.titles("/api/tasks?sort=title"), ["Buy bread", "Buy milk"]);
-    }
-);
+    fs::rename(&aside, &here).unwrap();
+    app.anonymous().get("/readyz").expect(200);
+    ada.has_task("Buy bread");
+    assert_eq!(ada.titles("/api/tasks?sort=title"), ["Buy bread", "Buy milk"]);
+}

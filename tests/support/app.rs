@@ -104,7 +104,7 @@ impl TestApp {
     pub fn database(&self) -> &Arc<OwnDatabase> {
         self.database
             .as_ref()
-            .expect("the test case should take an `AppWithDatabase` or a `Database`")
+            .expect("the test case should begin with `skip_without_the_database!()`")
     }
 
     /// The process's working directory.

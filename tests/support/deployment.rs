@@ -31,24 +31,33 @@ pub fn frontend() -> String {
     env::var("TODO_FRONTEND").unwrap_or_else(|_| "http://localhost:3000".to_owned())
 }
 
-/// The prefix of the line that a skipped test case prints before the reason.
+/// The prefix of the line that a skipped test prints before the reason.
 pub const NOT_HERE: &str = "skipped at this deployment: ";
 
-/// Returns whether a test may start processes and modify databases without restriction. If not, prints the
-/// reason.
-pub fn own_process_allowed() -> bool {
-    or_say("the test needs its own process", deployment().is_none())
+/// Returns from a test that starts processes of its own, for example with other variables or on a database that
+/// it damages, if the suite runs against a deployment.
+macro_rules! skip_at_a_deployment {
+    () => {
+        if $crate::support::deployment::deployment().is_some() {
+            println!(
+                "{}the test needs its own process",
+                $crate::support::deployment::NOT_HERE
+            );
+            return;
+        }
+    };
 }
 
-/// Returns whether a test may read and modify the rows of its own users. If not, prints the reason.
-pub fn database_known() -> bool {
-    let known = deployment().is_none_or(|deployment| deployment.database_url.is_some());
-    or_say("the test needs TODO_DATABASE_URL", known)
-}
-
-fn or_say(why_not: &str, possible: bool) -> bool {
-    if !possible {
-        println!("{NOT_HERE}{why_not}");
-    }
-    possible
+/// Returns from a test that accesses the database directly if the suite runs against a deployment whose database
+/// URL is not known. The test may access only the rows of its own users, because a deployment has other users too.
+macro_rules! skip_without_the_database {
+    () => {
+        if $crate::support::deployment::deployment().is_some_and(|it| it.database_url.is_none()) {
+            println!(
+                "{}the test needs TODO_DATABASE_URL",
+                $crate::support::deployment::NOT_HERE
+            );
+            return;
+        }
+    };
 }

@@ -1,9 +1,10 @@
 //! The test harness: servers, databases, clients and checks that apply to every response.
 //!
-//! A test starts a [`TestApp`], sends requests through an [`Actor`] and inspects the [`Response`].
+//! A test starts a [`TestApp`], sends requests through an [`Actor`] and inspects the [`Response`]. A test that
+//! behaves differently at a deployment begins with one of the macros of [`deployment`].
 
 #[macro_use]
-mod macros;
+pub mod deployment;
 
 pub mod actor;
 pub mod app;
@@ -11,7 +12,6 @@ pub mod cli;
 pub mod cluster;
 pub mod contract;
 pub mod database;
-pub mod deployment;
 pub mod own_postgres;
 pub mod pgbouncer;
 pub mod problem;
@@ -29,5 +29,6 @@ pub mod wait;
 pub use actor::Actor;
 pub use app::TestApp;
 pub use contract::{CONTRACTS, Contract};
-pub use database::{Database, OwnDatabase};
+pub use database::Database::{self, Postgres, Sqlite};
+pub use database::OwnDatabase;
 pub use response::Response;

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 
+use rstest::rstest;
 use serde_json::json;
 
 use crate::support::task::id;
-use crate::support::{Actor, CONTRACTS, Database, Response, TestApp};
+use crate::support::{Actor, CONTRACTS, Database, Postgres, Response, Sqlite, TestApp};
 
 /// Invalid ids. The test also uses the ids of another user's task and of a deleted one.
 const WRONG: [&str; 16] = [
@@ -34,80 +35,84 @@ fn ask(user: &Actor, method: &str, path: &str) -> Response {
     }
 }
 
-on_both_databases!(
-    fn every_id_without_a_task_gets_the_same_response(app: TestApp) {
-        let ada = app.user("ada");
-        let eve = app.user("eve");
-        let foreign = id(&eve.has_task("Eve's"));
-        let own = id(&ada.has_task("Ada's"));
-        let deleted = id(&ada.has_task("gone"));
-        ada.delete(&format!("/api/tasks/{deleted}")).expect(204);
+#[rstest]
+fn every_id_without_a_task_gets_the_same_response(#[values(Sqlite, Postgres)] db: Database) {
+    let app = TestApp::start(db);
+    let ada = app.user("ada");
+    let eve = app.user("eve");
+    let foreign = id(&eve.has_task("Eve's"));
+    let own = id(&ada.has_task("Ada's"));
+    let deleted = id(&ada.has_task("gone"));
+    ada.delete(&format!("/api/tasks/{deleted}")).expect(204);
 
-        let mut ids: Vec<String> = WRONG.map(str::to_owned).to_vec();
-        // `+n` is not a valid spelling of the id `n`.
-        ids.extend([foreign.to_string(), deleted.to_string(), format!("+{own}")]);
-        for contract in CONTRACTS {
-            for method in ["GET", "PUT", "DELETE", "PATCH"] {
-                let mut answers = BTreeSet::new();
-                for wrong in &ids {
-                    let path = match method {
-                        "PATCH" => contract.complete(&ada, wrong),
-                        _ => contract.task(&ada, wrong),
-                    };
-                    let answer = ask(&ada, method, &path);
-                    answer.assert_problem(404);
-                    // The response must not contain the requested id, because then responses would differ.
-                    answers.insert(answer.body_without_request_id());
-                }
-                assert_eq!(answers.len(), 1, "{method}: {answers:#?}");
-            }
-        }
-        let untouched = eve.get(&format!("/api/tasks/{foreign}")).expect(200).json();
-        assert_eq!(untouched["title"], "Eve's");
-        assert_eq!(untouched["completed"], false);
-    }
-
-    fn the_headers_do_not_tell_a_foreign_id_from_a_missing_one(app: TestApp) {
-        let ada = app.user("ada");
-        let foreign = id(&app.user("eve").has_task("Eve's"));
-        for contract in CONTRACTS {
-            let names = |wrong: &str| -> BTreeSet<String> {
-                let answer = ada.get(&contract.task(&ada, wrong));
+    let mut ids: Vec<String> = WRONG.map(str::to_owned).to_vec();
+    // `+n` is not a valid spelling of the id `n`.
+    ids.extend([foreign.to_string(), deleted.to_string(), format!("+{own}")]);
+    for contract in CONTRACTS {
+        for method in ["GET", "PUT", "DELETE", "PATCH"] {
+            let mut answers = BTreeSet::new();
+            for wrong in &ids {
+                let path = match method {
+                    "PATCH" => contract.complete(&ada, wrong),
+                    _ => contract.task(&ada, wrong),
+                };
+                let answer = ask(&ada, method, &path);
                 answer.assert_problem(404);
-                answer.headers.keys().map(ToString::to_string).collect()
-            };
-            assert_eq!(names(&foreign.to_string()), names("9007199254740000"));
-        }
-    }
-
-    fn ids_never_exceed_what_javascript_can_represent(db: Database) {
-        const LAST: i64 = (1 << 53) - 1;
-        let app = TestApp::builder(db).start();
-        let ada = app.user("ada");
-        ada.has_task("the first");
-        app.execute(&match db {
-            Database::Postgres => format!("ALTER TABLE tasks ALTER COLUMN id RESTART WITH {LAST}"),
-            Database::Sqlite => format!("UPDATE sqlite_sequence SET seq = {LAST} - 1 WHERE name = 'tasks'"),
-        });
-        let answer = ada.post("/api/tasks", json!({ "title": "the last" })).expect(201);
-        assert_eq!(id(&answer.json()), LAST);
-        ada.get(answer.header("location").unwrap()).expect(200);
-
-        let headers = [("content-type", "application/json"), ("idempotency-key", "k")];
-        for headers in [&headers[..1], &headers] {
-            for contract in CONTRACTS {
-                let tasks = contract.tasks(&ada);
-                let answer = ada.request("POST", &tasks, headers, br#"{"title":"one too many"}"#);
-                answer.assert_unavailable();
-                assert_eq!(answer.header("location"), None);
+                // The response must not contain the requested id, because then responses would differ.
+                answers.insert(answer.body_without_request_id());
             }
+            assert_eq!(answers.len(), 1, "{method}: {answers:#?}");
         }
-        assert_eq!(app.value("SELECT count(*) FROM tasks").as_deref(), Some("2"));
-        assert_eq!(
-            app.value("SELECT count(*) FROM idempotency_keys").as_deref(),
-            Some("0")
-        );
-        let log = app.log();
-        assert!(log.contains("the largest that JavaScript can represent"), "{log}");
     }
-);
+    let untouched = eve.get(&format!("/api/tasks/{foreign}")).expect(200).json();
+    assert_eq!(untouched["title"], "Eve's");
+    assert_eq!(untouched["completed"], false);
+}
+
+#[rstest]
+fn the_headers_do_not_tell_a_foreign_id_from_a_missing_one(#[values(Sqlite, Postgres)] db: Database) {
+    let app = TestApp::start(db);
+    let ada = app.user("ada");
+    let foreign = id(&app.user("eve").has_task("Eve's"));
+    for contract in CONTRACTS {
+        let names = |wrong: &str| -> BTreeSet<String> {
+            let answer = ada.get(&contract.task(&ada, wrong));
+            answer.assert_problem(404);
+            answer.headers.keys().map(ToString::to_string).collect()
+        };
+        assert_eq!(names(&foreign.to_string()), names("9007199254740000"));
+    }
+}
+
+#[rstest]
+fn ids_never_exceed_what_javascript_can_represent(#[values(Sqlite, Postgres)] db: Database) {
+    skip_at_a_deployment!();
+    const LAST: i64 = (1 << 53) - 1;
+    let app = TestApp::builder(db).start();
+    let ada = app.user("ada");
+    ada.has_task("the first");
+    app.execute(&match db {
+        Database::Postgres => format!("ALTER TABLE tasks ALTER COLUMN id RESTART WITH {LAST}"),
+        Database::Sqlite => format!("UPDATE sqlite_sequence SET seq = {LAST} - 1 WHERE name = 'tasks'"),
+    });
+    let answer = ada.post("/api/tasks", json!({ "title": "the last" })).expect(201);
+    assert_eq!(id(&answer.json()), LAST);
+    ada.get(answer.header("location").unwrap()).expect(200);
+
+    let headers = [("content-type", "application/json"), ("idempotency-key", "k")];
+    for headers in [&headers[..1], &headers] {
+        for contract in CONTRACTS {
+            let tasks = contract.tasks(&ada);
+            let answer = ada.request("POST", &tasks, headers, br#"{"title":"one too many"}"#);
+            answer.assert_unavailable();
+            assert_eq!(answer.header("location"), None);
+        }
+    }
+    assert_eq!(app.value("SELECT count(*) FROM tasks").as_deref(), Some("2"));
+    assert_eq!(
+        app.value("SELECT count(*) FROM idempotency_keys").as_deref(),
+        Some("0")
+    );
+    let log = app.log();
+    assert!(log.contains("the largest that JavaScript can represent"), "{log}");
+}
