@@ -1,5 +1,6 @@
 //! A client of the service, with or without a token: `app.anonymous()`, `app.user("ada")`.
 
+use std::cell::RefCell;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -36,6 +37,15 @@ impl Target {
     pub fn base_url(&self) -> &str {
         &self.base_urls[random::number() as usize % self.base_urls.len()]
     }
+}
+
+thread_local! {
+    static LAST_REQUEST: RefCell<String> = RefCell::default();
+}
+
+/// Returns method and path of the last request of this thread.
+pub fn last_request() -> String {
+    LAST_REQUEST.with_borrow(String::clone)
 }
 
 #[derive(Clone)]
@@ -162,6 +172,8 @@ impl Actor {
         headers: &[(&str, &str)],
         body: &[u8],
     ) -> Result<Response, ureq::Error> {
+        let asked = format!("{method} {path}");
+        LAST_REQUEST.replace(asked.clone());
         let url = format!("{}{path}", self.target.base_url());
         let mut request = http::Request::builder().method(method).uri(url);
         if let Some(token) = &self.token {
@@ -176,7 +188,7 @@ impl Actor {
         } else {
             agent.run(request.body(body)?)
         };
-        Response::read(answer?, format!("{method} {path}"))
+        Response::read(answer?, asked)
     }
 
     /// Creates a task through contract A and returns it as the service sent it.

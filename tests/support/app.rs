@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use super::actor::{Actor, Target};
+use super::actor::{self, Actor, Target};
 use super::cli;
 use super::database::{Database, OwnDatabase};
 use super::deployment::deployment;
@@ -173,9 +173,12 @@ impl Deref for TestApp {
 
 impl Drop for TestApp {
     fn drop(&mut self) {
-        if std::thread::panicking()
-            && let Some(own) = &self.own
-        {
+        if !std::thread::panicking() {
+            return;
+        }
+        // An assertion in a loop over the contracts may not say which of them it is about; the path does.
+        eprintln!("--- last request: {}", actor::last_request());
+        if let Some(own) = &self.own {
             let said = own.process.output();
             eprintln!("--- output of the service:\n{}{}---", said.stdout, said.stderr);
         }
