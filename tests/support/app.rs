@@ -33,6 +33,14 @@ struct Own {
     folder: TempDir,
 }
 
+/// SIGTERM would take longer, because the service then still accepts connections for 200 ms, and no test looks at
+/// how the process of a finished test stops.
+impl Drop for Own {
+    fn drop(&mut self) {
+        self.process.kill();
+    }
+}
+
 /// The command line and environment of a process, and the path that answers 200 once it is ready.
 struct Start {
     through: Vec<String>,
