@@ -1,7 +1,8 @@
 DROP TABLE idempotency_keys;
 DROP TABLE tasks;
 
--- A table with other columns is shared with the identity provider and contains its accounts, so it is not dropped.
+-- If the users table has other columns than these, another program such as Better Auth uses it as well, so it is not
+-- dropped.
 DO $$
 BEGIN
     IF NOT EXISTS (

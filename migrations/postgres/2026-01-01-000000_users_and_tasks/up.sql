@@ -1,4 +1,4 @@
--- The table may exist already, because the identity provider can share it.
+-- The users table may exist already, because Better Auth may use the same table.
 CREATE TABLE IF NOT EXISTS users (
     id text PRIMARY KEY,
     email text UNIQUE,
@@ -6,10 +6,12 @@ CREATE TABLE IF NOT EXISTS users (
     created_at timestamptz NOT NULL DEFAULT now()
 );
 
--- If another program created the table, `email` and `name` may be NOT NULL. The service needs to store nulls, because a
--- token may lack these claims, and an email that another row has is left out. Better Auth's table is not changed,
--- because the service never writes to it. (Version 0.1.0 did, and its migration changed that table. This file could be
--- edited because Diesel does not compare applied migrations.)
+-- If another program created the table, `email` and `name` may be NOT NULL. The service must be able to store nulls in
+-- these columns, because a token may lack these claims, and an email that another row has is not stored. Better Auth's
+-- table is not changed, because the service never writes to it.
+--
+-- In version 0.1.0, the service wrote to Better Auth's table, and this migration changed it. The file could be edited
+-- because Diesel does not compare applied migrations with their files.
 DO $$
 BEGIN
     IF EXISTS (SELECT FROM pg_attribute WHERE attrelid = 'users'::regclass AND attname IN ('email', 'name') AND attnotnull)
@@ -32,12 +34,13 @@ CREATE TABLE tasks (
     due_date timestamptz,
     created_at timestamptz NOT NULL DEFAULT now(),
     updated_at timestamptz NOT NULL DEFAULT now(),
-    -- The ETag. A timestamp could not distinguish two updates in the same microsecond.
+    -- The ETag is computed from the version. A timestamp could not distinguish two updates in the same microsecond.
     version bigint NOT NULL DEFAULT 1,
-    -- The title's sort key in the CLDR root collation, computed by the service so that both databases sort alike, and
-    -- the title that it was computed from. If another program changes the title, keyed_title differs from it until
-    -- the service updates the key.
+    -- The sort key of the title in the CLDR root collation. The service computes it, so that both databases have the
+    -- same order.
     title_key bytea NOT NULL DEFAULT '',
+    -- The title from which title_key was computed. If another program has changed the title, the two titles differ
+    -- until the service updates the key.
     keyed_title text NOT NULL DEFAULT ''
 );
 
@@ -48,8 +51,8 @@ CREATE INDEX tasks_by_due_date ON tasks (user_id, coalesce(due_date, 'infinity')
 CREATE INDEX tasks_by_status_created ON tasks (user_id, completed, created_at, id);
 CREATE INDEX tasks_by_status_title ON tasks (user_id, completed, title_key, id);
 CREATE INDEX tasks_by_status_due_date ON tasks (user_id, completed, coalesce(due_date, 'infinity'), id);
--- With a plain <>, the planner would assume that nearly every row matches, and would not use the index. It makes no
--- such assumption about a CASE.
+-- With a plain <>, PostgreSQL's planner would assume that nearly every row matches, and would not use the index. It
+-- makes no such assumption for a CASE expression.
 CREATE INDEX tasks_without_title_key ON tasks (user_id)
     WHERE (CASE WHEN keyed_title <> title THEN 1 END) = 1;
 
@@ -58,12 +61,13 @@ CREATE TABLE idempotency_keys (
     key text NOT NULL,
     -- The SHA-256 of the payload that was sent with the key.
     fingerprint bytea NOT NULL,
-    -- The first response.
+    -- The task that was created.
     task_id bigint NOT NULL,
+    -- The body of the response.
     answer bytea NOT NULL,
     created_at timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (user_id, key)
 );
 
--- Used to delete old keys.
+-- This index is used to delete expired keys.
 CREATE INDEX idempotency_keys_by_age ON idempotency_keys (user_id, created_at);

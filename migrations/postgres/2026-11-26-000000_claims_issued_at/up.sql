@@ -1,8 +1,9 @@
--- The time at which the token was issued that a user's email and name come from, so that an older token does not
--- overwrite them. Better Auth's table does not get the column, because the service never writes to it.
+-- This column stores the `iat` of the token from which the row's email and name were taken, so that an older token does
+-- not overwrite them. Better Auth's table does not get the column, because the service never writes to that table.
 DO $$
 BEGIN
-    -- While ALTER TABLE waits for a long transaction, all other statements wait behind it. The service retries.
+    -- While ALTER TABLE waits for a long transaction, all later statements on the table wait as well. So this time is
+    -- limited, and the service retries the migration.
     SET LOCAL lock_timeout = '2s';
     IF NOT EXISTS (
         SELECT FROM pg_attribute

@@ -1,5 +1,6 @@
--- Times are text of a fixed width, so that they sort chronologically: 2026-01-02T03:04:05.678901Z
--- The table may exist already, because the identity provider can share it.
+-- Times are stored as text of a fixed width, so that they sort chronologically: 2026-01-02T03:04:05.678901Z
+
+-- The users table may exist already, because Better Auth may use the same table.
 CREATE TABLE IF NOT EXISTS users (
     id text NOT NULL PRIMARY KEY,
     email text UNIQUE,
@@ -8,7 +9,8 @@ CREATE TABLE IF NOT EXISTS users (
 );
 
 CREATE TABLE tasks (
-    id integer PRIMARY KEY AUTOINCREMENT, -- an id is never reused, not even after a delete
+    -- With AUTOINCREMENT, the id of a deleted task is never used again.
+    id integer PRIMARY KEY AUTOINCREMENT,
     user_id text NOT NULL REFERENCES users (id) ON DELETE CASCADE,
     title text NOT NULL,
     description text,
@@ -40,5 +42,5 @@ CREATE TABLE idempotency_keys (
     PRIMARY KEY (user_id, key)
 );
 
--- Used to delete old keys.
+-- This index is used to delete expired keys.
 CREATE INDEX idempotency_keys_by_age ON idempotency_keys (user_id, created_at);
