@@ -1,9 +1,9 @@
 //! Parses the URL of a PostgreSQL server with libpq's parameter names and meanings.
 //!
-//! `tokio-postgres` parses such URLs as well, but differently: it reads `tcp_user_timeout` in seconds instead
-//! of milliseconds, calls `keepalives_count` `keepalives_retries`, and supports neither `sslrootcert` nor the
-//! values of `sslmode` that verify a certificate. Users follow libpq's manual. So the URL is split into its
-//! parameters here, and `tokio-postgres` parses the values of those that it shares with libpq.
+//! `tokio-postgres` parses such URLs as well, but differently. It reads `tcp_user_timeout` in seconds instead of
+//! milliseconds, knows `keepalives_count` only as `keepalives_retries`, and supports neither `sslrootcert` nor the
+//! values of `sslmode` that verify a certificate. This module follows libpq, whose manual users read. It splits the URL
+//! into parameters, and `tokio-postgres` parses the values of those that mean the same to both.
 
 mod tls;
 mod tls_options;
@@ -16,20 +16,20 @@ use tokio_postgres::Config;
 use tokio_postgres::config::{Host, SslMode as Negotiation};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-pub(super) use self::tls::certificates;
+pub(super) use self::tls::load_certificates;
 pub use self::tls_options::SslMode;
 use self::tls_options::TlsOptions;
 
-/// Any other parameter stops the start and is named, because it would be dangerous to ignore one that demands
-/// security, such as `requirepeer`.
+/// The supported parameters. Any other parameter is an error that names it and prevents startup, because ignoring a
+/// parameter that increases security, such as `requirepeer`, would be dangerous.
 const SUPPORTED: &str = "application_name channel_binding connect_timeout dbname host hostaddr keepalives \
     keepalives_count keepalives_idle keepalives_interval keepalives_retries load_balance_hosts options \
     password port sslcert sslkey sslmode sslnegotiation sslrootcert target_session_attrs tcp_user_timeout user";
 
-/// The values of a URL by the name of the parameter.
+/// The values of the parameters by their names.
 pub type Parameters = BTreeMap<&'static str, String>;
 
-/// The URL of a server, parsed once, and what every connection to it needs.
+/// The URL of a PostgreSQL server, and the parameters of all connections to it.
 #[derive(Clone)]
 pub struct PostgresUrl {
     pub(super) text: String,
@@ -38,13 +38,14 @@ pub struct PostgresUrl {
 }
 
 impl PostgresUrl {
-    /// Reads the certificate files that the URL names. `defaults` are for parameters that are not in the URL.
+    /// Parses a URL, and reads the certificate files that it names. `defaults` apply to parameters that the URL does not
+    /// have.
     pub fn parse(text: &str, defaults: Parameters) -> Result<Self, String> {
         let ConnectOptions { config, tls } = ConnectOptions::parse(text, defaults)?;
         Ok(Self {
             text: text.into(),
             config,
-            tls: tls::connector(&tls)?,
+            tls: tls::new_connector(&tls)?,
         })
     }
 
@@ -63,9 +64,9 @@ struct ConnectOptions {
 
 impl ConnectOptions {
     fn parse(url: &str, mut parameters: Parameters) -> Result<Self, String> {
-        add_parameters(url, &mut parameters)?;
+        parse_into_parameters(url, &mut parameters)?;
         let mut tls = TlsOptions::take_from(&mut parameters)?;
-        let mut config = config_of(parameters)?;
+        let mut config = parse_config(parameters)?;
         let (hosts, ports) = (config.get_hosts(), config.get_ports());
         let servers = hosts.len().max(config.get_hostaddrs().len());
         if servers == 0 {
@@ -75,9 +76,9 @@ impl ConnectOptions {
             return Err(invalid_value("port"));
         }
         if ports.len() > 1 && ports.len() != servers {
-            return Err("has another number of ports than of hosts".into());
+            return Err("must have one port, or as many ports as hosts".into());
         }
-        // libpq ignores `sslmode` for Unix sockets, but tokio-postgres would fail.
+        // libpq ignores `sslmode` for Unix sockets, where tokio-postgres fails if it requires TLS.
         if !hosts.is_empty() && hosts.iter().all(|host| matches!(host, Host::Unix(_))) {
             tls.mode = SslMode::Disable;
         }
@@ -90,15 +91,15 @@ impl ConnectOptions {
     }
 }
 
-/// Splits `postgres://user:password@host:port,host:port/dbname?name=value&name=value`. As in libpq, the last
-/// value of a parameter counts.
-fn add_parameters(url: &str, parameters: &mut Parameters) -> Result<(), String> {
+/// Splits a URL such as `postgres://user:password@host:port,host:port/dbname?name=value&name=value` into parameters.
+/// If a parameter has several values, the last one is used, as in libpq.
+fn parse_into_parameters(url: &str, parameters: &mut Parameters) -> Result<(), String> {
     let (_, rest) = url.split_once("://").unwrap_or_default();
     let (authority, tail) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
     let (path, query) = tail.split_once('?').unwrap_or((tail, ""));
     let (user, hosts) = authority.rsplit_once('@').unwrap_or(("", authority));
     let (user, password) = user.split_once(':').unwrap_or((user, ""));
-    let (names, ports): (Vec<_>, Vec<_>) = hosts.split(',').map(host_and_port).unzip();
+    let (names, ports): (Vec<_>, Vec<_>) = hosts.split(',').map(split_host_and_port).unzip();
     let (names, ports) = (names.join(","), ports.join(","));
 
     let login = [
@@ -114,14 +115,14 @@ fn add_parameters(url: &str, parameters: &mut Parameters) -> Result<(), String> 
 
     for (name, value) in login.chain(servers).chain(query) {
         let supported = SUPPORTED.split(' ').find(|supported| *supported == name);
-        let unsupported = || format!("has a parameter that is not supported: {}", printable(name));
-        parameters.insert(supported.ok_or_else(unsupported)?, decoded(value)?);
+        let unsupported = || format!("has a parameter that is not supported: {}", printable_name(name));
+        parameters.insert(supported.ok_or_else(unsupported)?, percent_decode(value)?);
     }
     Ok(())
 }
 
-/// The colons in `[::1]` do not begin a port.
-fn host_and_port(text: &str) -> (&str, &str) {
+/// Splits `host:port`. The last colon in an IPv6 address such as `[::1]` does not begin a port.
+fn split_host_and_port(text: &str) -> (&str, &str) {
     let (host, port) = match text.rsplit_once(':') {
         Some((host, port)) if !port.ends_with(']') => (host, port),
         _ => (text, ""),
@@ -129,17 +130,18 @@ fn host_and_port(text: &str) -> (&str, &str) {
     (host.trim_start_matches('[').trim_end_matches(']'), port)
 }
 
-/// In libpq's URLs, a plus sign is not a space as it is in HTML forms.
-fn decoded(text: &str) -> Result<String, String> {
+/// Decodes percent-encoded text. In libpq's URLs, a plus sign does not mean a space, unlike in HTML forms.
+fn percent_decode(text: &str) -> Result<String, String> {
     let decoded = percent_decode_str(text).decode_utf8();
     decoded
         .map(Into::into)
         .map_err(|_| "contains text that is not valid UTF-8".into())
 }
 
-/// The value of an unsupported parameter is never quoted, because it may be a misplaced secret. Neither is a name
-/// that cannot be a parameter's, because it may be the rest of an unescaped password.
-fn printable(name: &str) -> &str {
+/// Returns a parameter's name for an error message. Text that no parameter can have as its name is replaced, because it
+/// may be a part of a password that was not percent-encoded. The message does not contain the parameter's value, which
+/// may be a secret.
+fn printable_name(name: &str) -> &str {
     let is_of_name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
     match name.len() <= 40 && name.bytes().all(is_of_name) {
         true => name,
@@ -147,16 +149,17 @@ fn printable(name: &str) -> &str {
     }
 }
 
-/// Translates what means something else to `tokio-postgres`, and leaves the rest to its parser of key/value
-/// strings, whose errors name the parameter but do not quote the value.
-fn config_of(mut parameters: Parameters) -> Result<Config, String> {
+/// Converts the parameters that have another name or meaning in `tokio-postgres`. Its parser of key/value strings parses
+/// the others. The errors of that parser name the parameter and do not quote the value.
+fn parse_config(mut parameters: Parameters) -> Result<Config, String> {
     let (hosts, millis) = (parameters.remove("host"), parameters.remove("tcp_user_timeout"));
     let mut text = String::new();
     for (name, value) in &parameters {
         let (name, value) = match (*name, value.as_str()) {
             ("keepalives_count", count) => ("keepalives_retries", count),
-            // Unlike `primary`, `read-write` refuses a primary whose transactions are read-only by default, which
-            // would be of no use to the service. Neither would be a standby, whose values the parser refuses.
+            // `tokio-postgres` does not support `primary`. `read-write` means the same, except that it refuses a
+            // primary whose transactions are read-only by default, to which the service could not write. The parser
+            // refuses `standby` and `prefer-standby`, with which the service could not write either.
             ("target_session_attrs", "primary") => (*name, "read-write"),
             unchanged => unchanged,
         };

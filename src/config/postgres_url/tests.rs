@@ -1,4 +1,4 @@
-//! Which URLs of libpq are supported, and which are refused.
+//! Tests of the URLs that are accepted and of those that are refused.
 
 use tokio_postgres::config::TargetSessionAttrs;
 
@@ -16,7 +16,7 @@ fn config(url: &str) -> Config {
 }
 
 #[test]
-fn user_password_hosts_and_database_are_read() {
+fn user_password_hosts_and_database_are_parsed() {
     let config = config("postgresql://to%40do:p%2Fss+1@a:5433,b/to%20do?application_name=x+y");
     assert_eq!(config.get_user(), Some("to@do"));
     assert_eq!(config.get_password(), Some(&b"p/ss+1"[..]));
@@ -27,7 +27,7 @@ fn user_password_hosts_and_database_are_read() {
 }
 
 #[test]
-fn the_query_overrides_what_comes_before_it() {
+fn a_parameter_in_the_query_overrides_the_rest_of_the_url() {
     let config = config("postgres://u:old@a:1,b:2/d?user=v&password=n%27e%5Cw&host=,c&port=&dbname=e");
     assert_eq!(config.get_user(), Some("v"));
     assert_eq!(config.get_password(), Some(&br"n'e\w"[..]));
@@ -40,7 +40,7 @@ fn the_query_overrides_what_comes_before_it() {
 }
 
 #[test]
-fn a_password_is_in_one_of_two_places() {
+fn a_password_is_found_in_the_authority_or_in_the_query() {
     for (url, has) in [
         ("postgres://todo:secret@db/todo", true),
         ("postgres://todo:secret@a,b/todo?sslmode=require", true),
@@ -108,7 +108,7 @@ fn sslmode_means_what_it_means_to_libpq() {
 }
 
 #[test]
-fn the_environment_fills_in_what_the_url_does_not_say() {
+fn defaults_apply_to_parameters_that_the_url_does_not_have() {
     let defaults = Parameters::from([("sslmode", "verify-ca".into()), ("sslrootcert", "/ca.crt".into())]);
     let parse = |url| ConnectOptions::parse(url, defaults.clone()).unwrap().tls;
     let tls = parse("postgres://h/d");
@@ -118,8 +118,8 @@ fn the_environment_fills_in_what_the_url_does_not_say() {
 }
 
 #[test]
-fn what_is_not_supported_stops_the_start_by_its_name() {
-    for (url, named) in [
+fn the_error_names_the_parameter_that_is_unsupported_or_invalid() {
+    for (url, name) in [
         ("postgres://h/d?sslcrl=x", "sslcrl"),
         ("postgres://h/d?pgbouncer=true", "pgbouncer"),
         (
@@ -135,12 +135,12 @@ fn what_is_not_supported_stops_the_start_by_its_name() {
         ("postgres:///d", "host"),
     ] {
         let problem = parse(url).unwrap_err();
-        assert!(problem.contains(named), "{url}: {problem}");
+        assert!(problem.contains(name), "{url}: {problem}");
     }
 }
 
 #[test]
-fn no_part_of_a_secret_is_quoted() {
+fn an_error_does_not_quote_a_part_of_a_secret() {
     for url in [
         "postgres://h/d?password=a&hunter2",
         "postgres://h/d?password=a&Hunter2=b",

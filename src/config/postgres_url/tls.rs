@@ -1,4 +1,4 @@
-//! TLS to the server with rustls. `sslmode` and `sslrootcert` determine how its certificate is verified.
+//! Configures TLS. `sslmode` and `sslrootcert` determine how the server's certificate is verified.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -15,37 +15,37 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 use super::tls_options::{RootCertificates, SslMode, TlsOptions};
 use crate::tls_roots;
 
-pub(super) fn connector(options: &TlsOptions) -> Result<MakeRustlsConnect, String> {
+pub(super) fn new_connector(options: &TlsOptions) -> Result<MakeRustlsConnect, String> {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
         .map_err(|error| error.to_string())?;
     let builder = builder
         .dangerous()
-        .with_custom_certificate_verifier(verifier(options, provider)?);
+        .with_custom_certificate_verifier(new_verifier(options, provider)?);
     let config = match &options.client {
         None => builder.with_no_client_auth(),
         Some(client) => {
             let key = PrivateKeyDer::from_pem_file(&client.key)
                 .map_err(|error| format!("sslkey {} cannot be used: {error}", client.key.display()))?;
             builder
-                .with_client_auth_cert(certificates("sslcert", &client.certificate)?, key)
+                .with_client_auth_cert(load_certificates("sslcert", &client.certificate)?, key)
                 .map_err(|error| format!("sslcert and sslkey cannot be used: {error}"))?
         }
     };
     Ok(MakeRustlsConnect::new(config))
 }
 
-fn verifier(
+fn new_verifier(
     options: &TlsOptions,
     provider: Arc<CryptoProvider>,
 ) -> Result<Arc<dyn ServerCertVerifier>, String> {
     let roots = match &options.roots {
-        Some(RootCertificates::File(file)) => Some(root_store(certificates("sslrootcert", file)?)?),
-        Some(RootCertificates::System) => Some(root_store(tls_roots::load())?),
-        // libpq would read `~/.postgresql/root.crt`. Containers have no such file, so the system's certificates are
-        // used.
-        None if options.mode == SslMode::VerifyFull => Some(root_store(tls_roots::load())?),
+        Some(RootCertificates::File(file)) => Some(new_root_store(load_certificates("sslrootcert", file)?)?),
+        Some(RootCertificates::System) => Some(new_root_store(tls_roots::load())?),
+        // libpq would read `~/.postgresql/root.crt`. Containers do not have that file, so the system's root
+        // certificates are used.
+        None if options.mode == SslMode::VerifyFull => Some(new_root_store(tls_roots::load())?),
         None => None,
     };
     Ok(match (options.mode, roots) {
@@ -54,41 +54,42 @@ fn verifier(
                 .build()
                 .map_err(|error| error.to_string())?
         }
-        // Like libpq, treats `require` with a root certificate as `verify-ca`.
-        (_, roots) => Arc::new(WithoutName { roots, provider }),
+        // As in libpq, `require` with a root certificate means the same as `verify-ca`.
+        (_, roots) => Arc::new(NoHostNameVerifier { roots, provider }),
     })
 }
 
-/// `name` is the parameter or the variable that names the file.
-pub fn certificates(name: &str, file: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
+/// Loads the certificates from a file. `name` is the parameter or the variable that names the file.
+pub fn load_certificates(name: &str, file: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
     let failed = |error: &dyn std::fmt::Display| format!("{name} {}: {error}", file.display());
     let certificates = CertificateDer::pem_file_iter(file).map_err(|error| failed(&error))?;
     let certificates: Vec<_> = certificates
         .collect::<Result<_, _>>()
         .map_err(|error| failed(&error))?;
     if certificates.is_empty() {
-        return Err(failed(&"there is no certificate in it"));
+        return Err(failed(&"the file contains no certificate"));
     }
     Ok(certificates)
 }
 
-fn root_store(certificates: Vec<CertificateDer<'static>>) -> Result<RootCertStore, String> {
+fn new_root_store(certificates: Vec<CertificateDer<'static>>) -> Result<RootCertStore, String> {
     let mut store = RootCertStore::empty();
     let (added, _) = store.add_parsable_certificates(certificates);
     match added {
-        0 => Err("no root certificate can be used".into()),
+        0 => Err("none of the root certificates is valid".into()),
         _ => Ok(store),
     }
 }
 
-/// Verifies the certificate chain if there are roots, and never the host name: for `require` and `verify-ca`.
+/// A verifier for all modes except `verify-full`. It verifies the certificate chain if there are root certificates.
+/// It does not verify the host name.
 #[derive(Debug)]
-struct WithoutName {
+struct NoHostNameVerifier {
     roots: Option<RootCertStore>,
     provider: Arc<CryptoProvider>,
 }
 
-impl ServerCertVerifier for WithoutName {
+impl ServerCertVerifier for NoHostNameVerifier {
     fn verify_server_cert(
         &self,
         end_entity: &CertificateDer<'_>,

@@ -1,4 +1,4 @@
-//! The TLS parameters of a URL.
+//! Parses the TLS parameters of a URL.
 
 use std::path::PathBuf;
 
@@ -6,7 +6,7 @@ use strum::{EnumString, IntoStaticStr, VariantNames};
 
 use super::{Parameters, invalid_value};
 
-/// libpq's `sslmode` without `allow`, which tries plain text first and so protects nothing.
+/// The values of libpq's `sslmode`, except `allow`, which tries an unencrypted connection first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, EnumString, IntoStaticStr, VariantNames)]
 #[strum(serialize_all = "kebab-case", const_into_str)]
 pub enum SslMode {
@@ -17,7 +17,7 @@ pub enum SslMode {
     VerifyFull,
 }
 
-/// libpq's `sslrootcert`: the trusted certificate authorities.
+/// The value of libpq's `sslrootcert`, which determines the trusted certificate authorities.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RootCertificates {
     System,
@@ -39,7 +39,7 @@ pub struct TlsOptions {
 }
 
 impl TlsOptions {
-    /// Removes the TLS parameters, which `tokio-postgres` does not support.
+    /// Removes the TLS parameters from `parameters` and parses them, because `tokio-postgres` does not support them.
     pub(super) fn take_from(parameters: &mut Parameters) -> Result<Self, String> {
         let (mode, roots) = (parameters.remove("sslmode"), parameters.remove("sslrootcert"));
         let roots = roots
@@ -57,8 +57,8 @@ impl TlsOptions {
             _ => return Err("must have both sslcert and sslkey, or neither".into()),
         };
         let mode = match mode {
-            // libpq has the same rule: anybody can get a certificate of a public authority, so the host name
-            // must be verified.
+            // libpq has the same rule. Public authorities issue certificates to anybody, so the host name in the
+            // certificate must be verified.
             None if roots == Some(RootCertificates::System) => SslMode::VerifyFull,
             None => SslMode::Prefer,
             Some(mode) => mode.parse().map_err(|_| {
