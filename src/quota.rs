@@ -15,8 +15,8 @@ pub struct Quota {
     returned: Notify,
 }
 
-/// A part of the quota that is in use. Dropping it returns it.
-pub struct Share {
+/// The permission to use an amount of the resource. Dropping the permit returns the amount to the quota.
+pub struct QuotaPermit {
     quota: Arc<Quota>,
     user: UserId,
     amount: usize,
@@ -32,12 +32,13 @@ impl Quota {
         })
     }
 
-    /// For connections that are held for long: a user may hold a quarter of them, and all users together half.
-    pub fn of_connections(count: usize) -> Arc<Self> {
+    /// Creates the quota for calls that use a connection for a long time. Each user may use a quarter of the
+    /// connections, and all users together half of them.
+    pub fn for_connections(count: usize) -> Arc<Self> {
         Self::new((count / 4).max(1), (count / 2).max(1))
     }
 
-    pub fn try_acquire(self: &Arc<Self>, user: &UserId, amount: usize) -> Option<Share> {
+    pub fn try_acquire(self: &Arc<Self>, user: &UserId, amount: usize) -> Option<QuotaPermit> {
         let mut used = self.used();
         let total: usize = used.values().sum();
         let own = used.get(user).copied().unwrap_or_default();
@@ -45,15 +46,20 @@ impl Quota {
             return None;
         }
         used.insert(user.clone(), own + amount);
-        Some(Share {
+        Some(QuotaPermit {
             quota: Arc::clone(self),
             user: user.clone(),
             amount,
         })
     }
 
-    /// Waits until others have returned enough, but not longer than `timeout`.
-    pub async fn acquire(self: &Arc<Self>, timeout: Duration, user: &UserId, amount: usize) -> Option<Share> {
+    /// Waits until enough of the resource is available. Returns `None` after the timeout.
+    pub async fn acquire(
+        self: &Arc<Self>,
+        timeout: Duration,
+        user: &UserId,
+        amount: usize,
+    ) -> Option<QuotaPermit> {
         let share = async {
             loop {
                 let returned = self.returned.notified();
@@ -71,7 +77,7 @@ impl Quota {
     }
 }
 
-impl Drop for Share {
+impl Drop for QuotaPermit {
     fn drop(&mut self) {
         let mut used = self.quota.used();
         if let Some(own) = used.get_mut(&self.user) {
@@ -113,7 +119,7 @@ mod tests {
     }
 
     #[actix_web::test]
-    async fn a_waiting_user_gets_what_others_return() {
+    async fn a_waiting_user_gets_a_permit_when_another_user_returns_one() {
         let quota = Quota::new(1, 1);
         let first = quota.try_acquire(&user("ada"), 1).unwrap();
         let soon = Duration::from_millis(20);

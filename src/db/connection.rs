@@ -1,4 +1,4 @@
-//! A connection to either database, as queries see it.
+//! A connection to PostgreSQL or SQLite, on which the same queries can be executed.
 
 use diesel::QueryResult;
 use diesel::connection::SimpleConnection as _;
@@ -9,19 +9,21 @@ use super::sqlite::SqliteHandle;
 /// How a call uses the database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
-    /// Changes nothing, waits for no row lock, and returns a bounded number of rows. It is repeated when its
-    /// connection is lost.
+    /// The call changes nothing, waits for no row lock, and reads a bounded number of rows. On PostgreSQL, it is
+    /// repeated if the connection is lost.
     Read,
-    /// One statement that may have taken place when its connection is lost, so it is never repeated.
+    /// The call executes one statement that writes. It is not repeated if the connection is lost, because the
+    /// statement may have been executed.
     Write,
-    /// Several statements that find out by themselves whether they have taken place before. They are repeated
-    /// when their connection is lost.
+    /// The call needs the connection exclusively, usually for a transaction. Its statements have the same effect
+    /// if they are executed again. On PostgreSQL, it is repeated if the connection is lost.
     Transaction,
-    /// Reads at the pace of the client.
+    /// The call reads a list as fast as the client receives it. It needs the connection exclusively.
     LongList,
 }
 
 impl Access {
+    /// Whether the call may be repeated after its connection was lost.
     pub fn is_repeatable(self) -> bool {
         matches!(self, Self::Read | Self::Transaction)
     }
@@ -32,9 +34,11 @@ pub enum Connection<'a> {
     Sqlite(&'a mut SqliteHandle),
 }
 
-/// Compiles a query for both databases and runs it on the one that is connected. Inside, `Db` is the backend.
-/// `diesel::MultiConnection` decides at run time, which takes 2 to 4 µs per query, and it is neither
-/// asynchronous nor does it have `ON CONFLICT`.
+/// Compiles a query for both databases, and executes it on the connected one. In the query, the type `Db` is
+/// Diesel's backend.
+///
+/// Diesel's own solution, `MultiConnection`, is not used. It selects the backend while it builds a query, which
+/// takes 2 to 4 µs per query. It is not asynchronous, and does not support `ON CONFLICT`.
 macro_rules! on_both {
     ($connection:expr, |$inner:ident| $query:expr) => {
         match $connection {
@@ -46,7 +50,7 @@ macro_rules! on_both {
                 let connection: &$crate::db::PgConnection = connection;
                 let mut client = &connection.client;
                 let $inner = &mut client;
-                connection.statement($query).await
+                connection.run_statement($query).await
             }
             $crate::db::Connection::Sqlite(connection) => {
                 #[allow(unused_imports)]
@@ -66,21 +70,21 @@ impl Connection<'_> {
         matches!(self, Self::Sqlite(_))
     }
 
-    /// Runs `work` in a transaction. On SQLite it takes the write lock at once: a transaction that first reads
-    /// and then writes would fail if another process writes in between.
+    /// Runs `work` in a transaction. On SQLite, the transaction takes the write lock at its beginning. Otherwise a
+    /// transaction that reads before it writes would fail if another process had written in between.
     pub async fn transaction<T, E: From<diesel::result::Error>>(
         &mut self,
         work: impl AsyncFnOnce(&mut Self) -> Result<T, E>,
     ) -> Result<T, E> {
-        // The isolation level that all queries are written for, whatever the server's default is.
+        // The queries are written for READ COMMITTED, but the server's default may be another isolation level.
         let begin = match self.is_sqlite() {
             true => "BEGIN IMMEDIATE",
             false => "BEGIN ISOLATION LEVEL READ COMMITTED",
         };
-        self.enclosed(begin, work).await
+        self.run_transaction(begin, work).await
     }
 
-    /// Runs reads that all see the same state of the database.
+    /// Runs `work`, whose reads all see the same state of the database.
     pub async fn snapshot<T, E: From<diesel::result::Error>>(
         &mut self,
         work: impl AsyncFnOnce(&mut Self) -> Result<T, E>,
@@ -89,20 +93,26 @@ impl Connection<'_> {
             true => "BEGIN",
             false => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
         };
-        self.enclosed(begin, work).await
+        self.run_transaction(begin, work).await
     }
 
-    async fn enclosed<T, E: From<diesel::result::Error>>(
+    /// Runs `work` after `begin`, and commits or rolls back. If the rollback fails, the connection is not used
+    /// again, because the transaction may still be open.
+    async fn run_transaction<T, E: From<diesel::result::Error>>(
         &mut self,
         begin: &str,
         work: impl AsyncFnOnce(&mut Self) -> Result<T, E>,
     ) -> Result<T, E> {
-        self.batch(begin).await?;
+        self.batch_execute(begin).await?;
         let outcome = match work(self).await {
-            Ok(value) => self.batch("COMMIT").await.map(|()| value).map_err(E::from),
+            Ok(value) => self
+                .batch_execute("COMMIT")
+                .await
+                .map(|()| value)
+                .map_err(E::from),
             Err(error) => Err(error),
         };
-        if outcome.is_err() && !self.is_closed() && self.batch("ROLLBACK").await.is_err() {
+        if outcome.is_err() && !self.is_closed() && self.batch_execute("ROLLBACK").await.is_err() {
             match self {
                 Self::Postgres(connection) => connection.close(),
                 Self::Sqlite(connection) => connection.broken = true,
@@ -115,9 +125,9 @@ impl Connection<'_> {
         matches!(self, Self::Postgres(connection) if connection.is_closed())
     }
 
-    pub async fn batch(&mut self, sql: &str) -> QueryResult<()> {
+    pub async fn batch_execute(&mut self, sql: &str) -> QueryResult<()> {
         match self {
-            Self::Postgres(connection) => connection.batch(sql).await,
+            Self::Postgres(connection) => connection.batch_execute(sql).await,
             Self::Sqlite(connection) => connection.inner.batch_execute(sql),
         }
     }

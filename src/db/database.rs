@@ -1,4 +1,4 @@
-//! The database as the rest of the service uses it: runs calls, and knows whether the database is ready.
+//! Runs queries on the configured database, applies its migrations at the start, and tells whether it is ready.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -12,40 +12,43 @@ use tokio::time::timeout;
 use super::connection::{Access, Connection};
 use super::error::StoreError;
 use super::migrations;
-use super::postgres::{Connector, Postgres, PostgresWorker, Process};
+use super::postgres::{Connector, Postgres, PostgresWorker, SharedState};
 use super::sqlite::Sqlite;
 use crate::config::{Config, DatabaseUrl};
 use crate::domain::UserId;
-use crate::quota::{Quota, Share};
+use crate::quota::{Quota, QuotaPermit};
 use crate::telemetry::{self, METRICS, PoolState};
 
-/// The readiness probe queries the database if the last call is not older than this, in milliseconds. After
-/// that it answers from memory, because a probe must not keep an idle serverless database awake.
-const PROBE_WITHIN_MS: u64 = 30_000;
+/// The readiness probe queries the database if the last call ended within this time, in ms, or if the database
+/// was unavailable. Otherwise it makes no query, so that an idle serverless database can be suspended.
+const PROBE_IF_CALLED_WITHIN_MS: u64 = 30_000;
 
-/// A database that is too busy for the probe counts as ready if it answered within this time, in milliseconds.
-const BUSY_IS_READY_WITHIN_MS: u64 = 3_000;
+/// If all connections are in use, the service counts as ready if a call succeeded within this time, in ms.
+const READY_IF_ANSWERED_WITHIN_MS: u64 = 3_000;
 
-/// The minimum timeout of the first connection, however short the acquire timeout is.
-const FIRST_CONNECTION_TIMEOUT: Duration = Duration::from_secs(2);
+/// The minimum time that a migration waits for an SQLite connection, even if the acquire timeout is shorter.
+const MIN_MIGRATION_ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// The state that all HTTP workers share.
+/// The access to the database that all HTTP workers share.
 pub struct Database {
     backend: Backend,
-    /// For the embedded database, whose connections all workers share.
+    /// Limits how many long lists are read at a time. Only used with SQLite, whose connections all workers
+    /// share; with PostgreSQL, each worker has its own quota.
     long_lists: Arc<Quota>,
     http_workers: usize,
     acquire_timeout: Duration,
-    migrated: AtomicBool,
+    is_migrated: AtomicBool,
     /// Whether the first attempt to migrate has ended, successfully or not.
-    tried: watch::Sender<bool>,
-    /// The time and the result of the last readiness probe.
+    migration_attempted: watch::Sender<bool>,
+    /// The time and the result of the last readiness probe that queried the database.
     probe: Mutex<Option<(Instant, Result<(), StoreError>)>>,
-    /// Whether the last call failed.
-    failing: AtomicBool,
+    /// Set when a call finds the database unavailable or a readiness probe fails. Cleared by the next success.
+    is_unavailable: AtomicBool,
     started: Instant,
+    /// When the last call ended, in ms since `started`.
     last_call_ms: AtomicU64,
-    last_answer_ms: AtomicU64,
+    /// When the last successful call ended, in ms since `started`.
+    last_success_ms: AtomicU64,
 }
 
 #[derive(Clone)]
@@ -54,7 +57,7 @@ enum Backend {
     Sqlite(Sqlite),
 }
 
-/// The database as one HTTP worker uses it.
+/// The access to the database of one HTTP worker.
 #[derive(Clone)]
 pub struct DatabaseWorker {
     database: Arc<Database>,
@@ -69,7 +72,7 @@ enum Connections {
 }
 
 impl Database {
-    /// Succeeds even if the database cannot be reached; calls are refused until it can.
+    /// Does not connect, so that the service can start before the database.
     pub fn open(config: &Config) -> Arc<Self> {
         let cores = thread::available_parallelism().map_or(1, usize::from);
         let size = config.pool_size.max(2);
@@ -82,40 +85,35 @@ impl Database {
                 // Each worker needs a connection for reads and at least one other.
                 let workers = cores.min(size as usize / 2);
                 let connector = Connector::new(url, config);
-                let process = Process::new(
-                    connector,
-                    config.acquire_timeout,
-                    config.statement_timeout,
-                    size as usize / workers,
-                );
-                (Backend::Postgres(Postgres::new(process)), workers)
+                let shared = SharedState::new(connector, config, size as usize / workers);
+                (Backend::Postgres(Postgres::new(shared)), workers)
             }
         };
         Arc::new(Self {
             backend,
-            long_lists: Quota::of_connections(size as usize),
+            long_lists: Quota::for_connections(size as usize),
             http_workers,
             acquire_timeout: config.acquire_timeout,
-            migrated: AtomicBool::new(false),
-            tried: watch::Sender::new(false),
+            is_migrated: AtomicBool::new(false),
+            migration_attempted: watch::Sender::new(false),
             probe: Mutex::default(),
-            failing: AtomicBool::new(false),
+            is_unavailable: AtomicBool::new(false),
             started: Instant::now(),
             last_call_ms: AtomicU64::new(0),
-            last_answer_ms: AtomicU64::new(0),
+            last_success_ms: AtomicU64::new(0),
         })
     }
 
-    /// How many HTTP workers the connections are sufficient for.
+    /// The number of HTTP workers: one per processor, but with PostgreSQL at most one per two connections.
     pub fn http_workers(&self) -> usize {
         self.http_workers
     }
 
-    /// Must be called on the HTTP worker that will use it.
+    /// Must be called on the HTTP worker's thread, because the result cannot be sent to another thread.
     pub fn worker(self: &Arc<Self>) -> DatabaseWorker {
         let (connections, long_lists) = match &self.backend {
             Backend::Postgres(postgres) => {
-                let long_lists = Quota::of_connections(postgres.connections_per_worker());
+                let long_lists = Quota::for_connections(postgres.connections_per_worker());
                 (Connections::Postgres(postgres.worker()), long_lists)
             }
             Backend::Sqlite(sqlite) => (Connections::Sqlite(sqlite.clone()), Arc::clone(&self.long_lists)),
@@ -127,28 +125,29 @@ impl Database {
         }
     }
 
-    /// Creates the tables, or brings them up to date.
+    /// Applies the migrations that are not applied yet. Blocks the thread.
     pub fn migrate(&self) -> Result<(), StoreError> {
         let outcome = match &self.backend {
             Backend::Postgres(postgres) => {
                 let apply = || migrations::apply_to_postgres(postgres.connector());
-                // On a thread of its own, because the caller's thread may have a runtime.
+                // The migration needs a separate thread, because it calls `block_on`, which panics on a thread
+                // that already runs an asynchronous runtime, as the caller's may do.
                 let joined = thread::scope(|scope| scope.spawn(apply).join());
                 joined.unwrap_or(Err(StoreError::Panicked))
             }
             Backend::Sqlite(sqlite) => {
-                let patience = self.acquire_timeout.max(FIRST_CONNECTION_TIMEOUT);
-                let connection = sqlite.connect(patience);
+                let timeout = self.acquire_timeout.max(MIN_MIGRATION_ACQUIRE_TIMEOUT);
+                let connection = sqlite.connect(timeout);
                 connection.and_then(|mut connection| migrations::apply_to_sqlite(&mut connection))
             }
         };
-        self.migrated.store(outcome.is_ok(), Ordering::Release);
-        self.tried.send_replace(true);
+        self.is_migrated.store(outcome.is_ok(), Ordering::Release);
+        self.migration_attempted.send_replace(true);
         outcome
     }
 
-    /// Retries in the background, because the database may become available after the service. The process ends if the
-    /// first attempt finds a database that can never be used.
+    /// Applies the migrations in the background, and retries until this succeeds. The process exits if the first
+    /// attempt finds that the database's encoding is not UTF-8: such a database can never be used.
     pub fn migrate_until_done(self: &Arc<Self>) {
         let database = Arc::clone(self);
         thread::spawn(move || {
@@ -157,7 +156,7 @@ impl Database {
             while let Err(error) = database.migrate() {
                 if is_first_attempt
                     && let Backend::Postgres(postgres) = &database.backend
-                    && postgres.connector().encoding_is_refused()
+                    && postgres.connector().has_refused_encoding()
                 {
                     log::error!("DATABASE_URL: {error}");
                     telemetry::flush();
@@ -185,15 +184,15 @@ impl Database {
         }
     }
 
-    /// Calls during the first migration wait for it, until the acquire timeout after the start. A migration may
-    /// take minutes, so later calls do not wait again.
+    /// While the first migration runs, calls wait for it, but only until the acquire timeout has passed since the
+    /// process started. A migration may take minutes, so calls after that time fail at once.
     async fn check_migrated(&self) -> Result<(), StoreError> {
-        if !self.migrated.load(Ordering::Acquire) {
+        if !self.is_migrated.load(Ordering::Acquire) {
             let left = self.acquire_timeout.saturating_sub(self.started.elapsed());
-            let mut tried = self.tried.subscribe();
-            let _ = timeout(left, tried.wait_for(|tried| *tried)).await;
+            let mut attempted = self.migration_attempted.subscribe();
+            let _ = timeout(left, attempted.wait_for(|attempted| *attempted)).await;
         }
-        match self.migrated.load(Ordering::Acquire) {
+        match self.is_migrated.load(Ordering::Acquire) {
             true => Ok(()),
             false => Err(StoreError::NotMigrated),
         }
@@ -209,19 +208,19 @@ impl Database {
 }
 
 impl DatabaseWorker {
-    /// Whether the database answers and its tables exist.
+    /// Fails if the database does not answer or its tables do not exist. An idle database is not queried.
     pub async fn ready(&self) -> Result<(), StoreError> {
         let database = &self.database;
         database.check_migrated().await?;
         if let Connections::Sqlite(sqlite) = &self.connections {
             sqlite.check_file()?;
         }
-        let failing = database.failing.load(Ordering::Relaxed);
-        if !failing && database.ms_since(&database.last_call_ms) >= PROBE_WITHIN_MS {
+        let is_unavailable = database.is_unavailable.load(Ordering::Relaxed);
+        if !is_unavailable && database.ms_since(&database.last_call_ms) >= PROBE_IF_CALLED_WITHIN_MS {
             return Ok(());
         }
-        // Anybody may call the probe, so concurrent probes share one query; otherwise they could occupy all
-        // connections.
+        // Concurrent probes share one query. Otherwise they could occupy all connections, because no token is
+        // needed for a probe.
         let asked = Instant::now();
         let mut probe = database.probe.lock().await;
         if let Some((answered, outcome)) = &*probe
@@ -235,28 +234,28 @@ impl DatabaseWorker {
         let outcome = match probed.await {
             Ok(true) => Ok(()),
             Ok(false) => Err(StoreError::NotMigrated),
-            // An overloaded replica that still answers stays in service: without it, the others would be
-            // overloaded too.
+            // An overloaded replica that still answers calls is ready. If it got no more requests, the other
+            // replicas would be overloaded too.
             Err(StoreError::Busy(_))
-                if database.ms_since(&database.last_answer_ms) < BUSY_IS_READY_WITHIN_MS =>
+                if database.ms_since(&database.last_success_ms) < READY_IF_ANSWERED_WITHIN_MS =>
             {
                 Ok(())
             }
             Err(error) => Err(error),
         };
-        database.failing.store(outcome.is_err(), Ordering::Relaxed);
+        database.is_unavailable.store(outcome.is_err(), Ordering::Relaxed);
         *probe = Some((Instant::now(), outcome.clone()));
         outcome
     }
 
-    /// Must be taken before a long list is read, and kept until the client has received all of it.
-    pub async fn long_list_permit(&self, user: &UserId) -> Result<Share, StoreError> {
-        let patience = self.database.acquire_timeout;
-        let permit = self.long_lists.acquire(patience, user, 1).await;
+    /// Waits for a permit to read one long list. It must be kept until the client has received the whole list.
+    pub async fn long_list_permit(&self, user: &UserId) -> Result<QuotaPermit, StoreError> {
+        let timeout = self.database.acquire_timeout;
+        let permit = self.long_lists.acquire(timeout, user, 1).await;
         permit.ok_or(StoreError::TooManyLongLists)
     }
 
-    /// Runs queries on a connection. `user` is the caller, so that no user can occupy the whole queue.
+    /// Runs `work` on a connection. With PostgreSQL, the calls of one user cannot occupy the whole queue.
     pub async fn run<T: Send + 'static>(
         &self,
         access: Access,
@@ -268,19 +267,19 @@ impl DatabaseWorker {
         database.check_migrated().await.inspect_err(|_| unavailable())?;
         let outcome = self.submit(access, Some(user), work).await;
         match &outcome {
-            Ok(_) if database.failing.load(Ordering::Relaxed) => {
-                database.failing.store(false, Ordering::Relaxed);
+            Ok(_) if database.is_unavailable.load(Ordering::Relaxed) => {
+                database.is_unavailable.store(false, Ordering::Relaxed);
             }
             Err(StoreError::Unavailable(_)) => {
                 unavailable();
-                database.failing.store(true, Ordering::Relaxed);
+                database.is_unavailable.store(true, Ordering::Relaxed);
             }
             _ => {}
         }
         let now = database.elapsed_ms();
         database.last_call_ms.store(now, Ordering::Relaxed);
         if outcome.is_ok() {
-            database.last_answer_ms.store(now, Ordering::Relaxed);
+            database.last_success_ms.store(now, Ordering::Relaxed);
         }
         outcome
     }

@@ -1,4 +1,4 @@
-//! How a query reaches a database. Apart from the table of migrations, this module knows no table.
+//! Connections to PostgreSQL and SQLite, their pools, and the migrations. The queries are in [`crate::store`].
 
 mod connection;
 mod database;

@@ -1,4 +1,4 @@
-//! Statements that each connection prepares only once, although Diesel would prepare them each time.
+//! Makes each connection prepare a statement only once, even if Diesel by default prepares it for each execution.
 
 use std::sync::OnceLock;
 
@@ -6,10 +6,12 @@ use diesel::backend::Backend;
 use diesel::query_builder::{AstPass, Query, QueryBuilder as _, QueryFragment, QueryId};
 use diesel::{QueryResult, RunQueryDsl as BlockingRunQueryDsl};
 
-/// Diesel caches a prepared statement only if its type guarantees a constant text, which excludes updates and
-/// everything with `sql(…)`. Without the cache a statement is parsed and planned on each call, and costs one
-/// more round trip. Wrap only queries with few different texts: each text stays prepared until its connection
-/// is closed.
+/// A query whose prepared statement each connection caches.
+///
+/// By default, Diesel caches a prepared statement only if the query's type guarantees that its SQL text is
+/// constant. This excludes updates and everything that contains `sql(…)`. A statement that is not cached is parsed
+/// and planned for each execution, and on PostgreSQL takes one more round trip. Each text stays prepared until the
+/// connection is closed, so only queries with a few different texts may be wrapped.
 pub struct Prepared<Q> {
     query: Q,
     text: Option<&'static OnceLock<String>>,
@@ -20,9 +22,9 @@ impl<Q> Prepared<Q> {
         Self { query, text: None }
     }
 
-    /// For a query with a constant text, which is built once and stored in `text`. Diesel builds a text identifier
-    /// by identifier, which takes as many instructions as parsing an HTTP request. `prepared!` gives each query
-    /// in the source its own `text`.
+    /// Wraps a query whose SQL text is constant. The text is built by the first execution and then stored in
+    /// `text`, which must belong to this query alone. Not building the text again saves about a tenth of the
+    /// instructions of a request for one task.
     pub fn with_text(query: Q, text: &'static OnceLock<String>) -> Self {
         Self {
             query,
@@ -31,8 +33,8 @@ impl<Q> Prepared<Q> {
     }
 }
 
-/// Prepares a query whose text does not depend on its values. The backend must be known at this place; inside
-/// [`crate::db::on_both`], each backend has its own text.
+/// Wraps a query whose SQL text is constant, and creates the variable that stores the text. It must be used in
+/// the query of [`crate::db::on_both`], so that each database has a variable of its own.
 macro_rules! prepared {
     ($query:expr) => {{
         static TEXT: std::sync::OnceLock<String> = std::sync::OnceLock::new();
@@ -71,7 +73,7 @@ where
             None => return self.query.to_sql(out, backend),
             Some(text) => match text.get() {
                 Some(text) => {
-                    debug_assert_eq!(build().as_ref(), Ok(text), "its text varies");
+                    debug_assert_eq!(build().as_ref(), Ok(text), "the text must be constant");
                     text
                 }
                 None => {

@@ -1,4 +1,4 @@
-//! One connection for a data command, without the limits that protect the service from its callers.
+//! A single connection without a pool, for the commands that read or change stored data.
 
 use diesel::QueryResult;
 
@@ -15,8 +15,8 @@ pub enum Session {
 }
 
 impl Session {
-    /// Fails if the database does not exist. The session must stay on the thread and in the runtime that opened
-    /// it.
+    /// Fails if the database does not exist. The session must be used on the thread and in the runtime in which
+    /// it was opened.
     pub async fn open(config: &Config) -> Result<Self, StoreError> {
         match &config.database_url {
             DatabaseUrl::Postgres(url) => {
@@ -25,7 +25,7 @@ impl Session {
                 let connection = connection.map_err(|error| StoreError::Unavailable(error.to_string()))?;
                 Ok(Self::Postgres(Box::new(connection)))
             }
-            DatabaseUrl::Sqlite(file) => sqlite::connect_to(file, config.statement_timeout)
+            DatabaseUrl::Sqlite(file) => sqlite::open_existing(file, config.statement_timeout)
                 .map(Self::Sqlite)
                 .map_err(StoreError::Unavailable),
         }
@@ -40,12 +40,12 @@ impl Session {
 }
 
 impl Connection<'_> {
-    /// Removes the statement timeout for the current transaction. A `SET` without `LOCAL` would stay on a
-    /// pooler's server connection, which other clients use next.
-    pub async fn lift_statement_timeout(&mut self) -> QueryResult<()> {
+    /// Disables PostgreSQL's statement timeout until the end of the current transaction. Behind a pooler, the
+    /// effect of a `SET` without `LOCAL` would stay on the server connection, which other clients use next.
+    pub async fn disable_statement_timeout(&mut self) -> QueryResult<()> {
         match self.is_sqlite() {
             true => Ok(()),
-            false => self.batch("SET LOCAL statement_timeout = 0").await,
+            false => self.batch_execute("SET LOCAL statement_timeout = 0").await,
         }
     }
 }

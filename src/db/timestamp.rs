@@ -1,5 +1,6 @@
-//! One SQL type for timestamps on both databases: `timestamptz` in PostgreSQL, text of a fixed width in SQLite.
-//! Diesel's own types differ between the two, and its SQLite type stores nanoseconds.
+//! One SQL type for timestamps in both databases: `timestamptz` in PostgreSQL, and text of a fixed width in
+//! SQLite. Diesel's own types differ between the two databases, and the one for SQLite writes texts whose width
+//! depends on the value, so that they would not sort chronologically.
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime};
 use diesel::backend::Backend;
@@ -16,79 +17,82 @@ use crate::domain::Timestamp;
 #[derive(SqlType, QueryId)]
 #[diesel(postgres_type(oid = 1184, array_oid = 1185))]
 #[diesel(sqlite_type(name = "Text"))]
-pub struct Moment;
+pub struct SqlTimestamp;
 
-/// Carries the domain's timestamp, which does not know Diesel.
+/// The domain's timestamp, with the conversions that Diesel needs. The domain does not depend on Diesel.
 #[derive(Clone, Copy, Debug, AsExpression, FromSqlRow)]
-#[diesel(sql_type = Moment)]
-pub struct At(pub Timestamp);
+#[diesel(sql_type = SqlTimestamp)]
+pub struct DbTimestamp(pub Timestamp);
 
-/// Microseconds from 1970, the Unix epoch, to 2000, PostgreSQL's epoch.
-const PG_EPOCH: i64 = 946_684_800_000_000;
+/// The epoch of PostgreSQL's timestamps, 2000-01-01, in microseconds since the Unix epoch.
+const PG_EPOCH_MICROS: i64 = 946_684_800_000_000;
 
-impl ToSql<Moment, Pg> for At {
+impl ToSql<SqlTimestamp, Pg> for DbTimestamp {
     fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Pg>) -> serialize::Result {
-        let micros = self.0.micros() - PG_EPOCH;
+        let micros = self.0.micros() - PG_EPOCH_MICROS;
         std::io::Write::write_all(out, &micros.to_be_bytes())?;
         Ok(IsNull::No)
     }
 }
 
-impl FromSql<Moment, Pg> for At {
+impl FromSql<SqlTimestamp, Pg> for DbTimestamp {
     fn from_sql(value: PgValue<'_>) -> deserialize::Result<Self> {
         let micros = i64::from_be_bytes(value.as_bytes().try_into()?);
-        let micros = micros.saturating_add(PG_EPOCH);
+        let micros = micros.saturating_add(PG_EPOCH_MICROS);
         Ok(Self(Timestamp::from_micros(micros)))
     }
 }
 
-impl ToSql<Moment, Sqlite> for At {
+impl ToSql<SqlTimestamp, Sqlite> for DbTimestamp {
     fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Sqlite>) -> serialize::Result {
         out.set_value(self.0.to_string());
         Ok(IsNull::No)
     }
 }
 
-impl FromSql<Moment, Sqlite> for At {
+impl FromSql<SqlTimestamp, Sqlite> for DbTimestamp {
     fn from_sql(value: <Sqlite as Backend>::RawValue<'_>) -> deserialize::Result<Self> {
         let text = <String as FromSql<Text, Sqlite>>::from_sql(value)?;
-        read(&text).map(Self)
+        parse_sqlite_timestamp(&text).map(Self)
     }
 }
 
-/// Also accepts what SQLite's own date functions and other programs write.
-fn read(text: &str) -> deserialize::Result<Timestamp> {
-    if let Ok(moment) = DateTime::parse_from_rfc3339(text) {
-        return Ok(Timestamp::from_micros(moment.timestamp_micros()));
+/// Parses a timestamp in the service's format, or in another one that SQLite's date functions accept: other
+/// programs may have written it.
+fn parse_sqlite_timestamp(text: &str) -> deserialize::Result<Timestamp> {
+    if let Ok(time) = DateTime::parse_from_rfc3339(text) {
+        return Ok(Timestamp::from_micros(time.timestamp_micros()));
     }
-    let moment = [
+    let formats = [
         "%Y-%m-%d %H:%M:%S%.f",
         "%Y-%m-%dT%H:%M:%S%.f",
         "%Y-%m-%d %H:%M",
         "%Y-%m-%dT%H:%M",
-    ]
-    .iter()
-    .find_map(|form| NaiveDateTime::parse_from_str(text.strip_suffix('Z').unwrap_or(text), form).ok());
-    let moment = match moment {
-        Some(moment) => moment,
+    ];
+    let text_without_zone = text.strip_suffix('Z').unwrap_or(text);
+    let time = formats
+        .iter()
+        .find_map(|format| NaiveDateTime::parse_from_str(text_without_zone, format).ok());
+    let time = match time {
+        Some(time) => time,
         None => NaiveDate::parse_from_str(text, "%Y-%m-%d")?.and_time(NaiveTime::MIN),
     };
-    Ok(Timestamp::from_micros(moment.and_utc().timestamp_micros()))
+    Ok(Timestamp::from_micros(time.and_utc().timestamp_micros()))
 }
 
-/// A timestamp in the database's own encoding, for comparisons with stored ones.
+/// A timestamp that was read in the database's own encoding. It is bound unchanged, to compare it with columns.
 #[derive(Clone, Copy, Debug, AsExpression)]
-#[diesel(sql_type = Moment)]
-pub struct Stored<'a>(pub &'a [u8]);
+#[diesel(sql_type = SqlTimestamp)]
+pub struct EncodedTimestamp<'a>(pub &'a [u8]);
 
-impl ToSql<Moment, Pg> for Stored<'_> {
+impl ToSql<SqlTimestamp, Pg> for EncodedTimestamp<'_> {
     fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Pg>) -> serialize::Result {
         std::io::Write::write_all(out, self.0)?;
         Ok(IsNull::No)
     }
 }
 
-impl ToSql<Moment, Sqlite> for Stored<'_> {
+impl ToSql<SqlTimestamp, Sqlite> for EncodedTimestamp<'_> {
     fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Sqlite>) -> serialize::Result {
         out.set_value(std::str::from_utf8(self.0)?);
         Ok(IsNull::No)

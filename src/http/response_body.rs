@@ -11,7 +11,7 @@ use actix_web::web::Bytes;
 
 use super::error::ApiError;
 use crate::domain::UserId;
-use crate::quota::{Quota, Share};
+use crate::quota::{Quota, QuotaPermit};
 
 const CHUNK_BYTES: usize = 32 * 1024;
 
@@ -27,8 +27,8 @@ static UNREAD_BYTES: LazyLock<Arc<Quota>> = LazyLock::new(|| Quota::new(MAX_BYTE
 pub struct ChunkedBody {
     remaining: Bytes,
     length: u64,
-    /// Dropping the body returns its share to the quota.
-    _share: Option<Share>,
+    /// Dropping the body returns its permit to the quota.
+    _permit: Option<QuotaPermit>,
 }
 
 impl ChunkedBody {
@@ -43,7 +43,7 @@ impl ChunkedBody {
             ),
         };
         Ok(Self {
-            _share: share,
+            _permit: share,
             ..Self::from(Bytes::from(bytes))
         })
     }
@@ -54,7 +54,7 @@ impl From<Bytes> for ChunkedBody {
         Self {
             length: bytes.len() as u64,
             remaining: bytes,
-            _share: None,
+            _permit: None,
         }
     }
 }

@@ -10,7 +10,7 @@ use diesel::upsert::excluded;
 use super::prelude::*;
 use super::schema::idempotency_keys as keys;
 use super::tasks::{OwnedTasks, insert};
-use crate::db::timestamp::{At, Moment};
+use crate::db::timestamp::{DbTimestamp, SqlTimestamp};
 use crate::db::{Access, Connection, Prepared, StoreError, on_both};
 use crate::domain::{NewTask, Task, TaskId, Timestamp, UserId};
 
@@ -85,7 +85,7 @@ async fn first_time(
 ) -> Result<Created, Refused> {
     let create = async |connection: &mut Connection<'_>| {
         let now = Timestamp::now();
-        let kept_since = At(Timestamp::from_micros(now.micros() - KEPT_FOR_MICROS));
+        let kept_since = DbTimestamp(Timestamp::from_micros(now.micros() - KEPT_FOR_MICROS));
         delete_oldest(connection, owner, kept_since).await?;
         let task = insert(connection, owner, new).await?;
         let body = render(owner, &task);
@@ -95,7 +95,7 @@ async fn first_time(
             keys::fingerprint.eq(&key.fingerprint),
             keys::task_id.eq(task.id.0),
             keys::answer.eq(&body),
-            keys::created_at.eq(At(now)),
+            keys::created_at.eq(DbTimestamp(now)),
         );
         // Overwrites an expired key, which the deletion above may have left.
         let kept = on_both!(connection, |c| {
@@ -122,7 +122,11 @@ async fn first_time(
 
 /// Old keys are deleted when their owner sends a new one. That needs no scheduler and touches no other user's
 /// rows.
-async fn delete_oldest(connection: &mut Connection<'_>, owner: &UserId, kept_since: At) -> QueryResult<()> {
+async fn delete_oldest(
+    connection: &mut Connection<'_>,
+    owner: &UserId,
+    kept_since: DbTimestamp,
+) -> QueryResult<()> {
     // With an array, PostgreSQL looks each key up in the primary key's index, in the order of the keys, so that
     // parallel creates do not deadlock. With a semi-join or `OR` it may read all rows of the user instead.
     let (any, end) = match connection.is_sqlite() {
@@ -133,7 +137,7 @@ async fn delete_oldest(connection: &mut Connection<'_>, owner: &UserId, kept_sin
     let among_oldest = sql::<Bool>(&select)
         .bind::<Text, _>(owner.as_str())
         .sql(" AND created_at < ")
-        .bind::<Moment, _>(kept_since)
+        .bind::<SqlTimestamp, _>(kept_since)
         .sql(&format!(" ORDER BY created_at LIMIT {DELETED_PER_CREATE}{end}"));
     // Without the plus, SQLite searches by age instead of by the keys found, and reads all old keys of the user.
     let is_old = match connection.is_sqlite() {
@@ -142,7 +146,7 @@ async fn delete_oldest(connection: &mut Connection<'_>, owner: &UserId, kept_sin
     };
     let old = keys::table
         .filter(keys::user_id.eq(owner.as_str()))
-        .filter(sql::<Bool>(is_old).bind::<Moment, _>(kept_since))
+        .filter(sql::<Bool>(is_old).bind::<SqlTimestamp, _>(kept_since))
         .filter(among_oldest);
     on_both!(connection, |c| Prepared::new(diesel::delete(old)).execute(c))?;
     Ok(())

@@ -14,7 +14,7 @@ use super::schema::{idempotency_keys, tasks, users};
 use super::tasks::{Row, columns, owned};
 use super::users::belongs_to_better_auth;
 use crate::config::Config;
-use crate::db::timestamp::At;
+use crate::db::timestamp::DbTimestamp;
 use crate::db::{Connection, Session, StoreError, on_both};
 use crate::domain::{Task, Timestamp, UserId};
 
@@ -71,7 +71,7 @@ impl Operator {
         mut take: impl FnMut(Exported) -> io::Result<()>,
     ) -> Result<bool, ExportError> {
         let read = async |connection: &mut Connection<'_>| {
-            connection.lift_statement_timeout().await?;
+            connection.disable_statement_timeout().await?;
             let Some(row) = find(connection, user).await? else {
                 return Ok(false);
             };
@@ -103,7 +103,7 @@ impl Operator {
     /// Deletes everything that is stored about a user; `None` if there is no such user.
     pub async fn erase(&mut self, user: &UserId) -> Result<Option<Erased>, StoreError> {
         let erase = async |connection: &mut Connection<'_>| {
-            connection.lift_statement_timeout().await?;
+            connection.disable_statement_timeout().await?;
             // This read locks the table against Better Auth's migration until the transaction ends.
             if find(connection, user).await?.is_none() {
                 return Ok(None);
@@ -129,9 +129,9 @@ async fn find(connection: &mut Connection<'_>, user: &UserId) -> QueryResult<Opt
     let row = users::table
         .find(user.as_str())
         .select((users::email, users::name, users::created_at));
-    let row: Option<(Option<String>, Option<String>, At)> =
+    let row: Option<(Option<String>, Option<String>, DbTimestamp)> =
         on_both!(connection, |c| row.first(c)).optional()?;
-    Ok(row.map(|(email, name, At(created_at))| User {
+    Ok(row.map(|(email, name, DbTimestamp(created_at))| User {
         email,
         name,
         created_at,

@@ -9,7 +9,7 @@ use super::users::{self, KnownUsers};
 use crate::auth::{AuthenticatedUser, Refusal};
 use crate::db::{Access, Connection, DatabaseWorker, StoreError};
 use crate::domain::UserId;
-use crate::quota::Share;
+use crate::quota::QuotaPermit;
 use crate::telemetry::METRICS;
 
 /// What an HTTP worker needs to serve any user.
@@ -43,7 +43,7 @@ impl Owner {
         self.user.id()
     }
 
-    pub(super) async fn long_list_permit(&self) -> Result<Share, StoreError> {
+    pub(super) async fn long_list_permit(&self) -> Result<QuotaPermit, StoreError> {
         self.store.database.long_list_permit(self.id()).await
     }
 

@@ -3,20 +3,20 @@
 
 diesel::table! {
     use diesel::sql_types::{Double, Nullable, Text};
-    use crate::db::timestamp::Moment;
+    use crate::db::timestamp::SqlTimestamp;
 
     users (id) {
         id -> Text,
         email -> Nullable<Text>,
         name -> Nullable<Text>,
-        created_at -> Moment,
+        created_at -> SqlTimestamp,
         claims_issued_at -> Nullable<Double>,
     }
 }
 
 diesel::table! {
     use diesel::sql_types::{BigInt, Binary, Bool, Nullable, Text};
-    use crate::db::timestamp::Moment;
+    use crate::db::timestamp::SqlTimestamp;
 
     tasks (id) {
         id -> BigInt,
@@ -24,9 +24,9 @@ diesel::table! {
         title -> Text,
         description -> Nullable<Text>,
         completed -> Bool,
-        due_date -> Nullable<Moment>,
-        created_at -> Moment,
-        updated_at -> Moment,
+        due_date -> Nullable<SqlTimestamp>,
+        created_at -> SqlTimestamp,
+        updated_at -> SqlTimestamp,
         version -> BigInt,
         title_key -> Binary,
         keyed_title -> Text,
@@ -35,7 +35,7 @@ diesel::table! {
 
 diesel::table! {
     use diesel::sql_types::{BigInt, Binary, Text};
-    use crate::db::timestamp::Moment;
+    use crate::db::timestamp::SqlTimestamp;
 
     idempotency_keys (user_id, key) {
         user_id -> Text,
@@ -43,6 +43,6 @@ diesel::table! {
         fingerprint -> Binary,
         task_id -> BigInt,
         answer -> Binary,
-        created_at -> Moment,
+        created_at -> SqlTimestamp,
     }
 }

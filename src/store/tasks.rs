@@ -12,7 +12,7 @@ pub use self::write::{Condition, Written};
 use super::owner::Owner;
 use super::prelude::*;
 use super::schema::tasks;
-use crate::db::timestamp::At;
+use crate::db::timestamp::DbTimestamp;
 use crate::db::{Access, Connection, StoreError, on_both, prepared};
 use crate::domain::{Task, TaskId, UserId};
 
@@ -48,9 +48,9 @@ pub(super) struct Row {
     title: String,
     description: Option<String>,
     completed: bool,
-    due_date: Option<At>,
-    created_at: At,
-    updated_at: At,
+    due_date: Option<DbTimestamp>,
+    created_at: DbTimestamp,
+    updated_at: DbTimestamp,
     version: i64,
 }
 
@@ -68,7 +68,7 @@ impl From<Row> for Task {
             title: row.title,
             description: row.description,
             completed: row.completed,
-            due_date: row.due_date.map(|At(moment)| moment),
+            due_date: row.due_date.map(|DbTimestamp(moment)| moment),
             created_at: row.created_at.0,
             updated_at: row.updated_at.0,
             version: row.version,

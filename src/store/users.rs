@@ -12,7 +12,7 @@ use super::prelude::*;
 use super::schema::users;
 use crate::auth::AuthenticatedUser;
 use crate::db::error::is_kind;
-use crate::db::timestamp::At;
+use crate::db::timestamp::DbTimestamp;
 use crate::db::{Connection, on_both};
 use crate::domain::{Timestamp, UserId};
 
@@ -140,7 +140,7 @@ async fn insert(
         users::id.eq(user.id().as_str()),
         users::email.eq(email),
         users::name.eq(user.name()),
-        users::created_at.eq(At(Timestamp::now())),
+        users::created_at.eq(DbTimestamp(Timestamp::now())),
         users::claims_issued_at.eq(user.issued_at()),
     );
     on_both!(connection, |c| {

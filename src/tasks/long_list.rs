@@ -14,7 +14,7 @@ use super::response::{tag_of, write_elements};
 use crate::domain::{ListQuery, Task, UserId};
 use crate::http::error::ApiError;
 use crate::http::response_body::next_chunk;
-use crate::quota::Share;
+use crate::quota::QuotaPermit;
 use crate::store::{LongListPart, OwnedTasks, StoreError};
 use crate::telemetry::RequestContext;
 
@@ -34,7 +34,7 @@ pub struct LongListBody {
     buffered: Bytes,
     is_complete: bool,
     deadline: Instant,
-    _permit: Share,
+    _permit: QuotaPermit,
 }
 
 /// Starts to read the list, and returns when its tag and its first tasks are known.

@@ -1,4 +1,4 @@
-//! Opens connections, and finds out what lies between the service and the server.
+//! Opens connections to PostgreSQL, and detects connection poolers.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -8,87 +8,98 @@ use tokio_postgres::{Client, Config};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::connect_error::ConnectError;
-use super::connection::{Checked, PgConnection, Role, drive};
+use super::connection::{CheckedClient, PgConnection, Role, spawn_driver};
 use crate::config::{Config as ServiceConfig, PostgresUrl};
 
-const ROUND_TRIPS_MEASURED: usize = 3;
+const MEASURED_ROUND_TRIPS: usize = 3;
+
+/// The minimum time for a connection attempt, even if the acquire timeout is shorter.
+const MIN_CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Opens connections for all HTTP workers.
 pub struct Connector {
-    /// With startup options such as the statement timeout, for a direct connection.
+    /// The parameters of a direct connection. They contain the service's startup options, such as the statement
+    /// timeout.
     direct: Config,
-    /// Without them, for a pooler, which rejects or ignores them.
+    /// The parameters of a connection through a pooler. They do not contain the service's startup options,
+    /// because some poolers reject them and others ignore them.
     pooled: Config,
     tls: MakeRustlsConnect,
     statement_timeout: Duration,
-    /// The time limit of an attempt, all checks included.
-    patience: Duration,
-    /// A pooler was detected, so the startup options are omitted.
-    pooler_found: AtomicBool,
-    encoding_checked: AtomicBool,
-    encoding_refused: AtomicBool,
+    /// The maximum duration of [`Self::connect`], including all checks.
+    connect_timeout: Duration,
+    /// Set when a pooler is detected. All later connections use the parameters for a pooler.
+    is_pooler_detected: AtomicBool,
+    is_encoding_checked: AtomicBool,
+    is_encoding_refused: AtomicBool,
 }
 
 impl Connector {
     pub fn new(url: &PostgresUrl, config: &ServiceConfig) -> Self {
-        let (connect_timeout, statement_timeout) = (config.acquire_timeout, config.statement_timeout);
+        let statement_timeout = config.statement_timeout;
+        let connect_timeout = config.acquire_timeout.max(MIN_CONNECT_TIMEOUT);
         let mut pooled = with_defaults(&url.config, connect_timeout, statement_timeout);
         if let Some(password) = &config.database_password {
             pooled.password(password.as_str());
         }
         let mut direct = pooled.clone();
-        // Startup options instead of `SET`, which behind a pooler would stay on a server connection that other
-        // clients use next. All queries are written for this isolation level, whatever the server's default is.
-        let ours = format!(
+        // These are startup options and not `SET` statements. Behind a pooler, the effect of a `SET` would stay
+        // on the server connection, which other clients use next. The isolation level is set because all queries
+        // are written for it, and the server's default may differ.
+        let service_options = format!(
             "-c statement_timeout={} -c default_transaction_isolation=read\\ committed",
             statement_timeout.as_millis()
         );
         direct.options(match pooled.get_options() {
-            Some(theirs) => format!("{theirs} {ours}"),
-            None => ours,
+            Some(url_options) => format!("{url_options} {service_options}"),
+            None => service_options,
         });
         Self {
             direct,
             pooled,
             tls: url.tls.clone(),
             statement_timeout,
-            patience: connect_timeout.max(Duration::from_secs(2)),
-            pooler_found: AtomicBool::new(false),
-            encoding_checked: AtomicBool::new(false),
-            encoding_refused: AtomicBool::new(false),
+            connect_timeout,
+            is_pooler_detected: AtomicBool::new(false),
+            is_encoding_checked: AtomicBool::new(false),
+            is_encoding_refused: AtomicBool::new(false),
         }
     }
 
-    /// Behind a pooler, only the service itself ends a statement that takes too long.
-    pub fn server_keeps_timeouts(&self) -> bool {
-        !self.pooler_found.load(Ordering::Relaxed)
+    /// Whether the server enforces the statement timeout. Behind a pooler it may not, so the service then
+    /// enforces the timeout itself.
+    pub fn server_enforces_statement_timeout(&self) -> bool {
+        !self.is_pooler_detected.load(Ordering::Relaxed)
     }
 
-    /// Whether the server was reached and its database has an encoding that cannot store every text.
-    pub fn encoding_is_refused(&self) -> bool {
-        self.encoding_refused.load(Ordering::Relaxed)
+    /// Whether the server was reached and the database's encoding is not UTF-8, so that it cannot store every
+    /// text.
+    pub fn has_refused_encoding(&self) -> bool {
+        self.is_encoding_refused.load(Ordering::Relaxed)
     }
 
+    /// Opens a connection for the statements of the service. `losses` is the current count of lost connections.
     pub async fn connect(&self, role: Role, losses: u64) -> Result<PgConnection, ConnectError> {
         let attempt = async {
             let checked = self.open().await?;
             PgConnection::new(checked, role, self.tls.clone(), losses).await
         };
-        let outcome = tokio::time::timeout(self.patience, attempt).await;
+        let outcome = tokio::time::timeout(self.connect_timeout, attempt).await;
         outcome.unwrap_or_else(|_| Err(ConnectError("it does not answer in time".into())))
     }
 
-    /// Opens a connection and checks it. Diesel has not sent a statement over it yet.
-    pub async fn open(&self) -> Result<Checked, ConnectError> {
-        if self.server_keeps_timeouts() {
-            match self.attempt(&self.direct).await {
-                Err(error) if is_refused_parameter(&error) => self.note_pooler(),
+    /// Opens a connection and checks it. The result is not a Diesel connection yet, because Diesel executes named
+    /// statements as soon as it gets a connection. A pooler that does not support them must be detected before.
+    pub async fn open(&self) -> Result<CheckedClient, ConnectError> {
+        if self.server_enforces_statement_timeout() {
+            match self.connect_client(&self.direct).await {
+                Err(error) if is_startup_parameter_error(&error) => self.record_pooler(),
                 Err(error) => return Err(error.into()),
                 Ok(checked) => {
-                    if !self.encoding_checked.load(Ordering::Relaxed) {
+                    if !self.is_encoding_checked.load(Ordering::Relaxed) {
                         self.check_server(&checked.client).await?;
                     }
-                    if self.server_keeps_timeouts() {
+                    if self.server_enforces_statement_timeout() {
                         return Ok(checked);
                     }
                     check_prepared_statements(&checked.client).await?;
@@ -96,23 +107,24 @@ impl Connector {
                 }
             }
         }
-        let checked = self.attempt(&self.pooled).await?;
+        let checked = self.connect_client(&self.pooled).await?;
         self.check_server(&checked.client).await?;
         check_prepared_statements(&checked.client).await?;
         Ok(checked)
     }
 
-    async fn attempt(&self, config: &Config) -> Result<Checked, tokio_postgres::Error> {
+    async fn connect_client(&self, config: &Config) -> Result<CheckedClient, tokio_postgres::Error> {
         let (client, driver) = config.connect(self.tls.clone()).await?;
-        let (closed, shutdown) = drive(driver);
-        // The minimum of several measurements, because a busy machine makes single ones too long.
+        let (closed, shutdown) = spawn_driver(driver);
+        // The minimum of several measurements is used, because on a busy machine most of them are longer than
+        // the network's round trip.
         let mut round_trip = Duration::MAX;
-        for _ in 0..ROUND_TRIPS_MEASURED {
+        for _ in 0..MEASURED_ROUND_TRIPS {
             let asked = Instant::now();
             client.simple_query("SELECT 1").await?;
             round_trip = round_trip.min(asked.elapsed());
         }
-        Ok(Checked {
+        Ok(CheckedClient {
             client,
             closed,
             shutdown,
@@ -120,10 +132,10 @@ impl Connector {
         })
     }
 
-    /// Checks that the database can store every text, and that the startup options are in force: some poolers
-    /// accept and ignore them.
+    /// Fails if the database's encoding is not UTF-8. Also detects a pooler that accepts the startup options but
+    /// ignores them, by comparing the server's statement timeout with the requested one.
     async fn check_server(&self, client: &Client) -> Result<(), ConnectError> {
-        // An unnamed statement, which works with every pooler.
+        // `query_typed` uses an unnamed statement, which every pooler supports.
         let rows = client
             .query_typed(
                 "SELECT current_setting('server_encoding'), \
@@ -133,48 +145,51 @@ impl Connector {
             .await?;
         let row = rows
             .first()
-            .ok_or_else(|| ConnectError("it answers nothing".into()))?;
+            .ok_or_else(|| ConnectError("the server returned no settings".into()))?;
         let (encoding, timeout): (String, String) = (row.try_get(0)?, row.try_get(1)?);
         if encoding != "UTF8" {
-            self.encoding_refused.store(true, Ordering::Relaxed);
+            self.is_encoding_refused.store(true, Ordering::Relaxed);
             return Err(ConnectError(format!(
                 "the database's encoding is {encoding}, and must be UTF8: create it with ENCODING 'UTF8'"
             )));
         }
-        self.encoding_checked.store(true, Ordering::Relaxed);
+        self.is_encoding_checked.store(true, Ordering::Relaxed);
         if timeout != self.statement_timeout.as_millis().to_string() {
-            self.note_pooler();
+            self.record_pooler();
         }
         Ok(())
     }
 
-    fn note_pooler(&self) {
-        if !self.pooler_found.swap(true, Ordering::Relaxed) {
+    fn record_pooler(&self) {
+        if !self.is_pooler_detected.swap(true, Ordering::Relaxed) {
             log::info!("connection pooler detected; enforcing statement timeouts client-side");
         }
     }
 }
 
-fn is_refused_parameter(error: &tokio_postgres::Error) -> bool {
+/// Whether a pooler rejected the startup options. PgBouncer's message is "unsupported startup parameter: …".
+fn is_startup_parameter_error(error: &tokio_postgres::Error) -> bool {
     error
         .as_db_error()
-        .is_some_and(|said| said.message().contains("startup parameter"))
+        .is_some_and(|error| error.message().contains("startup parameter"))
 }
 
-/// Adds the settings that the URL does not contain.
+/// Sets the parameters that the URL does not set.
 fn with_defaults(config: &Config, connect_timeout: Duration, statement_timeout: Duration) -> Config {
     let mut config = config.clone();
     if config.get_connect_timeout().is_none() {
-        config.connect_timeout(connect_timeout.max(Duration::from_secs(2)));
+        config.connect_timeout(connect_timeout);
     }
     if config.get_application_name().is_none() {
         config.application_name("todo-backend");
     }
-    // Detects a peer that disappeared without closing the connection, such as a moved server or an expired NAT
-    // entry, both while data is unacknowledged and while the connection is idle.
+    // With these parameters, the operating system detects a peer that disappeared without closing the connection,
+    // for example because the server was moved or a NAT entry expired. The first parameter applies while sent data
+    // is unacknowledged, and the others apply while the connection is idle.
     if config.get_tcp_user_timeout().is_none() {
         config.tcp_user_timeout(statement_timeout + Duration::from_secs(1));
     }
+    // `Config` does not tell whether this parameter was set, so its default value counts as not set.
     const DEFAULT_KEEPALIVES_IDLE: Duration = Duration::from_secs(2 * 60 * 60);
     if config.get_keepalives_idle() == DEFAULT_KEEPALIVES_IDLE {
         config.keepalives_idle(Duration::from_secs(5));
@@ -188,18 +203,18 @@ fn with_defaults(config: &Config, connect_timeout: Duration, statement_timeout: 
     config
 }
 
-/// Checks whether the pooler supports prepared statements, that is, renames them.
+/// Fails if the pooler does not support prepared statements, which means that it does not rename them.
 ///
-/// A pooler that does not passes the name `s0` on unchanged. Then two replicas may prepare different statements
-/// with this name on one server connection, and one may execute the other's, for example a `DELETE`. This must
-/// be known before the first named statement is executed. The check only prepares one; the statements that it
-/// executes have no name.
+/// Such a pooler passes a name such as `s0` on to the server unchanged. Then two replicas may prepare different
+/// statements under the same name on one server connection, and one replica may execute the other's statement,
+/// for example a `DELETE`. So this check runs before any named statement is executed. It prepares a named
+/// statement but does not execute it; the statements that it executes are unnamed.
 async fn check_prepared_statements(client: &Client) -> Result<(), ConnectError> {
-    // A transaction, so that the pooler does not change the server connection.
+    // Within a transaction, the pooler does not change the server connection.
     client.batch_execute("BEGIN").await?;
-    let passed_on = names_are_passed_on(client).await;
+    let preserves_names = pooler_preserves_statement_names(client).await;
     client.batch_execute("ROLLBACK").await?;
-    if passed_on? {
+    if preserves_names? {
         return Err(ConnectError(
             "the connection pooler does not support protocol-level prepared statements: use PgBouncer 1.21 or \
              later with max_prepared_statements set, or a direct connection"
@@ -209,11 +224,11 @@ async fn check_prepared_statements(client: &Client) -> Result<(), ConnectError> 
     Ok(())
 }
 
-async fn names_are_passed_on(client: &Client) -> Result<bool, ConnectError> {
+async fn pooler_preserves_statement_names(client: &Client) -> Result<bool, ConnectError> {
     let text = format!("SELECT 'todo-backend {:032x}'", fastrand::u128(..));
     let _prepared = match client.prepare(&text).await {
         Ok(prepared) => prepared,
-        // Another client has prepared a statement with the same name.
+        // Another client has prepared a statement with the same name on this server connection.
         Err(error) if error.code() == Some(&SqlState::DUPLICATE_PSTATEMENT) => return Ok(true),
         Err(error) => return Err(error.into()),
     };

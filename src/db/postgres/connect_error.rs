@@ -1,6 +1,6 @@
-//! Why a connection to PostgreSQL could not be made.
+//! The error of a failed attempt to connect to PostgreSQL.
 
-/// One line for the log, without the server's detail, which quotes rows.
+/// The cause as one line for the log. It omits the server's `DETAIL`, which may quote the data of users.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct ConnectError(pub String);
@@ -9,7 +9,7 @@ impl From<tokio_postgres::Error> for ConnectError {
     fn from(error: tokio_postgres::Error) -> Self {
         use std::error::Error as _;
         let text = match error.as_db_error() {
-            Some(said) => format!("{}: {}", said.severity(), said.message()),
+            Some(reported) => format!("{}: {}", reported.severity(), reported.message()),
             None => match error.source() {
                 Some(cause) => format!("{error}: {cause}"),
                 None => error.to_string(),

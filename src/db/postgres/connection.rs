@@ -1,7 +1,8 @@
 //! One connection to PostgreSQL, over which statements are pipelined.
 //!
-//! The task that drives it runs on the HTTP worker that opened it, so that a query wakes no other thread. No
-//! state is shared between threads.
+//! The task that drives the connection runs on the HTTP worker that opened it, so that a query wakes no other
+//! thread. Queries on the connection run on the same worker, so its state needs no synchronization between
+//! threads.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -24,20 +25,20 @@ pub type Driver = tokio_postgres::Connection<Socket, TlsStream>;
 /// The purpose of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
-    /// Short reads, pipelined to any depth.
+    /// For short reads, many of which are pipelined. It also accepts writes when there are no reads.
     Reads,
-    /// Everything that may wait for a lock or for the disk, and long lists.
+    /// For writes, transactions and long lists. It also accepts reads if the connection for reads does not.
     Work,
 }
 
-/// If a statement has been unanswered for this long, the connection gets no new ones. For a distant server, the
-/// limit is a number of round trips instead.
+/// A connection is stalled, and gets no new calls, while its oldest statement has been unanswered for longer than
+/// both of these limits: a time, and a number of round trips. The latter is the longer one if the server is distant.
 const STALLED_AFTER: Duration = Duration::from_millis(50);
 const STALLED_AFTER_ROUND_TRIPS: u32 = 4;
 
-/// A connection that was idle for this long is checked before its next use, as in HikariCP. A check before
-/// every use would double the round trips.
-const ASK_AFTER: Duration = Duration::from_millis(500);
+/// A connection that was idle for longer than this is validated before its next use. HikariCP uses the same
+/// limit. Validation before every use would double the number of round trips.
+const VALIDATE_AFTER_IDLE: Duration = Duration::from_millis(500);
 
 pub struct PgConnection {
     pub client: AsyncPgConnection,
@@ -45,38 +46,41 @@ pub struct PgConnection {
     pub opened: Instant,
     cancel: CancelToken,
     tls: MakeRustlsConnect,
-    /// The shortest time that a statement has taken. On a busy machine, most take longer than the network needs.
+    /// The shortest time in which a statement was answered. This estimates the network's round trip: on a busy
+    /// machine, most statements take longer.
     round_trip: Cell<Duration>,
-    /// When each unanswered statement was sent, oldest first.
+    /// The number and the start of each unanswered statement, oldest first.
     unanswered: RefCell<VecDeque<(u64, Instant)>>,
     next_statement: Cell<u64>,
-    /// The statement whose timeout closed the connection.
-    overdue: Cell<Option<u64>>,
-    overdue_ended: Cell<bool>,
+    /// The number of the statement whose timeout closed the connection.
+    timed_out: Cell<Option<u64>>,
+    /// Whether the statement that ended last is the one in `timed_out`.
+    timed_out_ended: Cell<bool>,
     last_answer: Cell<Instant>,
-    /// Locked while the connection is checked, so that one check serves all calls that wait for it.
-    probe: Mutex<()>,
+    /// Locked during a validation, so that concurrent calls share it.
+    validation: Mutex<()>,
     closed: Arc<AtomicBool>,
-    /// Dropped to stop the driver, which fails all unanswered statements.
+    /// Dropping the sender stops the driver, which fails all unanswered statements.
     shutdown: RefCell<Option<oneshot::Sender<()>>>,
-    /// The process's count of lost connections when this one was last known to work.
+    /// The process's count of lost connections at the time when this connection was opened or last validated.
     losses_seen: Cell<u64>,
 }
 
-/// A client that was checked, and has not been given to Diesel yet.
-pub struct Checked {
+/// A client that was checked, and that Diesel does not use yet.
+pub struct CheckedClient {
     pub client: Client,
     pub closed: Arc<AtomicBool>,
     pub shutdown: oneshot::Sender<()>,
     pub round_trip: Duration,
 }
 
-/// Drives a connection in the background, until the client or `shutdown` is dropped.
-pub fn drive(driver: Driver) -> (Arc<AtomicBool>, oneshot::Sender<()>) {
+/// Spawns the task that drives a connection. It ends when the client or the returned sender is dropped, or when
+/// the connection is lost, and then sets the returned flag.
+pub fn spawn_driver(driver: Driver) -> (Arc<AtomicBool>, oneshot::Sender<()>) {
     let (shutdown, stopped) = oneshot::channel::<()>();
     let closed = Arc::new(AtomicBool::new(false));
     let ended = Arc::clone(&closed);
-    // The runtime of an HTTP worker has one thread, so the task stays on the worker.
+    // The runtime of an HTTP worker has only one thread, so the task runs on that worker.
     tokio::spawn(async move {
         tokio::select! {
             outcome = driver => if let Err(error) = outcome {
@@ -91,7 +95,7 @@ pub fn drive(driver: Driver) -> (Arc<AtomicBool>, oneshot::Sender<()>) {
 
 impl PgConnection {
     pub async fn new(
-        checked: Checked,
+        checked: CheckedClient,
         role: Role,
         tls: MakeRustlsConnect,
         losses: u64,
@@ -108,22 +112,22 @@ impl PgConnection {
             round_trip: Cell::new(checked.round_trip),
             unanswered: RefCell::default(),
             next_statement: Cell::new(0),
-            overdue: Cell::new(None),
-            overdue_ended: Cell::new(false),
+            timed_out: Cell::new(None),
+            timed_out_ended: Cell::new(false),
             last_answer: Cell::new(now),
-            probe: Mutex::default(),
+            validation: Mutex::default(),
             closed: checked.closed,
             shutdown: RefCell::new(Some(checked.shutdown)),
             losses_seen: Cell::new(losses),
         })
     }
 
-    /// Runs a statement and records that it is unanswered meanwhile.
-    pub async fn statement<T>(&self, run: impl Future<Output = T>) -> T {
+    /// Runs a statement, and records it as unanswered until it ends.
+    pub async fn run_statement<T>(&self, run: impl Future<Output = T>) -> T {
         let number = self.next_statement.get();
         self.next_statement.set(number + 1);
         self.unanswered.borrow_mut().push_back((number, Instant::now()));
-        let mut running = Running {
+        let mut running = RunningStatement {
             connection: self,
             number,
             is_answered: false,
@@ -133,8 +137,8 @@ impl PgConnection {
         outcome
     }
 
-    pub async fn batch(&self, sql: &str) -> diesel::QueryResult<()> {
-        self.statement((&mut &self.client).batch_execute(sql)).await
+    pub async fn batch_execute(&self, sql: &str) -> diesel::QueryResult<()> {
+        self.run_statement((&mut &self.client).batch_execute(sql)).await
     }
 
     pub fn round_trip(&self) -> Duration {
@@ -153,8 +157,8 @@ impl PgConnection {
         self.last_answer.get().elapsed()
     }
 
-    /// How long the oldest unanswered statement has been waiting.
-    pub fn waiting_for(&self) -> Duration {
+    /// The time since the start of the oldest unanswered statement, or zero if there is none.
+    pub fn oldest_statement_age(&self) -> Duration {
         let unanswered = self.unanswered.borrow();
         unanswered
             .front()
@@ -162,22 +166,23 @@ impl PgConnection {
     }
 
     pub fn is_stalled(&self) -> bool {
-        self.waiting_for() > STALLED_AFTER.max(self.round_trip.get() * STALLED_AFTER_ROUND_TRIPS)
+        self.oldest_statement_age() > STALLED_AFTER.max(self.round_trip.get() * STALLED_AFTER_ROUND_TRIPS)
     }
 
-    /// Checks a connection that may have died without notice, as with a suspended server or an expired NAT
-    /// entry. One dead connection suggests that older ones are dead too, so all connections are checked again
-    /// when `losses` has changed. The check may take half of the time until the deadline; the rest is for
-    /// another connection.
+    /// Whether the connection works. A connection that was idle is validated with a query, because it may have
+    /// been lost without notice, for example when the server was suspended or a NAT entry expired. One lost
+    /// connection suggests that older ones are lost too, so every connection is validated when `losses` has
+    /// changed. The query may take half of the time until the deadline. The other half remains for another
+    /// connection.
     pub async fn is_alive(&self, losses: u64, deadline: Instant) -> bool {
-        if !self.is_doubtful(losses) {
+        if !self.needs_validation(losses) {
             return !self.is_closed();
         }
-        let _turn = self.probe.lock().await;
-        if self.is_doubtful(losses) {
-            let patience = deadline.saturating_duration_since(Instant::now()) / 2;
-            let answered = timeout(patience, self.batch("SELECT 1")).await;
-            if !matches!(answered, Ok(Ok(()))) {
+        let _guard = self.validation.lock().await;
+        if self.needs_validation(losses) {
+            let limit = deadline.saturating_duration_since(Instant::now()) / 2;
+            let outcome = timeout(limit, self.batch_execute("SELECT 1")).await;
+            if !matches!(outcome, Ok(Ok(()))) {
                 self.close();
                 return false;
             }
@@ -186,25 +191,26 @@ impl PgConnection {
         !self.is_closed()
     }
 
-    fn is_doubtful(&self, losses: u64) -> bool {
-        self.losses_seen.get() != losses || (self.is_idle() && self.idle_for() > ASK_AFTER)
+    fn needs_validation(&self, losses: u64) -> bool {
+        self.losses_seen.get() != losses || (self.is_idle() && self.idle_for() > VALIDATE_AFTER_IDLE)
     }
 
     /// Closes the connection because its oldest statement was not answered in time.
-    pub fn close_overdue(&self) {
-        self.overdue
+    pub fn close_timed_out(&self) {
+        self.timed_out
             .set(self.unanswered.borrow().front().map(|(number, _)| *number));
         self.close();
     }
 
-    /// Whether the failed statement is the one whose timeout closed the connection. The statements behind it
-    /// did not cause the timeout.
-    pub fn take_overdue(&self) -> bool {
-        self.overdue_ended.take()
+    /// Whether the statement that ended last is the one whose timeout closed the connection, and not a statement
+    /// behind it in the pipeline. Must be called before another statement ends.
+    pub fn take_timed_out(&self) -> bool {
+        self.timed_out_ended.take()
     }
 
-    /// Fails all unanswered statements and asks the server to cancel them. Behind a pooler that ignores
-    /// `statement_timeout`, they could run for hours.
+    /// Closes the connection, which fails all unanswered statements, and asks the server to cancel the running
+    /// statement. Without this request, the statement could run for hours behind a pooler that ignores
+    /// `statement_timeout`.
     pub fn close(&self) {
         self.closed.store(true, Ordering::Relaxed);
         self.shutdown.borrow_mut().take();
@@ -217,14 +223,15 @@ impl PgConnection {
     }
 }
 
-struct Running<'a> {
+/// A running statement. Dropping this value removes the statement from the unanswered statements.
+struct RunningStatement<'a> {
     connection: &'a PgConnection,
     number: u64,
-    /// False if the caller did not wait for the answer, or the connection was closed.
+    /// Stays false if the caller did not wait for the answer, or if the connection was closed.
     is_answered: bool,
 }
 
-impl Drop for Running<'_> {
+impl Drop for RunningStatement<'_> {
     fn drop(&mut self) {
         let (connection, now) = (self.connection, Instant::now());
         let mut unanswered = connection.unanswered.borrow_mut();
@@ -235,7 +242,7 @@ impl Drop for Running<'_> {
             let round_trip = connection.round_trip.get().min(now - sent);
             connection.round_trip.set(round_trip);
         }
-        let overdue_ended = connection.overdue.get() == Some(self.number);
-        connection.overdue_ended.set(overdue_ended);
+        let timed_out_ended = connection.timed_out.get() == Some(self.number);
+        connection.timed_out_ended.set(timed_out_ended);
     }
 }

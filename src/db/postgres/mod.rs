@@ -1,10 +1,10 @@
-//! PostgreSQL, reached asynchronously, with statements pipelined over a few connections.
+//! Asynchronous access to PostgreSQL, with statements pipelined on a few connections.
 
 mod connect;
 mod connect_error;
 mod connection;
 mod pool;
-mod process;
+mod shared_state;
 
 use std::pin::Pin;
 use std::rc::Rc;
@@ -19,31 +19,32 @@ use tokio::time::{sleep, timeout_at};
 
 pub use self::connect::Connector;
 pub use self::connection::{PgConnection, Role};
-use self::pool::{Claim, Lease, WorkerPool};
-pub use self::process::Process;
-use super::error::{is_kind, lost_connection};
+use self::pool::{ConnectionRequest, Lease, WorkerPool};
+pub use self::shared_state::SharedState;
+use super::error::{is_kind, is_lost_connection};
 use super::{Access, Connection, StoreError};
 use crate::domain::UserId;
 use crate::telemetry::{PoolState, RequestContext};
 
-/// How often a call is tried. After a restart of the server, several connections may be dead.
-const ATTEMPTS: usize = 3;
+/// The maximum number of attempts of a call. After a restart of the server, the second attempt may get a lost
+/// connection as well.
+const MAX_ATTEMPTS: usize = 3;
 
-/// The error of a server that shuts down looks like any other error, but the server closes the connection
-/// within this time.
-const LAST_MESSAGE_BEFORE_END: Duration = Duration::from_millis(20);
+/// After an error that Diesel does not classify, the service waits this long for the server to close the
+/// connection. A server that shuts down sends such an error and then closes the connection.
+const CLOSE_AFTER_ERROR_TIMEOUT: Duration = Duration::from_millis(20);
 
 /// The state that all HTTP workers share.
 #[derive(Clone)]
-pub struct Postgres(Arc<Process>);
+pub struct Postgres(Arc<SharedState>);
 
 /// The connections of one HTTP worker.
 #[derive(Clone)]
 pub struct PostgresWorker(Rc<WorkerPool>);
 
 impl Postgres {
-    pub fn new(process: Process) -> Self {
-        Self(Arc::new(process))
+    pub fn new(shared: SharedState) -> Self {
+        Self(Arc::new(shared))
     }
 
     pub fn worker(&self) -> PostgresWorker {
@@ -68,38 +69,39 @@ impl Postgres {
 }
 
 impl PostgresWorker {
+    /// Runs `work` on a connection. The work is repeated after a failure if this is safe for its kind of access.
     pub async fn run<T: 'static>(
         &self,
         access: Access,
         user: Option<&UserId>,
         work: impl AsyncFn(&mut Connection<'_>) -> QueryResult<T> + 'static,
     ) -> Result<T, StoreError> {
-        let process = &self.0.process;
-        let mut deadline = Instant::now() + process.acquire_timeout;
-        let claim = Claim {
+        let shared = &self.0.shared;
+        let mut deadline = Instant::now() + shared.acquire_timeout;
+        let request = ConnectionRequest {
             access,
             user: user.cloned(),
         };
         let work = Rc::new(work);
         let mut attempt = 1;
         loop {
-            let lease = self.0.acquire(claim.clone(), deadline).await?;
-            let running = Detached::new(on_lease(lease, Rc::clone(&work)));
+            let lease = self.0.acquire(request.clone(), deadline).await?;
+            let running = Detached::new(run_on_lease(lease, Rc::clone(&work)));
             let outcome = match access {
-                // No timeout: a long list is read at its client's pace.
+                // A long list has no timeout here, because the client determines how fast the list is read.
                 Access::LongList => running.await,
-                _ => timeout_at((deadline + process.statement_timeout).into(), running)
+                _ => timeout_at((deadline + shared.statement_timeout).into(), running)
                     .await
                     .map_err(|_| StoreError::Unavailable("it did not answer in time".into()))?,
             };
             match outcome {
                 Ok(value) => return Ok(value),
-                Err(failure) if attempt < ATTEMPTS && failure.may_be_repeated(access) => {
+                Err(failure) if attempt < MAX_ATTEMPTS && failure.allows_retry(access) => {
                     attempt += 1;
-                    // The first attempt may have used up its time, and finding another connection takes some as well.
-                    deadline = Instant::now() + process.acquire_timeout;
+                    // The deadline is moved, because the failed attempt may have taken all the time until then.
+                    deadline = Instant::now() + shared.acquire_timeout;
                     if !failure.connection_lost {
-                        // A random delay, because the other transaction of the conflict is repeated as well.
+                        // The delay is random, because the conflicting transaction may be repeated as well.
                         sleep(Duration::from_millis(fastrand::u64(1..20))).await;
                     }
                 }
@@ -115,14 +117,15 @@ struct Failure {
 }
 
 impl Failure {
-    /// Only a call that has had no effect, or has the same effect when it is repeated.
-    fn may_be_repeated(&self, access: Access) -> bool {
+    /// Whether the call may be repeated. A call that was rolled back has had no effect, except that a long list
+    /// may have sent tasks to the client already.
+    fn allows_retry(&self, access: Access) -> bool {
         let rolled_back = is_kind(&self.error, DatabaseErrorKind::SerializationFailure);
         (rolled_back && access != Access::LongList) || (self.connection_lost && access.is_repeatable())
     }
 }
 
-async fn on_lease<T>(
+async fn run_on_lease<T>(
     mut lease: Lease,
     work: Rc<impl AsyncFn(&mut Connection<'_>) -> QueryResult<T>>,
 ) -> Result<T, Failure> {
@@ -134,23 +137,24 @@ async fn on_lease<T>(
         Ok(value) => return Ok(value),
         Err(error) => error,
     };
-    // The statement was the head of the pipeline. A second attempt would take as long, and delay other calls as
-    // well.
-    let timed_out = connection.take_overdue();
+    // This is read before the pause below, in which other statements of the connection may end.
+    let timed_out = connection.take_timed_out();
     if is_kind(&error, DatabaseErrorKind::Unknown) && !connection.is_closed() {
-        sleep(LAST_MESSAGE_BEFORE_END).await;
+        sleep(CLOSE_AFTER_ERROR_TIMEOUT).await;
     }
+    // The statement that timed out was the first in the pipeline. It is not repeated: a second attempt would take
+    // as long, and would delay other calls as well.
     if timed_out {
         return Err(Failure {
             error,
             connection_lost: false,
         });
     }
-    let connection_lost = connection.is_closed() || lost_connection(&error);
+    let connection_lost = connection.is_closed() || is_lost_connection(&error);
     if connection_lost {
-        lease.note_loss();
+        lease.record_loss();
     }
-    // A server that became a standby refuses all writes from now on.
+    // A server that has become a standby rejects writes. A new connection may reach the new primary.
     if connection_lost || is_kind(&error, DatabaseErrorKind::ReadOnlyTransaction) {
         connection.close();
     }
@@ -160,8 +164,9 @@ async fn on_lease<T>(
     })
 }
 
-/// Runs to its end even if its caller drops it, for example because the client hung up. Otherwise a response of
-/// the server would stay unread, or a transaction open. The result is discarded.
+/// A future that runs to its end in a task of its own if it is dropped, for example because the client closed
+/// the HTTP connection. Its result is then discarded. If the work was cancelled instead, a transaction could stay
+/// open, and the database connection would have to be closed.
 struct Detached<T: 'static>(Option<Pin<Box<dyn Future<Output = T>>>>);
 
 impl<T> Detached<T> {
@@ -187,7 +192,7 @@ impl<T> Future for Detached<T> {
 
 impl<T> Drop for Detached<T> {
     fn drop(&mut self) {
-        // Work that panicked cannot be polled again.
+        // A future that has panicked must not be polled again.
         if let Some(work) = self.0.take()
             && !std::thread::panicking()
         {

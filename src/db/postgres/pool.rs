@@ -1,11 +1,11 @@
-//! The connection pool of one HTTP worker: one connection for short reads, and others for everything that may
-//! wait.
+//! The connection pool of one HTTP worker. One connection is for short reads. The others are for statements that
+//! may wait for a lock or for the disk, and for long lists.
 //!
-//! Each worker has its own connections, so that a statement needs no lock and wakes no other thread.
-//! [`Process`] has the state that all workers share.
+//! Each worker has its own connections, so that executing a statement wakes no other thread and waits for no lock.
+//! [`SharedState`] has the state that all workers share.
 
-mod choice;
-mod upkeep;
+mod maintenance;
+mod selection;
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -17,51 +17,54 @@ use std::time::Instant;
 use tokio::sync::oneshot;
 use tokio::time::timeout_at;
 
-use self::choice::Entry;
+use self::selection::Entry;
 use super::connection::PgConnection;
-use super::process::Process;
+use super::shared_state::SharedState;
 use crate::db::{Access, StoreError};
 use crate::domain::UserId;
 use crate::telemetry::METRICS;
 
-/// How many calls may be queued or running per connection. Further ones are refused.
+/// Multiplied by the worker's number of connections, this is the maximum number of waiting calls, and also the
+/// maximum number of reads that are pipelined on the connection for reads.
 const CALLS_PER_CONNECTION: usize = 64;
 
-/// What a call needs a connection for.
+/// The properties of a call that determine which connections it may use.
 #[derive(Clone, Debug)]
-pub struct Claim {
+pub struct ConnectionRequest {
     pub access: Access,
-    /// The user of the call; `None` for the service's own reads.
+    /// The user who makes the call. `None` for the service's own reads.
     pub user: Option<UserId>,
 }
 
 struct Waiter {
-    claim: Claim,
+    request: ConnectionRequest,
     granted: oneshot::Sender<Lease>,
 }
 
 pub struct WorkerPool {
-    pub process: Arc<Process>,
+    pub shared: Arc<SharedState>,
     entries: RefCell<Vec<Entry>>,
-    /// How many connections of each role are being opened.
+    /// The number of connections that are being opened, indexed by their role.
     opening: [Cell<usize>; 2],
     waiters: RefCell<VecDeque<Waiter>>,
+    /// The error of the last attempt to open a connection, unless it succeeded.
     last_error: RefCell<Option<String>>,
-    sweeping: Cell<bool>,
+    is_maintenance_running: Cell<bool>,
 }
 
-/// Permission to use a connection, returned on drop.
+/// The permission to use a connection. Dropping the lease returns the connection to the pool.
 pub struct Lease {
     pool: Rc<WorkerPool>,
     pub connection: Rc<PgConnection>,
-    claim: Claim,
-    /// Whether the work has begun and not ended. If it panicked, a transaction may still be open.
+    request: ConnectionRequest,
+    /// True while the work runs. If it is still true when the lease is dropped, the work has panicked and may
+    /// have left a transaction open, so the connection is closed.
     pub in_progress: bool,
 }
 
 impl Lease {
-    pub fn note_loss(&self) {
-        self.pool.process.note_loss();
+    pub fn record_loss(&self) {
+        self.pool.shared.record_loss();
     }
 }
 
@@ -70,55 +73,66 @@ impl Drop for Lease {
         if self.in_progress {
             self.connection.close();
         }
-        self.pool.release(&self.connection, &self.claim);
+        self.pool.release(&self.connection, &self.request);
     }
 }
 
 impl WorkerPool {
-    pub fn new(process: Arc<Process>) -> Rc<Self> {
+    pub fn new(shared: Arc<SharedState>) -> Rc<Self> {
         Rc::new(Self {
-            process,
+            shared,
             entries: RefCell::default(),
             opening: Default::default(),
             waiters: RefCell::default(),
             last_error: RefCell::default(),
-            sweeping: Cell::new(false),
+            is_maintenance_running: Cell::new(false),
         })
     }
 
-    /// Returns a working connection, or an error after the acquire timeout.
-    pub async fn acquire(self: &Rc<Self>, claim: Claim, deadline: Instant) -> Result<Lease, StoreError> {
+    /// Waits for a connection until the deadline. Fails at once if too many calls are waiting.
+    pub async fn acquire(
+        self: &Rc<Self>,
+        request: ConnectionRequest,
+        deadline: Instant,
+    ) -> Result<Lease, StoreError> {
         loop {
-            let lease = match self.try_acquire(&claim) {
+            let lease = match self.try_acquire(&request) {
                 Some(lease) => lease,
-                None => self.wait(claim.clone(), deadline).await?,
+                None => self.wait(request.clone(), deadline).await?,
             };
-            if lease.connection.is_alive(self.process.losses(), deadline).await {
+            if lease.connection.is_alive(self.shared.losses(), deadline).await {
                 return Ok(lease);
             }
-            self.process.note_loss();
+            self.shared.record_loss();
         }
     }
 
-    async fn wait(self: &Rc<Self>, claim: Claim, deadline: Instant) -> Result<Lease, StoreError> {
+    async fn wait(
+        self: &Rc<Self>,
+        request: ConnectionRequest,
+        deadline: Instant,
+    ) -> Result<Lease, StoreError> {
         let (granted, lease) = oneshot::channel();
         {
             let mut waiters = self.waiters.borrow_mut();
-            let places = self.process.connections_per_worker * CALLS_PER_CONNECTION;
-            let own = waiters.iter().filter(|waiter| waiter.claim.user == claim.user);
-            if waiters.len() >= places || own.count() >= places / 2 {
+            let max_waiters = self.shared.connections_per_worker * CALLS_PER_CONNECTION;
+            let same_user = waiters
+                .iter()
+                .filter(|waiter| waiter.request.user == request.user);
+            // One user's calls get at most half of the queue.
+            if waiters.len() >= max_waiters || same_user.count() >= max_waiters / 2 {
                 METRICS.database_refused("queue_full");
                 return Err(StoreError::Busy("too many calls are waiting"));
             }
-            waiters.push_back(Waiter { claim, granted });
+            waiters.push_back(Waiter { request, granted });
         }
-        self.process.waiting.fetch_add(1, Ordering::Relaxed);
+        self.shared.waiting.fetch_add(1, Ordering::Relaxed);
         let outcome = timeout_at(deadline.into(), lease).await;
-        self.process.waiting.fetch_sub(1, Ordering::Relaxed);
+        self.shared.waiting.fetch_sub(1, Ordering::Relaxed);
         match outcome {
             Ok(Ok(lease)) => Ok(lease),
             _ => {
-                // The receiver is dropped by now, so this removes the waiter itself.
+                // `timeout_at` has dropped the receiver, so this also removes the waiter of this call.
                 self.waiters
                     .borrow_mut()
                     .retain(|waiter| !waiter.granted.is_closed());
@@ -134,12 +148,12 @@ impl WorkerPool {
         }
     }
 
-    fn try_acquire(self: &Rc<Self>, claim: &Claim) -> Option<Lease> {
+    fn try_acquire(self: &Rc<Self>, request: &ConnectionRequest) -> Option<Lease> {
         let mut entries = self.entries.borrow_mut();
-        let chosen = match claim.access {
+        let chosen = match request.access {
             Access::Read => self.choose_for_read(&entries),
-            Access::Write => self.choose_for_write(&entries, &claim.user),
-            Access::Transaction => self.choose_for_transaction(&entries, &claim.user),
+            Access::Write => self.choose_for_write(&entries, &request.user),
+            Access::Transaction => self.choose_for_transaction(&entries, &request.user),
             Access::LongList => self.choose_idle(&entries),
         };
         let Some(chosen) = chosen else {
@@ -148,23 +162,23 @@ impl WorkerPool {
         };
         let entry = &mut entries[chosen];
         if entry.calls() == 0 {
-            self.process.in_use.fetch_add(1, Ordering::Relaxed);
+            self.shared.in_use.fetch_add(1, Ordering::Relaxed);
         }
-        match claim.access {
+        match request.access {
             Access::Read => entry.reads += 1,
-            _ => entry.users.push(claim.user.clone()),
+            _ => entry.users.push(request.user.clone()),
         }
-        entry.exclusive = matches!(claim.access, Access::Transaction | Access::LongList);
-        entry.long_list = claim.access == Access::LongList;
+        entry.is_exclusive = matches!(request.access, Access::Transaction | Access::LongList);
+        entry.is_long_list = request.access == Access::LongList;
         Some(Lease {
             pool: Rc::clone(self),
             connection: Rc::clone(&entry.connection),
-            claim: claim.clone(),
+            request: request.clone(),
             in_progress: false,
         })
     }
 
-    fn release(self: &Rc<Self>, connection: &Rc<PgConnection>, claim: &Claim) {
+    fn release(self: &Rc<Self>, connection: &Rc<PgConnection>, request: &ConnectionRequest) {
         {
             let mut entries = self.entries.borrow_mut();
             let at = entries
@@ -172,39 +186,39 @@ impl WorkerPool {
                 .position(|entry| Rc::ptr_eq(&entry.connection, connection));
             let Some(at) = at else { return };
             let entry = &mut entries[at];
-            match claim.access {
+            match request.access {
                 Access::Read => entry.reads -= 1,
                 _ => {
-                    if let Some(own) = entry.users.iter().position(|user| *user == claim.user) {
-                        entry.users.swap_remove(own);
+                    if let Some(user) = entry.users.iter().position(|user| *user == request.user) {
+                        entry.users.swap_remove(user);
                     }
                 }
             }
             if entry.calls() == 0 {
-                self.process.in_use.fetch_sub(1, Ordering::Relaxed);
-                entry.exclusive = false;
-                entry.long_list = false;
-                entry.draining.set(false);
+                self.shared.in_use.fetch_sub(1, Ordering::Relaxed);
+                entry.is_exclusive = false;
+                entry.is_long_list = false;
+                entry.is_draining.set(false);
                 if entry.is_expired() || connection.is_closed() {
-                    self.forget(&mut entries, at);
+                    self.remove(&mut entries, at);
                 }
             }
         }
         self.serve_waiters();
     }
 
-    /// Serves the waiting calls in the order of their arrival. A call that must wait for its own user's other
-    /// calls does not block the calls behind it.
+    /// Gives connections to the waiting calls in the order of their arrival. A call that cannot have one yet, for
+    /// example because its user has the maximum number, does not block the calls behind it.
     fn serve_waiters(self: &Rc<Self>) {
         let mut at = 0;
         loop {
-            let claim = match self.waiters.borrow().get(at) {
+            let request = match self.waiters.borrow().get(at) {
                 Some(waiter) if waiter.granted.is_closed() => None,
-                Some(waiter) => Some(waiter.claim.clone()),
+                Some(waiter) => Some(waiter.request.clone()),
                 None => return,
             };
-            let lease = match claim {
-                Some(claim) => match self.try_acquire(&claim) {
+            let lease = match request {
+                Some(request) => match self.try_acquire(&request) {
                     Some(lease) => Some(lease),
                     None => {
                         at += 1;
@@ -215,14 +229,15 @@ impl WorkerPool {
             };
             let waiter = self.waiters.borrow_mut().remove(at);
             if let (Some(waiter), Some(lease)) = (waiter, lease) {
-                // If the call has ended meanwhile, dropping the lease returns the connection.
+                // If the call has ended in the meantime, `send` fails and drops the lease, which returns the
+                // connection to the pool.
                 let _ = waiter.granted.send(lease);
             }
         }
     }
 
-    fn forget(&self, entries: &mut Vec<Entry>, at: usize) {
+    fn remove(&self, entries: &mut Vec<Entry>, at: usize) {
         entries.swap_remove(at);
-        self.process.open.fetch_sub(1, Ordering::Relaxed);
+        self.shared.open.fetch_sub(1, Ordering::Relaxed);
     }
 }

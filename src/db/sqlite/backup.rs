@@ -1,4 +1,4 @@
-//! Snapshots of the embedded database.
+//! Writes backups of an SQLite database.
 
 use std::fs::File;
 use std::io;
@@ -8,32 +8,32 @@ use std::time::Duration;
 use diesel::RunQueryDsl as _;
 use diesel::sql_types::Text;
 
-use super::connect_to;
+use super::open_existing;
 use crate::db::error::describe;
 
-/// Writes a consistent snapshot, even while a service writes to the database. The file gets its name when it is
-/// complete and on the disk. Only its owner can read it, and it never replaces another file.
-pub fn backup(database: &Path, file: &Path, patience: Duration) -> Result<(), String> {
+/// Writes a consistent snapshot of the database, to which the service may write at the same time. The file gets
+/// its name only when it is complete and on the disk. Only its owner can read it, and no existing file is replaced.
+pub fn backup(database: &Path, file: &Path, statement_timeout: Duration) -> Result<(), String> {
     let problem = |error: io::Error| format!("{} cannot be written: {error}", file.display());
-    // Absolute, because SQLite would interpret a name like `file:…` as a URI.
+    // The path is absolute, because SQLite interprets a name such as `file:backup.db` as a URI.
     let path = absolute(file).map_err(problem)?;
     let folder = path.parent().unwrap_or(Path::new("/"));
     if path.symlink_metadata().is_ok() {
         return Err(format!("{} exists, and is not overwritten", file.display()));
     }
-    let mut source = connect_to(database, patience)?;
-    // Its mode is 0600 from the start, and it is deleted if a later step fails.
+    let mut source = open_existing(database, statement_timeout)?;
+    // `tempfile` creates the file with mode 0600, and deletes it if a later step fails.
     let snapshot = tempfile::Builder::new()
         .prefix(".todo-backend-backup-")
         .tempfile_in(folder)
         .map_err(problem)?;
     let name = snapshot.path().to_str();
-    let name = name.ok_or_else(|| format!("{} is no UTF-8, which SQLite needs", path.display()))?;
+    let name = name.ok_or_else(|| format!("{} is not valid UTF-8, as SQLite requires", path.display()))?;
     diesel::sql_query("VACUUM INTO ?")
         .bind::<Text, _>(name)
         .execute(&mut source.inner)
         .map_err(|error| format!("the backup failed: {}", describe(&error)))?;
-    // SQLite does not wait until the new file is on the disk.
+    // Whether `VACUUM INTO` waits until the file is on the disk depends on SQLite's version and settings.
     snapshot.as_file().sync_all().map_err(problem)?;
     snapshot
         .persist_noclobber(&path)

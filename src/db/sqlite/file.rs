@@ -1,5 +1,5 @@
-//! The embedded database's files: only their owner can read them, and writes go only to the file that has the
-//! configured name.
+//! The files of an SQLite database. Their permissions are restricted to their owner. Writes fail if the database file
+//! was deleted or replaced after the service had opened it.
 
 use std::fs::{self, File, Metadata, OpenOptions, Permissions};
 use std::io::{self, Read as _};
@@ -12,15 +12,15 @@ use diesel::result::{DatabaseErrorKind, Error as DieselError};
 
 use crate::config::{PRIVATE_MODE, create_private_folder, tighten_permissions};
 
-/// The first bytes of every SQLite database that is not empty.
+/// The first bytes of every SQLite database file that is not empty.
 const HEADER: &[u8] = b"SQLite format 3\0";
 
 #[derive(Debug)]
 pub struct DatabaseFile {
     path: PathBuf,
-    /// The file that this process opened first.
+    /// The file that the process opened for its first connection.
     opened: OnceLock<FileId>,
-    /// The write-ahead log that belongs to it. It exists as long as a connection is open.
+    /// The write-ahead log of the database, which exists as long as a connection is open.
     log: OnceLock<FileId>,
 }
 
@@ -52,8 +52,8 @@ impl DatabaseFile {
         &self.path
     }
 
-    /// Must be called before each connection is opened. The first call creates a missing file. For later calls
-    /// a missing file is an error, because a new empty file would hide the loss.
+    /// Must be called before each connection is opened. The first successful call creates the file if it is
+    /// missing. For later calls a missing file is an error, because a new empty file would hide the loss.
     pub fn prepare(&self) -> io::Result<()> {
         if self.opened.get().is_some() {
             return self.check().map_err(io::Error::other);
@@ -62,7 +62,7 @@ impl DatabaseFile {
             .map_err(|error| io::Error::other(format!("the folder cannot be created: {error}")))?;
         let mut file = self.open_or_create()?;
         check_header(&mut file)?;
-        // SQLite creates the files beside the database with the database's mode.
+        // SQLite creates the other two files with the mode of the database file, but they may exist already.
         for suffix in ["", "-wal", "-shm"] {
             tighten_permissions(&self.with_suffix(suffix));
         }
@@ -81,14 +81,15 @@ impl DatabaseFile {
             .mode(PRIVATE_MODE);
         let file = options.open(&self.path)?;
         if !existed {
-            // The umask may have removed permissions of the owner as well.
+            // The umask of the process may have removed the owner's permissions.
             file.set_permissions(Permissions::from_mode(PRIVATE_MODE))?;
         }
         Ok(file)
     }
 
-    /// Must be called after the first connection is opened, which creates the write-ahead log.
-    pub fn remember_log(&self) {
+    /// Records which file is the write-ahead log. Must be called after the first connection is opened, because that
+    /// creates the log.
+    pub fn record_log(&self) {
         if let Ok(found) = fs::metadata(self.with_suffix("-wal")) {
             let _ = self.log.set(found.into());
         }
@@ -100,8 +101,9 @@ impl DatabaseFile {
         path.into()
     }
 
-    /// Checks that the paths of the database and of its write-ahead log still name the files that this process opened.
-    /// SQLite would not notice: it goes on writing into a deleted file, and those writes would be lost.
+    /// Fails if the path of the database or that of its write-ahead log no longer names the file that the process
+    /// opened. SQLite does not detect that a file was deleted: it would write to the deleted file, and the writes would
+    /// be lost.
     pub fn check(&self) -> Result<(), String> {
         for (opened, suffix) in [(&self.opened, ""), (&self.log, "-wal")] {
             let path = self.with_suffix(suffix);
@@ -117,14 +119,15 @@ impl DatabaseFile {
         Ok(())
     }
 
-    /// The same check, with the error type of queries.
+    /// Like [`Self::check`], with the error type of queries.
     pub fn check_for_query(&self) -> QueryResult<()> {
         self.check()
             .map_err(|problem| DieselError::DatabaseError(DatabaseErrorKind::Unknown, Box::new(problem)))
     }
 }
 
-/// A mistyped path must not change the permissions of a file that is not a database.
+/// Fails if the file is not an SQLite database. Without this check, a mistyped path would change the permissions
+/// of another file.
 fn check_header(file: &mut File) -> io::Result<()> {
     let mut start = Vec::new();
     file.take(HEADER.len() as u64).read_to_end(&mut start)?;

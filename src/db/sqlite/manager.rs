@@ -68,7 +68,7 @@ impl r2d2::ManageConnection for Manager {
              PRAGMA journal_size_limit = 67108864;",
             self.busy_timeout.as_millis()
         ))?;
-        self.file.remember_log();
+        self.file.record_log();
         Ok(SqliteHandle { inner, broken: false })
     }
 

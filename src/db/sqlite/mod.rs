@@ -59,11 +59,11 @@ struct Inner {
 }
 
 /// Connects to an existing file. A command must not create an empty database because of a mistyped path.
-pub fn connect_to(file: &Path, patience: Duration) -> Result<SqliteHandle, String> {
+pub fn open_existing(file: &Path, statement_timeout: Duration) -> Result<SqliteHandle, String> {
     if !file.is_file() {
         return Err(format!("there is no file {}", file.display()));
     }
-    let manager = Manager::new(Arc::new(DatabaseFile::new(file)), patience);
+    let manager = Manager::new(Arc::new(DatabaseFile::new(file)), statement_timeout);
     manager.connect().map_err(|error| error.to_string())
 }
 
@@ -146,8 +146,8 @@ impl Sqlite {
     }
 
     /// A connection that the caller uses on its own thread.
-    pub fn connect(&self, patience: Duration) -> Result<r2d2::PooledConnection<Manager>, StoreError> {
-        let connection = self.0.pool.get_timeout(patience);
+    pub fn connect(&self, acquire_timeout: Duration) -> Result<r2d2::PooledConnection<Manager>, StoreError> {
+        let connection = self.0.pool.get_timeout(acquire_timeout);
         connection.map_err(|error| StoreError::Unavailable(error.to_string()))
     }
 

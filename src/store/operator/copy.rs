@@ -40,9 +40,9 @@ pub async fn copy(
 ) -> Result<Copied, CopyError> {
     let mut to = to.session.connection();
     let read = async |source: &mut Connection<'_>| {
-        source.lift_statement_timeout().await?;
+        source.disable_statement_timeout().await?;
         let write = async |target: &mut Connection<'_>| {
-            target.lift_statement_timeout().await?;
+            target.disable_statement_timeout().await?;
             check(target).await?;
             copy_all(source, target, progress).await
         };
@@ -56,7 +56,7 @@ pub async fn copy(
 async fn check(target: &mut Connection<'_>) -> Result<(), CopyError> {
     if !target.is_sqlite() {
         target
-            .batch("LOCK TABLE users, tasks IN SHARE ROW EXCLUSIVE MODE")
+            .batch_execute("LOCK TABLE users, tasks IN SHARE ROW EXCLUSIVE MODE")
             .await?;
     }
     if belongs_to_better_auth(target).await? {

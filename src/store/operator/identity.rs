@@ -35,11 +35,11 @@ pub async fn advance_past(connection: &mut Connection<'_>, id: i64) -> QueryResu
                 "DELETE FROM sqlite_sequence WHERE name = 'tasks'; \
                  INSERT INTO sqlite_sequence (name, seq) VALUES ('tasks', {id})"
             );
-            connection.batch(&sql).await
+            connection.batch_execute(&sql).await
         }
         false => {
             connection
-                .batch(&format!("SELECT setval({SEQUENCE}, {id})"))
+                .batch_execute(&format!("SELECT setval({SEQUENCE}, {id})"))
                 .await
         }
     }

@@ -23,14 +23,14 @@ pub async fn drop_indexes(connection: &mut Connection<'_>) -> QueryResult<Vec<St
     };
     let indexes: Vec<(String, String)> = on_both!(connection, |c| sql::<(Text, Text)>(indexes).load(c))?;
     for (name, _) in &indexes {
-        connection.batch(&format!("DROP INDEX {name}")).await?;
+        connection.batch_execute(&format!("DROP INDEX {name}")).await?;
     }
     Ok(indexes.into_iter().map(|(_, definition)| definition).collect())
 }
 
 pub async fn create_indexes(connection: &mut Connection<'_>, definitions: &[String]) -> QueryResult<()> {
     for definition in definitions {
-        connection.batch(definition).await?;
+        connection.batch_execute(definition).await?;
     }
     Ok(())
 }

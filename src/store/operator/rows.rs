@@ -4,7 +4,7 @@ use diesel::Insertable;
 use diesel::dsl::sql;
 use diesel::sql_types::{Bool, Double, Nullable, Text};
 
-use crate::db::timestamp::At;
+use crate::db::timestamp::DbTimestamp;
 use crate::db::{Connection, on_both};
 use crate::store::prelude::*;
 use crate::store::schema::{idempotency_keys, tasks, users};
@@ -21,7 +21,7 @@ pub struct UserRow {
     pub id: String,
     pub email: Option<String>,
     name: Option<String>,
-    created_at: At,
+    created_at: DbTimestamp,
     claims_issued_at: Option<f64>,
 }
 
@@ -43,7 +43,7 @@ pub struct KeyRow {
     fingerprint: Vec<u8>,
     task_id: i64,
     answer: Vec<u8>,
-    created_at: At,
+    created_at: DbTimestamp,
 }
 
 /// The rows whose ids follow `id`. The empty string comes before every id.

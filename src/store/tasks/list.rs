@@ -7,10 +7,10 @@ use diesel::sql_types::{BigInt, Binary, Bool, Nullable, Text};
 use tokio::sync::mpsc;
 
 use super::{OwnedTasks, Row, columns, owned};
-use crate::db::timestamp::{Moment, Stored};
+use crate::db::timestamp::{EncodedTimestamp, SqlTimestamp};
 use crate::db::{Access, Connection, Prepared, StoreError, on_both};
 use crate::domain::{ListQuery, Page, Position, Sort, Task, TaskId, UserId};
-use crate::quota::Share;
+use crate::quota::QuotaPermit;
 use crate::store::prelude::*;
 use crate::store::schema::tasks;
 
@@ -72,7 +72,7 @@ impl OwnedTasks {
     }
 
     /// Must be taken before a long list is read, and kept until the client has received all of it.
-    pub async fn long_list_permit(&self) -> Result<Share, StoreError> {
+    pub async fn long_list_permit(&self) -> Result<QuotaPermit, StoreError> {
         self.owner.long_list_permit().await
     }
 
@@ -157,7 +157,7 @@ macro_rules! sorted {
             Sort::Created => $query.order((tasks::created_at.desc(), tasks::id.desc())),
             Sort::Title => $query.order((tasks::title_key.asc(), tasks::id.asc())),
             Sort::DueDate => $query.order((
-                sql::<Moment>("coalesce(due_date, 'infinity')").asc(),
+                sql::<SqlTimestamp>("coalesce(due_date, 'infinity')").asc(),
                 tasks::id.asc(),
             )),
         };
@@ -172,7 +172,7 @@ macro_rules! sorted {
             (_, None) => query,
             (Sort::Created, Some(Position { key, id })) => query.filter(
                 sql::<Bool>("(created_at, id) < (")
-                    .bind::<Nullable<Moment>, _>(key.as_deref().map(Stored))
+                    .bind::<Nullable<SqlTimestamp>, _>(key.as_deref().map(EncodedTimestamp))
                     .sql(", ")
                     .bind::<BigInt, _>(id.0)
                     .sql(")"),
@@ -187,9 +187,9 @@ macro_rules! sorted {
             // The first condition follows from the second, but without it SQLite does not use the index.
             (Sort::DueDate, Some(Position { key, id })) => query.filter(
                 sql::<Bool>("coalesce(due_date, 'infinity') >= coalesce(")
-                    .bind::<Nullable<Moment>, _>(key.as_deref().map(Stored))
+                    .bind::<Nullable<SqlTimestamp>, _>(key.as_deref().map(EncodedTimestamp))
                     .sql(", 'infinity') AND (coalesce(due_date, 'infinity'), id) > (coalesce(")
-                    .bind::<Nullable<Moment>, _>(key.as_deref().map(Stored))
+                    .bind::<Nullable<SqlTimestamp>, _>(key.as_deref().map(EncodedTimestamp))
                     .sql(", 'infinity'), ")
                     .bind::<BigInt, _>(id.0)
                     .sql(")"),

@@ -86,6 +86,6 @@ async fn in_one_statement(
     .bind::<Array<Binary>, _>(keys);
     let mut client = &connection.client;
     connection
-        .statement(diesel_async::RunQueryDsl::execute(update, &mut client))
+        .run_statement(diesel_async::RunQueryDsl::execute(update, &mut client))
         .await
 }

@@ -5,7 +5,7 @@ use diesel::result::{DatabaseErrorKind, Error as DieselError};
 use diesel::sql_types::BigInt;
 
 use super::{OwnedTasks, Row, columns, find, owned};
-use crate::db::timestamp::At;
+use crate::db::timestamp::DbTimestamp;
 use crate::db::{Access, Connection, Prepared, StoreError, on_both, prepared};
 use crate::domain::{NewTask, Patch, Task, TaskChanges, TaskId, Timestamp, UserId};
 use crate::store::prelude::*;
@@ -44,7 +44,7 @@ struct Changes<'a> {
     keyed_title: Option<&'a str>,
     description: Option<Option<&'a str>>,
     completed: Option<bool>,
-    due_date: Option<Option<At>>,
+    due_date: Option<Option<DbTimestamp>>,
 }
 
 impl<'a> From<&'a TaskChanges> for Changes<'a> {
@@ -62,7 +62,7 @@ impl<'a> From<&'a TaskChanges> for Changes<'a> {
             keyed_title: title_text,
             description: column(description).map(|text| text.map(|text| text.as_str())),
             completed: *completed,
-            due_date: column(due_date).map(|due| due.map(|due| At(*due))),
+            due_date: column(due_date).map(|due| due.map(|due| DbTimestamp(*due))),
         }
     }
 }
@@ -92,7 +92,7 @@ macro_rules! change {
         let change = (
             $change,
             tasks::version.eq(tasks::version + 1),
-            tasks::updated_at.eq(At(Timestamp::now())),
+            tasks::updated_at.eq(DbTimestamp(Timestamp::now())),
         );
         // `get_results` although there is at most one row: `insert` says why.
         let mut changed: Vec<Row> = on_both!($conn, |c| match $condition {
@@ -216,9 +216,9 @@ pub(in crate::store) async fn insert(
         tasks::keyed_title.eq(title.as_str()),
         tasks::description.eq(description.as_ref().map(|text| text.as_str())),
         tasks::completed.eq(*completed),
-        tasks::due_date.eq(due_date.map(At)),
-        tasks::created_at.eq(At(now)),
-        tasks::updated_at.eq(At(now)),
+        tasks::due_date.eq(due_date.map(DbTimestamp)),
+        tasks::created_at.eq(DbTimestamp(now)),
+        tasks::updated_at.eq(DbTimestamp(now)),
     );
     // Not `get_result`, which stops at the first row: SQLite commits when the statement is stepped past its
     // last row, and an error there, such as a full disk, must not be missed.

@@ -1,4 +1,4 @@
-//! Opens, checks and closes connections.
+//! Opens connections in the background, and closes idle ones and those whose statement was not answered in time.
 
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
@@ -8,32 +8,32 @@ use actix_web::rt;
 use tokio::time::sleep;
 
 use super::WorkerPool;
-use super::choice::Entry;
+use super::selection::Entry;
 use crate::db::postgres::connection::{PgConnection, Role};
 
-/// An idle connection is closed after this time, so that a serverless database can suspend.
+/// A connection that was idle for longer than this is closed, so that a serverless database can be suspended.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(45);
 
-/// How much longer than the server's timeout the service waits, so that the server's timeout comes first if it
-/// is in force.
+/// If the server enforces the statement timeout, the service waits this much longer before it closes the
+/// connection. The server then ends the statement first, and the connection remains usable.
 const STATEMENT_GRACE: Duration = Duration::from_secs(1);
 
 const MIN_BACKOFF: Duration = Duration::from_millis(50);
 const MAX_BACKOFF: Duration = Duration::from_secs(1);
 
 impl WorkerPool {
-    /// Opens a connection in the background, unless the limit of its role is reached.
+    /// Opens a connection in the background, unless the maximum number for its role is reached.
     pub(super) fn open_another(self: &Rc<Self>, entries: &[Entry], role: Role) {
-        let most = match role {
+        let max = match role {
             Role::Reads => 1,
-            Role::Work => self.process.connections_per_worker - 1,
+            Role::Work => self.shared.connections_per_worker - 1,
         };
         let opening = &self.opening[role as usize];
-        let there = entries
+        let existing = entries
             .iter()
             .filter(|entry| entry.connection.role == role)
             .count();
-        if there + opening.get() >= most {
+        if existing + opening.get() >= max {
             return;
         }
         opening.set(opening.get() + 1);
@@ -43,27 +43,27 @@ impl WorkerPool {
             let opening = &pool.opening[role as usize];
             opening.set(opening.get() - 1);
             if let Some(connection) = opened {
-                pool.process.open.fetch_add(1, Ordering::Relaxed);
+                pool.shared.open.fetch_add(1, Ordering::Relaxed);
                 pool.entries.borrow_mut().push(Entry::new(connection));
-                pool.start_sweeping();
+                pool.start_maintenance();
             }
             pool.serve_waiters();
         });
     }
 
-    /// Retries until it succeeds or no call waits for a connection.
+    /// Opens a connection. Retries after a failure, until an attempt succeeds or no call waits for a connection.
     async fn open(&self, role: Role) -> Option<PgConnection> {
         let mut backoff = MIN_BACKOFF;
         loop {
-            let losses = self.process.losses();
-            match self.process.connector.connect(role, losses).await {
+            let losses = self.shared.losses();
+            match self.shared.connector.connect(role, losses).await {
                 Ok(connection) => {
-                    self.process.note_attempt(Ok(()));
+                    self.shared.record_attempt(Ok(()));
                     self.last_error.take();
                     return Some(connection);
                 }
                 Err(error) => {
-                    self.process.note_attempt(Err(&error.0));
+                    self.shared.record_attempt(Err(&error.0));
                     *self.last_error.borrow_mut() = Some(error.0);
                 }
             }
@@ -80,48 +80,49 @@ impl WorkerPool {
         }
     }
 
-    /// Starts the task that closes idle and stuck connections. It ends when no connection is left.
-    fn start_sweeping(self: &Rc<Self>) {
-        if self.sweeping.replace(true) {
+    /// Starts the task that closes connections, unless it runs already. The task ends when the pool has no
+    /// connection.
+    fn start_maintenance(self: &Rc<Self>) {
+        if self.is_maintenance_running.replace(true) {
             return;
         }
         let pool = Rc::clone(self);
         let interval =
-            (self.process.statement_timeout / 4).clamp(Duration::from_millis(20), Duration::from_millis(250));
+            (self.shared.statement_timeout / 4).clamp(Duration::from_millis(20), Duration::from_millis(250));
         rt::spawn(async move {
             loop {
                 sleep(interval).await;
-                pool.sweep();
+                pool.maintain();
                 if pool.entries.borrow().is_empty() {
-                    pool.sweeping.set(false);
+                    pool.is_maintenance_running.set(false);
                     return;
                 }
             }
         });
     }
 
-    fn sweep(self: &Rc<Self>) {
-        let mut limit = self.process.statement_timeout;
-        if self.process.connector.server_keeps_timeouts() {
+    fn maintain(self: &Rc<Self>) {
+        let mut limit = self.shared.statement_timeout;
+        if self.shared.connector.server_enforces_statement_timeout() {
             limit += STATEMENT_GRACE;
         }
         {
             let mut entries = self.entries.borrow_mut();
             for at in (0..entries.len()).rev() {
                 let entry = &entries[at];
-                if !entry.connection.is_closed() && entry.connection.waiting_for() > limit {
+                if !entry.connection.is_closed() && entry.connection.oldest_statement_age() > limit {
                     log::warn!("a statement was not answered in time; its connection is closed");
-                    self.process.note_loss();
-                    entry.connection.close_overdue();
+                    self.shared.record_loss();
+                    entry.connection.close_timed_out();
                 }
                 let is_idle = entry.calls() == 0 && entry.connection.is_idle();
                 let is_over = entry.connection.is_closed() || entry.connection.idle_for() > IDLE_TIMEOUT;
                 if is_idle && is_over {
-                    self.forget(&mut entries, at);
+                    self.remove(&mut entries, at);
                 }
             }
         }
-        // A connection may be usable again, or there may be room for a new one.
+        // A waiting call may now get a connection that is no longer stalled, or have a new one opened.
         self.serve_waiters();
     }
 }
