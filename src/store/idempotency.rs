@@ -1,6 +1,6 @@
-//! Creates that clients may repeat safely.
+//! Creates tasks under an idempotency key, so that clients can safely repeat the request.
 //!
-//! The key is stored in the same transaction as the task, so that neither exists without the other.
+//! The key is stored in the same transaction as the task, so that neither is stored without the other.
 
 use diesel::dsl::sql;
 use diesel::query_dsl::methods;
@@ -14,28 +14,28 @@ use crate::db::timestamp::{DbTimestamp, SqlTimestamp};
 use crate::db::{Access, Connection, Prepared, StoreError, on_both};
 use crate::domain::{NewTask, Task, TaskId, Timestamp, UserId};
 
-const KEPT_FOR_MICROS: i64 = 24 * 60 * 60 * 1_000_000;
+const KEY_LIFETIME_MICROS: i64 = 24 * 60 * 60 * 1_000_000;
 
-/// How many old keys each create deletes. It is more than one, so that their number shrinks, and few enough
-/// that the create stays fast.
-const DELETED_PER_CREATE: i64 = 200;
+/// The maximum number of expired keys that a create deletes. It is more than one, so that the number of expired
+/// keys decreases, and small, so that the create remains fast.
+const MAX_KEYS_DELETED_PER_CREATE: i64 = 200;
 
-/// A client's key, and a digest of the payload that it was sent with.
+/// A client's key, and a digest of the payload that was sent with the key.
 #[derive(Clone, Debug)]
 pub struct IdempotencyKey {
     pub key: String,
     pub fingerprint: Vec<u8>,
 }
 
-/// Writes the response's body. The body is stored with the key, because the task may change before the client
-/// repeats the request.
+/// Renders the body of the response. The body is stored with the key, because the task may change before the
+/// client repeats the request.
 pub type Render = fn(&UserId, &Task) -> Vec<u8>;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Created {
-    /// The first response, sent for the first time or again.
+    /// The response to the first request with this key.
     Answer { id: TaskId, body: Vec<u8> },
-    /// The key was used before, with another payload.
+    /// The key was used before with another payload.
     OtherPayload,
 }
 
@@ -47,16 +47,17 @@ impl OwnedTasks {
         render: Render,
     ) -> Result<Created, StoreError> {
         let create = async move |connection: &mut Connection<'_>, owner: &UserId| {
-            // Of parallel calls with one key, one inserts it. The others wait for its commit and then read it.
+            // If parallel calls have the same key, one of them inserts it. The others wait until that call has
+            // committed, and then read the stored response.
             loop {
-                match first_time(connection, owner, &new, &key, render).await {
+                match create_with_key(connection, owner, &new, &key, render).await {
                     Ok(created) => return Ok(created),
-                    Err(Refused::Diesel(error)) => return Err(error),
-                    Err(Refused::KeyTaken) => {}
+                    Err(CreateError::Diesel(error)) => return Err(error),
+                    Err(CreateError::KeyTaken) => {}
                 }
-                // `None` means that the key was deleted in between, with its user or because of its age. Then
-                // it is free again.
-                if let Some(created) = read_again(connection, owner, &key).await? {
+                // If there is no response, the key was deleted in the meantime, because its user was deleted or
+                // because it had expired. The call then tries again to insert the key.
+                if let Some(created) = read_stored_response(connection, owner, &key).await? {
                     return Ok(created);
                 }
             }
@@ -65,28 +66,28 @@ impl OwnedTasks {
     }
 }
 
-enum Refused {
+enum CreateError {
     KeyTaken,
     Diesel(diesel::result::Error),
 }
 
-impl From<diesel::result::Error> for Refused {
+impl From<diesel::result::Error> for CreateError {
     fn from(error: diesel::result::Error) -> Self {
         Self::Diesel(error)
     }
 }
 
-async fn first_time(
+async fn create_with_key(
     connection: &mut Connection<'_>,
     owner: &UserId,
     new: &NewTask,
     key: &IdempotencyKey,
     render: Render,
-) -> Result<Created, Refused> {
+) -> Result<Created, CreateError> {
     let create = async |connection: &mut Connection<'_>| {
         let now = Timestamp::now();
-        let kept_since = DbTimestamp(Timestamp::from_micros(now.micros() - KEPT_FOR_MICROS));
-        delete_oldest(connection, owner, kept_since).await?;
+        let expired_before = DbTimestamp(Timestamp::from_micros(now.micros() - KEY_LIFETIME_MICROS));
+        delete_some_expired(connection, owner, expired_before).await?;
         let task = insert(connection, owner, new).await?;
         let body = render(owner, &task);
         let row = (
@@ -97,8 +98,8 @@ async fn first_time(
             keys::answer.eq(&body),
             keys::created_at.eq(DbTimestamp(now)),
         );
-        // Overwrites an expired key, which the deletion above may have left.
-        let kept = on_both!(connection, |c| {
+        // The statement overwrites the key if it has expired: the deletion above may have left it.
+        let stored = on_both!(connection, |c| {
             let upsert = diesel::insert_into(keys::table)
                 .values(row)
                 .on_conflict((keys::user_id, keys::key))
@@ -109,26 +110,26 @@ async fn first_time(
                     keys::answer.eq(excluded(keys::answer)),
                     keys::created_at.eq(excluded(keys::created_at)),
                 ));
-            let upsert = methods::FilterDsl::filter(upsert, keys::created_at.lt(kept_since));
+            let upsert = methods::FilterDsl::filter(upsert, keys::created_at.lt(expired_before));
             Prepared::new(upsert).execute(c)
         })?;
-        match kept {
-            0 => Err(Refused::KeyTaken),
+        match stored {
+            0 => Err(CreateError::KeyTaken),
             _ => Ok(Created::Answer { id: task.id, body }),
         }
     };
     connection.transaction(create).await
 }
 
-/// Old keys are deleted when their owner sends a new one. That needs no scheduler and touches no other user's
-/// rows.
-async fn delete_oldest(
+/// Deletes some of the owner's expired keys. Each create under a key does this, so that no scheduler is needed and
+/// no statement concerns several users.
+async fn delete_some_expired(
     connection: &mut Connection<'_>,
     owner: &UserId,
-    kept_since: DbTimestamp,
+    expired_before: DbTimestamp,
 ) -> QueryResult<()> {
-    // With an array, PostgreSQL looks each key up in the primary key's index, in the order of the keys, so that
-    // parallel creates do not deadlock. With a semi-join or `OR` it may read all rows of the user instead.
+    // With an array, PostgreSQL looks up each key in the index of the primary key, in the order of the keys. This
+    // order prevents deadlocks between parallel creates. With `IN (SELECT …)`, PostgreSQL may read all rows of the user.
     let (any, end) = match connection.is_sqlite() {
         true => ("IN (", ")"),
         false => ("= ANY (ARRAY(", "))"),
@@ -137,33 +138,36 @@ async fn delete_oldest(
     let among_oldest = sql::<Bool>(&select)
         .bind::<Text, _>(owner.as_str())
         .sql(" AND created_at < ")
-        .bind::<SqlTimestamp, _>(kept_since)
-        .sql(&format!(" ORDER BY created_at LIMIT {DELETED_PER_CREATE}{end}"));
-    // Without the plus, SQLite searches by age instead of by the keys found, and reads all old keys of the user.
-    let is_old = match connection.is_sqlite() {
+        .bind::<SqlTimestamp, _>(expired_before)
+        .sql(&format!(
+            " ORDER BY created_at LIMIT {MAX_KEYS_DELETED_PER_CREATE}{end}"
+        ));
+    // The plus prevents SQLite from using the index on `created_at` for this condition. With that index, SQLite would
+    // read all expired keys of the user.
+    let is_expired = match connection.is_sqlite() {
         true => "+created_at < ",
         false => "created_at < ",
     };
-    let old = keys::table
+    let expired = keys::table
         .filter(keys::user_id.eq(owner.as_str()))
-        .filter(sql::<Bool>(is_old).bind::<SqlTimestamp, _>(kept_since))
+        .filter(sql::<Bool>(is_expired).bind::<SqlTimestamp, _>(expired_before))
         .filter(among_oldest);
-    on_both!(connection, |c| Prepared::new(diesel::delete(old)).execute(c))?;
+    on_both!(connection, |c| Prepared::new(diesel::delete(expired)).execute(c))?;
     Ok(())
 }
 
-async fn read_again(
+async fn read_stored_response(
     connection: &mut Connection<'_>,
     owner: &UserId,
     key: &IdempotencyKey,
 ) -> QueryResult<Option<Created>> {
-    let kept = keys::table
+    let stored = keys::table
         .filter(keys::user_id.eq(owner.as_str()))
         .filter(keys::key.eq(&key.key))
         .select((keys::fingerprint, keys::task_id, keys::answer));
-    let kept: Option<(Vec<u8>, i64, Vec<u8>)> = on_both!(connection, |c| kept.first(c)).optional()?;
+    let stored: Option<(Vec<u8>, i64, Vec<u8>)> = on_both!(connection, |c| stored.first(c)).optional()?;
     Ok(
-        kept.map(|(fingerprint, id, body)| match fingerprint == key.fingerprint {
+        stored.map(|(fingerprint, id, body)| match fingerprint == key.fingerprint {
             true => Created::Answer { id: TaskId(id), body },
             false => Created::OtherPayload,
         }),

@@ -1,6 +1,7 @@
-//! The queries. This module knows nothing of HTTP.
+//! The queries of the tables. This module does not depend on HTTP.
 //!
-//! Outside of it, [`OwnedTasks`] is the only way to a task, and it can be made only from a verified user.
+//! The code that serves requests reaches the tasks only through [`OwnedTasks`], which can only be created for a
+//! user whom the authentication guard has verified. The operator's commands use [`operator`].
 
 mod idempotency;
 pub mod operator;

@@ -1,5 +1,5 @@
-//! What the command line does with any user's data. Nothing verifies a user here, so the code that serves
-//! requests must not use it; `tests/architecture.rs` checks that.
+//! The queries of the commands that read or change the data of any user. These commands verify no user, so the
+//! code that serves requests must not use this module. `tests/architecture.rs` checks that.
 
 mod copy;
 mod identity;
@@ -18,7 +18,8 @@ use crate::db::timestamp::DbTimestamp;
 use crate::db::{Connection, Session, StoreError, on_both};
 use crate::domain::{Task, Timestamp, UserId};
 
-const PORTION: i64 = 500;
+/// The maximum number of tasks in a batch of an export.
+const BATCH_ROWS: i64 = 500;
 
 pub struct Operator {
     session: Session,
@@ -31,7 +32,7 @@ pub struct User {
     pub created_at: Timestamp,
 }
 
-/// A part of an export: first the user, then the tasks by id.
+/// A part of an export. The user comes first, and then batches of tasks in the order of their ids.
 pub enum Exported {
     User(User),
     Tasks(Vec<Task>),
@@ -53,7 +54,7 @@ impl From<diesel::result::Error> for ExportError {
 
 pub struct Erased {
     pub tasks: i64,
-    /// The user's row was kept, because the table is Better Auth's.
+    /// Whether the user's row was kept, because the table belongs to Better Auth.
     pub row_kept: bool,
 }
 
@@ -63,19 +64,18 @@ impl Operator {
         Ok(Self { session })
     }
 
-    /// Passes everything that is stored about a user to `take`, from one snapshot. False if there is no such
-    /// user.
+    /// Passes the user and the user's tasks to `output`, from one snapshot. Returns whether the user exists.
     pub async fn export(
         &mut self,
         user: &UserId,
-        mut take: impl FnMut(Exported) -> io::Result<()>,
+        mut output: impl FnMut(Exported) -> io::Result<()>,
     ) -> Result<bool, ExportError> {
         let read = async |connection: &mut Connection<'_>| {
             connection.disable_statement_timeout().await?;
             let Some(row) = find(connection, user).await? else {
                 return Ok(false);
             };
-            take(Exported::User(row))?;
+            output(Exported::User(row))?;
             let mut after = 0;
             loop {
                 let tasks = tasks_after(connection, user, after).await?;
@@ -83,13 +83,13 @@ impl Operator {
                     return Ok(true);
                 };
                 after = last.id.0;
-                take(Exported::Tasks(tasks))?;
+                output(Exported::Tasks(tasks))?;
             }
         };
         self.session.connection().snapshot(read).await
     }
 
-    /// How many tasks the user has; `None` if there is no such user.
+    /// Returns the number of the user's tasks, or `None` if the user does not exist.
     pub async fn count_tasks(&mut self, user: &UserId) -> Result<Option<i64>, StoreError> {
         let connection = &mut self.session.connection();
         if find(connection, user).await?.is_none() {
@@ -100,11 +100,13 @@ impl Operator {
         Ok(Some(count))
     }
 
-    /// Deletes everything that is stored about a user; `None` if there is no such user.
+    /// Deletes everything that is stored about a user, except for a row in Better Auth's table. Returns `None` if
+    /// the user does not exist.
     pub async fn erase(&mut self, user: &UserId) -> Result<Option<Erased>, StoreError> {
         let erase = async |connection: &mut Connection<'_>| {
             connection.disable_statement_timeout().await?;
-            // This read locks the table against Better Auth's migration until the transaction ends.
+            // This read locks the table until the transaction ends. So Better Auth's migration cannot run between
+            // the check whether the table belongs to Better Auth and the deletion.
             if find(connection, user).await?.is_none() {
                 return Ok(None);
             }
@@ -142,7 +144,7 @@ async fn tasks_after(connection: &mut Connection<'_>, user: &UserId, after: i64)
     let tasks = owned(user)
         .filter(tasks::id.gt(after))
         .order(tasks::id)
-        .limit(PORTION)
+        .limit(BATCH_ROWS)
         .select(columns());
     let rows: Vec<Row> = on_both!(connection, |c| tasks.load(c))?;
     Ok(rows.into_iter().map(Task::from).collect())

@@ -1,4 +1,4 @@
-//! What every resource of a user needs: a row in `users`.
+//! Gives an authenticated user access to the database, and ensures that the user has a row in `users`.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use crate::domain::UserId;
 use crate::quota::QuotaPermit;
 use crate::telemetry::METRICS;
 
-/// What an HTTP worker needs to serve any user.
+/// The database and the known users, as one HTTP worker uses them for all requests.
 pub struct Store {
     pub database: DatabaseWorker,
     known_users: Arc<KnownUsers>,
@@ -27,7 +27,8 @@ impl Store {
     }
 }
 
-/// A verified user and the database: the only way to the user's data.
+/// An authenticated user and the database. The code that serves requests reaches a user's data only through this
+/// type.
 #[derive(Clone)]
 pub struct Owner {
     user: AuthenticatedUser,
@@ -47,9 +48,9 @@ impl Owner {
         self.store.database.long_list_permit(self.id()).await
     }
 
-    /// Runs a call's queries. If an insert fails on its foreign key, the user's row was deleted: the row is
-    /// inserted again and the queries are repeated, which is safe because the failed insert has changed
-    /// nothing.
+    /// Runs the queries of a call. If an insert fails because of its foreign key, the user's row was deleted. Then
+    /// the row is inserted again and the queries are repeated, which is safe because the failed insert has changed
+    /// nothing. If the table belongs to Better Auth, the row is not inserted and the call fails.
     pub(super) async fn run<T: Send + 'static>(
         &self,
         access: Access,
@@ -65,7 +66,7 @@ impl Owner {
         self.ensure_row().await?;
         match attempt().await {
             Err(StoreError::UnknownUser) => {
-                self.store.known_users.forget(self.id());
+                self.store.known_users.invalidate(self.id());
                 self.ensure_row().await?;
                 attempt().await
             }
@@ -73,14 +74,15 @@ impl Owner {
         }
     }
 
-    /// Makes sure that the user has a row with the newest token's claims. Runs no statement for a known token.
+    /// Ensures that the user has a row, and updates its claims if this token is newer than the row. Executes no
+    /// statement if the row is known to be up to date.
     async fn ensure_row(&self) -> Result<(), StoreError> {
         let known_users = &self.store.known_users;
         if known_users.is_up_to_date(&self.user) {
             return Ok(());
         }
         let user = self.user.clone();
-        let ensure = async move |connection: &mut Connection<'_>| users::ensure(connection, &user).await;
+        let ensure = async move |connection: &mut Connection<'_>| users::ensure_row(connection, &user).await;
         if !self
             .store
             .database
@@ -90,7 +92,7 @@ impl Owner {
             METRICS.token_refused(Refusal::UnknownUser.metric_label());
             return Err(StoreError::UnknownUser);
         }
-        known_users.remember(&self.user);
+        known_users.insert(&self.user);
         Ok(())
     }
 }

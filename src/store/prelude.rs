@@ -1,4 +1,5 @@
-//! Diesel's prelude without `RunQueryDsl`: [`crate::db::on_both`] imports the one that fits the database.
+//! Diesel's prelude without `RunQueryDsl`. [`crate::db::on_both`] imports that trait from Diesel or diesel-async,
+//! depending on the database.
 
 pub use diesel::prelude::{
     AsChangeset, BoolExpressionMethods, ExpressionMethods, OptionalExtension, QueryDsl, QueryResult,

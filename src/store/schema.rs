@@ -1,5 +1,5 @@
-//! The tables as Diesel sees them, the same for both databases. The module is private to the store, so that no
-//! other code can query a table.
+//! Diesel's schema of the tables, which is the same for both databases. The module is private to the store, so
+//! that other modules cannot build queries of the tables.
 
 diesel::table! {
     use diesel::sql_types::{Double, Nullable, Text};

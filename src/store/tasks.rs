@@ -1,4 +1,4 @@
-//! The tasks table, which is reached through the tasks' owner only.
+//! The tasks of one user, and what the queries of tasks have in common.
 
 mod list;
 mod sort_keys;
@@ -16,13 +16,14 @@ use crate::db::timestamp::DbTimestamp;
 use crate::db::{Access, Connection, StoreError, on_both, prepared};
 use crate::domain::{Task, TaskId, UserId};
 
-/// One user's tasks: the only way to the tasks table.
+/// The tasks of one user. The code that serves requests reaches the tasks only through this type; the operator's
+/// commands use [`crate::store::operator`].
 ///
-/// It is made from an [`Owner`], and an `Owner` only from a user whom the guard has verified. No method takes
-/// another user's id, so a handler cannot reach another user's tasks.
+/// This type is created from an [`Owner`], which can only be created from a user whom the authentication guard has
+/// verified. No method takes a user's id, so a handler cannot reach another user's tasks.
 ///
 /// ```compile_fail
-/// // This does not compile: only the guard can create a user, from a verified token.
+/// // This does not compile, because only the module `auth` can create an authenticated user.
 /// use todo_backend::auth::AuthenticatedUser;
 /// fn forge(known: AuthenticatedUser) -> AuthenticatedUser {
 ///     AuthenticatedUser { identity: known.identity }
@@ -30,7 +31,7 @@ use crate::domain::{Task, TaskId, UserId};
 /// ```
 ///
 /// ```
-/// // This compiles, which shows that the example above fails only because it creates a user.
+/// // This compiles, so the example above fails only because it creates a user.
 /// use todo_backend::auth::AuthenticatedUser;
 /// fn pass_on(known: AuthenticatedUser) -> AuthenticatedUser {
 ///     known
@@ -56,7 +57,7 @@ pub(super) struct Row {
 
 pub(super) type Columns = <Row as Selectable<Pg>>::SelectExpression;
 
-/// The columns of a `Row`, for both databases.
+/// The columns of a `Row`. The type names PostgreSQL, but the expression is the same for both databases.
 pub(super) fn columns() -> Columns {
     <Row as Selectable<Pg>>::construct_selection()
 }
@@ -76,7 +77,8 @@ impl From<Row> for Task {
     }
 }
 
-/// The start of every query of tasks; it contains the owner's filter.
+/// Selects the tasks of one user. Diesel queries of a user's tasks start with this function, so that they contain
+/// the filter for the owner.
 pub(super) fn owned(
     owner: &UserId,
 ) -> diesel::dsl::Filter<tasks::table, diesel::dsl::Eq<tasks::user_id, &str>> {

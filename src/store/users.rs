@@ -1,5 +1,5 @@
-//! The users table: a row for each user who has called, with the claims of the newest token. If Better Auth
-//! owns the table, the service only reads it.
+//! The users table. It has a row for each user who has made a call that uses the database, with the claims of the
+//! user's newest token. If the table belongs to Better Auth, the service only reads it.
 
 use std::hash::{BuildHasher, RandomState};
 
@@ -16,16 +16,16 @@ use crate::db::timestamp::DbTimestamp;
 use crate::db::{Connection, on_both};
 use crate::domain::{Timestamp, UserId};
 
-/// The size of the cache. An evicted user's next call costs one statement more.
+/// The maximum number of cached users. The next call of an evicted user executes at least one more statement.
 const MAX_KNOWN_USERS: usize = 50_000;
 
-/// A token with the same claims as the previous one is compared with the row again only if it was issued this
-/// much later. Another process may have written other claims in between, but a frontend that fetches a token
-/// for each call of a page must not cause a statement for each of them.
+/// If a new token has the same claims as the one that was compared last, it is compared with the row only if it was
+/// issued at least this much later. The comparison is needed because another process may have changed the row. The
+/// delay is needed because a frontend may fetch a new token for each request of a page.
 const RECHECK_AFTER_SECONDS: f64 = 2.0;
 
-/// Users who are known to have a row, each with the newest token that was compared with it. A call of such a
-/// user needs no statement for the row.
+/// A cache of the users who are known to have a row. For each user it stores the newest token that was compared
+/// with the row, so that most calls need no query for the row.
 pub struct KnownUsers {
     compared: Cache<UserId, Compared>,
     hasher: RandomState,
@@ -33,8 +33,8 @@ pub struct KnownUsers {
 
 #[derive(Clone, Copy)]
 struct Compared {
-    /// A hash, to save memory.
-    claims: u64,
+    /// A hash of the email and the name, which takes less memory than the claims themselves.
+    claims_hash: u64,
     issued_at: Option<f64>,
 }
 
@@ -48,30 +48,30 @@ impl Default for KnownUsers {
 }
 
 impl KnownUsers {
-    /// Whether the user is known to have a row that this token would not change.
+    /// Whether the user is known to have a row, and the row need not be compared with this token.
     pub fn is_up_to_date(&self, user: &AuthenticatedUser) -> bool {
         let Some(compared) = self.compared.get(user.id()) else {
             return false;
         };
-        // A token without `iat` never refreshes a row.
+        // A token without `iat` never changes an existing row.
         let Some(issued_at) = user.issued_at() else {
             return true;
         };
         let later_by = compared
             .issued_at
             .map_or(f64::INFINITY, |compared| issued_at - compared);
-        later_by < 0.0 || (later_by < RECHECK_AFTER_SECONDS && self.hash_claims(user) == compared.claims)
+        later_by < 0.0 || (later_by < RECHECK_AFTER_SECONDS && self.hash_claims(user) == compared.claims_hash)
     }
 
-    pub fn remember(&self, user: &AuthenticatedUser) {
+    pub fn insert(&self, user: &AuthenticatedUser) {
         let compared = Compared {
-            claims: self.hash_claims(user),
+            claims_hash: self.hash_claims(user),
             issued_at: user.issued_at(),
         };
         self.compared.insert(user.id().clone(), compared);
     }
 
-    pub fn forget(&self, id: &UserId) {
+    pub fn invalidate(&self, id: &UserId) {
         self.compared.remove(id);
     }
 
@@ -80,9 +80,12 @@ impl KnownUsers {
     }
 }
 
-/// Inserts or refreshes the user's row, unless the table is Better Auth's. Returns whether the user has a row
-/// afterwards.
-pub(super) async fn ensure(connection: &mut Connection<'_>, user: &AuthenticatedUser) -> QueryResult<bool> {
+/// Inserts the user's row or updates its claims, unless the table belongs to Better Auth. Returns whether the user
+/// has a row afterwards.
+pub(super) async fn ensure_row(
+    connection: &mut Connection<'_>,
+    user: &AuthenticatedUser,
+) -> QueryResult<bool> {
     let row = users::table
         .find(user.id().as_str())
         .select((users::email, users::name));
@@ -96,8 +99,9 @@ pub(super) async fn ensure(connection: &mut Connection<'_>, user: &Authenticated
     }
     let exists = row.is_some();
     let outcome = match write(connection, user, user.email(), exists).await {
-        // The unique index detects that another row has this email. A query for it would have to ask every node
-        // of a distributed database, which has no such index and therefore no conflict.
+        // The unique index reports that the email belongs to another row, so the row is written without it. On a
+        // distributed database there is no such index, and therefore no conflict. A query for the email would have
+        // to be sent to every node there.
         Err(error) if is_kind(&error, DatabaseErrorKind::UniqueViolation) => {
             write(connection, user, None, exists).await
         }
@@ -116,12 +120,14 @@ async fn write(
     exists: bool,
 ) -> QueryResult<()> {
     let write = async |connection: &mut Connection<'_>| {
-        // Not an upsert: it would fail for an existing user if another program has added a NOT NULL column.
+        // An upsert is not used. If another program has added a NOT NULL column, an upsert would fail even for a
+        // user who has a row.
         if exists || insert(connection, user, email).await? == 0 {
-            refresh(connection, user, email).await?;
+            update_claims(connection, user, email).await?;
         }
-        // Checked after the write, because Better Auth's migration may run at any time: the write locks the
-        // table against it until the transaction ends.
+        // The table's ownership is checked after the write, because Better Auth's migration may run at any time.
+        // The write locks the table, so that the migration cannot run between this check and the end of the
+        // transaction.
         match belongs_to_better_auth(connection).await? {
             true => Err(DieselError::RollbackTransaction),
             false => Ok(()),
@@ -130,7 +136,7 @@ async fn write(
     connection.transaction(write).await
 }
 
-/// Returns the number of inserted rows: zero if a parallel call was faster.
+/// Returns the number of inserted rows, which is zero if a parallel call has inserted the row.
 async fn insert(
     connection: &mut Connection<'_>,
     user: &AuthenticatedUser,
@@ -160,9 +166,9 @@ struct Claims<'a> {
     claims_issued_at: Option<f64>,
 }
 
-/// Leaves claims alone that the token does not make. The statement compares the tokens' `iat`, because another
-/// process may write at the same time.
-async fn refresh(
+/// Updates the claims that the token contains, unless the row comes from a newer token. The statement itself
+/// compares the times at which the tokens were issued, because another process may write at the same time.
+async fn update_claims(
     connection: &mut Connection<'_>,
     user: &AuthenticatedUser,
     email: Option<&str>,
@@ -173,23 +179,24 @@ async fn refresh(
         claims_issued_at: user.issued_at(),
     };
     let issued_at = user.issued_at();
-    let is_older = users::claims_issued_at
+    let is_not_newer = users::claims_issued_at
         .is_null()
         .or(users::claims_issued_at.le(issued_at));
-    let row = users::table.find(user.id().as_str()).filter(is_older);
+    let row = users::table.find(user.id().as_str()).filter(is_not_newer);
     match issued_at {
         None => Ok(0),
         Some(_) => on_both!(connection, |c| diesel::update(row).set(claims).execute(c)),
     }
 }
 
-/// Whether the table has a column of Better Auth's, named in either of the two usual ways.
+/// Whether the users table belongs to Better Auth. It does if it has Better Auth's column for verified emails, whose
+/// name has one of two usual forms.
 pub(super) async fn belongs_to_better_auth(connection: &mut Connection<'_>) -> QueryResult<bool> {
     has_column(connection, "'email_verified', 'emailVerified'").await
 }
 
-/// Whether the table has a column with one of these names. It is a separate statement, because Citus may reject
-/// one that joins a catalog with a distributed table.
+/// Whether the users table has a column with one of these names. This is a separate statement, because Citus may
+/// reject a statement that uses both a system catalog and a distributed table.
 pub(super) async fn has_column(connection: &mut Connection<'_>, names: &str) -> QueryResult<bool> {
     let columns = match connection.is_sqlite() {
         true => "pragma_table_info('users') WHERE name",

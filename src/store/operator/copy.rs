@@ -1,4 +1,5 @@
-//! Copies all data of one database into another: from one snapshot, in batches, within one transaction.
+//! Copies all data of one database to another. The source is read in batches from one snapshot, and the target is
+//! written in one transaction.
 
 use super::Operator;
 use super::identity::{advance_past, highest_id};
@@ -13,7 +14,7 @@ use crate::store::users::belongs_to_better_auth;
 pub enum CopyError {
     #[error("the target has tasks: nothing was copied")]
     HasTasks,
-    #[error("the target's table `users` is Better Auth's: nothing was copied")]
+    #[error("the target's table `users` belongs to Better Auth: nothing was copied")]
     BelongsToBetterAuth,
     #[error("{0}")]
     Store(StoreError),
@@ -32,7 +33,8 @@ pub struct Copied {
     pub keys: i64,
 }
 
-/// The target's tables must exist. `progress` is called with the number of copied rows and the total.
+/// Copies all rows. The target's tables must exist. After each batch, `progress` is called with the number of
+/// copied rows and the total.
 pub async fn copy(
     from: &mut Operator,
     to: &mut Operator,
@@ -43,7 +45,7 @@ pub async fn copy(
         source.disable_statement_timeout().await?;
         let write = async |target: &mut Connection<'_>| {
             target.disable_statement_timeout().await?;
-            check(target).await?;
+            lock_and_check(target).await?;
             copy_all(source, target, progress).await
         };
         to.transaction(write).await
@@ -51,9 +53,10 @@ pub async fn copy(
     from.session.connection().snapshot(read).await
 }
 
-/// Fails if the target must not be written to. PostgreSQL's tables are locked, so that nobody else writes to
-/// them until the transaction ends; SQLite's transaction excludes other writers anyway.
-async fn check(target: &mut Connection<'_>) -> Result<(), CopyError> {
+/// Fails if the target has tasks or its users table belongs to Better Auth. On PostgreSQL, this locks `users` and
+/// `tasks`, so that nobody else writes to them until the transaction ends. On SQLite, the transaction itself
+/// excludes other writers.
+async fn lock_and_check(target: &mut Connection<'_>) -> Result<(), CopyError> {
     if !target.is_sqlite() {
         target
             .batch_execute("LOCK TABLE users, tasks IN SHARE ROW EXCLUSIVE MODE")
@@ -103,13 +106,13 @@ async fn copy_users(
 ) -> QueryResult<()> {
     let mut after = String::new();
     loop {
-        let mut portion = rows::users_after(source, &after).await?;
-        let Some(last) = portion.last() else {
+        let mut batch = rows::users_after(source, &after).await?;
+        let Some(last) = batch.last() else {
             return Ok(());
         };
         after.clone_from(&last.id);
-        rows::insert_users(target, &mut portion).await?;
-        advance(portion.len());
+        rows::insert_users(target, &mut batch).await?;
+        advance(batch.len());
     }
 }
 
@@ -120,13 +123,13 @@ async fn copy_tasks(
 ) -> QueryResult<()> {
     let mut after = i64::MIN;
     loop {
-        let portion = rows::tasks_after(source, after).await?;
-        let Some(last) = portion.last() else {
+        let batch = rows::tasks_after(source, after).await?;
+        let Some(last) = batch.last() else {
             return Ok(());
         };
         after = last.task.id;
-        rows::insert_tasks(target, &portion).await?;
-        advance(portion.len());
+        rows::insert_tasks(target, &batch).await?;
+        advance(batch.len());
     }
 }
 
@@ -137,13 +140,13 @@ async fn copy_keys(
 ) -> QueryResult<()> {
     let (mut user_id, mut key) = (String::new(), String::new());
     loop {
-        let portion = rows::keys_after(source, &user_id, &key).await?;
-        let Some(last) = portion.last() else {
+        let batch = rows::keys_after(source, &user_id, &key).await?;
+        let Some(last) = batch.last() else {
             return Ok(());
         };
         user_id.clone_from(&last.user_id);
         key.clone_from(&last.key);
-        rows::insert_keys(target, &portion).await?;
-        advance(portion.len());
+        rows::insert_keys(target, &batch).await?;
+        advance(batch.len());
     }
 }

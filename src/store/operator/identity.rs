@@ -1,4 +1,5 @@
-//! Where the next task's id comes from: a sequence in PostgreSQL, the table `sqlite_sequence` in SQLite.
+//! Reads and changes the counter that assigns ids to new tasks. It is a sequence in PostgreSQL, and a row of
+//! `sqlite_sequence` in SQLite.
 
 use diesel::dsl::sql;
 use diesel::sql_types::BigInt;
@@ -8,24 +9,24 @@ use crate::store::prelude::*;
 
 const SEQUENCE: &str = "CAST(pg_get_serial_sequence('tasks', 'id') AS regclass)";
 
-/// The highest id that was ever assigned, even if its task was deleted.
+/// Returns the highest id that the counter has assigned or that a task has, or 0 if there is none.
 pub async fn highest_id(connection: &mut Connection<'_>) -> QueryResult<i64> {
-    let given_out = match connection.is_sqlite() {
+    let assigned = match connection.is_sqlite() {
         true => "(SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'tasks')".into(),
         false => format!("coalesce(pg_sequence_last_value({SEQUENCE}), 0)"),
     };
-    let given_out = on_both!(connection, |c| diesel::select(sql::<BigInt>(&given_out))
+    let assigned = on_both!(connection, |c| diesel::select(sql::<BigInt>(&assigned))
         .get_result(c))?;
-    // Other programs may have inserted tasks with ids of their own choice.
+    // Other programs may have inserted tasks with explicit ids, which do not change the counter.
     let in_use = "(SELECT coalesce(max(id), 0) FROM tasks)";
     let in_use: i64 = on_both!(connection, |c| diesel::select(sql::<BigInt>(in_use))
         .get_result(c))?;
-    Ok(in_use.max(given_out))
+    Ok(in_use.max(assigned))
 }
 
-/// Makes new tasks get ids above this one.
+/// Sets the counter, so that new tasks get ids above `id`.
 pub async fn advance_past(connection: &mut Connection<'_>, id: i64) -> QueryResult<()> {
-    // A sequence has no value below 1, so an empty table needs no change.
+    // A sequence cannot be set below 1, and no id below 1 is assigned anyway.
     if id < 1 {
         return Ok(());
     }

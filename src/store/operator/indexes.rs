@@ -1,5 +1,5 @@
-//! Drops the indexes of `tasks` before a bulk insert, and creates them again afterwards. To build an index once takes a
-//! third of the time of updating it for each row, and SQLite writes far fewer pages to its log.
+//! Drops the indexes of `tasks` before a bulk insert, and creates them again afterwards. Building an index once takes a
+//! third of the time of updating it for each row, and SQLite writes far fewer pages to its write-ahead log.
 
 use diesel::dsl::sql;
 use diesel::sql_types::Text;
@@ -7,10 +7,10 @@ use diesel::sql_types::Text;
 use crate::db::{Connection, on_both};
 use crate::store::prelude::*;
 
-/// Drops the indexes, and returns the statements that create them again. It must run in the transaction of the insert,
-/// so that no other connection sees the table without its indexes.
+/// Drops the indexes, and returns the statements that create them again. It must be called in the transaction of the
+/// insert, so that no other connection uses the table without its indexes.
 pub async fn drop_indexes(connection: &mut Connection<'_>) -> QueryResult<Vec<String>> {
-    // An index that belongs to a primary key or a unique constraint cannot be dropped.
+    // The indexes of primary keys and unique constraints are excluded, because they cannot be dropped.
     let indexes = match connection.is_sqlite() {
         true => {
             "SELECT '\"' || replace(name, '\"', '\"\"') || '\"', sql FROM sqlite_master \

@@ -1,4 +1,4 @@
-//! Complete rows of each table, as they are read from one database and inserted into the other.
+//! Reads complete rows of each table from one database, and inserts them into another.
 
 use diesel::Insertable;
 use diesel::dsl::sql;
@@ -11,9 +11,9 @@ use crate::store::schema::{idempotency_keys, tasks, users};
 use crate::store::tasks::{Row, columns};
 use crate::store::users::has_column;
 
-/// How many rows are in memory at a time. SQLite accepts 32,766 bind values in a statement, and a task has
+/// The maximum number of rows in a batch. SQLite accepts 32,766 bind values in a statement, and each task has
 /// eleven.
-const PORTION: i64 = 2_500;
+const BATCH_ROWS: i64 = 2_500;
 
 #[derive(Queryable, Insertable)]
 #[diesel(table_name = users, treat_none_as_default_value = false)]
@@ -46,9 +46,9 @@ pub struct KeyRow {
     created_at: DbTimestamp,
 }
 
-/// The rows whose ids follow `id`. The empty string comes before every id.
+/// Returns the next batch of users, whose ids follow `id`. The empty string precedes every id.
 pub async fn users_after(connection: &mut Connection<'_>, id: &str) -> QueryResult<Vec<UserRow>> {
-    // The column is missing in Better Auth's table and in one of version 0.1.0.
+    // Better Auth's table does not have this column, nor does a table of version 0.1.0.
     let claims = match has_column(connection, "'claims_issued_at'").await? {
         true => "claims_issued_at",
         false => "CAST(NULL AS double precision)",
@@ -56,7 +56,7 @@ pub async fn users_after(connection: &mut Connection<'_>, id: &str) -> QueryResu
     let rows = users::table
         .filter(users::id.gt(id))
         .order(users::id)
-        .limit(PORTION)
+        .limit(BATCH_ROWS)
         .select((
             users::id,
             users::email,
@@ -71,7 +71,7 @@ pub(super) async fn tasks_after(connection: &mut Connection<'_>, id: i64) -> Que
     let rows = tasks::table
         .filter(tasks::id.gt(id))
         .order(tasks::id)
-        .limit(PORTION)
+        .limit(BATCH_ROWS)
         .select((tasks::user_id, columns(), tasks::title_key, tasks::keyed_title));
     on_both!(connection, |c| rows.load(c))
 }
@@ -89,18 +89,18 @@ pub async fn keys_after(
     let rows = idempotency_keys::table
         .filter(later)
         .order((idempotency_keys::user_id, idempotency_keys::key))
-        .limit(PORTION);
+        .limit(BATCH_ROWS);
     on_both!(connection, |c| rows.load(c))
 }
 
-/// An existing row is kept: a newer token may have written it.
+/// Inserts users. A row that exists already is kept, because it may come from a newer token.
 pub async fn insert_users(connection: &mut Connection<'_>, rows: &mut [UserRow]) -> QueryResult<()> {
     let inserted = insert_new_users(connection, rows).await?;
     if inserted == rows.len() {
         return Ok(());
     }
-    // The missing rows exist already, or another row has their email. Then the email is left out, as it is for
-    // a new user.
+    // Rows were not inserted if they existed already, or if their email belonged to another row. In the second case,
+    // they are inserted without their email, as a new user would be. Rows that exist by now are not changed.
     for row in &mut *rows {
         row.email = None;
     }
@@ -120,7 +120,7 @@ pub(super) async fn insert_tasks(connection: &mut Connection<'_>, rows: &[TaskRo
         .execute(c))
 }
 
-/// An existing key is kept, because it is newer.
+/// Inserts idempotency keys. A key that exists already is kept, because a client may have received its response.
 pub async fn insert_keys(connection: &mut Connection<'_>, rows: &[KeyRow]) -> QueryResult<usize> {
     on_both!(connection, |c| diesel::insert_into(idempotency_keys::table)
         .values(rows)

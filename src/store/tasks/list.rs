@@ -1,4 +1,4 @@
-//! Lists with every filter and sort, complete or by page.
+//! Lists of tasks for each filter and sort order. A list is either a page or complete.
 
 use std::sync::{Arc, OnceLock};
 
@@ -14,11 +14,11 @@ use crate::quota::QuotaPermit;
 use crate::store::prelude::*;
 use crate::store::schema::tasks;
 
-/// The maximum length of a list without `limit` that is read over a shared connection. A longer list gets a
-/// connection of its own, because it would delay other users' calls.
-const SHORT_LIST: u16 = 500;
+/// The maximum length of a complete list that is read on a shared connection. A longer list is read on a connection
+/// of its own, because it would delay the calls of other users.
+const MAX_SHORT_LIST_ROWS: u16 = 500;
 
-/// How many tasks of a long list are read at a time.
+/// The maximum number of tasks of a long list that one statement reads.
 const LONG_LIST_BATCH_ROWS: u16 = 500;
 
 pub enum Listed {
@@ -27,26 +27,26 @@ pub enum Listed {
         /// Where the next page begins, if there is one.
         next: Option<Position>,
     },
-    /// [`OwnedTasks::read_long_list`] must read it.
+    /// The complete list is longer than `MAX_SHORT_LIST_ROWS`, so [`OwnedTasks::read_long_list`] must read it.
     Long,
 }
 
-/// A part of a long list. The fingerprint comes first, because the response's ETag is computed from it and is sent
-/// before the tasks.
+/// A part of a long list. The fingerprint comes first, because the response's ETag is computed from it and sent before
+/// the tasks.
 pub enum LongListPart {
     Fingerprint(String),
     Json(Vec<u8>),
 }
 
-/// Renders a batch of tasks. The last argument says whether it is the first batch.
+/// Renders a batch of tasks as JSON. The last argument is true for the first batch.
 pub type RenderBatch = fn(&UserId, &[Task], bool) -> Vec<u8>;
 
 impl OwnedTasks {
     pub async fn list(&self, listing: ListQuery) -> Result<Listed, StoreError> {
-        let whole = listing.page.is_none();
+        let is_complete_list = listing.page.is_none();
         let listing = Arc::new(ListQuery {
             page: listing.page.or(Some(Page {
-                limit: SHORT_LIST,
+                limit: MAX_SHORT_LIST_ROWS,
                 after: None,
             })),
             ..listing
@@ -58,11 +58,11 @@ impl OwnedTasks {
             })
         };
         let mut page = read().await?;
-        if page.some_key_wrong {
-            self.add_sort_keys().await?;
+        if page.has_stale_keys {
+            self.update_sort_keys().await?;
             page = read().await?;
         }
-        if whole && page.next.is_some() {
+        if is_complete_list && page.next.is_some() {
             return Ok(Listed::Long);
         }
         Ok(Listed::Short {
@@ -71,13 +71,13 @@ impl OwnedTasks {
         })
     }
 
-    /// Must be taken before a long list is read, and kept until the client has received all of it.
+    /// Waits for a permit to read one long list. It must be kept until the client has received the whole list.
     pub async fn long_list_permit(&self) -> Result<QuotaPermit, StoreError> {
         self.owner.long_list_permit().await
     }
 
-    /// Reads a list from one snapshot, at the pace at which its parts are received. Ends early when the
-    /// receiver is dropped. The JSON is rendered where the rows are read, which on SQLite is a thread with a low priority.
+    /// Reads a list from one snapshot and sends its parts. The speed depends on the receiver, because the channel is
+    /// bounded. The JSON is rendered on the thread that reads the rows, which has a low priority on SQLite.
     pub async fn read_long_list(
         &self,
         listing: ListQuery,
@@ -94,7 +94,7 @@ impl OwnedTasks {
     }
 }
 
-/// Stops when the receiver is gone, because the client hung up or needs no tasks (`HEAD`, 304).
+/// Sends the parts of a list. Stops if the receiver is closed: the client is gone or needs no tasks (`HEAD`, 304).
 async fn send_all(
     connection: &mut Connection<'_>,
     owner: &UserId,
@@ -104,9 +104,9 @@ async fn send_all(
 ) -> QueryResult<()> {
     let fingerprint = read_fingerprint(connection, owner, listing).await?;
     let sent = parts.send(LongListPart::Fingerprint(fingerprint)).await;
-    let mut receiver_gone = sent.is_err();
+    let mut is_receiver_closed = sent.is_err();
     let mut after = None;
-    while !receiver_gone {
+    while !is_receiver_closed {
         let is_first = after.is_none();
         let batch = ListQuery {
             page: Some(Page {
@@ -117,7 +117,7 @@ async fn send_all(
         };
         let page = read_page(connection, owner, &batch).await?;
         let json = render(owner, &page.tasks, is_first);
-        receiver_gone = parts.send(LongListPart::Json(json)).await.is_err();
+        is_receiver_closed = parts.send(LongListPart::Json(json)).await.is_err();
         after = page.next;
         if after.is_none() {
             break;
@@ -126,18 +126,18 @@ async fn send_all(
     Ok(())
 }
 
-/// A task, its sort key, and whether the owner has tasks whose title keys are out of date.
+/// A task, its sort key, and whether any of the owner's tasks has a stale title key.
 type ListRow = (Row, Option<Vec<u8>>, bool);
 
 struct ReadPage {
     tasks: Vec<Task>,
     next: Option<Position>,
-    /// Title keys are out of date, so the order may be wrong.
-    some_key_wrong: bool,
+    /// Whether the list is sorted by title and a title key is stale, so that the order may be wrong.
+    has_stale_keys: bool,
 }
 
-/// The owner's tasks with one status. It is a macro because the type of a boxed query depends on the database.
-macro_rules! filtered {
+/// Selects the owner's tasks with one status. This is a macro because the query's type depends on the database.
+macro_rules! filter_tasks {
     ($owner:expr, $listing:expr, $selection:expr) => {{
         let query = owned($owner).select($selection).into_boxed::<Db>();
         match $listing.status.completed() {
@@ -147,11 +147,12 @@ macro_rules! filtered {
     }};
 }
 
-/// Adds the order, the start position and the limit. The limit is one row more than the page, to find out whether
-/// there is a next page. There is an index for each order. The position is compared as a row value, so that
-/// PostgreSQL starts reading there; SQLite uses only the first column for that. Tasks without a due date sort last
-/// as `infinity`: a timestamp in PostgreSQL, a text that sorts after all digits in SQLite.
-macro_rules! sorted {
+/// Adds the order, the start position and the limit to a query. The limit is one row more than the page, to find out
+/// whether there is a next page. Each order has an index. The position is compared as a row value, so that PostgreSQL
+/// starts reading the index at the position. SQLite uses only the first column of the row value for that. `infinity`
+/// makes tasks without a due date sort last: it is a timestamp in PostgreSQL, and in SQLite a text that sorts after
+/// all digits.
+macro_rules! order_and_paginate {
     ($query:expr, $listing:expr) => {{
         let query = match $listing.sort {
             Sort::Created => $query.order((tasks::created_at.desc(), tasks::id.desc())),
@@ -184,7 +185,7 @@ macro_rules! sorted {
                     .bind::<BigInt, _>(id.0)
                     .sql(")"),
             ),
-            // The first condition follows from the second, but without it SQLite does not use the index.
+            // The first condition follows from the second, but SQLite does not use the index for the second condition.
             (Sort::DueDate, Some(Position { key, id })) => query.filter(
                 sql::<Bool>("coalesce(due_date, 'infinity') >= coalesce(")
                     .bind::<Nullable<SqlTimestamp>, _>(key.as_deref().map(EncodedTimestamp))
@@ -198,7 +199,7 @@ macro_rules! sorted {
     }};
 }
 
-/// The column that the list is sorted by. It is read as bytes, whatever its type is.
+/// The column by which the list is sorted. Its values are read as bytes, independently of its type.
 fn sort_key(sort: Sort) -> &'static str {
     match sort {
         Sort::Created => "created_at",
@@ -213,9 +214,9 @@ async fn read_page(
     listing: &ListQuery,
 ) -> QueryResult<ReadPage> {
     let mut rows: Vec<ListRow> = on_both!(connection, |c| {
-        // Only lists by title need this column. The others select a constant, so that all queries have one
-        // type.
-        let some_key_wrong = sql::<Bool>(match listing.sort {
+        // Only lists by title need this column. The other lists select a constant that is false, so that all
+        // queries have the same type.
+        let has_stale_keys = sql::<Bool>(match listing.sort {
             Sort::Title => {
                 "EXISTS (SELECT 1 FROM tasks AS other \
                  WHERE (CASE WHEN other.keyed_title <> other.title THEN 1 END) = 1 \
@@ -226,11 +227,11 @@ async fn read_page(
         .bind::<Text, _>(owner.as_str())
         .sql(")");
         let key = sql::<Nullable<Binary>>(sort_key(listing.sort));
-        let query = sorted!(
-            filtered!(owner, listing, (columns(), key, some_key_wrong)),
+        let query = order_and_paginate!(
+            filter_tasks!(owner, listing, (columns(), key, has_stale_keys)),
             listing
         );
-        // One for each sort, with and without a status, and at a list's beginning and behind a position.
+        // The SQL text depends on the sort order, and on whether there is a status and a position.
         static TEXTS: [[[OnceLock<String>; 2]; 2]; 3] =
             [const { [const { [const { OnceLock::new() }; 2] }; 2] }; 3];
         let text = &TEXTS[listing.sort as usize][usize::from(listing.status.completed().is_some())];
@@ -240,12 +241,12 @@ async fn read_page(
         }
         .load(c)
     })?;
-    let some_key_wrong = rows.iter().any(|(_, _, some_key_wrong)| *some_key_wrong);
+    let has_stale_keys = rows.iter().any(|(_, _, has_stale_keys)| *has_stale_keys);
     let limit = listing
         .page
         .as_ref()
         .map_or(usize::MAX, |page| usize::from(page.limit));
-    // The extra row only shows that there is a next page, which begins after the last remaining row.
+    // The row beyond the limit only shows that there is a next page, which begins after the last remaining row.
     let has_next_page = rows.len() > limit;
     rows.truncate(limit);
     let next = rows
@@ -258,40 +259,42 @@ async fn read_page(
     Ok(ReadPage {
         tasks: rows.into_iter().map(|(row, _, _)| row.into()).collect(),
         next,
-        some_key_wrong,
+        has_stale_keys,
     })
 }
 
-/// Reads the number of the tasks and two sums, of a number for each task and of its square. The number is below 2^31
-/// and is computed from the task's id and version. So the sums change whenever a task is added, changed or removed,
-/// except by an improbable coincidence, and one statement without any row of the list is enough for `HEAD` and for 304.
-/// The order does not matter, because the tag belongs to a URL, which determines the order.
+/// Reads a fingerprint of a list in one statement, which is all that `HEAD` and a 304 require.
+///
+/// The statement computes a number for each task from its id and its version. The fingerprint consists of the count of
+/// the tasks, the sum of their numbers, and the sum of the squares of these numbers. It changes whenever a task is
+/// added, changed or removed, except by an improbable coincidence. It does not depend on the order of the list, because
+/// an ETag belongs to one URL, which determines the order.
 async fn read_fingerprint(
     connection: &mut Connection<'_>,
     owner: &UserId,
     listing: &ListQuery,
 ) -> QueryResult<String> {
-    // 2^31 - 1 is a prime. No intermediate result exceeds 64 bits.
-    macro_rules! number {
+    // The numbers and squares are reduced modulo the prime 2^31 - 1, so that no intermediate result exceeds 64 bits.
+    macro_rules! task_number {
         () => {
             "(id % 2147483647 * 1103515245 + version) % 2147483647"
         };
     }
     let sums = concat!(
         "count(*) || ' ' || sum(",
-        number!(),
+        task_number!(),
         ") || ' ' || sum((",
-        number!(),
+        task_number!(),
         ") * (",
-        number!(),
+        task_number!(),
         ") % 2147483647)"
     );
     let fingerprint: Vec<Option<String>> = on_both!(connection, |c| {
-        // The condition is always true. It makes SQLite choose the index whose order is closest to that of the table.
-        let query = filtered!(owner, listing, sql::<Nullable<Text>>(sums))
+        // The condition is always true. It makes SQLite use the index whose order is closest to that of the table.
+        let query = filter_tasks!(owner, listing, sql::<Nullable<Text>>(sums))
             .filter(sql::<Bool>("created_at >= '-infinity'"));
         Prepared::new(query).load(c)
     })?;
-    // There are no sums if all tasks have been deleted since the list was found to be long.
+    // The result is null if all tasks were deleted after the list had been found to be long.
     Ok(fingerprint.into_iter().flatten().collect())
 }

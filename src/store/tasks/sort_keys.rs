@@ -1,4 +1,5 @@
-//! Sort keys for titles that other programs wrote: they write the title and not its key.
+//! Updates the sort keys of titles that other programs have written. Such a program writes the title but not its sort
+//! key.
 
 use diesel::dsl::sql;
 use diesel::sql_types::{Array, BigInt, Binary, Bool, Text};
@@ -9,49 +10,52 @@ use crate::domain::{Title, UserId};
 use crate::store::prelude::*;
 use crate::store::schema::tasks;
 
-const PORTION: i64 = 2_000;
+/// The maximum number of keys that one call updates.
+const BATCH_ROWS: i64 = 2_000;
 
 impl OwnedTasks {
-    /// Adds the missing keys before the first list that needs them. It does so in batches, so that other calls
-    /// run in between and a timeout does not undo the batches that are done.
-    pub(super) async fn add_sort_keys(&self) -> Result<(), StoreError> {
-        let add =
-            async |connection: &mut Connection<'_>, owner: &UserId| add_portion(connection, owner).await;
-        while self.owner.run(Access::Transaction, add).await? {}
+    /// Updates the stale keys of the user's tasks. It does so in batches, so that other calls can run in between,
+    /// and so that a timeout affects only the current batch.
+    pub(super) async fn update_sort_keys(&self) -> Result<(), StoreError> {
+        let update =
+            async |connection: &mut Connection<'_>, owner: &UserId| update_batch(connection, owner).await;
+        while self.owner.run(Access::Transaction, update).await? {}
         Ok(())
     }
 }
 
-/// Adds a batch of keys; true if there may be more. False if nothing changed, because a title of another SQLite
-/// type than text never equals its stored copy.
-async fn add_portion(connection: &mut Connection<'_>, owner: &UserId) -> QueryResult<bool> {
-    let without = owned(owner)
-        // The expression must be the index's own.
+/// Updates a batch of stale keys. Returns whether there may be more of them. A batch that changes nothing is the
+/// last: in SQLite, a title may have another type than text, and then its key always counts as stale.
+async fn update_batch(connection: &mut Connection<'_>, owner: &UserId) -> QueryResult<bool> {
+    let query = owned(owner)
+        // The expression must be the one in the index's definition, or the index is not used.
         .filter(sql::<Bool>("(CASE WHEN keyed_title <> title THEN 1 END) = 1"))
         .select((tasks::id, tasks::title))
-        .limit(PORTION);
-    let found: Vec<(i64, String)> = on_both!(connection, |c| without.load(c))?;
-    if found.is_empty() {
+        .limit(BATCH_ROWS);
+    let stale: Vec<(i64, String)> = on_both!(connection, |c| query.load(c))?;
+    if stale.is_empty() {
         return Ok(false);
     }
     let changed = match connection.is_sqlite() {
         true => {
-            let all = async |connection: &mut Connection<'_>| one_by_one(connection, owner, &found).await;
+            let all = async |connection: &mut Connection<'_>| {
+                update_keys_one_by_one(connection, owner, &stale).await
+            };
             connection.transaction(all).await?
         }
-        // One statement for all of them: a round trip for each of 100,000 tasks would take too long.
-        false => in_one_statement(connection, owner, found).await?,
+        // A single statement updates the batch, because one round trip per task would take too long.
+        false => update_keys_in_one_statement(connection, owner, stale).await?,
     };
     Ok(changed > 0)
 }
 
-async fn one_by_one(
+async fn update_keys_one_by_one(
     connection: &mut Connection<'_>,
     owner: &UserId,
-    found: &[(i64, String)],
+    stale: &[(i64, String)],
 ) -> QueryResult<usize> {
     let mut changed = 0;
-    for (id, title) in found {
+    for (id, title) in stale {
         let task = owned(owner)
             .filter(tasks::id.eq(id))
             .filter(tasks::title.eq(title));
@@ -64,16 +68,17 @@ async fn one_by_one(
     Ok(changed)
 }
 
-/// PostgreSQL only. Written in SQL, because Diesel cannot express `UPDATE … FROM unnest(…)`.
-async fn in_one_statement(
+/// Updates the keys in PostgreSQL. The statement is written in SQL, because Diesel cannot express
+/// `UPDATE … FROM unnest(…)`.
+async fn update_keys_in_one_statement(
     connection: &mut Connection<'_>,
     owner: &UserId,
-    found: Vec<(i64, String)>,
+    stale: Vec<(i64, String)>,
 ) -> QueryResult<usize> {
     let Connection::Postgres(connection) = connection else {
         return Ok(0);
     };
-    let (ids, titles): (Vec<i64>, Vec<String>) = found.into_iter().unzip();
+    let (ids, titles): (Vec<i64>, Vec<String>) = stale.into_iter().unzip();
     let keys: Vec<Vec<u8>> = titles.iter().map(|title| Title::sort_key_of(title)).collect();
     let update = diesel::sql_query(
         "UPDATE tasks SET title_key = keyed.key, keyed_title = keyed.title \

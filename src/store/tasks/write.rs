@@ -1,4 +1,4 @@
-//! Statements that change a task. Each change is one statement.
+//! Creates, changes and deletes tasks. Each of these is one statement, which also checks the condition if there is one.
 
 use diesel::dsl::sql;
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
@@ -11,11 +11,11 @@ use crate::domain::{NewTask, Patch, Task, TaskChanges, TaskId, Timestamp, UserId
 use crate::store::prelude::*;
 use crate::store::schema::tasks;
 
-/// A condition for a write. The statement that writes also checks it.
+/// The condition of a write. The statement that writes also checks the condition.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Condition {
     None,
-    /// The task's version is one of these.
+    /// The task must have one of these versions.
     VersionIn(Vec<i64>),
 }
 
@@ -31,8 +31,9 @@ impl Condition {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Written<T> {
     Done(T),
-    /// The condition does not hold: the task has changed since.
+    /// The task exists but does not meet the condition.
     Outdated,
+    /// The owner has no such task.
     Missing,
 }
 
@@ -67,7 +68,8 @@ impl<'a> From<&'a TaskChanges> for Changes<'a> {
     }
 }
 
-/// The form in which a changeset takes a nullable column: `None` leaves it alone, `Some(None)` sets it to null.
+/// Converts a patch to Diesel's form for a nullable column, in which `None` does not change the column and
+/// `Some(None)` sets it to null.
 fn column<T>(patch: &Patch<T>) -> Option<Option<&T>> {
     match patch {
         Patch::Keep => None,
@@ -76,17 +78,17 @@ fn column<T>(patch: &Patch<T>) -> Option<Option<&T>> {
     }
 }
 
-/// Prepares a statement whose text depends on which fields change.
-macro_rules! varying {
+/// Wraps a statement whose SQL text depends on which fields change.
+macro_rules! prepared_varying_text {
     ($query:expr) => {
         Prepared::new($query)
     };
 }
 
-/// `UPDATE … SET <change>, version = version + 1, updated_at = <now> WHERE <owner> AND <id> [AND <version>]
-/// RETURNING …`. It is a macro because the types of Diesel's statements are too long to write in a signature. The last
-/// argument is `prepared` if the same columns change each time, so that the text is constant, and else `varying`.
-macro_rules! change {
+/// Executes `UPDATE … SET <change>, version = version + 1, updated_at = <now> WHERE <owner> AND <id> [AND <version>]
+/// RETURNING …`. This is a macro because the types of Diesel's statements are too long for a signature. The last
+/// argument is `prepared` if the SQL text is constant, and otherwise `prepared_varying_text`.
+macro_rules! update_task {
     ($conn:expr, $owner:expr, $id:expr, $condition:expr, $change:expr, $prepared:ident) => {{
         let task = owned($owner).filter(tasks::id.eq($id.0));
         let change = (
@@ -94,7 +96,7 @@ macro_rules! change {
             tasks::version.eq(tasks::version + 1),
             tasks::updated_at.eq(DbTimestamp(Timestamp::now())),
         );
-        // `get_results` although there is at most one row: `insert` says why.
+        // There is at most one row, but `get_results` is used for the reason given in `insert`.
         let mut changed: Vec<Row> = on_both!($conn, |c| match $condition {
             Condition::None => {
                 $prepared!(diesel::update(task).set(change).returning(columns())).get_results(c)
@@ -103,7 +105,8 @@ macro_rules! change {
                 let task = task.filter(tasks::version.eq(versions[0]));
                 $prepared!(diesel::update(task).set(change).returning(columns())).get_results(c)
             }
-            // Not prepared: on SQLite the text depends on the number of versions, which clients choose.
+            // This statement is not cached: on SQLite, its text has one placeholder per version, and clients choose
+            // how many versions they send. Each text would stay prepared until the connection is closed.
             Condition::VersionIn(versions) => diesel::update(task.filter(tasks::version.eq_any(versions)))
                 .set(change)
                 .returning(columns())
@@ -111,7 +114,7 @@ macro_rules! change {
         })?;
         match changed.pop() {
             Some(row) => Ok(Written::Done(Task::from(row))),
-            None => why_nothing_changed($conn, $owner, $id, $condition).await,
+            None => explain_no_change($conn, $owner, $id, $condition).await,
         }
     }};
 }
@@ -132,21 +135,22 @@ impl OwnedTasks {
     ) -> Result<Written<Task>, StoreError> {
         let update = async move |connection: &mut Connection<'_>, owner: &UserId| {
             if changes.is_empty() {
-                return unchanged(connection, owner, id, &condition).await;
+                return find_unchanged(connection, owner, id, &condition).await;
             }
-            change!(
+            update_task!(
                 connection,
                 owner,
                 id,
                 &condition,
                 Changes::from(&changes),
-                varying
+                prepared_varying_text
             )
         };
         self.owner.run(Access::Write, update).await
     }
 
-    /// Without a value, flips `completed` in the statement itself, so that parallel calls are never lost.
+    /// Sets `completed`, or inverts it if no value is given. The statement itself inverts it, so that no parallel
+    /// call is lost.
     pub async fn complete(
         &self,
         id: TaskId,
@@ -154,7 +158,7 @@ impl OwnedTasks {
         condition: Condition,
     ) -> Result<Written<Task>, StoreError> {
         let complete = async move |connection: &mut Connection<'_>, owner: &UserId| match completed {
-            Some(completed) => change!(
+            Some(completed) => update_task!(
                 connection,
                 owner,
                 id,
@@ -162,7 +166,7 @@ impl OwnedTasks {
                 tasks::completed.eq(completed),
                 prepared
             ),
-            None => change!(
+            None => update_task!(
                 connection,
                 owner,
                 id,
@@ -183,7 +187,7 @@ impl OwnedTasks {
                     diesel::delete(task.filter(tasks::version.eq_any(versions))).execute(c),
             })?;
             match deleted {
-                0 => why_nothing_changed(connection, owner, id, &condition).await,
+                0 => explain_no_change(connection, owner, id, &condition).await,
                 _ => Ok(Written::Done(())),
             }
         };
@@ -191,9 +195,9 @@ impl OwnedTasks {
     }
 }
 
-/// The id of a new task. Above `TaskId::MAX` the expression overflows and the statement fails, so that no task
-/// gets an id that JavaScript cannot represent. A CHECK constraint would be simpler, but SQLite cannot add one
-/// to an existing table.
+/// The SQL expression that returns the id of a new task. If the id is above `TaskId::MAX`, the expression overflows
+/// and the statement fails, so that no task gets an id that JavaScript cannot represent. A CHECK constraint would be
+/// simpler, but SQLite cannot add one to an existing table.
 const REPRESENTABLE_ID: &str =
     "abs(CASE WHEN id > 9007199254740991 THEN -9223372036854775807 - 1 ELSE id END)";
 
@@ -220,8 +224,8 @@ pub(in crate::store) async fn insert(
         tasks::created_at.eq(DbTimestamp(now)),
         tasks::updated_at.eq(DbTimestamp(now)),
     );
-    // Not `get_result`, which stops at the first row: SQLite commits when the statement is stepped past its
-    // last row, and an error there, such as a full disk, must not be missed.
+    // `get_result` is not used, because it stops at the first row. SQLite commits only when the statement is executed
+    // beyond its last row, and an error of the commit, such as a full disk, must be reported.
     let mut rows: Vec<Row> = on_both!(conn, |c| {
         let insert = diesel::insert_into(tasks::table).values(row).returning((
             sql::<BigInt>(REPRESENTABLE_ID),
@@ -240,8 +244,8 @@ pub(in crate::store) async fn insert(
     Ok(row.into())
 }
 
-/// Both databases reject the smallest integer as an argument of `abs`: PostgreSQL with `bigint out of range`,
-/// SQLite with `integer overflow`.
+/// Replaces the error of `REPRESENTABLE_ID`. Both databases reject the smallest integer as an argument of `abs`:
+/// PostgreSQL with `bigint out of range`, SQLite with `integer overflow`.
 fn explain_id_overflow(error: DieselError) -> DieselError {
     match &error {
         DieselError::DatabaseError(DatabaseErrorKind::Unknown, found)
@@ -259,7 +263,8 @@ fn explain_id_overflow(error: DieselError) -> DieselError {
     }
 }
 
-async fn unchanged(
+/// Returns the task for an update without changes, if the task meets the condition.
+async fn find_unchanged(
     conn: &mut Connection<'_>,
     owner: &UserId,
     id: TaskId,
@@ -272,17 +277,16 @@ async fn unchanged(
     })
 }
 
-/// The write did not take place; this finds out why, for the client.
-async fn why_nothing_changed<T>(
+/// Finds out why a write has changed no row: the task does not exist, or it does not meet the condition.
+async fn explain_no_change<T>(
     conn: &mut Connection<'_>,
     owner: &UserId,
     id: TaskId,
     condition: &Condition,
 ) -> QueryResult<Written<T>> {
-    let there = *condition != Condition::None && find(conn, owner, id).await?.is_some();
-    Ok(if there {
-        Written::Outdated
-    } else {
-        Written::Missing
+    let exists = *condition != Condition::None && find(conn, owner, id).await?.is_some();
+    Ok(match exists {
+        true => Written::Outdated,
+        false => Written::Missing,
     })
 }
