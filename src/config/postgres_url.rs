@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use percent_encoding::percent_decode_str;
 use tokio_postgres::Config;
-use tokio_postgres::config::{Host, SslMode as Negotiation};
+use tokio_postgres::config::{ChannelBinding, Host, SslMode as Negotiation, SslNegotiation};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 pub(super) use self::tls::load_certificates;
@@ -72,6 +72,10 @@ impl ConnectOptions {
         if servers == 0 {
             return Err("names no host".into());
         }
+        let addresses = config.get_hostaddrs().len();
+        if !hosts.is_empty() && addresses > 0 && addresses != hosts.len() {
+            return Err("has another number of addresses (hostaddr) than of hosts".into());
+        }
         if ports.contains(&0) {
             return Err(invalid_value("port"));
         }
@@ -81,6 +85,14 @@ impl ConnectOptions {
         // libpq ignores `sslmode` for Unix sockets, where tokio-postgres fails if it requires TLS.
         if !hosts.is_empty() && hosts.iter().all(|host| matches!(host, Host::Unix(_))) {
             tls.mode = SslMode::Disable;
+        }
+        // tokio-postgres would find these combinations only when it connects, or would ignore a part of them.
+        let is_direct = config.get_ssl_negotiation() == SslNegotiation::Direct;
+        if is_direct && matches!(tls.mode, SslMode::Disable | SslMode::Prefer) {
+            return Err("has sslnegotiation=direct, which needs sslmode=require or stricter".into());
+        }
+        if config.get_channel_binding() == ChannelBinding::Require && tls.mode == SslMode::Disable {
+            return Err("has channel_binding=require, which needs TLS (sslmode)".into());
         }
         config.ssl_mode(match tls.mode {
             SslMode::Disable => Negotiation::Disable,

@@ -18,14 +18,15 @@ pub enum Access {
     /// The call needs the connection exclusively, usually for a transaction. Its statements have the same effect
     /// if they are executed again. On PostgreSQL, it is repeated if the connection is lost.
     Transaction,
-    /// The call reads a list as fast as the client receives it. It needs the connection exclusively.
+    /// The call reads a list as fast as the client receives it. It needs the connection exclusively. On PostgreSQL, it
+    /// is repeated if the connection is lost, and then fails if it has sent a part of the list already.
     LongList,
 }
 
 impl Access {
     /// Whether the call may be repeated after its connection was lost.
     pub fn is_repeatable(self) -> bool {
-        matches!(self, Self::Read | Self::Transaction)
+        matches!(self, Self::Read | Self::LongList | Self::Transaction)
     }
 }
 

@@ -66,8 +66,9 @@ impl<'de: 'a, 'a> Deserialize<'de> for JsonObject<'a> {
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
                 let mut members = Vec::new();
-                while let Some(member) = map.next_entry()? {
-                    members.push(member);
+                while let Some((name, value)) = map.next_entry::<&RawValue, _>()? {
+                    // A name with an unpaired surrogate is valid JSON, but no text. It is unknown in any case.
+                    members.extend(serde_json::from_str(name.get()).map(|name| (name, value)));
                 }
                 Ok(JsonObject(members))
             }

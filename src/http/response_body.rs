@@ -34,7 +34,7 @@ pub struct ChunkedBody {
 impl ChunkedBody {
     /// Fails if the quota is used up, so that clients that do not read cannot exhaust the service's memory.
     pub fn for_user(owner: &UserId, bytes: Vec<u8>) -> Result<Self, ApiError> {
-        let share = match bytes.len() {
+        let permit = match bytes.len() {
             0..MIN_QUOTA_BYTES => None,
             length => Some(
                 UNREAD_BYTES
@@ -43,7 +43,7 @@ impl ChunkedBody {
             ),
         };
         Ok(Self {
-            _permit: share,
+            _permit: permit,
             ..Self::from(Bytes::from(bytes))
         })
     }

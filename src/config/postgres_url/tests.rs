@@ -102,6 +102,10 @@ fn sslmode_means_what_it_means_to_libpq() {
         "?sslmode=verify-ca",
         "?sslmode=require&sslrootcert=system",
         "?sslcert=client.crt",
+        "?sslnegotiation=direct",
+        "?sslmode=disable&sslnegotiation=direct",
+        "?sslmode=disable&channel_binding=require",
+        "?hostaddr=127.0.0.1,127.0.0.2",
     ] {
         assert!(mode(wrong).is_err(), "{wrong}");
     }

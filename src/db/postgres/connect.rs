@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use tokio_postgres::config::SslMode;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Config};
 use tokio_postgres_rustls::MakeRustlsConnect;
@@ -114,7 +115,18 @@ impl Connector {
     }
 
     async fn connect_client(&self, config: &Config) -> Result<CheckedClient, tokio_postgres::Error> {
-        let (client, driver) = config.connect(self.tls.clone()).await?;
+        let connected = match config.connect(self.tls.clone()).await {
+            // Like libpq, `prefer` tries without TLS if `pg_hba.conf` rejects a connection with it.
+            Err(error)
+                if config.get_ssl_mode() == SslMode::Prefer
+                    && error.code() == Some(&SqlState::INVALID_AUTHORIZATION_SPECIFICATION) =>
+            {
+                let mut plain = config.clone();
+                plain.ssl_mode(SslMode::Disable).connect(self.tls.clone()).await
+            }
+            connected => connected,
+        };
+        let (client, driver) = connected?;
         let (closed, shutdown) = spawn_driver(driver);
         // The minimum of several measurements is used, because on a busy machine most of them are longer than
         // the network's round trip.

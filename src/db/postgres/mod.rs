@@ -30,6 +30,9 @@ use crate::telemetry::{PoolState, RequestContext};
 /// connection as well.
 const MAX_ATTEMPTS: usize = 3;
 
+/// The pause before the last attempt of a call that has lost two connections.
+const BEFORE_LAST_ATTEMPT: Duration = Duration::from_millis(50);
+
 /// After an error that Diesel does not classify, the service waits this long for the server to close the
 /// connection. A server that shuts down sends such an error and then closes the connection.
 const CLOSE_AFTER_ERROR_TIMEOUT: Duration = Duration::from_millis(20);
@@ -78,6 +81,7 @@ impl PostgresWorker {
     ) -> Result<T, StoreError> {
         let shared = &self.0.shared;
         let mut deadline = Instant::now() + shared.acquire_timeout;
+        let last_deadline = deadline + shared.statement_timeout;
         let request = ConnectionRequest {
             access,
             user: user.cloned(),
@@ -90,7 +94,7 @@ impl PostgresWorker {
             let outcome = match access {
                 // A long list has no timeout here, because the client determines how fast the list is read.
                 Access::LongList => running.await,
-                _ => timeout_at((deadline + shared.statement_timeout).into(), running)
+                _ => timeout_at(last_deadline.into(), running)
                     .await
                     .map_err(|_| StoreError::Unavailable("it did not answer in time".into()))?,
             };
@@ -99,8 +103,11 @@ impl PostgresWorker {
                 Err(failure) if attempt < MAX_ATTEMPTS && failure.allows_retry(access) => {
                     attempt += 1;
                     // The deadline is moved, because the failed attempt may have taken all the time until then.
-                    deadline = Instant::now() + shared.acquire_timeout;
-                    if !failure.connection_lost {
+                    deadline = last_deadline.min(Instant::now() + shared.acquire_timeout);
+                    if failure.connection_lost && attempt == MAX_ATTEMPTS {
+                        // The event that ended two connections may be ending more of them.
+                        sleep(BEFORE_LAST_ATTEMPT).await;
+                    } else if !failure.connection_lost {
                         // The delay is random, because the conflicting transaction may be repeated as well.
                         sleep(Duration::from_millis(fastrand::u64(1..20))).await;
                     }
@@ -117,11 +124,10 @@ struct Failure {
 }
 
 impl Failure {
-    /// Whether the call may be repeated. A call that was rolled back has had no effect, except that a long list
-    /// may have sent tasks to the client already.
+    /// Whether the call may be repeated. A call that was rolled back has had no effect.
     fn allows_retry(&self, access: Access) -> bool {
         let rolled_back = is_kind(&self.error, DatabaseErrorKind::SerializationFailure);
-        (rolled_back && access != Access::LongList) || (self.connection_lost && access.is_repeatable())
+        rolled_back || (self.connection_lost && access.is_repeatable())
     }
 }
 

@@ -13,6 +13,7 @@ use crate::http::json_body::MAX_BODY_BYTES;
 const DOCUMENTED_HEADERS: [&str; 3] = ["Allow", "Retry-After", "WWW-Authenticate"];
 
 pub static UNAUTHENTICATED: ApiError = ApiError::Unauthenticated(Refusal::Missing);
+pub static INVALID_TOKEN: ApiError = ApiError::Unauthenticated(Refusal::NotBearer);
 pub static RATE_LIMITED: ApiError = ApiError::RateLimited {
     retry_after_seconds: 1,
 };
@@ -49,9 +50,13 @@ pub fn responses(errors: &[&ApiError]) -> Map<String, Value> {
             .copied()
             .filter(|other| status(other) == status(error))
             .collect();
-        let response = match with_same_status.as_slice() {
-            [only] => component("responses", only.problem().component),
-            several => response(several),
+        let name = error.problem().component;
+        let response = match with_same_status
+            .iter()
+            .all(|other| other.problem().component == name)
+        {
+            true => component("responses", name),
+            false => response(&with_same_status),
         };
         responses.insert(status(error).as_str().to_owned(), response);
     }
@@ -60,13 +65,14 @@ pub fn responses(errors: &[&ApiError]) -> Map<String, Value> {
 
 /// The error responses as components of the document, by name. `METHOD_NOT_ALLOWED` is always added.
 pub fn components(errors: &[&ApiError]) -> Map<String, Value> {
+    let errors: Vec<_> = errors.iter().copied().chain([&METHOD_NOT_ALLOWED]).collect();
     let name = |error: &ApiError| error.problem().component.to_owned();
-    errors
-        .iter()
-        .copied()
-        .chain([&METHOD_NOT_ALLOWED])
-        .map(|error| (name(error), response(&[error])))
-        .collect()
+    let with_same_name = |error| {
+        let others = errors.iter().copied();
+        let same: Vec<_> = others.filter(|other| name(other) == name(error)).collect();
+        (name(error), response(&same))
+    };
+    errors.iter().copied().map(with_same_name).collect()
 }
 
 fn response(errors: &[&ApiError]) -> Value {
@@ -84,8 +90,9 @@ fn response(errors: &[&ApiError]) -> Value {
                 .find(|documented| name.as_str().eq_ignore_ascii_case(documented))
         }));
         let body: Value = serde_json::from_str(&error.body(REQUEST_ID)).unwrap_or_default();
-        examples.insert(problem.component.to_owned(), json!({ "value": body }));
+        examples.insert(problem.kind.to_owned(), json!({ "value": body }));
     }
+    descriptions.dedup();
     json!({
         "description": descriptions.join(" "),
         "headers": headers(&header_names),

@@ -1,8 +1,10 @@
 //! Lists of tasks for each filter and sort order. A list is either a page or complete.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use diesel::dsl::sql;
+use diesel::result::Error::QueryBuilderError;
 use diesel::sql_types::{BigInt, Binary, Bool, Nullable, Text};
 use tokio::sync::mpsc;
 
@@ -84,9 +86,30 @@ impl OwnedTasks {
         render: RenderBatch,
         parts: mpsc::Sender<LongListPart>,
     ) -> Result<(), StoreError> {
+        let is_sent = AtomicBool::new(false);
         let read = async move |connection: &mut Connection<'_>, owner: &UserId| {
+            if is_sent.load(Ordering::Relaxed) {
+                // The call is repeated after a lost connection, but the client already has a part of the list.
+                return Err(QueryBuilderError(
+                    "the connection was lost within a long list".into(),
+                ));
+            }
             let send = async |connection: &mut Connection<'_>| {
-                send_all(connection, owner, &listing, render, &parts).await
+                let fingerprint = read_fingerprint(connection, owner, &listing).await?;
+                let (mut tasks, mut next) = read_batch(connection, owner, &listing, None).await?;
+                let mut json = render(owner, &tasks, true);
+                is_sent.store(true, Ordering::Relaxed);
+                // Sending fails if the client is gone or needs no tasks (`HEAD`, 304).
+                let mut sent = parts.send(LongListPart::Fingerprint(fingerprint)).await;
+                while sent.is_ok() {
+                    sent = parts.send(LongListPart::Json(json)).await;
+                    if next.is_none() {
+                        break;
+                    }
+                    (tasks, next) = read_batch(connection, owner, &listing, next).await?;
+                    json = render(owner, &tasks, false);
+                }
+                Ok(())
             };
             connection.snapshot(send).await
         };
@@ -94,36 +117,21 @@ impl OwnedTasks {
     }
 }
 
-/// Sends the parts of a list. Stops if the receiver is closed: the client is gone or needs no tasks (`HEAD`, 304).
-async fn send_all(
+async fn read_batch(
     connection: &mut Connection<'_>,
     owner: &UserId,
     listing: &ListQuery,
-    render: RenderBatch,
-    parts: &mpsc::Sender<LongListPart>,
-) -> QueryResult<()> {
-    let fingerprint = read_fingerprint(connection, owner, listing).await?;
-    let sent = parts.send(LongListPart::Fingerprint(fingerprint)).await;
-    let mut is_receiver_closed = sent.is_err();
-    let mut after = None;
-    while !is_receiver_closed {
-        let is_first = after.is_none();
-        let batch = ListQuery {
-            page: Some(Page {
-                limit: LONG_LIST_BATCH_ROWS,
-                after,
-            }),
-            ..listing.clone()
-        };
-        let page = read_page(connection, owner, &batch).await?;
-        let json = render(owner, &page.tasks, is_first);
-        is_receiver_closed = parts.send(LongListPart::Json(json)).await.is_err();
-        after = page.next;
-        if after.is_none() {
-            break;
-        }
-    }
-    Ok(())
+    after: Option<Position>,
+) -> QueryResult<(Vec<Task>, Option<Position>)> {
+    let batch = ListQuery {
+        page: Some(Page {
+            limit: LONG_LIST_BATCH_ROWS,
+            after,
+        }),
+        ..listing.clone()
+    };
+    let page = read_page(connection, owner, &batch).await?;
+    Ok((page.tasks, page.next))
 }
 
 /// A task, its sort key, and whether any of the owner's tasks has a stale title key.

@@ -6,8 +6,8 @@ use super::schemas::example;
 use crate::http::contract::Contract;
 use crate::http::error::ApiError;
 use crate::http::openapi::problems::{
-    self, BODY_TOO_LARGE, INTERNAL, RATE_LIMITED, UNAUTHENTICATED, UNAVAILABLE, UNSUPPORTED_MEDIA_TYPE,
-    bad_input,
+    self, BODY_TOO_LARGE, INTERNAL, INVALID_TOKEN, RATE_LIMITED, UNAUTHENTICATED, UNAVAILABLE,
+    UNSUPPORTED_MEDIA_TYPE, bad_input,
 };
 use crate::http::openapi::{component, headers, json_response, not_modified, parameter, schema};
 use crate::tasks::request::NO_SUCH_TASK as MISSING;
@@ -182,7 +182,13 @@ impl Operation {
             responses.insert("201".into(), created(contract));
         }
         let bad_input = bad_input(contract);
-        let mut errors = vec![&UNAUTHENTICATED, &RATE_LIMITED, &INTERNAL, &UNAVAILABLE];
+        let mut errors = vec![
+            &UNAUTHENTICATED,
+            &INVALID_TOKEN,
+            &RATE_LIMITED,
+            &INTERNAL,
+            &UNAVAILABLE,
+        ];
         if contract == Contract::B {
             errors.push(&ApiError::OtherUser);
         }
@@ -239,6 +245,7 @@ pub fn responses() -> Map<String, Value> {
         &ApiError::BodyCutOff,
         &ApiError::RequestTimeout,
         &UNAUTHENTICATED,
+        &INVALID_TOKEN,
         &ApiError::OtherUser,
         &NO_SUCH_TASK,
         &ApiError::PreconditionFailed,
