@@ -38,8 +38,8 @@ pub struct PostgresUrl {
 }
 
 impl PostgresUrl {
-    /// Parses a URL, and reads the certificate files that it names. `defaults` apply to parameters that the URL does not
-    /// have.
+    /// Parses a URL, and reads the certificate files that it names. `defaults` apply to parameters that are not in the
+    /// URL.
     pub fn parse(text: &str, defaults: Parameters) -> Result<Self, String> {
         let ConnectOptions { config, tls } = ConnectOptions::parse(text, defaults)?;
         Ok(Self {
@@ -161,8 +161,8 @@ fn printable_name(name: &str) -> &str {
     }
 }
 
-/// Converts the parameters that have another name or meaning in `tokio-postgres`. Its parser of key/value strings parses
-/// the others. The errors of that parser name the parameter and do not quote the value.
+/// Converts the parameters that have another name or meaning in `tokio-postgres`. The others are parsed by its parser of
+/// key/value strings, whose errors name the parameter and do not quote the value.
 fn parse_config(mut parameters: Parameters) -> Result<Config, String> {
     let (hosts, millis) = (parameters.remove("host"), parameters.remove("tcp_user_timeout"));
     let mut text = String::new();

@@ -129,7 +129,8 @@ async fn delete_some_expired(
     expired_before: DbTimestamp,
 ) -> QueryResult<()> {
     // With an array, PostgreSQL looks up each key in the index of the primary key, in the order of the keys. This
-    // order prevents deadlocks between parallel creates. With `IN (SELECT …)`, PostgreSQL may read all rows of the user.
+    // order prevents deadlocks between parallel creates. With `IN (SELECT …)`, PostgreSQL may read all of the user's
+    // rows.
     let (any, end) = match connection.is_sqlite() {
         true => ("IN (", ")"),
         false => ("= ANY (ARRAY(", "))"),
