@@ -1,5 +1,5 @@
-//! The embedded database: threads with one connection each, one of which does all the writing. Other threads, with a low
-//! priority, read long lists.
+//! The embedded database: threads with one connection each, one of which does all the writing. Long lists have
+//! threads with a low priority.
 //!
 //! A job waits in a bounded queue for a bounded time, and then has a thread and a connection to itself. This
 //! takes half of the processor time of `spawn_blocking` and of diesel-async's wrapper for blocking connections.
@@ -7,20 +7,17 @@
 mod backup;
 mod file;
 mod manager;
+mod threads;
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
-use std::thread;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
+use crossbeam_channel::{Sender, TrySendError, bounded};
 use diesel::QueryResult;
-use diesel::connection::SimpleConnection as _;
 use r2d2::ManageConnection as _;
-use rustix::process::setpriority_process;
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
@@ -36,13 +33,8 @@ use crate::telemetry::{METRICS, PoolState};
 /// How many jobs may be queued per connection. Further ones are refused.
 const QUEUED_PER_CONNECTION: usize = 64;
 
-/// How many writes there are between two checkpoints. A write changes about eight pages of 4 KiB.
-const WRITES_PER_CHECKPOINT: u32 = 128;
-
-/// How much the priority of the threads that read long lists is lowered (`man 2 setpriority`).
-const LONG_LIST_NICENESS: i32 = 10;
-
 type Pool = r2d2::Pool<Manager>;
+/// The work of one call, for a thread of the database.
 type Job = Box<dyn FnOnce(&Pool, &Runtime) + Send>;
 
 #[derive(Clone)]
@@ -67,21 +59,6 @@ pub fn open_existing(file: &Path, statement_timeout: Duration) -> Result<SqliteH
     manager.connect().map_err(|error| error.to_string())
 }
 
-/// The state of a job. Whoever changes it from `WAITING` decides what happens to the job.
-struct Ticket(AtomicU8);
-
-impl Ticket {
-    const WAITING: u8 = 0;
-    const STARTED: u8 = 1;
-    const ABANDONED: u8 = 2;
-
-    fn take(&self, next: u8) -> bool {
-        self.0
-            .compare_exchange(Self::WAITING, next, Ordering::AcqRel, Ordering::Acquire)
-            .is_ok()
-    }
-}
-
 impl Sqlite {
     pub fn open(
         file: &Path,
@@ -99,36 +76,16 @@ impl Sqlite {
             .error_handler(Box::new(LogAtDebug))
             .build_unchecked(Manager::new(Arc::clone(&file), statement_timeout));
         let queue = || bounded(connections as usize * QUEUED_PER_CONNECTION);
+        let ((reads, read_jobs), (writes, write_jobs), (long_lists, list_jobs)) = (queue(), queue(), queue());
         // As many threads as long lists may be read at a time (`Quota::of_connections`).
         let list_threads = (connections / 2).max(1);
-        let (long_lists, jobs) = queue();
         for _ in 0..list_threads {
-            let jobs = jobs.clone();
-            spawn("db-list", &pool, move |pool, runtime| {
-                lower_priority();
-                work_off(&jobs, pool, runtime, || {});
-            });
+            threads::spawn_list_reader(&pool, list_jobs.clone());
         }
-        let (reads, jobs) = queue();
         for _ in 0..connections.saturating_sub(1 + list_threads).max(1) {
-            let jobs = jobs.clone();
-            spawn("db-read", &pool, move |pool, runtime| {
-                work_off(&jobs, pool, runtime, || {})
-            });
+            threads::spawn_reader(&pool, read_jobs.clone());
         }
-        // SQLite allows one writer at a time. With one writing thread, writes wait in the queue instead of
-        // failing.
-        let (writes, jobs) = queue();
-        spawn("db-write", &pool, move |pool, runtime| {
-            let mut since_checkpoint = 0;
-            work_off(&jobs, pool, runtime, || {
-                since_checkpoint += 1;
-                if since_checkpoint == WRITES_PER_CHECKPOINT {
-                    since_checkpoint = 0;
-                    checkpoint(pool);
-                }
-            });
-        });
+        threads::spawn_writer(&pool, write_jobs);
         Self(Arc::new(Inner {
             file,
             pool,
@@ -153,7 +110,7 @@ impl Sqlite {
 
     /// Copies everything into the database file, so that a copy of this file alone is complete.
     pub fn checkpoint(&self) {
-        checkpoint(&self.0.pool);
+        threads::checkpoint(&self.0.pool);
     }
 
     pub fn pool_state(&self) -> PoolState {
@@ -174,7 +131,8 @@ impl Sqlite {
     ) -> Result<T, StoreError> {
         let inner = &self.0;
         let (reply, mut answer) = oneshot::channel();
-        let ticket = Arc::new(Ticket(AtomicU8::new(Ticket::WAITING)));
+        // The thread sets it to start the job, and the caller to abandon it. Whoever sets it first decides.
+        let is_decided = Arc::new(AtomicBool::new(false));
         // Earlier than the caller gives up, so that the caller learns the cause.
         let deadline = Instant::now() + inner.acquire_timeout * 9 / 10;
         let request = RequestContext::current();
@@ -189,13 +147,13 @@ impl Sqlite {
             work(connection).await
         };
         let job: Job = Box::new({
-            let ticket = Arc::clone(&ticket);
+            let is_decided = Arc::clone(&is_decided);
             move |pool, runtime| {
                 // The caller has given up.
                 if reply.is_closed() {
                     return;
                 }
-                let run = || attempt(pool, runtime, &ticket, deadline, work);
+                let run = || attempt(pool, runtime, &is_decided, deadline, work);
                 let _ = reply.send(match request {
                     Some(id) => id.sync_scope(run),
                     None => run(),
@@ -217,7 +175,7 @@ impl Sqlite {
 
         let outcome = match timeout(inner.acquire_timeout, &mut answer).await {
             Ok(outcome) => outcome,
-            Err(_) if ticket.take(Ticket::ABANDONED) => {
+            Err(_) if !is_decided.swap(true, Ordering::AcqRel) => {
                 METRICS.database_refused("timeout");
                 return Err(StoreError::Busy(bottleneck(access)));
             }
@@ -235,7 +193,7 @@ impl Sqlite {
 fn attempt<T>(
     pool: &Pool,
     runtime: &Runtime,
-    ticket: &Ticket,
+    is_decided: &AtomicBool,
     deadline: Instant,
     work: impl AsyncFn(&mut Connection<'_>) -> QueryResult<T>,
 ) -> Result<T, StoreError> {
@@ -243,7 +201,7 @@ fn attempt<T>(
     let mut connection = pool
         .get_timeout(remaining.max(Duration::from_millis(1)))
         .map_err(|error| StoreError::Unavailable(error.to_string()))?;
-    if !ticket.take(Ticket::STARTED) {
+    if is_decided.swap(true, Ordering::AcqRel) {
         return Err(StoreError::Busy("the client was answered meanwhile"));
     }
     let outcome = runtime.block_on(work(&mut Connection::Sqlite(&mut connection)));
@@ -263,48 +221,4 @@ fn bottleneck(access: Access) -> &'static str {
             "SQLite's one writer is busy, or another process holds its lock"
         }
     }
-}
-
-/// Copies the write-ahead log into the database file, so that the log can start from its beginning again.
-///
-/// SQLite would do this in each commit that finds the log long. While a long list is read, its snapshot prevents the
-/// log from starting again, and each attempt sorts all pages of the log: after 6,000 writes, a write took seven times
-/// as long.
-fn checkpoint(pool: &Pool) {
-    let outcome = pool.get().map(|mut connection| {
-        let statement = "PRAGMA wal_checkpoint(PASSIVE)";
-        connection.inner.batch_execute(statement)
-    });
-    if !matches!(outcome, Ok(Ok(()))) {
-        log::debug!("the write-ahead log cannot be copied into the database file: {outcome:?}");
-    }
-}
-
-/// Long lists take much processor time. With a lower priority of their threads, they hardly delay the calls of others.
-fn lower_priority() {
-    // On Linux, this concerns only the calling thread.
-    if let Err(error) = setpriority_process(None, LONG_LIST_NICENESS) {
-        log::debug!("the priority of long lists cannot be lowered: {error}");
-    }
-}
-
-fn work_off(jobs: &Receiver<Job>, pool: &Pool, runtime: &Runtime, mut after_job: impl FnMut()) {
-    for job in jobs {
-        // The panic hook has logged it, and the caller responds with 500.
-        let _ = catch_unwind(AssertUnwindSafe(|| job(pool, runtime)));
-        after_job();
-    }
-}
-
-fn spawn(name: &str, pool: &Pool, run: impl FnOnce(&Pool, &Runtime) + Send + 'static) {
-    #[expect(clippy::expect_used, reason = "without its threads the service cannot work")]
-    let runtime = Builder::new_current_thread()
-        .build()
-        .expect("a runtime can be made");
-    let pool = pool.clone();
-    #[expect(clippy::expect_used, reason = "as above")]
-    thread::Builder::new()
-        .name(name.into())
-        .spawn(move || run(&pool, &runtime))
-        .expect("a thread can be started");
 }
