@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 use std::fs;
 
 use diesel_migrations::{FileBasedMigrations, MigrationHarness};
+use rstest::rstest;
 
 use crate::support::cluster::connect_for_migrations;
 use crate::support::database::Connection;
-use crate::support::{Database, OwnDatabase};
+use crate::support::{Database, OwnDatabase, Postgres, Sqlite, cli};
 
 /// Checks that Citus accepts the migrations.
 mod distributable;
@@ -57,4 +58,16 @@ fn every_migration_can_be_taken_back_and_applied_again() {
             assert_eq!((applied, reverted), (count, count), "{kind:?}");
         }
     }
+}
+
+#[rstest]
+fn a_dropped_table_is_an_error_although_its_migration_is_recorded(#[values(Sqlite, Postgres)] db: Database) {
+    let database = OwnDatabase::create(db);
+    let folder = tempfile::tempdir().unwrap();
+    let migrate = || cli::run(folder.path(), &[("DATABASE_URL", &database.url)], &["migrate"]);
+    migrate().expect_success();
+    database.execute("DROP TABLE tasks");
+    let outcome = migrate();
+    assert!(!outcome.success, "{}", outcome.everything());
+    assert!(outcome.stderr.contains("tasks"), "{}", outcome.everything());
 }

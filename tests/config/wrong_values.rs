@@ -22,6 +22,8 @@ const WRONG: &[(&str, &str)] = &[
     ),
     ("DATABASE_URL", "postgres://localhost/todo?sslmode=bogus"),
     ("DATABASE_URL", "postgres://localhost/todo?nonsense=1"),
+    ("DATABASE_URL", "postgres://[::1/todo"),
+    ("DATABASE_URL", "postgres://localhost/todo?sslnegotiation=direct"),
     (
         "DATABASE_URL",
         "postgres://localhost,127.0.0.1/todo?channel_binding=bogus",
@@ -130,7 +132,9 @@ fn start_with(database: &OwnDatabase, changes: &[(&str, &str)]) -> Outcome {
         ("BETTER_AUTH_SECRET", SECRET),
     ];
     for (name, value) in changes {
-        environment.retain(|(other, _)| other != name);
+        // Both forms of the variable together are another error.
+        let is_file = *name == "DATABASE_URL_FILE";
+        environment.retain(|(other, _)| other != name && !(is_file && *other == "DATABASE_URL"));
         environment.push((name, value));
     }
     let folder = tempfile::tempdir().unwrap();

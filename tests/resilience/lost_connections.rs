@@ -10,7 +10,7 @@ use serde_json::json;
 use crate::support::app::Builder;
 use crate::support::own_postgres::OwnPostgres;
 use crate::support::task::id;
-use crate::support::{Actor, Database, TestApp, random};
+use crate::support::{Actor, Database, TestApp, random, wait};
 
 /// Checks that sixteen concurrent reads and writes succeed after `lose` was called. There are more requests
 /// than connections.
@@ -96,4 +96,33 @@ fn a_server_restart_between_two_calls_fails_no_call() {
         server.stop_immediately();
         server.start_again();
     });
+}
+
+#[test]
+fn a_long_list_is_repeated_if_its_connection_is_lost_before_the_first_byte() {
+    skip_at_a_deployment!();
+    let app = TestApp::builder(Database::Postgres).start();
+    let ada = app.user("ada");
+    let oldest = id(&ada.has_task("oldest"));
+    app.execute(&format!(
+        "INSERT INTO tasks (user_id, title) SELECT '{owner}', 'task ' || n FROM generate_series(1, 700) n; \
+         ALTER TABLE tasks RENAME TO all_tasks; \
+         CREATE VIEW tasks AS SELECT * FROM all_tasks WHERE id <> {oldest} OR pg_sleep(1)::text = ''",
+        owner = ada.id,
+    ));
+    for method in ["GET", "HEAD"] {
+        thread::scope(|scope| {
+            let call = scope.spawn(|| ada.request(method, "/api/tasks", &[], b""));
+            // The first statement reads only the newest tasks.
+            let sleeping = "SELECT count(*) FROM pg_stat_activity \
+                            WHERE datname = current_database() AND wait_event = 'PgSleep'";
+            let is_sleeping = || (app.database().value(sleeping)? != "0").then_some(());
+            wait::until(Duration::from_secs(10), is_sleeping).expect("the list should be read");
+            terminate_all(&app);
+            let answer = call.join().unwrap().expect(200);
+            if method == "GET" {
+                assert_eq!(answer.json().as_array().unwrap().len(), 701);
+            }
+        });
+    }
 }

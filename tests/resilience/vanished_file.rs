@@ -1,4 +1,4 @@
-//! The file of the embedded database is deleted or replaced while the service runs.
+//! The file of the embedded database or its write-ahead log is deleted or replaced while the service runs.
 
 use std::fs;
 use std::path::PathBuf;
@@ -65,4 +65,44 @@ fn writes_to_a_replaced_database_file_are_refused_until_it_is_back() {
     app.anonymous().get("/readyz").expect(200);
     ada.has_task("Buy bread");
     assert_eq!(ada.titles("/api/tasks?sort=title"), ["Buy bread", "Buy milk"]);
+}
+
+#[test]
+fn writes_are_refused_if_the_write_ahead_log_was_deleted() {
+    skip_at_a_deployment!();
+    let app = TestApp::builder(Database::Sqlite).start();
+    let ada = app.user("ada");
+    let task = id(&ada.has_task("Buy milk"));
+    fs::remove_file(file(&app).with_extension("db-wal")).unwrap();
+    assert_writes_are_refused(&app, &ada, task);
+}
+
+#[test]
+fn the_database_file_alone_is_complete_after_a_stop() {
+    skip_at_a_deployment!();
+    let mut app = TestApp::builder(Database::Sqlite).start();
+    let ada = app.user("ada");
+    ada.has_task("Buy milk");
+    app.stop();
+    let file = file(&app);
+    for suffix in ["db-wal", "db-shm"] {
+        let _ = fs::remove_file(file.with_extension(suffix));
+    }
+    app.restart();
+    assert_eq!(app.user("ada").titles("/api/tasks"), ["Buy milk"]);
+}
+
+#[test]
+fn the_write_ahead_log_stays_short() {
+    skip_at_a_deployment!();
+    let app = TestApp::builder(Database::Sqlite).start();
+    let ada = app.user("ada");
+    let description = "x".repeat(1_000);
+    for number in 0..600 {
+        let task = json!({ "title": format!("task {number}"), "description": description });
+        ada.post("/api/tasks", task).expect(201);
+    }
+    // 600 writes without a checkpoint take 15 MB.
+    let bytes = fs::metadata(file(&app).with_extension("db-wal")).unwrap().len();
+    assert!(bytes < 8 << 20, "the log has {bytes} bytes");
 }
