@@ -140,8 +140,8 @@ impl Claims {
         }
     }
 
-    /// Returns the first of the claims at `paths` that is a string, or `None` if this string is blank, contains NUL,
-    /// which PostgreSQL cannot store, or is too long for an index.
+    /// Returns the first claim at `paths` that is a string. Returns `None` if there is none, or if the string is blank,
+    /// too long for an index, or contains NUL, which PostgreSQL cannot store.
     fn optional_text(&self, paths: &[&[&str]]) -> Option<String> {
         const MAX_TEXT_BYTES: usize = 1_000;
         let text = paths.iter().find_map(|path| self.at(path)?.as_str())?;

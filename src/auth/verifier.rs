@@ -159,7 +159,7 @@ impl<'a> Parts<'a> {
         })
     }
 
-    /// Refuses tokens that are not meant for an API.
+    /// Refuses other JWTs than Better Auth's API tokens, for example OAuth access tokens, whose `typ` is `at+jwt`.
     fn check_kind(&self) -> Result<(), Refusal> {
         match self.header.get("typ") {
             None => {}

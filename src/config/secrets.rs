@@ -38,7 +38,8 @@ impl Secret {
         Self(text)
     }
 
-    /// Parses a secret that signs tokens. Refuses one that is too short or published.
+    /// Parses a secret that signs tokens. Refuses one that is too short or that is an
+    /// example in a public document.
     fn parse(text: &str) -> std::result::Result<Self, String> {
         if text.len() < Self::MIN_BYTES {
             let (bytes, least) = (text.len(), Self::MIN_BYTES);

@@ -208,7 +208,8 @@ impl Database {
 }
 
 impl DatabaseWorker {
-    /// Fails if the database does not answer or its tables do not exist. An idle database is not queried.
+    /// Fails if the database does not answer or its tables do not exist. A database that is idle and was available is
+    /// not queried.
     pub async fn ready(&self) -> Result<(), StoreError> {
         let database = &self.database;
         database.check_migrated().await?;

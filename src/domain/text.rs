@@ -1,4 +1,4 @@
-//! The title and the description of a task.
+//! The title and the description of a task, and the sort key of a title.
 
 use std::sync::LazyLock;
 

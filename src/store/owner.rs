@@ -74,8 +74,9 @@ impl Owner {
         }
     }
 
-    /// Ensures that the user has a row, and updates its claims if this token is newer than the row. Executes no
-    /// statement if the row is known to be up to date.
+    /// Inserts the user's row if it is missing, and updates its email and name if this token is newer than the row. If
+    /// the table belongs to Better Auth, nothing is written, and a user without a row is an error. No statement is
+    /// executed if the row is known to be up to date.
     async fn ensure_row(&self) -> Result<(), StoreError> {
         let known_users = &self.store.known_users;
         if known_users.is_up_to_date(&self.user) {

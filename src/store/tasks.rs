@@ -1,12 +1,14 @@
 //! The tasks of one user, and what the queries of tasks have in common.
 
 mod list;
+mod long_list;
 mod sort_keys;
 mod write;
 
 use diesel::pg::Pg;
 
-pub use self::list::{Listed, LongListPart};
+pub use self::list::Listed;
+pub use self::long_list::LongListPart;
 pub(super) use self::write::insert;
 pub use self::write::{Condition, Written};
 use super::owner::Owner;

@@ -154,7 +154,7 @@ fn write_text(out: &mut Formatter, record: &Record<'_>) -> io::Result<()> {
     if let Some(trace_id) = context.and_then(|context| context.trace_id) {
         write!(out, " trace_id={trace_id}")?;
     }
-    // The message of an access log line already contains the first three values.
+    // The message of an access log line already contains the first three values: method, route and status.
     let skip = if record.target() == "access" { 3 } else { 0 };
     let mut pairs = TextPairs { out, skip };
     record.key_values().visit(&mut pairs).map_err(io::Error::other)?;

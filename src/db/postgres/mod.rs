@@ -148,8 +148,8 @@ async fn run_on_lease<T>(
     if is_kind(&error, DatabaseErrorKind::Unknown) && !connection.is_closed() {
         sleep(CLOSE_AFTER_ERROR_TIMEOUT).await;
     }
-    // The statement that timed out was the first in the pipeline. It is not repeated: a second attempt would take
-    // as long, and would delay other calls as well.
+    // The statement of this call has timed out itself and was not only waiting behind another one. It is not
+    // repeated: a second attempt would probably take as long, and would delay other calls as well.
     if timed_out {
         return Err(Failure {
             error,

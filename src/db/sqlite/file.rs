@@ -126,8 +126,8 @@ impl DatabaseFile {
     }
 }
 
-/// Fails if the file is not an SQLite database. Without this check, a mistyped path would change the permissions
-/// of another file.
+/// Fails if the file is neither empty nor an SQLite database. Without this check, the service would change the
+/// permissions of another file if the path is mistyped.
 fn check_header(file: &mut File) -> io::Result<()> {
     let mut start = Vec::new();
     file.take(HEADER.len() as u64).read_to_end(&mut start)?;

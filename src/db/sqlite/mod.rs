@@ -185,7 +185,7 @@ impl Sqlite {
                 .await
                 .map_err(|_| StoreError::Unavailable("it did not answer in time".into()))?,
         };
-        // The sender is dropped only if the job panicked.
+        // While the caller waits, the sender is dropped without an answer only if the job panicked.
         outcome.unwrap_or_else(|_| Err(StoreError::Panicked))
     }
 }

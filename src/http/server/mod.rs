@@ -79,8 +79,8 @@ pub fn listener(address: SocketAddr) -> io::Result<Listener> {
     })
 }
 
-/// Returns the socket that systemd has passed. `sd_notify` requires that `LISTEN_PID` is the id of this process, as
-/// `sd_listen_fds` does. `listenfd` alone would also use the descriptors if `LISTEN_PID` is missing.
+/// Returns the socket that systemd has passed. The crate `sd_notify` requires that `LISTEN_PID` is the id of this
+/// process, as systemd's own library does. The crate `listenfd` alone would also use the descriptors if `LISTEN_PID` is missing.
 fn inherited_socket() -> io::Result<Option<TcpListener>> {
     const EXPECTED: &str = "systemd must pass exactly one listening TCP socket";
     match sd_notify::listen_fds()?.len() {

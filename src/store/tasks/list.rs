@@ -1,27 +1,20 @@
 //! Lists of tasks for each filter and sort order. A list is either a page or complete.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use diesel::dsl::sql;
-use diesel::result::Error::QueryBuilderError;
 use diesel::sql_types::{BigInt, Binary, Bool, Nullable, Text};
-use tokio::sync::mpsc;
 
 use super::{OwnedTasks, Row, columns, owned};
 use crate::db::timestamp::{EncodedTimestamp, SqlTimestamp};
 use crate::db::{Access, Connection, Prepared, StoreError, on_both};
 use crate::domain::{ListQuery, Page, Position, Sort, Task, TaskId, UserId};
-use crate::quota::QuotaPermit;
 use crate::store::prelude::*;
 use crate::store::schema::tasks;
 
 /// The maximum length of a complete list that is read on a shared connection. A longer list is read on a connection
 /// of its own, because it would delay the calls of other users.
 const MAX_SHORT_LIST_ROWS: u16 = 500;
-
-/// The maximum number of tasks of a long list that one statement reads.
-const LONG_LIST_BATCH_ROWS: u16 = 500;
 
 pub enum Listed {
     Short {
@@ -32,16 +25,6 @@ pub enum Listed {
     /// The complete list is longer than `MAX_SHORT_LIST_ROWS`, so [`OwnedTasks::read_long_list`] must read it.
     Long,
 }
-
-/// A part of a long list. The fingerprint comes first, because the response's ETag is computed from it and sent before
-/// the tasks.
-pub enum LongListPart {
-    Fingerprint(String),
-    Json(Vec<u8>),
-}
-
-/// Renders a batch of tasks as JSON. The last argument is true for the first batch.
-pub type RenderBatch = fn(&UserId, &[Task], bool) -> Vec<u8>;
 
 impl OwnedTasks {
     pub async fn list(&self, listing: ListQuery) -> Result<Listed, StoreError> {
@@ -72,74 +55,14 @@ impl OwnedTasks {
             next: page.next,
         })
     }
-
-    /// Waits for a permit to read one long list. It must be kept until the client has received the whole list.
-    pub async fn long_list_permit(&self) -> Result<QuotaPermit, StoreError> {
-        self.owner.long_list_permit().await
-    }
-
-    /// Reads a list from one snapshot and sends its parts. The speed depends on the receiver, because the channel is
-    /// bounded. The JSON is rendered on the thread that reads the rows, which has a low priority on SQLite.
-    pub async fn read_long_list(
-        &self,
-        listing: ListQuery,
-        render: RenderBatch,
-        parts: mpsc::Sender<LongListPart>,
-    ) -> Result<(), StoreError> {
-        let is_sent = AtomicBool::new(false);
-        let read = async move |connection: &mut Connection<'_>, owner: &UserId| {
-            if is_sent.load(Ordering::Relaxed) {
-                // The call is repeated after a lost connection, but the client already has a part of the list.
-                return Err(QueryBuilderError(
-                    "the connection was lost within a long list".into(),
-                ));
-            }
-            let send = async |connection: &mut Connection<'_>| {
-                let fingerprint = read_fingerprint(connection, owner, &listing).await?;
-                let (mut tasks, mut next) = read_batch(connection, owner, &listing, None).await?;
-                let mut json = render(owner, &tasks, true);
-                is_sent.store(true, Ordering::Relaxed);
-                // Sending fails if the client is gone or needs no tasks (`HEAD`, 304).
-                let mut sent = parts.send(LongListPart::Fingerprint(fingerprint)).await;
-                while sent.is_ok() {
-                    sent = parts.send(LongListPart::Json(json)).await;
-                    if next.is_none() {
-                        break;
-                    }
-                    (tasks, next) = read_batch(connection, owner, &listing, next).await?;
-                    json = render(owner, &tasks, false);
-                }
-                Ok(())
-            };
-            connection.snapshot(send).await
-        };
-        self.owner.run(Access::LongList, read).await
-    }
-}
-
-async fn read_batch(
-    connection: &mut Connection<'_>,
-    owner: &UserId,
-    listing: &ListQuery,
-    after: Option<Position>,
-) -> QueryResult<(Vec<Task>, Option<Position>)> {
-    let batch = ListQuery {
-        page: Some(Page {
-            limit: LONG_LIST_BATCH_ROWS,
-            after,
-        }),
-        ..listing.clone()
-    };
-    let page = read_page(connection, owner, &batch).await?;
-    Ok((page.tasks, page.next))
 }
 
 /// A task, its sort key, and whether any of the owner's tasks has a stale title key.
 type ListRow = (Row, Option<Vec<u8>>, bool);
 
-struct ReadPage {
-    tasks: Vec<Task>,
-    next: Option<Position>,
+pub(super) struct ReadPage {
+    pub tasks: Vec<Task>,
+    pub next: Option<Position>,
     /// Whether the list is sorted by title and a title key is stale, so that the order may be wrong.
     has_stale_keys: bool,
 }
@@ -154,6 +77,7 @@ macro_rules! filter_tasks {
         }
     }};
 }
+pub(super) use filter_tasks;
 
 /// Adds the order, the start position and the limit to a query. The limit is one row more than the page, to find out
 /// whether there is a next page. Each order has an index. The position is compared as a row value, so that PostgreSQL
@@ -207,7 +131,7 @@ macro_rules! order_and_paginate {
     }};
 }
 
-/// The column by which the list is sorted. Its values are read as bytes, independently of its type.
+/// Returns the column by which the list is sorted. Its values are read as bytes, whatever its type is.
 fn sort_key(sort: Sort) -> &'static str {
     match sort {
         Sort::Created => "created_at",
@@ -216,7 +140,7 @@ fn sort_key(sort: Sort) -> &'static str {
     }
 }
 
-async fn read_page(
+pub(super) async fn read_page(
     connection: &mut Connection<'_>,
     owner: &UserId,
     listing: &ListQuery,
@@ -269,40 +193,4 @@ async fn read_page(
         next,
         has_stale_keys,
     })
-}
-
-/// Reads a fingerprint of a list in one statement, which is all that `HEAD` and a 304 require.
-///
-/// The statement computes a number for each task from its id and its version. The fingerprint consists of the count of
-/// the tasks, the sum of their numbers, and the sum of the squares of these numbers. It changes whenever a task is
-/// added, changed or removed, except by an improbable coincidence. It does not depend on the order of the list, because
-/// an ETag belongs to one URL, which determines the order.
-async fn read_fingerprint(
-    connection: &mut Connection<'_>,
-    owner: &UserId,
-    listing: &ListQuery,
-) -> QueryResult<String> {
-    // The numbers and squares are reduced modulo the prime 2^31 - 1, so that no intermediate result exceeds 64 bits.
-    macro_rules! task_number {
-        () => {
-            "(id % 2147483647 * 1103515245 + version) % 2147483647"
-        };
-    }
-    let sums = concat!(
-        "count(*) || ' ' || sum(",
-        task_number!(),
-        ") || ' ' || sum((",
-        task_number!(),
-        ") * (",
-        task_number!(),
-        ") % 2147483647)"
-    );
-    let fingerprint: Vec<Option<String>> = on_both!(connection, |c| {
-        // The condition is always true. It makes SQLite use the index whose order is closest to that of the table.
-        let query = filter_tasks!(owner, listing, sql::<Nullable<Text>>(sums))
-            .filter(sql::<Bool>("created_at >= '-infinity'"));
-        Prepared::new(query).load(c)
-    })?;
-    // The result is null if all tasks were deleted after the list had been found to be long.
-    Ok(fingerprint.into_iter().flatten().collect())
 }

@@ -15,7 +15,8 @@ use crate::store::schema::tasks;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Condition {
     None,
-    /// The task must have one of these versions.
+    /// The task's version must be in this list. An empty list matches no task: it results from an `If-Match` that
+    /// contains none of the service's ETags.
     VersionIn(Vec<i64>),
 }
 
