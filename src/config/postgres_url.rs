@@ -150,11 +150,11 @@ fn percent_decode(text: &str) -> Result<String, String> {
         .map_err(|_| "contains text that is not valid UTF-8".into())
 }
 
-/// Returns a parameter's name for an error message. Text that no parameter can have as its name is replaced, because it
-/// may be a part of a password that was not percent-encoded. The message does not contain the parameter's value, which
-/// may be a secret.
+/// Returns a parameter's name for an error message. Text with other characters than names have is replaced, digits
+/// included, because it may be a part of a password that was not percent-encoded. The message does not contain the
+/// parameter's value, which may be a secret.
 fn printable_name(name: &str) -> &str {
-    let is_of_name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
+    let is_of_name = |byte: u8| byte.is_ascii_alphabetic() || matches!(byte, b'_' | b'-');
     match name.len() <= 40 && name.bytes().all(is_of_name) {
         true => name,
         false => "(no name; percent-encode special characters)",
