@@ -26,6 +26,10 @@ const WRONG: &[(&str, &str)] = &[
     ("DATABASE_URL", "postgres://localhost/todo?sslnegotiation=direct"),
     (
         "DATABASE_URL",
+        "postgres://localhost/todo?sslmode=disable&channel_binding=require",
+    ),
+    (
+        "DATABASE_URL",
         "postgres://localhost,127.0.0.1/todo?channel_binding=bogus",
     ),
     ("BETTER_AUTH_URL", "http://localhost:3000,http://localhost:3001"),

@@ -153,7 +153,7 @@ fn channel_binding_is_required_where_the_url_says_so() {
         .execute("CREATE ROLE plain SUPERUSER LOGIN PASSWORD 'secret'");
     for (binding, status) in [("prefer", 200), ("require", 503)] {
         let url = format!(
-            "postgres://plain:secret@127.0.0.1:{}/postgres?sslmode=disable&channel_binding={binding}",
+            "postgres://plain:secret@127.0.0.1:{}/postgres?sslmode=prefer&channel_binding={binding}",
             server.port
         );
         let app = Builder::on(Arc::new(server.database()))
