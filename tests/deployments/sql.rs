@@ -46,7 +46,7 @@ pub fn parse(statement: &str) -> Result<Vec<Part>, String> {
 
 /// Returns the word at the beginning of a text and its length in the text.
 fn next_word(text: &str) -> Result<(String, usize), String> {
-    const OPERATORS: &str = "=<>!+-*/|:";
+    const OPERATORS: &str = "=<>!+-*/%|:";
     let run = |of: &dyn Fn(char) -> bool| text.find(|c| !of(c)).unwrap_or(text.len());
     match text.chars().next().unwrap_or_default() {
         '\'' => {
