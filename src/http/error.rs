@@ -22,9 +22,8 @@ const TRY_AGAIN: &str = "The service cannot answer right now; try again after th
 /// An error of a handler, an extractor or a middleware. Its `Display` text is for the log, not for the client.
 #[derive(Debug, thiserror::Error)]
 pub enum ApiError {
-    /// The token is missing or invalid, or its user does not exist (401), or it cannot be verified because no key set is
-    /// available (503). The authentication guard and the store return this error, and so does an extractor on a route
-    /// that the guard does not protect.
+    /// The token is missing or invalid, or its user does not exist (401), or no key set is available to verify it (503).
+    /// The guard and the store return this error, and so does an extractor on a route that the guard does not protect.
     #[error("{0}")]
     Unauthenticated(#[from] Refusal),
     /// Only contract B has this error. It does not depend on whether the user in the path exists.

@@ -65,7 +65,8 @@ impl r2d2::ManageConnection for Manager {
              PRAGMA synchronous = FULL;
              PRAGMA wal_autocheckpoint = 0;
              PRAGMA foreign_keys = ON;
-             PRAGMA journal_size_limit = 67108864;",
+             PRAGMA journal_size_limit = 67108864;
+             SELECT count(*) FROM sqlite_schema;",
             self.busy_timeout.as_millis()
         ))?;
         self.file.record_log();
