@@ -1,12 +1,12 @@
-//! Checks that the source has the structure that `docs/ARCHITECTURE.md` describes, as far as neither the
-//! compiler (through privacy) nor clippy (`clippy.toml`) enforces it.
+//! Checks the source against rules of its structure that neither the compiler (through privacy) nor clippy
+//! (`clippy.toml`) enforces. `docs/ARCHITECTURE.md` describes the structure.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
-/// Returns every source file below `src/` with its path relative to that folder.
+/// Returns the path relative to `src/` and the text of every Rust file below that folder.
 fn sources() -> Vec<(String, String)> {
     fn collect(folder: &Path, found: &mut Vec<PathBuf>) {
         for entry in fs::read_dir(folder).unwrap().flatten() {
@@ -25,7 +25,7 @@ fn sources() -> Vec<(String, String)> {
     found.into_iter().map(read).collect()
 }
 
-/// Returns a source file without its comment lines.
+/// Returns the text of a source file without its comment lines.
 fn code(source: &str) -> String {
     let lines = source.lines().filter(|line| !line.trim_start().starts_with("//"));
     lines.collect::<Vec<_>>().join("\n")
@@ -33,7 +33,7 @@ fn code(source: &str) -> String {
 
 #[test]
 fn each_part_depends_only_on_allowed_parts() {
-    // Each entry is a file or folder, and the names that must not appear in it.
+    // Each entry is a folder below `src/`, and the texts that must not occur in its files.
     let rules: [(&str, &[&str]); 7] = [
         (
             "domain/",

@@ -7,7 +7,7 @@ use crate::support::task::id;
 use crate::support::{CONTRACTS, Database, Postgres, Sqlite, TestApp};
 
 /// Titles in the expected order: spaces, punctuation, symbols, currencies, digits, letters. Letters are
-/// compared by alphabet first, then by accent, then by case, with lower case first.
+/// compared first by base letter, then by accent, and then by case, with lower case first.
 const IN_ORDER: &[&str] = &[
     "  two spaces",
     " one space",

@@ -1,4 +1,5 @@
-//! CORS for the frontend's origin: without these headers, a browser hides every response from the frontend.
+//! The CORS headers for the frontend and for further configured origins. Without these headers, a browser
+//! hides every response from the frontend.
 
 use std::sync::LazyLock;
 

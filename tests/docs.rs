@@ -1,10 +1,11 @@
-//! `/docs`: the documentation page, which loads nothing from other servers.
+//! `/docs`: the documentation page, which loads nothing from other servers. `/` redirects to it.
 
 use rstest::rstest;
 
 use crate::support::{Database, Postgres, Response, Sqlite, TestApp};
 
-/// Checks that the content security policy makes the browser load resources only from the service itself.
+/// Checks that the content security policy names no other server, and that browsers must not guess the type
+/// of the file.
 fn assert_policy(answer: &Response) {
     let policy = answer.header("content-security-policy").unwrap();
     assert!(policy.starts_with("default-src 'none';"), "{answer}");

@@ -1,4 +1,4 @@
-//! Acknowledged writes are durable: after a restart, after a kill, and across replicas.
+//! Acknowledged writes survive a restart and a kill, and every replica sees them at once.
 
 use std::sync::Arc;
 

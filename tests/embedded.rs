@@ -1,4 +1,4 @@
-//! Tests that need handlers of their own. The service runs inside the test process.
+//! Tests that add handlers to the service. The service therefore runs inside the test process.
 
 use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
@@ -57,7 +57,7 @@ impl Embedded {
 
 impl Drop for Embedded {
     fn drop(&mut self) {
-        // `stop` has sent its command when it returns; the future only waits for the result.
+        // `stop` sends its command before it returns. The returned future only waits for the result.
         drop(self.handle.stop(false));
         let _ = self.thread.take().unwrap().join();
     }

@@ -1,4 +1,4 @@
-//! An issuer behind TLS, with a certificate that the machine trusts and with one that it does not trust.
+//! An issuer behind TLS, whose certificate the service trusts in one case and does not trust in the other.
 
 use std::fs;
 use std::process::Command;
@@ -14,7 +14,7 @@ use crate::support::token::{base64url, now};
 use crate::support::wait;
 use crate::support::{Database, Postgres, Sqlite, TestApp};
 
-/// A server that answers every request with the key set and prints its port.
+/// A Node.js server that answers every request with the key set and prints its port.
 const SERVER: &str = r#"
     const [folder, keys] = process.argv.slice(1);
     const read = (name) => require("fs").readFileSync(`${folder}/${name}`);

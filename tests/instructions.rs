@@ -1,4 +1,4 @@
-//! Counts the instructions of a request with callgrind. Unlike times, the counts do not depend on the load of
+//! Counts the instructions of a request with callgrind. Unlike times, the counts hardly depend on the load of
 //! the machine.
 
 use std::fs;
@@ -14,13 +14,14 @@ use crate::support::{Database, Postgres, Sqlite, TestApp, wait};
 /// The number of measured requests of each kind. The same number of unmeasured requests precedes them.
 const CALLS: u64 = 50;
 
-/// The allowed increase over the recorded counts, in percent. It covers other hash seeds, other
-/// implementations of `memcpy` and new compilers.
+/// The allowed increase over the recorded counts, in percent. Counts differ with hash seeds, implementations
+/// of `memcpy` and versions of the compiler.
 const TOLERANCE_PERCENT: u64 = 20;
 
-/// Thousands of instructions that the whole process executes for one request, in an unoptimized build. A
-/// request takes about seven times as many as in a release build (docs/PERFORMANCE.md), but added work
-/// increases both. Raise a figure only together with the reason for it.
+/// The recorded counts for the four requests of the test, in the same order: thousands of instructions that
+/// the whole process executes for one request, in an unoptimized build. These are seven to ten times as many
+/// as in a release build (docs/PERFORMANCE.md), but added work increases both. A commit that raises a figure
+/// must state the reason.
 fn recorded(database: Database) -> [u64; 4] {
     match database {
         Database::Postgres => [690, 2_050, 860, 850],
@@ -90,8 +91,8 @@ impl Counter<'_> {
     }
 
     fn control(&self, arguments: &[&str]) {
-        // `callgrind_control` finds the process through file names that both derive from these variables. The
-        // service's environment contains only `HOST`.
+        // Valgrind names the pipes through which it is controlled after `USER` or `LOGNAME`, and `HOST`. To
+        // find them, `callgrind_control` needs the same variables as the service, which has only `HOST`.
         let control = Command::new("callgrind_control")
             .env_remove("USER")
             .env_remove("LOGNAME")
@@ -103,8 +104,8 @@ impl Counter<'_> {
         assert!(control.status.success(), "{control:?}");
     }
 
-    /// Reads the total from the file of this dump. Its name ends in the dump's number, and it is written
-    /// asynchronously.
+    /// Reads the total from the file of this dump, whose name ends in the dump's number. callgrind writes the
+    /// file asynchronously.
     fn total(&self, dump: usize) -> u64 {
         let file = self.counts.with_extension(dump.to_string());
         let total = wait::until(Duration::from_secs(10), || {

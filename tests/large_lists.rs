@@ -16,11 +16,11 @@ use crate::support::{Actor, CONTRACTS, Contract, Database, Postgres, Response, S
 const TASKS: usize = 100_000;
 const CONCURRENT_READERS: usize = 4;
 
-/// The allowed growth of the service's memory while it writes long lists, in KiB. It keeps a few portions of
-/// each list in memory and never a whole list.
+/// The allowed growth of the service's memory while it writes long lists, in KiB. The service keeps a few
+/// batches of each list in memory and never a whole list.
 const MAX_GROWTH_KIB: u64 = 96 * 1024;
 
-/// An unoptimized build on a busy machine is slow; an idle machine needs a tenth of this time.
+/// An unoptimized build on a busy machine needs much more time than a release build.
 const TIMEOUT: Duration = Duration::from_secs(150);
 
 fn start(database: Database) -> TestApp {
@@ -31,7 +31,7 @@ fn start(database: Database) -> TestApp {
         .start()
 }
 
-/// Inserts the tasks directly into the database, as another program would.
+/// Inserts `TASKS` tasks directly into the database, as another program would.
 fn insert(app: &TestApp, owner: &Actor) {
     let owner = &owner.id;
     app.execute(&match app.kind {
@@ -56,8 +56,8 @@ fn resident(app: &TestApp) -> u64 {
     figure.expect("VmRSS").parse().unwrap()
 }
 
-/// Sends a request and leaves the response unread. Unlike the test client, it waits as long as the service
-/// may need.
+/// Sends a request and returns the connection without reading the response. A read from the connection waits
+/// up to `TIMEOUT`, which is longer than the timeout of the test client.
 fn ask(app: &TestApp, user: &Actor, path: &str) -> TcpStream {
     let mut stream = TcpStream::connect(app.base_url().trim_start_matches("http://")).unwrap();
     stream.set_read_timeout(Some(TIMEOUT)).unwrap();
@@ -67,8 +67,8 @@ fn ask(app: &TestApp, user: &Actor, path: &str) -> TcpStream {
     stream
 }
 
-/// Reads a response to its end and discards it. Returns the number of bytes, or `None` if the request was
-/// refused because the user already has the maximum number of long lists in progress.
+/// Reads a response to its end and discards it. Returns the number of bytes after the headers, or `None` for
+/// a 503, which the service sends while the user has the maximum number of long lists in progress.
 fn read_through(app: &TestApp, user: &Actor, path: &str) -> Option<usize> {
     let mut stream = BufReader::new(ask(app, user, path));
     let mut line = String::new();
@@ -86,7 +86,7 @@ fn read_through(app: &TestApp, user: &Actor, path: &str) -> Option<usize> {
 
 #[track_caller]
 fn assert_whole(answer: &Response) {
-    // Only the array is parsed: 100,000 parsed tasks would take a lot of memory in the test process as well.
+    // Most elements of the array stay unparsed, because 100,000 parsed tasks would need a lot of memory.
     let tasks: Vec<&RawValue> = serde_json::from_slice(&answer.body).expect("an array");
     assert_eq!(tasks.len(), TASKS);
     for (at, title) in [(0, format!("task {TASKS}")), (TASKS - 1, "task 1".to_owned())] {
@@ -128,7 +128,7 @@ fn a_list_of_a_hundred_thousand_tasks_is_complete_and_concurrent_ones_need_littl
                 let path = CONTRACTS[number % 2].tasks(ada);
                 scope.spawn(move || {
                     let read = || read_through(app, ada, &path);
-                    // The response is longer than `one` because it includes the chunked coding.
+                    // These bytes are more than `one`, because they include the chunked coding.
                     assert!(wait::until(TIMEOUT, read).expect("the list should arrive") > one);
                 })
             })
@@ -150,7 +150,7 @@ fn a_list_of_a_hundred_thousand_tasks_is_complete_and_concurrent_ones_need_littl
     );
 }
 
-/// Inserts 8 MB into the database that become 48 MB of JSON: each byte is written as `\\u0001`.
+/// Inserts 8 MB of text that become 48 MB of JSON, because each byte is written as `\u0001`.
 fn insert_long_ones(app: &TestApp, owner: &Actor) {
     let owner = &owner.id;
     app.execute(&match app.kind {
@@ -166,12 +166,12 @@ fn insert_long_ones(app: &TestApp, owner: &Actor) {
     });
 }
 
-/// Reads just enough to keep the service from aborting the response.
+/// Reads enough to keep the service from aborting the response.
 fn read_some(stream: &mut TcpStream) {
     stream.read_exact(&mut vec![0; 256 * 1024]).unwrap();
 }
 
-/// Requests the whole list and reads only the status.
+/// Requests the whole list and reads only the beginning of the status line.
 fn status_of(app: &TestApp, user: &Actor) -> (TcpStream, String) {
     let mut stream = ask(app, user, "/api/tasks");
     let mut line = vec![0; "HTTP/1.1 200".len()];
@@ -192,8 +192,8 @@ fn unread_long_lists_do_not_exhaust_the_memory(#[values(Sqlite, Postgres)] db: D
 
     let mut unread = Vec::new();
     let refused = loop {
-        // The service disconnects a client that reads nothing for some time, and a slow machine may reach
-        // that time.
+        // The service disconnects a client that reads nothing for 20 seconds, and a slow machine may need
+        // that long for the requests.
         for stream in &mut unread {
             read_some(stream);
         }
@@ -207,7 +207,7 @@ fn unread_long_lists_do_not_exhaust_the_memory(#[values(Sqlite, Postgres)] db: D
     };
     let grown = resident(&app) - before;
     assert!(grown < 2 * MAX_GROWTH_KIB, "the memory grew by {grown} KiB");
-    // Short lists are served nevertheless: those of other users, and pages.
+    // Short lists are still served: those of other users, and pages.
     assert_eq!(ada.get("/api/tasks").expect(200).json(), json!([task]));
     assert_eq!(
         eve.get("/api/tasks?limit=2")
@@ -225,7 +225,7 @@ fn unread_long_lists_do_not_exhaust_the_memory(#[values(Sqlite, Postgres)] db: D
         .ok();
     assert!(problem.to_lowercase().contains("retry-after: "), "{problem}");
     assert!(problem.contains("limit"), "{problem}");
-    // Long lists of other users are served as well.
+    // Long lists of other users are still served as well.
     insert_long_ones(&app, &ada);
     unread.iter_mut().for_each(read_some);
     let (_others, status) = status_of(&app, &ada);

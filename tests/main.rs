@@ -1,7 +1,7 @@
-//! Black-box tests: the real binary, over HTTP, on both databases.
+//! Black-box tests, most of which run the real binary over HTTP on both databases. Some tests check the
+//! source, the documents or the deployment files instead.
 //!
-//! The folders mirror the URLs. `support` contains the harness. The name of every test states the expected
-//! behaviour.
+//! `support` contains the harness. The name of every test states the expected behaviour.
 
 #![allow(
     clippy::disallowed_methods,

@@ -1,4 +1,4 @@
-//! Both databases have the same migrations, and each migration can be reverted.
+//! Both databases have the same migrations, and each migration can be reverted and applied again.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -10,7 +10,7 @@ use crate::support::cluster::connect_for_migrations;
 use crate::support::database::Connection;
 use crate::support::{Database, OwnDatabase, Postgres, Sqlite, cli};
 
-/// Checks that Citus accepts the migrations.
+/// Checks that Citus accepts the migrations after the first.
 mod distributable;
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");

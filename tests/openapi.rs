@@ -167,7 +167,8 @@ fn every_reference_resolves_and_every_component_is_used() {
     for (kind, components) in DOCUMENT["components"].as_object().unwrap() {
         for name in components.as_object().unwrap().keys() {
             let pointer = format!("/components/{kind}/{name}");
-            // 405 applies to methods that have no operation, so no operation refers to it.
+            // Security schemes are referred to by name and not by `$ref`. `WrongMethod` describes the 405
+            // response to methods that have no operation, so no operation refers to it.
             let used = used.contains(&pointer) || kind == "securitySchemes" || name == "WrongMethod";
             assert!(used, "{pointer}");
         }
@@ -190,10 +191,11 @@ fn every_example_is_valid() {
     assert!(count > 45, "only {count} examples were found");
 }
 
-/// Returns the examples of one object, each with its schema.
+/// Returns the examples of one object as pairs of a schema and an example.
 fn examples(object: &Map<String, Value>) -> Vec<(&Value, &Value)> {
     let Some(schema) = object.get("schema") else {
-        // In a schema itself, `examples` is a list.
+        // This object is a schema itself, in which `examples` is a list. In this document, only schemas with
+        // `anyOf` have such a list.
         let schema = object.get("type").or(object.get("anyOf"));
         let list = object
             .get("examples")
@@ -215,7 +217,7 @@ fn examples(object: &Map<String, Value>) -> Vec<(&Value, &Value)> {
         .collect()
 }
 
-/// Builds a validator for JSON Schema 2020-12 with formats, which is the dialect of OpenAPI 3.1.
+/// Builds a validator for JSON Schema 2020-12, on which OpenAPI 3.1 is based. It also checks formats.
 fn validator(schema: &Value) -> jsonschema::Validator {
     let schema = match schema {
         // `examples` passes the array of an `anyOf` without the object around it.
@@ -240,7 +242,7 @@ fn walk(value: &'static Value, at: &str, visit: &mut impl FnMut(&str, &'static V
     }
 }
 
-/// Checks that the schemas accept the same titles and dates as the service.
+/// Checks with many bodies that the schema `NewTask` and the service accept the same ones.
 #[test]
 fn the_schemas_accept_the_same_values_as_the_service() {
     let app = TestApp::start(Database::Sqlite);
@@ -314,7 +316,8 @@ fn the_schemas_accept_the_same_values_as_the_service() {
     }
 }
 
-/// Checks that every field of a task is in all its schemas, and thereby in their examples.
+/// Checks that the schema `Task` has and requires every field of a response, so that its examples must have
+/// them too, and that the schemas for input have every field that a client can set.
 #[test]
 fn the_schemas_have_the_fields_of_a_task() {
     let fields = |value: &Value| -> BTreeSet<String> { value.as_object().unwrap().keys().cloned().collect() };

@@ -17,7 +17,7 @@ fn limited_to(database: Database, per_minute: u32) -> TestApp {
         .start()
 }
 
-/// Checks for a 429 problem and returns its `Retry-After` in seconds.
+/// Checks for a 429 problem and returns its `Retry-After`, which must be from 1 to 60 seconds.
 #[track_caller]
 fn assert_too_many(answer: &Response) -> u64 {
     answer.assert_problem(429);
@@ -47,7 +47,7 @@ fn a_call_over_the_limit_is_429_with_retry_after(#[values(Sqlite, Postgres)] db:
         }
         for _ in 0..3 {
             let answer = from_the_frontend(&user, &contract.tasks(&user));
-            // A limit of five per minute allows one call every twelve seconds, counted from the first.
+            // With a limit of five calls per minute, the next call is allowed twelve seconds after the first.
             let seconds = assert_too_many(&answer);
             assert!(seconds <= 12, "{answer}");
             let asked = began.elapsed() + Duration::from_secs(seconds);

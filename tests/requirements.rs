@@ -1,10 +1,11 @@
-//! Checks that `docs/REQUIREMENTS.md` lists every requirement and names only existing tests.
+//! Checks that `docs/REQUIREMENTS.md` lists every requirement with at least one test, and names only existing
+//! tests.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
-/// The ids of the requirements in both specifications.
+/// The ids of all requirements of the two specifications.
 const IDS: [&str; 42] = [
     "FR-001", "FR-002", "FR-003", "FR-004", "FR-005", "FR-006", "FR-007", "FR-008", "FR-009", "FR-010",
     "FR-011", "FR-012", "FR-013", "FR-014", "FR-015", "FR-016", "FR-017", "FR-018", "FR-019", "FR-020",
@@ -14,7 +15,7 @@ const IDS: [&str; 42] = [
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
-/// Returns the id of every table row and the tests that the row names.
+/// Returns the id of every requirement in the tables and the tests that its row names.
 fn rows() -> BTreeMap<String, Vec<String>> {
     let text = fs::read_to_string(format!("{ROOT}/docs/REQUIREMENTS.md")).expect("docs/REQUIREMENTS.md");
     let mut rows = BTreeMap::new();
@@ -33,8 +34,8 @@ fn rows() -> BTreeMap<String, Vec<String>> {
     rows
 }
 
-/// Returns the tests of this crate by the names that the test runner uses, without the database at the end:
-/// `tasks::create::a_created_task_comes_back_with_its_location`.
+/// Returns the tests of this crate by the names that the test runner uses, without the part that rstest
+/// appends for the database: `tasks::create::a_created_task_comes_back_with_its_location`.
 fn tests() -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     collect(Path::new(&format!("{ROOT}/tests")), "", &mut found);
@@ -56,8 +57,7 @@ fn collect(folder: &Path, module: &str, found: &mut BTreeSet<String>) {
                 stem => inner(stem),
             };
             let source = fs::read_to_string(entry.path()).unwrap();
-            // Helper functions are included as well. They do no harm, because their names do not look like
-            // those of tests.
+            // Helper functions are included as well. A row that named one would not be noticed.
             let functions = source
                 .lines()
                 .filter_map(|line| line.trim_start().strip_prefix("fn "));
@@ -87,7 +87,7 @@ fn every_test_that_is_named_exists() {
     let tests = tests();
     for (id, named) in rows() {
         for name in named {
-            // A unit test or doctest of the service is named by its file.
+            // A row names a unit test or doctest by its file and function. Only the file is checked.
             if name.starts_with("src/") {
                 let path = name.split("::").next().unwrap();
                 assert!(Path::new(&format!("{ROOT}/{path}")).exists(), "{id}: {name}");

@@ -1,5 +1,5 @@
 //! schemathesis sends valid and invalid requests that it generates from the OpenAPI document, and checks the
-//! responses. Its configuration and the exceptions are in `schemathesis/`.
+//! responses. Its configuration, with the exceptions, is in `schemathesis/`.
 
 use std::path::PathBuf;
 use std::process::Command;

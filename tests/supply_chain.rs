@@ -1,7 +1,7 @@
-//! The dependencies of the service have allowed licences, come from one registry and are documented.
+//! The dependencies of the service have allowed licences, come from crates.io and are documented.
 //!
-//! `cargo deny check licenses bans sources` checks the same more thoroughly (`deny.toml`). These tests need
-//! only cargo and therefore run everywhere.
+//! `cargo deny check licenses bans sources` checks licences and sources more thoroughly (`deny.toml`). These
+//! tests need no program but cargo.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -46,7 +46,8 @@ fn allowed() -> BTreeSet<String> {
         .collect()
 }
 
-/// Returns whether all licences of one alternative of the expression are allowed.
+/// Returns whether all licences of one alternative of the expression are allowed. Parentheses are ignored:
+/// `(A OR B) AND C` is accepted if A is allowed. `cargo deny` parses the expression correctly.
 fn is_allowed(expression: &str, allowed: &BTreeSet<String>) -> bool {
     let plain = expression.replace(['(', ')'], " ").replace('/', " OR ");
     plain.split(" OR ").any(|alternative| {
@@ -69,13 +70,13 @@ fn every_licence_is_known_and_every_crate_from_one_source() {
         let source = &package["source"];
         let one = source
             .as_str()
-            .is_none_or(|source| source.starts_with("registry+"));
+            .is_none_or(|source| source == "registry+https://github.com/rust-lang/crates.io-index");
         assert!(one, "{name}: {source}");
     }
 }
 
-/// The compiler checks that each dependency is used (`unused_crate_dependencies`), and cargo-machete does so
-/// for tests.
+/// Checks the documents only. The compiler checks that the service uses each dependency
+/// (`unused_crate_dependencies`), and cargo-machete checks the dependencies of the tests.
 #[test]
 fn every_dependency_has_its_reason() {
     let metadata = metadata(&["--no-deps"]);

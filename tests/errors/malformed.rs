@@ -1,4 +1,4 @@
-//! Requests that are not valid HTTP.
+//! Requests that are not valid HTTP or not complete, and several requests over one connection.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Request bodies whose media type is not JSON.
+//! The media types of request bodies.
 
 use rstest::rstest;
 use serde_json::json;

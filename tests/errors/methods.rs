@@ -83,7 +83,7 @@ fn options_without_cors_headers_lists_the_methods(#[values(Sqlite, Postgres)] db
             } else {
                 assert!(matches!(answer.status, 200 | 204), "{answer}");
             }
-            // The request is not a preflight, and only preflights need no token.
+            // Without CORS headers, the request is not a preflight and needs a token.
             let answer = app.anonymous().request("OPTIONS", &path, &[], b"");
             answer.assert_unauthorized();
         }

@@ -1,4 +1,5 @@
-//! Errors that can occur on every route. Each response is a problem document.
+//! Errors that do not depend on the resource. Each response is a problem document, except those to requests
+//! that are not valid HTTP.
 
 mod codes;
 mod malformed;

@@ -1,4 +1,5 @@
-//! If the database does not answer in time, requests that need it get 503, and only those.
+//! If the database does not answer in time, requests that need the database get 503, and all others are
+//! answered.
 
 use std::time::{Duration, Instant};
 
@@ -34,7 +35,8 @@ fn a_database_that_does_not_answer_in_time_is_503(#[values(Sqlite, Postgres)] db
         let started = Instant::now();
         let answer = ada.post(&contract.tasks(&ada), json!({ "title": "t" }));
         answer.assert_unavailable();
-        // The two timeouts are 300 ms each; the rest is tolerance for a busy machine.
+        // A call may wait for both timeouts, 300 ms each. The rest of the limit is tolerance for a busy
+        // machine.
         assert!(
             started.elapsed() < Duration::from_secs(10),
             "{:?}",
@@ -71,7 +73,8 @@ fn many_waiting_calls_get_503_in_time_and_others_are_answered(#[values(Sqlite, P
         "{:?}",
         started.elapsed()
     );
-    // If the service had not cancelled a refused call, it would execute it during this pause.
+    // During this pause, the statement of every refused call must reach its timeout. A statement that still
+    // waited afterwards would take effect when the lock is released.
     std::thread::sleep(Duration::from_secs(1));
     drop(held);
     creates_again(&ada);

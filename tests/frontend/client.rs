@@ -44,7 +44,7 @@ fn the_types_match_the_openapi_document() {
 
 #[test]
 fn the_types_accept_correct_code_and_reject_mistakes() {
-    // The settings are the client's own, which are strict.
+    // `test/tsconfig.json` extends the client's own settings, which are strict.
     let mut compile = node();
     compile
         .args(["node_modules/typescript/bin/tsc", "--project", "test"])
@@ -64,7 +64,8 @@ fn its_own_tests_pass() {
     assert!(said.contains("fail 0"), "{said}");
 }
 
-/// The package that users install must contain everything that its `exports` name, and no development files.
+/// The package that users install must contain everything that its `exports` name, the sources, the README
+/// and `package.json`, and no other files.
 #[test]
 fn its_package_contains_exactly_its_exports() {
     let mut pack = npm(&client(), &["pack", "--dry-run", "--json", "--ignore-scripts"]);

@@ -14,7 +14,8 @@ use crate::support::own_postgres::free_port;
 use crate::support::process::Process;
 use crate::support::{Actor, Database, OwnDatabase, TestApp, wait};
 
-/// The timeouts are generous because other tests run on the same processors.
+/// The time limit for the start of the frontend. It is generous because other tests run on the same
+/// processors.
 const START_TIMEOUT: Duration = Duration::from_secs(60);
 const TIMEOUT: Duration = Duration::from_secs(400);
 
@@ -22,16 +23,16 @@ pub struct Stack {
     pub app: TestApp,
     frontend: Process,
     url: String,
-    /// The database for Better Auth's accounts, as the README describes it: a file, or a PostgreSQL database
-    /// of its own.
+    /// The folder with the frontend's files and the SQLite file of Better Auth, and the PostgreSQL database
+    /// that Better Auth uses instead if the service uses PostgreSQL.
     _accounts: (TempDir, Option<OwnDatabase>),
 }
 
 impl Stack {
     pub fn start(kind: Database) -> Self {
-        // Each frontend keeps its data next to its files, so it gets a folder with hard links to the files of
-        // the one build. Hard links need the same file system, which the system's temporary folder may not be
-        // on.
+        // Each frontend keeps its data next to its files, so each gets a folder of its own. The folder
+        // contains hard links to the files of the one build. It is below the target folder because hard links
+        // need the same file system.
         let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
         let home = folder.path().join("frontend");
         let copied = Command::new("cp").arg("-al").arg(frontend()).arg(&home).status();
@@ -40,7 +41,8 @@ impl Stack {
             "the build should be copied"
         );
 
-        // The URL uses the name that developers type, so that the frontend's host differs from the service's.
+        // As on a developer's machine, the frontend's URL contains `localhost`. The service's URL contains
+        // 127.0.0.1, so the two are different hosts.
         let (own, services) = (free_port(), free_port());
         let url = format!("http://localhost:{own}");
         let app = TestApp::builder(kind)
@@ -134,7 +136,7 @@ impl Stack {
     }
 }
 
-/// Returns `CHROMIUM` or the browser that the distribution installs.
+/// Returns the path in `CHROMIUM`, or the first of the usual paths at which there is a browser.
 fn chromium() -> PathBuf {
     let named = env::var_os("CHROMIUM").map(PathBuf::from);
     let usual = [

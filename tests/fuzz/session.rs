@@ -1,4 +1,5 @@
-//! A connection over which one input after the other is sent.
+//! The parts that these tests share: the start of the service, the generation of cases, and the connection
+//! over which one case after the other is sent.
 
 use std::env;
 use std::fmt::Debug;
@@ -14,13 +15,14 @@ use super::request::Request;
 use crate::support::raw::Connection;
 use crate::support::{Database, Response, TestApp};
 
-/// The number of cases of all tests in this folder together.
+/// The number of cases of all tests in this folder together, unless `FUZZ_CASES` is set.
 const CASES: u32 = 8_000;
 
-/// Five tests, each on both databases.
+/// The number of tests in this folder: five, each on both databases.
 const TESTS: u32 = 5 * 2;
 
-/// Starts a service that logs only errors, because logging each refused request would dominate the run time.
+/// Starts a service that trusts the issuer below. The service logs only errors, because logging each refused
+/// request would dominate the run time.
 pub fn start(db: Database) -> TestApp {
     TestApp::builder(db)
         .env("RUST_LOG", "error")
@@ -28,7 +30,8 @@ pub fn start(db: Database) -> TestApp {
         .start()
 }
 
-/// Starts an issuer with one key that signs no token. A service without any keys would answer 503.
+/// Starts an issuer with one key, by which no token is signed. If no key set could be fetched, the service
+/// would answer tokens with an asymmetric algorithm with 503.
 fn issuer() -> String {
     const KEYS: &str = r#"{"keys":[{"kty":"OKP","crv":"Ed25519","kid":"k","alg":"EdDSA",
         "x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#;
@@ -119,7 +122,7 @@ impl<'a> Session<'a> {
 #[track_caller]
 pub fn assert_no_server_error(answer: &Response) {
     assert!(answer.status < 500, "{answer}");
-    // The HTTP parser answers malformed requests itself, with a status and an empty body.
+    // The HTTP parser answers malformed requests itself, with a status and neither a request id nor a body.
     let bare = matches!(answer.status, 400 | 431) && answer.header("x-request-id").is_none();
     if answer.status >= 400 && !(bare && answer.body.is_empty()) {
         answer.assert_problem(answer.status);
@@ -131,7 +134,7 @@ pub fn assert_no_server_error(answer: &Response) {
 pub fn exchange(app: &TestApp, bytes: &[u8]) -> String {
     let mut stream = TcpStream::connect(app.base_url().trim_start_matches("http://")).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-    // The service may already have closed the connection.
+    // Writing fails if the service has already responded and closed the connection.
     let _ = stream
         .write_all(bytes)
         .and_then(|()| stream.shutdown(Shutdown::Write));

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 
-/// JSON literals, including quotes. Some of them are not valid JSON.
+/// JSON values as they are written in a document. Some of them are not valid JSON.
 const LITERALS: [&str; 40] = [
     r#""\ud800""#,
     r#""\udc00\ud800""#,
@@ -121,7 +121,7 @@ pub fn json() -> BoxedStrategy<String> {
         .boxed()
 }
 
-/// Generates an object with some of these members in any order, possibly repeated.
+/// Generates an object with some of these members and some others, in any order and possibly repeated.
 pub fn object_with(names: &'static [&'static str]) -> impl Strategy<Value = String> {
     let name = prop_oneof![
         6 => select(names).prop_map(|name| format!("{name:?}")),

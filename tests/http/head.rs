@@ -1,4 +1,4 @@
-//! `HEAD` works wherever `GET` does, and its response is the same without the body.
+//! `HEAD` has the same status and headers as `GET`, and no body.
 
 use rstest::rstest;
 

@@ -1,4 +1,4 @@
-//! The liveness probe.
+//! `/livez`, the liveness probe.
 
 use rstest::rstest;
 

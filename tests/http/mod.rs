@@ -1,4 +1,5 @@
-//! Behaviour of all routes: HEAD, the liveness probe, `Upgrade`.
+//! HTTP behaviour that does not depend on the resource: HEAD, the liveness probe, HTTP/1.0 clients,
+//! `Upgrade`.
 
 mod head;
 mod health;

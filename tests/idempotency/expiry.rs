@@ -1,4 +1,4 @@
-//! A key is kept for 24 hours and then deleted without a scheduled job.
+//! A key is valid for 24 hours. Later creates of the same user delete it, without a scheduled job.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -9,7 +9,7 @@ use serde_json::json;
 use super::{assert_same, number_of_tasks, post};
 use crate::support::{Actor, CONTRACTS, Database, Postgres, Sqlite, TestApp};
 
-/// Makes every key of this user appear to be this many hours older.
+/// Subtracts this many hours from the creation time of every key of this user.
 fn age(app: &TestApp, user: &Actor, hours: u32) {
     let earlier = match app.kind {
         Database::Postgres => format!("created_at - interval '{hours} hours'"),
@@ -21,7 +21,7 @@ fn age(app: &TestApp, user: &Actor, hours: u32) {
     ));
 }
 
-/// Adds the keys `old 1`, `old 2` and so on, from the oldest to the newest, all older than a day.
+/// Copies the key `first` as `old 1`, `old 2` and so on, from the oldest to the newest, all older than a day.
 fn add_old_keys(app: &TestApp, user: &Actor, number: i64) {
     let (numbers, time) = match app.kind {
         Database::Postgres => (
@@ -101,7 +101,7 @@ fn old_keys_are_deleted_when_their_user_sends_a_new_one(#[values(Sqlite, Postgre
     age(&app, &ada, 25);
     post(&ada, "/api/tasks", "new", &json!({ "title": "t" })).expect(201);
     assert_eq!(kept(&app, &ada), ["new"]);
-    // The tasks that were created with these keys are kept.
+    // The tasks that were created with the deleted keys still exist.
     assert_eq!(number_of_tasks(&ada), 6);
 }
 
@@ -109,7 +109,7 @@ fn old_keys_are_deleted_when_their_user_sends_a_new_one(#[values(Sqlite, Postgre
 fn hundreds_of_thousands_of_old_keys_do_not_slow_down_a_create(#[values(Sqlite, Postgres)] db: Database) {
     skip_without_the_database!();
     let app = TestApp::start(db);
-    // A create that read all of them would exceed the limit below.
+    // A create that read all of these keys would take longer than the limit below.
     const OLD: i64 = 300_000;
     let ada = app.user("ada");
     post(&ada, "/api/tasks", "first", &json!({ "title": "t" })).expect(201);
@@ -125,7 +125,7 @@ fn hundreds_of_thousands_of_old_keys_do_not_slow_down_a_create(#[values(Sqlite, 
         );
         app.value(&sql).unwrap().parse::<i64>().unwrap()
     };
-    // Each create must delete more keys than it adds, but only a few.
+    // Each create must delete some of the old keys, but fewer than 1,000.
     let mut before = count();
     assert_eq!(before, OLD);
     let mut took = Vec::new();
@@ -138,10 +138,9 @@ fn hundreds_of_thousands_of_old_keys_do_not_slow_down_a_create(#[values(Sqlite, 
         assert!((1..1_000).contains(&(before - after)), "{before} to {after}");
         before = after;
     }
-    // The machine is shared with other tests, so the fastest create shows the cost of the service itself.
+    // Other tests run on the same processors, so the fastest create shows the cost of the service itself.
     assert!(took.iter().min() < Some(&Duration::from_millis(250)), "{took:?}");
-    // The newest of the old keys is free because it has expired, not because it was deleted among the
-    // oldest.
+    // The newest of the old keys still exists. It can be used again because it has expired.
     let youngest = format!("old {OLD}");
     let again = post(&ada, "/api/tasks", &youngest, &json!({ "title": "new" })).expect(201);
     assert_eq!(again.json()["title"], "new");
@@ -151,7 +150,7 @@ fn hundreds_of_thousands_of_old_keys_do_not_slow_down_a_create(#[values(Sqlite, 
         &again,
     );
     assert_eq!(number_of_tasks(&ada), 7);
-    // Concurrent creates find the same old keys and must not block each other.
+    // Concurrent creates find the same old keys and must all succeed.
     thread::scope(|scope| {
         for writer in 0..8 {
             let ada = &ada;
@@ -184,7 +183,7 @@ fn a_create_reads_few_of_a_hundred_thousand_old_keys() {
     let ada = app.user("ada");
     post(&ada, "/api/tasks", "first", &json!({ "title": "t" })).expect(201);
     add_old_keys(&app, &ada, 100_000);
-    // The plan must not depend on statistics, so the test runs without and with them.
+    // The plan must not depend on the statistics of the table, so the test runs before and after `ANALYZE`.
     for round in 0..2 {
         app.execute("SELECT pg_stat_reset()");
         let ada = app.user("ada");
@@ -192,7 +191,7 @@ fn a_create_reads_few_of_a_hundred_thousand_old_keys() {
             let key = format!("{round} {number}");
             post(&ada, "/api/tasks", &key, &json!({ "title": "t" })).expect(201);
         }
-        // The connections report their statistics at the latest when they are closed.
+        // PostgreSQL counts the rows of a connection at the latest when the connection is closed.
         app.restart();
         let read = app.value(
             "SELECT seq_tup_read + (SELECT sum(idx_tup_read) FROM pg_stat_user_indexes \

@@ -169,8 +169,8 @@ fn a_key_of_other_bytes_than_printable_ascii_is_bad_input(#[values(Sqlite, Postg
                 .send(request)
                 .read()
                 .expect("the service should answer");
-            // Control characters in a header are not valid HTTP, and the parser refuses them with a bare
-            // 400.
+            // The HTTP parser may refuse control characters with an empty 400, because they are not valid in
+            // a header.
             let not_http = key.iter().any(|byte| byte.is_ascii_control());
             if not_http && answer.status == 400 {
                 assert_eq!(answer.body, b"", "{answer}");
@@ -192,7 +192,7 @@ fn a_bad_key_is_reported_together_with_errors_of_the_body(#[values(Sqlite, Postg
         let body = json!({ "title": "", "completed": 5 });
         let answer = post(&ada, &path, &long, &body);
         answer.assert_bad_fields(contract, &["Idempotency-Key", "title", "completed"]);
-        // An error that concerns no field takes precedence.
+        // The media type concerns no single field, so only this error is reported.
         let headers = [("idempotency-key", ""), ("content-type", "text/plain")];
         ada.request("POST", &path, &headers, b"{}").assert_problem(415);
     }

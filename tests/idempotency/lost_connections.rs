@@ -24,14 +24,15 @@ fn a_retry_after_a_lost_connection_creates_no_second_task() {
         let mut killer = app.connect();
         let first = thread::scope(|scope| {
             let call = scope.spawn(|| post(&ada, &path, &key, &body));
-            // Repeated, because the first attempt may come before the call has reached the database.
+            // The connections are terminated three times, because the call may not have reached the database
+            // at the first time.
             for _ in 0..3 {
                 killer.values(TERMINATE_CONNECTIONS);
             }
             call.join().unwrap()
         });
         if first.status != 201 {
-            // The service must report that it does not know the outcome.
+            // If the outcome is unknown, the response must be a 503, which allows a retry.
             first.assert_problem(503);
             assert!(first.header("retry-after").is_some(), "{first}");
         }

@@ -18,7 +18,8 @@ fn post_bytes(user: &Actor, path: &str, key: &str, body: &[u8]) -> Response {
     user.request("POST", path, &headers, body)
 }
 
-/// Checks that the responses are identical except for headers such as the request id.
+/// Checks that the status, the body and the headers listed below are identical. Other headers, such as the
+/// request id, may differ.
 #[track_caller]
 fn assert_same(again: &Response, first: &Response) {
     assert_eq!(again.status, first.status, "{again}");

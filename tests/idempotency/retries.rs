@@ -66,7 +66,7 @@ fn a_retry_after_an_update_or_deletion_gets_the_first_response(#[values(Sqlite, 
     }
 }
 
-/// Version 0.1.0 stored tasks without `version`, and a retry may arrive after an upgrade.
+/// Version 0.1.0 stored responses without `version`, and a retry may arrive after an upgrade.
 #[rstest]
 fn a_response_stored_by_an_older_version_is_returned_unchanged(#[values(Sqlite, Postgres)] db: Database) {
     skip_without_the_database!();
@@ -125,7 +125,7 @@ fn twenty_concurrent_posts_create_one_task_and_get_the_same_response(
 ) {
     let app = TestApp::start(db);
     for contract in CONTRACTS {
-        // The user is new, so that the row in `users` is contended as well.
+        // The user is new, so the first calls also compete for inserting the row in `users`.
         let ada = app.user(&format!("ada{contract:?}"));
         let path = contract.tasks(&ada);
         for key in ["one", "two", "three"] {

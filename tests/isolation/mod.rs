@@ -27,7 +27,7 @@ fn run_steps(app: &TestApp, case: &str, steps: &[Step]) {
     for step in steps {
         model.apply(step);
     }
-    // At the end, all tasks are compared by both contracts and in every sort order.
+    // At the end, each user's complete list is compared through both contracts and in every sort order.
     for user in 0..3 {
         for contract in CONTRACTS {
             for sort in 0..SORTS.len() {
@@ -58,7 +58,7 @@ fn random_calls_of_three_users_match_the_model(#[values(Sqlite, Postgres)] db: D
     });
     let deadline = Instant::now() + Duration::from_secs(60);
     let result = runner.run(&steps(), |steps| {
-        // On a slow machine, the cases so far are sufficient.
+        // On a slow machine, the remaining cases are skipped.
         if Instant::now() < deadline {
             run_steps(&app, &random::suffix(), &steps);
         }

@@ -1,4 +1,4 @@
-//! The expected state of the service, and its comparison with the responses.
+//! The expected state of the service, and comparisons with the responses.
 
 use std::collections::BTreeSet;
 
@@ -22,7 +22,7 @@ impl Model {
         let contract = CONTRACTS[step.contract];
         match &step.action {
             Action::Create { word, due, completed } => {
-                // The number makes the title unique, so that the sort order is fully determined.
+                // The number makes the title unique, so that there is only one correct order by title.
                 let title = format!("{} {:04}", WORDS[*word], self.ids.len());
                 let due = due.map(due_date);
                 let body = json!({ "title": title, "due_date": due, "completed": completed });
@@ -90,7 +90,8 @@ impl Model {
         }
     }
 
-    /// Calls `check` with the path of a task and the user's task in the model, if there is one.
+    /// Calls `check` with a function that returns the path of a task, and with the user's task in the model,
+    /// if there is one.
     fn with_task(
         &mut self,
         user: usize,
@@ -148,7 +149,7 @@ impl Model {
     }
 }
 
-/// Returns a sort key for the words of these tests. Other tests cover the general order.
+/// Returns a sort key for titles that begin with one of `WORDS`. Other tests cover the order of any titles.
 pub fn sort_key(title: &str) -> (usize, String) {
     let (word, number) = title.split_once(' ').unwrap();
     let alphabetical = ["Ähre", "apple", "Banana", "éclair", "zebra"];
@@ -164,8 +165,8 @@ pub fn merge(task: &mut Value, body: &Value) {
     }
 }
 
-/// Checks that the response equals the model's task and copies `updated_at` and `version`, which only the
-/// service knows.
+/// Copies `updated_at` and `version`, which only the service knows, and checks that they have not decreased
+/// and that everything else equals the model's task.
 #[track_caller]
 pub fn compare_and_update(task: &mut Value, answer: &Value) {
     assert_is_task(answer);

@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 
 use crate::support::{CONTRACTS, random};
 
-/// A call by one user on one contract. A task is identified by its index among all tasks that were created in
-/// this case by any user, so it may belong to another user or be deleted.
+/// A call by one user on one contract. A task is identified by its index among all tasks that any user
+/// creates in this case, so it may belong to another user, be deleted or not exist yet.
 #[derive(Clone, Debug)]
 pub struct Step {
     pub user: usize,

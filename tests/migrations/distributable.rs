@@ -9,9 +9,9 @@ use std::fs;
 use super::ROOT;
 use crate::support::{Database, OwnDatabase};
 
-/// Splits a script into statements of words and symbols. Words are in lower case, string literals begin with
-/// `'`, and comments are removed. The content of `DO` blocks is either omitted or parsed as further
-/// statements.
+/// Splits a script into statements, and these into words and symbols. Words are in lower case, string
+/// literals begin with `'`, and comments are removed. The content of `DO` blocks is either omitted or parsed
+/// as further statements.
 fn statements(sql: &str, blocks: bool) -> Vec<Vec<String>> {
     let mut found = vec![Vec::new()];
     let mut rest = sql;
@@ -195,7 +195,7 @@ fn of_new_table(rest: &[String], all: &[Vec<String>], report: &mut impl FnMut(&s
         report("a table that is not distributed");
     }
     if has(columns, "references") {
-        // Citus accepts it but then does not delete the rows of a deleted user.
+        // Citus accepts such a foreign key but then does not delete the rows of a deleted user.
         report("a foreign key before the table is distributed");
     }
     for column in parts(columns) {
@@ -282,12 +282,13 @@ fn of_change(tokens: &[String], report: &mut impl FnMut(&str)) {
             report("a function in DO UPDATE SET");
         }
     }
-    // Matches neither `ON DELETE … ON UPDATE …` nor `FOR UPDATE`.
+    // `ON UPDATE …`, `FOR UPDATE` and `DO UPDATE SET` do not match, because `UPDATE` is not followed by a
+    // table and `SET`.
     if let Some([table, rest @ ..]) = behind(tokens, &["update"])
         && let Some(changes) = behind(rest, &["set"])
         && table != "set"
     {
-        // The result of adding an interval depends on the time zone, so Citus treats it like a volatile
+        // The result of adding an interval depends on the time zone, so Citus refuses it like a volatile
         // function.
         if has_any(changes, &VOLATILE) || has(changes, "interval") {
             report("a volatile function in UPDATE");
@@ -335,7 +336,7 @@ fn later_migrations_stay_within_what_a_distributed_table_allows() {
 
 #[test]
 fn statements_that_a_distributed_table_refuses_are_reported() {
-    // The first migration breaks the rules; the script for Citus adapts it.
+    // The first migration breaks the rules. `deploy/citus/distribute.sql` adapts its tables.
     let (_, [first, _]) = &scripts()[0];
     assert!(refused(first).len() >= 5, "{:#?}", refused(first));
     for sample in [

@@ -1,4 +1,5 @@
-//! A parser for Prometheus's text format that is as strict as Prometheus.
+//! A parser for the text format of Prometheus. It panics on mistakes such as a repeated series or a sample
+//! without a type.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -89,7 +89,8 @@ fn hostile_claims_of_a_refused_token_cannot_break_a_line_of_text(#[values(Sqlite
     }
 }
 
-/// Checks that every line since `start` was written by the logger, and that there is exactly one access line.
+/// Checks that every line since `start` belongs to this request and contains no control characters, and that
+/// exactly one of these lines is the access line.
 #[track_caller]
 fn assert_one_line(app: &TestApp, start: usize, request_id: &str) {
     let access = format!(" access [{request_id}] ");

@@ -28,7 +28,8 @@ struct Measured {
 
 impl Measured {
     fn start(database: Database, further: &[(&str, &str)]) -> Self {
-        // The listener has another address of this machine, so that it cannot be confused with the service.
+        // The listener uses another loopback address than the service, so that the service cannot take its
+        // port.
         let free = TcpListener::bind("127.0.0.2:0").unwrap().local_addr().unwrap();
         let mut builder = TestApp::builder(database).env("METRICS_ADDR", &free.to_string());
         for (name, value) in further {
@@ -239,7 +240,7 @@ fn fetches_of_the_key_set_are_counted(#[values(Sqlite, Postgres)] db: Database) 
     let ada = measured.app.user("ada");
     let header = json!({ "alg": "EdDSA", "kid": "unknown" });
     let foreign = ada.with_token(&mint(&header, &ada.claims(), measured.app.secret()));
-    // No process listens at that address any more, so the fetch fails.
+    // After this, no process listens at the address, so the fetch fails.
     drop(issuer);
     let before = measured.read();
     assert_eq!(before.sum(KEY_SET_FETCHES, &[]), 0.0);

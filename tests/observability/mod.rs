@@ -18,8 +18,8 @@ use serde_json::Value;
 use crate::support::app::Builder;
 use crate::support::{TestApp, wait};
 
-/// Starts the service and waits until the last line of the startup has been logged, so that all later lines
-/// are caused by the test.
+/// Starts the service and waits for the access line of a first request, so that all later lines are caused by
+/// the test.
 #[track_caller]
 fn start_quietly(builder: Builder) -> TestApp {
     let app = builder.start();
@@ -44,7 +44,7 @@ fn objects(log: &str) -> Vec<Value> {
         Ok(other) => panic!("not an object: {other}"),
         Err(error) => panic!("not JSON: {error}: {line:?}"),
     };
-    // `lines` would remove a carriage return at the end of a line, which would hide an error.
+    // `str::lines` would also remove a carriage return at the end of a line, and thereby hide it.
     log.split_terminator('\n').map(parse).collect()
 }
 

@@ -1,4 +1,4 @@
-//! The database becomes unavailable and available again: each change is logged once.
+//! The database becomes unavailable and then available again: each change is logged once.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,8 +20,8 @@ fn an_outage_is_logged_once_with_its_cause_and_once_when_it_ends() {
     let ada = app.user("ada");
     for outage in 1..=2 {
         ada.get("/api/tasks").expect(200);
-        // This waits until all server processes have ended. After a kill, one of them might answer
-        // another request.
+        // `stop_immediately` waits until all processes of the server have ended. After a kill, one of them
+        // might answer another request.
         server.stop_immediately();
         for _ in 0..6 {
             ada.get("/api/tasks").assert_unavailable();
@@ -41,7 +41,7 @@ fn an_outage_is_logged_once_with_its_cause_and_once_when_it_ends() {
         let (lost, restored) = (said(LOST), said(RESTORED));
         assert_eq!((lost.len(), restored.len()), (outage, outage), "{}", app.log());
         assert!(lost.iter().all(|line| line.contains(" WARN ")), "{lost:?}");
-        // The cause depends on the progress of the connection attempt.
+        // Which cause is logged depends on how far the connection attempt came.
         let causes = [
             "error connecting to server",
             "error communicating with the server",

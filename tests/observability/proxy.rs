@@ -33,11 +33,11 @@ impl Proxy {
         let (target, is_open, streams) = (self.target, Arc::clone(&self.is_open), Arc::clone(&self.streams));
         thread::spawn(move || {
             for client in listener.incoming().flatten() {
-                // The lock is held until the new streams are registered, so that an interruption cannot miss
+                // The lock is held until the new streams are registered, so that `interrupt` also closes
                 // them.
                 let mut streams = streams.lock().unwrap();
-                // While interrupted, the proxy accepts and closes connections at once, which a client cannot
-                // distinguish from a server that is down.
+                // While interrupted, the proxy accepts connections and closes them at once, so that every
+                // connection attempt of the service fails.
                 if is_open.load(Ordering::SeqCst)
                     && let Ok(server) = TcpStream::connect(("127.0.0.1", target))
                 {

@@ -1,4 +1,4 @@
-//! `/livez` tells whether the process must be restarted, and `/readyz` whether it can serve requests.
+//! `/livez` shows whether the process must be restarted, and `/readyz` whether it can serve requests.
 
 use std::sync::Arc;
 use std::thread;
@@ -13,7 +13,7 @@ use crate::support::cluster::Cluster;
 use crate::support::stop_flag::StopFlag;
 use crate::support::{CONTRACTS, Database, OwnDatabase, Postgres, Sqlite, TestApp, wait};
 
-/// Starts a service that reaches its database through the proxy, which is still closed.
+/// Starts a service that reaches its database through the proxy, which may still be closed.
 fn start_behind(proxy: &Proxy) -> TestApp {
     let database = Arc::new(OwnDatabase::create(Database::Postgres));
     let url = database.url.replace(

@@ -13,7 +13,8 @@ fn with_json_log(database: crate::support::Database) -> TestApp {
     start_quietly(TestApp::builder(database).env("LOG_FORMAT", "json"))
 }
 
-/// Sends a request and checks that all lines that it caused contain the id of the response.
+/// Calls `call`, which sends a request, and checks that all lines logged up to its access line contain the id
+/// of the response.
 #[track_caller]
 fn lines_of(app: &TestApp, call: impl FnOnce() -> Response) -> (Response, Vec<Value>) {
     let start = app.log().len();
@@ -42,7 +43,7 @@ fn every_line_of_a_request_has_the_id_of_its_answer(#[values(Sqlite, Postgres)] 
         lines_of(&app, || ada.post(&path, json!({ "title": 5 })));
         lines_of(&app, || ada.get(&contract.task(&ada, "abc")).expect(404));
         lines_of(&app, || ada.request("TRACE", &path, &[], b""));
-        // A refused token is explained in a further line.
+        // The reason why a token was refused is in a line of its own.
         let (answer, lines) = lines_of(&app, || ada.with_token("a.b.c").get(&path));
         answer.assert_unauthorized();
         assert!(lines.len() >= 2, "{lines:?}");

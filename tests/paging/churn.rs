@@ -40,7 +40,7 @@ enum Step {
     Insert(Draft),
     /// Deletes the oldest of the tasks that this thread inserted.
     Delete,
-    /// Changes a permanent task, but only fields that do not affect its place in the list.
+    /// Changes fields of a permanent task that do not affect its place in the list.
     Change(usize, Draft),
 }
 
@@ -87,7 +87,7 @@ fn cases() -> impl Strategy<Value = Case> {
         })
 }
 
-/// Returns a change of all fields that do not affect the task's place in this list.
+/// Returns a change of all fields that do not affect the task's place in the list of this case.
 fn unrelated_change(case: &Case, draft: &Draft) -> Value {
     let mut change = draft.json();
     let members = change.as_object_mut().unwrap();
@@ -174,13 +174,13 @@ fn pages_read_during_changes_repeat_and_skip_no_task(#[values(Sqlite, Postgres)]
     let mut runner = TestRunner::new(Config {
         cases: 10,
         failure_persistence: None,
-        // A race condition is not reproduced by the same case, so shrinking would only take time.
+        // The same case rarely reproduces a race condition, so shrinking would only take time.
         max_shrink_iters: 0,
         ..Config::default()
     });
     let deadline = Instant::now() + Duration::from_secs(20);
     let result = runner.run(&cases(), |case| {
-        // On a slow machine, the cases so far are sufficient.
+        // On a slow machine, the remaining cases are skipped.
         if Instant::now() < deadline {
             run_case(&app, &case);
         }

@@ -1,8 +1,8 @@
 //! The cost of a page does not depend on the number of tasks before it.
 //!
-//! A cursor is a position, not a row number: one that was issued for the beginning of a list points deep into
-//! the list once many tasks have been inserted before it. The tests therefore need not walk through a hundred
-//! thousand tasks.
+//! A cursor is a position and not a row number: a cursor that was issued for the beginning of a list points
+//! deep into the list once many tasks have been inserted before it. The tests therefore need not read a
+//! hundred thousand tasks page by page.
 
 use std::sync::Arc;
 
@@ -17,9 +17,11 @@ use crate::support::{Actor, Database, OwnDatabase, Postgres, Sqlite, TestApp, st
 const LIMIT: usize = 50;
 const BEFORE: usize = 99_950;
 
-/// Returns links to a page with `BEFORE` tasks before it, or half as many if the list is filtered.
+/// Returns each query with a link to a page that has 100,000 tasks before it, or half as many if the query
+/// has a filter.
 fn deep_links(app: &TestApp, user: &Actor) -> Vec<(String, String)> {
-    // For each status, there is one page to get the cursor from and more than one page after it.
+    // Each status has at least two full pages: the page that contains the link, and the page to which it
+    // leads.
     for number in 0..4 * LIMIT + 4 {
         user.creates(json!({
             "title": format!("zz {number}"),
@@ -37,14 +39,14 @@ fn deep_links(app: &TestApp, user: &Actor) -> Vec<(String, String)> {
 }
 
 /// Inserts tasks that are newer, due sooner, and have smaller sort keys than all existing ones. The service
-/// stores a sort key for each title together with the title that it was computed from. These keys do not
-/// follow any collation, but they are ordered and complete, so the service does not recompute them before the
-/// first list by title.
+/// stores a sort key for each title together with the title from which it was computed (`keyed_title`). The
+/// inserted keys follow no collation, but `keyed_title` equals the title, so the service does not recompute
+/// them before the first list by title.
 fn insert_before_all(app: &TestApp, user: &Actor) {
     let columns = "user_id, title, keyed_title, title_key, completed, due_date, created_at, updated_at";
     let owner = &user.id;
     app.execute(&match app.kind {
-        // The physical order of the rows is random, as in a table that has grown over years.
+        // The physical order of the rows is pseudo-random, as in a table that has grown over years.
         Database::Postgres => format!(
             "INSERT INTO tasks ({columns}) \
              SELECT '{owner}', 'task ' || n, 'task ' || n, decode('01' || lpad(to_hex(n), 8, '0'), 'hex'), n % 2 = 0, \
@@ -95,8 +97,8 @@ fn a_page_at_any_depth_reads_a_bounded_part_of_an_index_that_begins_with_the_use
     let database = Arc::new(OwnDatabase::create(Database::Postgres));
     statements::record(&database);
     let app = Builder::on(database).start();
-    // SQLite only provides its schema: both databases get the same queries, and the log of PostgreSQL
-    // shows them.
+    // Both databases get the same queries, and only PostgreSQL logs them. The SQLite service is started to
+    // create the schema for the query plans.
     let sqlite = TestApp::builder(Database::Sqlite).start();
     let ada = app.user("ada");
     for (query, link) in deep_links(&app, &ada) {
@@ -107,7 +109,7 @@ fn a_page_at_any_depth_reads_a_bounded_part_of_an_index_that_begins_with_the_use
 
             let plan = plan_in_postgres(&app, &list);
             for kind in plan.all("Node Type") {
-                // The plan must not contain a sort or another node that reads more rows than it returns.
+                // The plan must contain neither a sort nor a sequential scan nor a bitmap scan.
                 let direct = [
                     "Append",
                     "Limit",
@@ -132,7 +134,7 @@ fn a_page_at_any_depth_reads_a_bounded_part_of_an_index_that_begins_with_the_use
                 let reads_all = step.starts_with("SCAN ") && !step.starts_with("SCAN (");
                 assert!(!reads_all, "{steps:?}: {list:?}");
             }
-            // `(user_id=? AND created_at<?)` means that reading starts where the page begins.
+            // `(user_id=? AND created_at<?)` means that SQLite starts to read where the page begins.
             let search = steps.iter().find(|step| step.contains("SEARCH tasks"));
             let search = search.expect("the plan should search the tasks");
             assert!(
@@ -144,8 +146,7 @@ fn a_page_at_any_depth_reads_a_bounded_part_of_an_index_that_begins_with_the_use
             plan.blocks()
         });
         println!("{query}: {blocks:?} blocks at the beginning and at depth");
-        // In the worst case each row is in a block of its own; descending the index needs a few more
-        // blocks.
+        // In the worst case each row is in a block of its own. Descending the indexes needs some more blocks.
         assert!(
             blocks.iter().all(|blocks| *blocks <= LIMIT as u64 + 30),
             "{query}: {blocks:?}"

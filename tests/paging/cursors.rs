@@ -42,8 +42,7 @@ fn a_cursor_changed_at_any_position_is_refused(#[values(Sqlite, Postgres)] db: D
             let query = format!("sort={sort}&status=all");
             let cursor = first_cursor(&ada, contract, &query);
             for at in 0..cursor.len() {
-                // The next character in the alphabet usually differs in only one bit of the decoded
-                // value.
+                // The next ASCII character often differs in only one bit of the decoded value.
                 let changed = match cursor.as_bytes()[at] {
                     b'z' | b'Z' | b'9' | b'-' | b'_' | b'%' => b'A',
                     byte => byte + 1,
@@ -190,7 +189,8 @@ fn a_cursor_of_the_other_database_is_refused(#[values(Sqlite, Postgres)] db: Dat
                 .get(&format!("{}?{query}&limit=2", contract.tasks(&twin)))
                 .expect(200);
             let mut link = next(&first);
-            // All pages are tested, because the sort keys of tasks without a due date are empty.
+            // The cursors of all pages are tested. After a task without a due date, the sort key in the
+            // cursor is empty, and thus the same for both databases.
             while let Some(page) = link {
                 assert_refused(&user, contract, &query, &cursor_of(&page));
                 link = next(&twin.get(&page).expect(200));

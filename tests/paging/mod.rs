@@ -1,4 +1,5 @@
-//! `limit`, `cursor` and `Link`: the pages of a list together are the list, even if it changes meanwhile.
+//! `limit`, `cursor` and `Link`: the pages of a list together contain each task exactly once. If tasks are
+//! inserted, deleted or changed meanwhile, this holds for those that keep their place.
 
 mod churn;
 mod cost;
@@ -15,7 +16,7 @@ use crate::support::{Actor, Response};
 const SORTS: [&str; 3] = ["created", "title", "due_date"];
 const STATUSES: [&str; 3] = ["all", "pending", "completed"];
 
-/// Titles in many scripts, and characters that sort keys or encodings often handle incorrectly.
+/// Titles in many scripts and with characters that programs often sort or encode incorrectly.
 const TITLES: [&str; 20] = [
     "Apple",
     "banana",
@@ -48,7 +49,7 @@ fn queries() -> impl Iterator<Item = String> {
     })
 }
 
-/// Returns the target of `Link: <…>; rel="next"` as a path of this service.
+/// Returns the target of the link with `rel="next"` as a path of this service.
 #[track_caller]
 fn next(answer: &Response) -> Option<String> {
     let link = answer.header("link")?;

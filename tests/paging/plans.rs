@@ -30,8 +30,7 @@ impl LastList {
     }
 }
 
-/// Returns whether the value looks like `'2026-01-01 00:00:00+00'`. In COALESCE with another literal,
-/// PostgreSQL would take it for text.
+/// Returns whether the value looks like `'2026-01-01 00:00:00+00'`.
 fn is_time(value: &str) -> bool {
     let bytes = value.as_bytes();
     bytes.len() > 20 && bytes[5] == b'-' && bytes[8] == b'-' && bytes[11] == b' '
@@ -45,7 +44,7 @@ pub fn plan_in_postgres(app: &TestApp, list: &LastList) -> Plan {
         true => format!("timestamptz {value}"),
         false => value.to_owned(),
     });
-    // A query cannot select from EXPLAIN, but it can select from a function that runs EXPLAIN.
+    // The result of `EXPLAIN` cannot be used in a query, but that of a function that executes it can.
     app.execute(
         "CREATE OR REPLACE FUNCTION lines_of(query text) RETURNS SETOF text LANGUAGE plpgsql AS $f$ \
          DECLARE line text; \
@@ -74,7 +73,8 @@ impl Plan {
         found
     }
 
-    /// Returns the number of blocks read. The figures of the root node include those of all other nodes.
+    /// Returns the number of blocks read, from the cache or the disk. The figures of the root node include
+    /// those of all other nodes.
     pub fn blocks(&self) -> u64 {
         let blocks = |property: &str| {
             self.0[property]
@@ -95,8 +95,8 @@ pub fn plan_in_sqlite(app: &TestApp, list: &LastList) -> Vec<String> {
     let Connection::Sqlite(mut connection) = app.connect() else {
         panic!("the plan needs a SQLite database")
     };
-    // SQLite does not accept parentheses around the members of a union as Diesel writes them, so they are
-    // turned into subqueries.
+    // Diesel writes parentheses around the members of a union, which SQLite does not accept. They are turned
+    // into subqueries.
     let sql = list.sql(str::to_owned);
     let sql = match sql.strip_prefix('(') {
         Some(rest) => {

@@ -1,4 +1,4 @@
-//! The pages that the links lead to are together the whole list.
+//! The pages that can be reached through the links are together the whole list.
 
 use std::sync::Arc;
 
@@ -10,8 +10,8 @@ use crate::support::app::Builder;
 use crate::support::task::id;
 use crate::support::{Actor, CONTRACTS, Contract, Database, OwnDatabase, Postgres, Sqlite, TestApp};
 
-/// Creates tasks with titles in many scripts and with due dates at both ends of the calendar, equal ones, and
-/// none. One third of them are completed.
+/// Creates tasks with titles in many scripts. Some due dates are at the ends of the calendar, some are equal,
+/// and some are absent. About a third of the tasks are completed.
 fn prepare(user: &Actor) {
     let due_dates = [
         json!("2026-05-01"),

@@ -1,4 +1,4 @@
-//! More idle clients connect than the process may open files.
+//! More idle clients connect than the process may have open files.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -22,7 +22,7 @@ fn silent_clients(app: &TestApp) -> Vec<TcpStream> {
         .collect()
 }
 
-/// Opens connections over which one request each has been answered, and keeps them open.
+/// Opens `CLIENTS` connections, sends a request and reads the response over each, and keeps them open.
 fn idle_clients(app: &TestApp) -> Vec<TcpStream> {
     let request = raw::request(app, "GET /livez", "", &[], b"");
     let mut clients = Vec::new();
@@ -38,7 +38,7 @@ fn idle_clients(app: &TestApp) -> Vec<TcpStream> {
     clients
 }
 
-/// Checks that new connections are served without waiting for idle ones to time out.
+/// Checks that new connections are served before idle ones time out.
 #[track_caller]
 fn assert_others_are_served(app: &TestApp) {
     let token = app.user("bob").token.unwrap();

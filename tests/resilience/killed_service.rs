@@ -16,8 +16,8 @@ fn create_once(user: &Actor, title: &str) -> Option<Response> {
         .ok()
 }
 
-/// Creates tasks until the service no longer answers. Returns the acknowledged ones and the one whose outcome
-/// is unknown.
+/// Creates tasks until the service no longer answers. Returns the titles of the acknowledged tasks, and the
+/// title of the task whose outcome is unknown.
 fn write(user: &Actor, name: &str) -> (Vec<String>, String) {
     let mut acknowledged = Vec::new();
     for number in 0.. {

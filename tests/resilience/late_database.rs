@@ -20,7 +20,8 @@ fn with_short_timeouts(database: OwnDatabase) -> TestApp {
         .start()
 }
 
-/// Checks that requests that need the database get 503 in time, and that all others are answered normally.
+/// Checks that requests that need the database get 503 in time, and that other requests are answered as
+/// usual.
 fn assert_refuses(app: &TestApp) {
     let ada = app.user("ada");
     while_alive(app, || {
@@ -80,8 +81,8 @@ fn a_start_does_not_wait_for_the_database() {
     let port = silent.local_addr().unwrap().port();
     let url = format!("postgres://postgres@127.0.0.1:{port}/postgres");
     let database = Arc::new(OwnDatabase::of_server(url, port));
-    // The best of several attempts counts, because the machine may be slow. An attempt to connect would
-    // take 30 seconds.
+    // The start is repeated until it is fast enough, because a busy machine may delay it. If the start waited
+    // for the database, each attempt would take 30 seconds.
     let soon = wait::until(Duration::from_secs(60), || {
         let started = Instant::now();
         let app = Builder::on(Arc::clone(&database))

@@ -36,8 +36,9 @@ fn a_locked_row_delays_only_its_user() {
         let waiting: Vec<_> = (0..16)
             .map(|_| scope.spawn(|| ada.patch(&format!("/api/tasks/{locked}/complete")).expect(200)))
             .collect();
-        // A distant server's connection takes writes of others until its oldest statement is late, and a
-        // server that a busy machine keeps waiting passes for a distant one.
+        // If a round trip takes more than 1 ms, which a busy machine can cause, the service also sends writes
+        // of other users over the connection of the waiting write, until that write has been unanswered for
+        // some time. The other users therefore start after that time.
         wait::until(Duration::from_secs(5), || {
             let late = app.values(
                 "SELECT pid FROM pg_stat_activity WHERE datname = current_database() \
@@ -56,7 +57,8 @@ fn a_locked_row_delays_only_its_user() {
                         assert!(started.elapsed() < limit, "{:?}", started.elapsed());
                         calls.fetch_add(1, Ordering::Relaxed);
                     };
-                    // A request that waited for the lock would take as long as the lock is held.
+                    // The lock is held for longer than this from here on, so a request that waits for the
+                    // lock from the beginning fails the test.
                     let limit = LOCK_DURATION * 2 / 3;
                     call(limit, &|| user.get(task), 200);
                     call(limit, &|| user.get("/api/tasks?limit=5"), 200);
@@ -75,7 +77,7 @@ fn a_locked_row_delays_only_its_user() {
             waiting.iter().all(|call| !call.is_finished()),
             "these calls should wait for the lock"
         );
-        // The same user's reads do not wait.
+        // Reads of the same user do not wait.
         ada.get(&format!("/api/tasks/{locked}")).expect(200);
         drop(guard);
         other_program.execute("COMMIT");

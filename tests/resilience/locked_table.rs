@@ -1,4 +1,4 @@
-//! Another program locks the table and does not release it.
+//! Another program locks the table for longer than all timeouts.
 
 use std::sync::Arc;
 use std::thread;
@@ -57,10 +57,11 @@ fn assert_eighty_are_refused_and_the_service_recovers(app: &TestApp) {
     other.execute("BEGIN; LOCK TABLE tasks IN ACCESS EXCLUSIVE MODE");
     while_alive(app, || {
         eighty_at_once(|number| assert_refused_in_time(&ada, &task, number));
-        // The same again: abandoned requests must not block later ones.
+        // The second round checks that abandoned requests do not block later ones.
         eighty_at_once(|number| assert_refused_in_time(&ada, &task, number));
     });
-    // If a refused request had not been cancelled, the service would execute it during this pause.
+    // During this pause, the statement of every refused request must reach its timeout. A statement that
+    // still waited afterwards would take effect when the lock is released.
     thread::sleep(STATEMENT * 2);
     drop(other);
     recovers(&ada);
@@ -81,7 +82,7 @@ fn eighty_requests_on_a_locked_table_are_503_in_time() {
     let database = Arc::new(OwnDatabase::create(Database::Postgres));
     let app = started(Arc::clone(&database), &database.url);
     assert_eighty_are_refused_and_the_service_recovers(&app);
-    // The server has cancelled the statements as well, so refused requests took no effect later.
+    // No refused write took effect after the lock was released.
     let refused = app.value("SELECT count(*) FROM tasks WHERE title = 'refused'");
     assert_eq!(refused.as_deref(), Some("0"));
 }

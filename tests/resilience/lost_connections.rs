@@ -1,5 +1,5 @@
-//! The server closes idle connections, as a serverless database does when it is suspended. The next request
-//! must not fail, whatever it does.
+//! The server closes connections, as a serverless database does when it is suspended. The next request must
+//! not fail, whether it reads or writes.
 
 use std::sync::{Arc, Barrier};
 use std::thread;
@@ -12,12 +12,11 @@ use crate::support::own_postgres::OwnPostgres;
 use crate::support::task::id;
 use crate::support::{Actor, Database, TestApp, random, wait};
 
-/// Checks that sixteen concurrent reads and writes succeed after `lose` was called. There are more requests
-/// than connections.
+/// Checks that sixteen concurrent reads and writes succeed after `lose` was called.
 fn assert_all_calls_succeed(user: &Actor, lose: impl FnOnce()) {
     let task = |number: usize| format!("/api/tasks/{}", id(&user.has_task(&format!("task {number}"))));
     let tasks: Vec<String> = (0..16).map(task).collect();
-    // Makes the pool grow to its maximum size, so that every possible connection is lost.
+    // These reads make the HTTP workers open connections, so that several connections are lost.
     at_once(|number| drop(user.get(&tasks[number]).expect(200)));
     lose();
     at_once(|number| {
@@ -53,7 +52,7 @@ fn at_once(call: impl Fn(usize) + Sync) {
     });
 }
 
-/// Terminates all connections and waits until they have ended.
+/// Terminates all connections to the database and waits until they have ended.
 fn terminate_all(app: &TestApp) {
     app.execute(
         "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity \
@@ -113,7 +112,8 @@ fn a_long_list_is_repeated_if_its_connection_is_lost_before_the_first_byte() {
     for method in ["GET", "HEAD"] {
         thread::scope(|scope| {
             let call = scope.spawn(|| ada.request(method, "/api/tasks", &[], b""));
-            // The first statement reads only the newest tasks.
+            // The first statement reads only the newest tasks. The next one reads all tasks, to compute the
+            // `ETag`, and sleeps at the oldest. No byte of the response has been sent by then.
             let sleeping = "SELECT count(*) FROM pg_stat_activity \
                             WHERE datname = current_database() AND wait_event = 'PgSleep'";
             let is_sleeping = || (app.database().value(sleeping)? != "0").then_some(());

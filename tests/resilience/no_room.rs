@@ -11,7 +11,8 @@ use super::watch::{assert_no_errors, recovers};
 use crate::support::app::Builder;
 use crate::support::{Actor, OwnDatabase, Response, TestApp};
 
-/// The available space in bytes. It is larger than the write-ahead log becomes before a checkpoint.
+/// The available space, or the maximum size of each file, in bytes. The write-ahead log stays shorter than
+/// this, because it is checkpointed regularly.
 const DISK_BYTES: usize = 8 << 20;
 
 fn create(user: &Actor, number: usize) -> Response {
@@ -22,7 +23,8 @@ fn create(user: &Actor, number: usize) -> Response {
     )
 }
 
-/// Writes until the disk is full, and some more times. Then checks that nothing acknowledged was lost.
+/// Writes until 20 requests were refused. Checks that no acknowledged task was lost, and that the service
+/// works again after `free_space`.
 fn assert_nothing_is_lost_when_full(app: &mut TestApp, free_space: impl FnOnce(&mut TestApp)) {
     let ada = app.user("ada");
     let mut acknowledged = Vec::new();
@@ -53,7 +55,7 @@ fn assert_nothing_is_lost_when_full(app: &mut TestApp, free_space: impl FnOnce(&
     assert_there(&app.user("ada"), &acknowledged);
 }
 
-/// Checks that exactly the acknowledged tasks exist, so that refused requests had no effect.
+/// Checks that exactly the acknowledged tasks exist, so that no refused request had an effect.
 fn assert_there(user: &Actor, acknowledged: &[String]) {
     let mut titles = user.titles("/api/tasks");
     titles.reverse();
@@ -65,7 +67,7 @@ fn run(program: &str, arguments: &[&str]) -> bool {
     status.expect("the program should be installed").success()
 }
 
-/// A mounted file system, which is unmounted on drop, after the database in it has been deleted.
+/// A mounted file system, which is unmounted on drop. The database in it must be deleted before.
 struct Mount<'a>(&'a Path);
 
 impl<'a> Mount<'a> {
@@ -109,8 +111,8 @@ fn a_full_disk_is_503_until_space_is_free_and_nothing_is_lost() {
 fn a_file_size_limit_is_503_until_it_is_raised_and_nothing_is_lost() {
     skip_at_a_deployment!();
     let folder = tempfile::tempdir().unwrap();
-    // The signal would end the process, so an operator who sets such a limit must make the process ignore
-    // the signal.
+    // SIGXFSZ would end the process, so an operator who limits the size of files must make the process ignore
+    // this signal.
     let mut app = app_in(folder.path(), &["env", "--ignore-signal=XFSZ"]);
     let limit = |app: &mut TestApp, bytes: &str| {
         let process = app.process().id().to_string();

@@ -1,5 +1,5 @@
 //! There are many more clients than the service can serve: each call is served or refused in time, and the
-//! throughput stays the same.
+//! throughput is at least half of that with few clients.
 
 use std::fs;
 use std::net::TcpStream;
@@ -83,7 +83,7 @@ fn memory_of(app: &TestApp) -> u64 {
 fn three_hundred_clients_are_served_or_refused_in_time() {
     skip_at_a_deployment!();
     let app = TestApp::builder(Database::Postgres)
-        // Two connections serve writes, because each of the two HTTP workers keeps one for reads.
+        // Four connections make two HTTP workers, and one user's writes use at most one connection of each.
         .env("DATABASE_POOL_SIZE", "4")
         .env("DATABASE_ACQUIRE_TIMEOUT_MS", &ACQUIRE.as_millis().to_string())
         .env(
@@ -92,8 +92,8 @@ fn three_hundred_clients_are_served_or_refused_in_time() {
         )
         .start();
     app.user("ada").has_task("first");
-    // The trigger limits the database to 50 inserts per second, so that the database is the bottleneck
-    // and not this machine.
+    // With two connections for writes, the trigger limits the database to 50 inserts per second, so that the
+    // database is the bottleneck and not this machine.
     app.execute(
         "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS \
          'BEGIN PERFORM pg_sleep(0.04); RETURN new; END'; \
@@ -130,8 +130,8 @@ fn five_hundred_clients_can_connect_at_once() {
         most >= 500,
         "this machine lets {most} wait: sysctl net.core.somaxconn=4096"
     );
-    // The stopped service accepts no connection. If the backlog were full, a client would only retry
-    // after a second.
+    // While the service is stopped, it accepts no connection, and the kernel queues them. If the queue were
+    // full, the kernel would only retry after a second, and the connection attempt would time out.
     app.signal("-STOP");
     let connect = |_| TcpStream::connect_timeout(&address, Duration::from_millis(500));
     let connected: Vec<_> = (0..500)

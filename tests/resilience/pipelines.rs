@@ -1,4 +1,5 @@
-//! The reads of several users share a connection. A failing read must not affect the others.
+//! The reads of several users share a connection. If one of them fails or takes long, the others must still
+//! succeed.
 
 use std::sync::{Arc, Barrier};
 use std::thread;
@@ -16,8 +17,8 @@ use crate::support::{Actor, Database, OwnDatabase, TestApp};
 
 const STATEMENT: Duration = Duration::from_millis(800);
 
-/// Starts a service in which reads of users named `stuck` take longer than the statement timeout, and reads
-/// of users named `slow` take a while for each task.
+/// Starts a service in which reads of users whose ids begin with `stuck` take longer than the statement
+/// timeout, and reads of users whose ids begin with `slow` take 0.4 s for each task.
 fn with_slow_readers() -> TestApp {
     let database = Arc::new(OwnDatabase::create(Database::Postgres));
     let url = database.url.clone();
@@ -54,7 +55,8 @@ fn servers(app: &TestApp) -> Vec<Option<String>> {
     )
 }
 
-/// Makes each of these users read a task of their own at the same time, and returns how long each waited.
+/// Makes each of these users read a task of their own, all at the same time and shortly after `meanwhile`
+/// began. Returns how long each read took.
 fn read_at_once(users: &[(Actor, String)], meanwhile: impl FnOnce() + Send) -> Vec<Duration> {
     let barrier = Barrier::new(users.len() + 1);
     thread::scope(|scope| {
@@ -64,8 +66,8 @@ fn read_at_once(users: &[(Actor, String)], meanwhile: impl FnOnce() + Send) -> V
                 let barrier = &barrier;
                 scope.spawn(move || {
                     barrier.wait();
-                    // The reads start after the other request, but before the service notices that the
-                    // connection is blocked.
+                    // The reads start after the request in `meanwhile`, but before the service notices that
+                    // the connection is stalled.
                     thread::sleep(Duration::from_millis(15));
                     let started = Instant::now();
                     user.get(path).expect(200);
@@ -94,10 +96,10 @@ fn readers(app: &TestApp) -> Vec<(Actor, String)> {
     (0..12).map(reader).collect()
 }
 
-/// Repeats `disturb` while others read, until some reads have waited behind it.
+/// Repeats `disturb` while others read, until more than three reads took longer than `delay`.
 fn others_are_answered(app: &TestApp, delay: Duration, disturb: impl Fn() + Sync) {
     let readers = readers(app);
-    // These connections must still exist at the end.
+    // The connections that serve these reads must still exist at the end.
     read_at_once(&readers, || {});
     let before = servers(app);
     let mut behind = 0;
@@ -105,7 +107,7 @@ fn others_are_answered(app: &TestApp, delay: Duration, disturb: impl Fn() + Sync
         let took = read_at_once(&readers, &disturb);
         assert!(took.iter().all(|took| *took < STATEMENT + MAX_PAUSE), "{took:?}");
         behind += took.iter().filter(|took| **took > delay).count();
-        // Waits until the disturbance is over and the connection is used again.
+        // After this pause, the disturbing statement has ended and the connection is used again.
         thread::sleep(STATEMENT);
         if behind > 3 {
             break;
@@ -147,8 +149,8 @@ fn reads_behind_one_that_times_out_are_answered_behind_a_pooler_too() {
     let (mut rounds, mut behind) = (0, 0);
     while rounds < 10 && behind <= 3 {
         rounds += 1;
-        // The service closes the connection. It repeats the reads behind the one that timed out, once, and not
-        // that one, which would only take others with it again.
+        // Behind a pooler, the service closes the connection. It repeats the reads that waited behind the
+        // timed-out read. It does not repeat the timed-out read, which would delay others again.
         let took = read_at_once(&readers, || {
             let started = Instant::now();
             stuck.get("/api/tasks?limit=1").assert_unavailable();

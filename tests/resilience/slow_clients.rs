@@ -12,10 +12,10 @@ use serde_json::json;
 use super::watch::{MAX_PAUSE, StopFlag, TOLERANCE, assert_mostly_within};
 use crate::support::{Actor, Database, TestApp, raw};
 
-/// Time limit for receiving the headers or a body.
+/// The service's time limit for receiving the headers of a request, and for receiving its body.
 const RECEIVE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Time limit for a response that the client does not read.
+/// The service's time limit for a client that reads nothing of its response.
 const READ_TIMEOUT: Duration = Duration::from_secs(20);
 
 const JSON: &str = "Content-Type: application/json";
@@ -40,10 +40,10 @@ fn keep_alive(app: &TestApp) -> TcpStream {
     stream
 }
 
-/// Sends one byte at a time until the service closes the connection, and returns its response.
+/// Sends one byte every 200 ms until the service closes the connection, and returns the response.
 fn trickle(what: &str, mut stream: TcpStream, bytes: &[u8]) -> String {
     let started = Instant::now();
-    // The timeout is also the pause between two bytes.
+    // Waiting for a response is also the pause between two bytes.
     stream.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
     let mut said = Vec::new();
     let mut bytes = bytes.iter();
@@ -80,7 +80,7 @@ fn assert_problem_response(said: &str, status: u16) {
     assert!(said.contains("application/problem+json"), "{said}");
 }
 
-/// Sends requests that are slow in every possible place, all at the same time.
+/// Sends requests that are slow or stop within the headers or the body, all at the same time.
 fn slow_senders(app: &TestApp, token: &str) {
     let long = "a".repeat(600);
     let headers = format!("GET /livez HTTP/1.1\r\nHost: x\r\nX-Long: {long}");
@@ -137,7 +137,7 @@ fn slow_senders(app: &TestApp, token: &str) {
     });
 }
 
-/// Requests many long lists, and reads nothing until the service should have closed the connection.
+/// Requests a large list many times, and reads nothing until the service should have closed the connection.
 fn never_reads(app: &TestApp, user: &Actor) {
     const TIMES: usize = 20;
     let whole = user.get("/api/tasks").expect(200).body.len() * TIMES;
@@ -163,7 +163,7 @@ fn never_reads(app: &TestApp, user: &Actor) {
     );
 }
 
-/// Opens many connections that send nothing.
+/// Opens many connections that send nothing, and checks that the service closes each with a 408.
 fn idle(app: &TestApp) {
     let streams: Vec<TcpStream> = (0..IDLE_CLIENTS).map(|_| stream(app)).collect();
     thread::sleep(RECEIVE_TIMEOUT + TOLERANCE);
@@ -177,8 +177,7 @@ fn idle(app: &TestApp) {
     }
 }
 
-/// Raises the limit of open files for the connections of both processes, because the default may be only
-/// 1,024.
+/// Raises the limit of open files of a process, because the default may be only 1,024.
 fn allow_files(process: u32) {
     const FILES: u64 = 3 * IDLE_CLIENTS as u64;
     let limits = fs::read_to_string(format!("/proc/{process}/limits")).unwrap();

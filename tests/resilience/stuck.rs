@@ -1,5 +1,5 @@
-//! A request that does not end delays the shutdown only for a limited time, and a second signal ends it at
-//! once.
+//! A request that does not end delays the shutdown only for a limited time, and a second signal ends the
+//! process at once.
 
 use std::thread;
 use std::time::{Duration, Instant};

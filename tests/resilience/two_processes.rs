@@ -1,4 +1,4 @@
-//! Two services and a third program write to the same SQLite file in turn.
+//! Two services and a third program write to the same SQLite file at the same time.
 
 use std::sync::Arc;
 use std::thread;
@@ -9,12 +9,12 @@ use crate::support::app::Builder;
 use crate::support::task::id;
 use crate::support::{Actor, Database, OwnDatabase};
 
-/// The service's limits for a connection and a statement, and tolerance for a busy machine.
+/// The sum of the service's time limits for a connection and a statement, and tolerance for a busy machine.
 const CALL_TIMEOUT: Duration = Duration::from_secs(2 + 5).saturating_add(MAX_PAUSE);
 
 /// Writes and reads until `stop_flag` is set, and returns the numbers of created tasks and of refused calls.
 /// SQLite does not queue writers: the process that tries at the right moment gets the lock. One process may
-/// therefore block another for longer than the timeout, which is a 503 and not a database error.
+/// therefore keep another from writing for longer than the timeout. The call then gets a 503.
 fn work(user: &Actor, stop_flag: &StopFlag) -> (usize, usize) {
     let (mut created, mut refused) = (0, 0);
     let mut call = |status: u16, method: &str, path: &str, headers: &[(&str, &str)], body: &str| {

@@ -12,7 +12,7 @@ fn file(app: &TestApp) -> PathBuf {
     app.url.strip_prefix("sqlite://").unwrap().into()
 }
 
-/// Checks that writes are refused. If they were acknowledged, they would be lost when the process ends.
+/// Checks that writes are refused. An acknowledged write would be lost when the process ends.
 #[track_caller]
 fn assert_writes_are_refused(app: &TestApp, ada: &Actor, task: i64) {
     let path = format!("/api/tasks/{task}");
@@ -102,7 +102,7 @@ fn the_write_ahead_log_stays_short() {
         let task = json!({ "title": format!("task {number}"), "description": description });
         ada.post("/api/tasks", task).expect(201);
     }
-    // 600 writes without a checkpoint take 15 MB.
+    // Without checkpoints, 600 writes would make the log about 15 MB long.
     let bytes = fs::metadata(file(&app).with_extension("db-wal")).unwrap().len();
     assert!(bytes < 8 << 20, "the log has {bytes} bytes");
 }

@@ -8,11 +8,11 @@ use serde_json::json;
 pub use crate::support::stop_flag::StopFlag;
 use crate::support::{Actor, Response, TestApp, wait};
 
-/// Tolerance for a busy machine, which is added to time limits.
+/// The tolerance for a busy machine that tests add to some time limits.
 pub const TOLERANCE: Duration = Duration::from_secs(2);
 
-/// The longest time for which a shared machine may be suspended. It exceeds every timeout of the service, but
-/// a request that hangs takes longer.
+/// The tolerance for single requests: a busy machine may suspend a process for several seconds. A request
+/// that hangs takes longer.
 pub const MAX_PAUSE: Duration = Duration::from_secs(10);
 
 /// Returns whether the response has this status. Otherwise it must be a valid 503.
@@ -25,11 +25,12 @@ pub fn succeeded(status: u16, answer: &Response) -> bool {
     success
 }
 
-/// The longest acceptable delay of `/livez`. A thread that waits for the database would be blocked for a second or more.
+/// The time within which 90% of the requests to `/livez` must be answered. If an HTTP worker waited for the
+/// database, its requests would take about as long as the timeouts in these tests.
 const ALIVE: Duration = Duration::from_millis(500);
 
-/// Runs `work` while `/livez` is requested repeatedly. Every response must be 200, and 90% must arrive in time; the
-/// machine is shared, so the rest may be slower.
+/// Runs `work` while `/livez` is requested repeatedly. Every response must be 200, and 90% must arrive within
+/// `ALIVE`. The rest may be slower, because other tests run on the same machine.
 pub fn while_alive<T>(app: &TestApp, work: impl FnOnce() -> T) -> T {
     let stop_flag = StopFlag::default();
     thread::scope(|scope| {
@@ -54,7 +55,7 @@ pub fn while_alive<T>(app: &TestApp, work: impl FnOnce() -> T) -> T {
     })
 }
 
-/// Checks that 90% of the times are within the limit and that none is much longer.
+/// Checks that 90% of the times are within the limit and that none exceeds it by more than `MAX_PAUSE`.
 #[track_caller]
 pub fn assert_mostly_within(limit: Duration, mut took: Vec<Duration>) {
     took.sort_unstable();

@@ -1,4 +1,4 @@
-//! Concurrent writers for tests that interrupt the database: every task that was acknowledged must exist.
+//! Concurrent writers for tests that interrupt the database: every acknowledged task must exist.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,7 +14,8 @@ use crate::support::{Actor, OwnDatabase, TestApp};
 const ACQUIRE: Duration = Duration::from_millis(1_000);
 const STATEMENT: Duration = Duration::from_millis(1_500);
 
-/// Starts a service with the timeouts that `written_while` allows for. `url` is the URL of this database.
+/// Starts a service with the timeouts that `written_while` allows for. `url` is the URL at which the service
+/// finds the database.
 pub fn started_on(database: OwnDatabase, url: &str) -> TestApp {
     Builder::on(Arc::new(database))
         .env("DATABASE_URL", url)
@@ -46,8 +47,8 @@ pub fn written_while(user: &Actor, writers: usize, work: impl FnOnce()) -> Vec<S
     })
 }
 
-/// Creates tasks until `stop_flag` is set. Every other writer uses idempotency keys and repeats each request until
-/// the task is acknowledged, so that it is created exactly once.
+/// Creates tasks until `stop_flag` is set. Every other writer uses idempotency keys and repeats each request
+/// until the task is acknowledged or `stop_flag` is set, so that no task is created twice.
 fn write(user: &Actor, writer: usize, stop_flag: &StopFlag) -> Vec<String> {
     let with_keys = writer % 2 == 1;
     let mut acknowledged = Vec::new();
@@ -80,7 +81,7 @@ fn write(user: &Actor, writer: usize, stop_flag: &StopFlag) -> Vec<String> {
     acknowledged
 }
 
-/// Checks that there are at least `least` titles, and that each belongs to exactly one task.
+/// Checks that there are at least `least` acknowledged titles, and that each belongs to exactly one task.
 #[track_caller]
 pub fn assert_each_is_there_once(user: &Actor, titles: &[String], least: usize) {
     assert!(titles.len() >= least, "only {} were written", titles.len());

@@ -1,4 +1,4 @@
-//! Invalid request bodies, on every route that accepts a body.
+//! Invalid and unusual request bodies, on the routes that accept a body.
 
 use rstest::rstest;
 use serde_json::json;
@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::support::task::id;
 use crate::support::{Actor, CONTRACTS, Contract, Database, Postgres, Sqlite, TestApp};
 
-/// Returns every route that accepts a body. The last one does not require it.
+/// Returns every route that accepts a body. The last one, PATCH, does not require a body.
 fn calls(contract: Contract, user: &Actor, id: i64) -> [(&'static str, String); 3] {
     [
         ("POST", contract.tasks(user)),
@@ -128,7 +128,7 @@ fn nesting_of_5000_levels_causes_no_server_error(#[values(Sqlite, Postgres)] db:
                     answer.assert_bad_input(contract);
                 }
             }
-            // Unclosed nesting is invalid as well.
+            // Unclosed brackets are invalid as well.
             let open = ada.body(method, &path, "[".repeat(5_000).as_bytes());
             open.assert_bad_input(contract);
         }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::support::task::{id, time};
 use crate::support::{Actor, CONTRACTS, Database, Postgres, Sqlite, TestApp};
 
-/// Toggles a task concurrently, and returns `completed` of each response.
+/// Toggles a task this many times concurrently, and returns `completed` of each response.
 fn toggle_at_once(user: &Actor, path: &str, times: usize) -> Vec<bool> {
     std::thread::scope(|scope| {
         let toggles: Vec<_> = (0..times)

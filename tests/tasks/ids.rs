@@ -1,4 +1,4 @@
-//! All ids that identify no task of the user get the same response.
+//! All ids with which the user has no task get the same response.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,8 @@ use serde_json::json;
 use crate::support::task::id;
 use crate::support::{Actor, CONTRACTS, Database, Postgres, Response, Sqlite, TestApp};
 
-/// Invalid ids. The test also uses the ids of another user's task and of a deleted one.
+/// Ids that no task has, most of which are not valid ids. The test also uses the ids of another user's task
+/// and of a deleted one.
 const WRONG: [&str; 16] = [
     "0",
     "-1",
@@ -58,7 +59,7 @@ fn every_id_without_a_task_gets_the_same_response(#[values(Sqlite, Postgres)] db
                 };
                 let answer = ask(&ada, method, &path);
                 answer.assert_problem(404);
-                // The response must not contain the requested id, because then responses would differ.
+                // If a response contained the requested id, the responses would differ.
                 answers.insert(answer.body_without_request_id());
             }
             assert_eq!(answers.len(), 1, "{method}: {answers:#?}");

@@ -8,7 +8,8 @@ use crate::support::raw::{self, Connection};
 use crate::support::task::id;
 use crate::support::{Actor, Contract, Database, Postgres, Sqlite, TestApp};
 
-/// Returns calls on the routes of `other`, with a valid body, an invalid one, and none.
+/// Returns calls on the routes of `other`: each route without a body, and those that accept a body also with
+/// a valid body and with invalid ones.
 fn calls_under(other: &Actor, task: i64) -> Vec<(&'static str, String, Vec<u8>)> {
     let good = json!({ "title": "t" }).to_string().into_bytes();
     let mut calls = Vec::new();
@@ -134,8 +135,8 @@ fn a_user_may_be_called_tasks(#[values(Sqlite, Postgres)] db: Database) {
         task
     );
     tasks.patch(&format!("{item}/complete")).expect(200);
-    // For every other user, the first path is a task whose id is not a number, and the second belongs to
-    // another user.
+    // For every other user, `/api/tasks/tasks` is a task whose id is not a number, and `item` is a path of
+    // the user `tasks`.
     other.get("/api/tasks/tasks").assert_problem(404);
     other.get(&item).assert_problem(403);
     other.delete(&item).assert_problem(403);

@@ -75,7 +75,7 @@ fn an_empty_object_changes_nothing(#[values(Sqlite, Postgres)] db: Database) {
         let task = ada.creates(full());
         let path = contract.task(&ada, id(&task));
         assert_eq!(ada.put(&path, json!({})).expect(200).json(), task);
-        // An object with only fields that a client may not set changes nothing either.
+        // Fields that a client may not set, or that do not exist, change nothing either.
         let nothing = json!({ "id": 9, "user_id": "x", "updated_at": null, "version": 9, "colour": "red" });
         assert_eq!(ada.put(&path, nothing).expect(200).json(), task);
         assert_eq!(ada.get(&path).expect(200).json(), task);
