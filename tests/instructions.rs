@@ -92,7 +92,7 @@ impl Counter<'_> {
 
     fn control(&self, arguments: &[&str]) {
         // Valgrind names the pipes through which it is controlled after `USER` or `LOGNAME`, and `HOST`. To
-        // find them, `callgrind_control` needs the same variables as the service, which has only `HOST`.
+        // find them, `callgrind_control` needs the same values as the service, in which only `HOST` is set.
         let control = Command::new("callgrind_control")
             .env_remove("USER")
             .env_remove("LOGNAME")

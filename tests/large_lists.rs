@@ -20,7 +20,7 @@ const CONCURRENT_READERS: usize = 4;
 /// batches of each list in memory and never a whole list.
 const MAX_GROWTH_KIB: u64 = 96 * 1024;
 
-/// An unoptimized build on a busy machine needs much more time than a release build.
+/// This timeout is long because an unoptimized build on a busy machine is slow.
 const TIMEOUT: Duration = Duration::from_secs(150);
 
 fn start(database: Database) -> TestApp {

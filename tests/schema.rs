@@ -47,7 +47,7 @@ fn the_tables_and_their_columns_are_there(#[values(Sqlite, Postgres)] db: Databa
     for (table, name, nullable) in COLUMNS {
         let found = match app.kind {
             Database::Postgres => column(&app, "is_nullable", table, name).map(|answer| answer == "YES"),
-            // SQLite shows `tasks.id` as nullable, although the alias of a row id is never NULL.
+            // SQLite shows `tasks.id` as nullable, although an alias of the row id is never NULL.
             Database::Sqlite => app
                 .value(&format!(
                     "SELECT \"notnull\" = 0 AND NOT (pk = 1 AND lower(type) = 'integer') \

@@ -75,8 +75,8 @@ fn every_licence_is_known_and_every_crate_from_one_source() {
     }
 }
 
-/// Checks the documents only. The compiler checks that the service uses each dependency
-/// (`unused_crate_dependencies`), and cargo-machete checks the dependencies of the tests.
+/// Checks only that `docs/ARCHITECTURE.md` names each dependency. The compiler checks that the service uses
+/// each one (`unused_crate_dependencies`), and cargo-machete checks the dependencies of the tests.
 #[test]
 fn every_dependency_has_its_reason() {
     let metadata = metadata(&["--no-deps"]);

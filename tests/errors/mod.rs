@@ -1,5 +1,4 @@
-//! Errors that do not depend on the resource. Each response is a problem document, except those to requests
-//! that are not valid HTTP.
+//! Error responses. Each is a problem document, except those to requests that are not valid HTTP.
 
 mod codes;
 mod malformed;

@@ -1,4 +1,4 @@
-//! Request bodies larger than 64 KiB.
+//! The limit of 64 KiB for request bodies.
 
 use rstest::rstest;
 use serde_json::json;

@@ -160,7 +160,7 @@ fn fingerprint(sources: &[&str]) -> io::Result<Vec<u8>> {
     Ok(digest.finish().as_ref().to_vec())
 }
 
-/// Returns paths relative to the repository in a stable order.
+/// Returns the source files below a path, relative to the repository and in a stable order.
 fn files_of(source: impl AsRef<Path>) -> io::Result<Vec<PathBuf>> {
     let source = source.as_ref();
     if root().join(source).is_file() {

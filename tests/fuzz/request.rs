@@ -65,7 +65,8 @@ impl fmt::Debug for Request {
     }
 }
 
-/// Generates header values without control characters except tabs. The HTTP parser refuses the others.
+/// Generates header values without control characters except tabs, because the HTTP parser refuses other
+/// control characters.
 pub fn header_value() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![
         2 => "[ -~]{0,40}".prop_map(String::into_bytes),

@@ -1,4 +1,4 @@
-//! Damaged tokens, and correctly signed tokens with arbitrary claims.
+//! Damaged tokens, and correctly signed tokens with arbitrary headers and claims.
 
 use aws_lc_rs::hmac;
 use proptest::prelude::*;

@@ -191,7 +191,7 @@ fn a_create_reads_few_of_a_hundred_thousand_old_keys() {
             let key = format!("{round} {number}");
             post(&ada, "/api/tasks", &key, &json!({ "title": "t" })).expect(201);
         }
-        // PostgreSQL counts the rows of a connection at the latest when the connection is closed.
+        // A connection adds the rows that it has read to the statistics at the latest when it is closed.
         app.restart();
         let read = app.value(
             "SELECT seq_tup_read + (SELECT sum(idx_tup_read) FROM pg_stat_user_indexes \

@@ -1,4 +1,4 @@
-//! Valid keys, their scope, and the payload that they are bound to.
+//! The format of keys, their scope, and the payload that they are bound to.
 
 use rstest::rstest;
 use serde_json::json;

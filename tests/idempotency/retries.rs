@@ -1,4 +1,4 @@
-//! A retry gets the first response again, whatever happened in between.
+//! A retry gets the first response again, even if the task has been changed or deleted in between.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Barrier};

@@ -17,8 +17,8 @@ use crate::support::{Actor, Database, OwnDatabase, Postgres, Sqlite, TestApp, st
 const LIMIT: usize = 50;
 const BEFORE: usize = 99_950;
 
-/// Returns each query with a link to a page that has 100,000 tasks before it, or half as many if the query
-/// has a filter.
+/// Returns each query with a link to a page that has 100,000 tasks before it, or about half as many if the
+/// query has a filter.
 fn deep_links(app: &TestApp, user: &Actor) -> Vec<(String, String)> {
     // Each status has at least two full pages: the page that contains the link, and the page to which it
     // leads.

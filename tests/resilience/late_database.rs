@@ -20,8 +20,8 @@ fn with_short_timeouts(database: OwnDatabase) -> TestApp {
         .start()
 }
 
-/// Checks that requests that need the database get 503 in time, and that other requests are answered as
-/// usual.
+/// Checks that requests that need the database get 503 in time, and that the service answers other requests
+/// as usual.
 fn assert_refuses(app: &TestApp) {
     let ada = app.user("ada");
     while_alive(app, || {

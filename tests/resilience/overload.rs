@@ -68,7 +68,7 @@ fn load(app: &TestApp, clients: usize, lasting: Duration) -> Tally {
     })
 }
 
-/// Returns the resident memory of the process in MB.
+/// Returns the resident memory of the process in MiB.
 fn memory_of(app: &TestApp) -> u64 {
     let status = fs::read_to_string(format!("/proc/{}/status", app.process_id())).unwrap();
     let line = status
@@ -115,7 +115,7 @@ fn three_hundred_clients_are_served_or_refused_in_time() {
     assert_mostly_within(ACQUIRE + TOLERANCE / 2, overloaded.refused);
     let before = warm.megabytes.iter().max().unwrap();
     let after = overloaded.megabytes.iter().max().unwrap();
-    assert!(*after <= before + 16, "{before} MB have become {after} MB");
+    assert!(*after <= before + 16, "{before} MiB have become {after} MiB");
     assert_no_errors(&app);
 }
 
@@ -130,8 +130,8 @@ fn five_hundred_clients_can_connect_at_once() {
         most >= 500,
         "this machine lets {most} wait: sysctl net.core.somaxconn=4096"
     );
-    // While the service is stopped, it accepts no connection, and the kernel queues them. If the queue were
-    // full, the kernel would only retry after a second, and the connection attempt would time out.
+    // While the service is stopped, the kernel queues new connections. If the queue were full, a client's
+    // kernel would retry only after a second, and the connection attempt would time out.
     app.signal("-STOP");
     let connect = |_| TcpStream::connect_timeout(&address, Duration::from_millis(500));
     let connected: Vec<_> = (0..500)

@@ -1,4 +1,5 @@
-//! SIGTERM during work: every received request is answered, and idle connections do not delay the exit.
+//! SIGTERM during work: every request that was sent before is answered, and idle connections do not delay the
+//! exit.
 
 use std::thread;
 use std::time::{Duration, Instant};

@@ -1,4 +1,4 @@
-//! All ids with which the user has no task get the same response.
+//! Every id that is not the id of one of the user's tasks gets the same response.
 
 use std::collections::BTreeSet;
 

@@ -15,7 +15,7 @@ fn ids(user: &Actor, path: &str) -> Vec<i64> {
         .collect()
 }
 
-/// Creates six tasks, given as title, due date and completed.
+/// Creates six tasks, each given as title, due date and `completed`.
 fn prepare(user: &Actor) {
     for (title, due_date, completed) in [
         ("delta", json!("2026-05-02"), false),
