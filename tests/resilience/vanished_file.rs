@@ -1,5 +1,5 @@
 //! The file of the embedded database or its write-ahead log is deleted or replaced while the service runs.
-//! Further tests check the length of the log, and that it is empty after a stop.
+//! Further tests check that the file alone is complete after a stop, and that the log stays short.
 
 use std::fs;
 use std::path::PathBuf;
