@@ -1,4 +1,4 @@
-//! Tokens that must be refused. Each is valid except for one defect.
+//! Tokens and `Authorization` headers that must be refused. Most of them are valid except for one defect.
 
 use aws_lc_rs::hmac;
 use base64::prelude::{BASE64_STANDARD, Engine};
@@ -24,7 +24,7 @@ impl Bad {
     }
 }
 
-/// Returns the claims of a valid token with these changes; `null` removes a claim.
+/// Returns the claims of a valid token with these changes. `null` removes a claim.
 pub fn claims(app: &TestApp, changes: Value) -> Value {
     let mut claims = json!({
         "sub": app.unique("ada"),
@@ -136,7 +136,7 @@ pub fn bad_tokens(app: &TestApp) -> Vec<Bad> {
     table
 }
 
-/// Returns tokens that are valid except that they are meant for another purpose.
+/// Returns tokens that are valid except for a claim that is null, or a `typ` other than `JWT`.
 fn for_other_purposes(app: &TestApp) -> Vec<Bad> {
     let mut table = Vec::new();
     for claim in ["updateTo", "requestType", "cnf", "iss", "aud"] {
@@ -162,7 +162,7 @@ fn for_other_purposes(app: &TestApp) -> Vec<Bad> {
     table
 }
 
-/// Returns requests without a token, or with a header that contains no usable token.
+/// Returns requests whose `Authorization` header is missing, repeated or malformed, or contains a malformed token.
 fn without_a_token(app: &TestApp) -> Vec<Bad> {
     let good = hs256(&claims(app, json!({})), app.secret());
     let (body, signature) = good.rsplit_once('.').unwrap();
@@ -230,8 +230,8 @@ fn sign_text(app: &TestApp, payload: &str) -> String {
     )
 }
 
-/// Returns tokens that name an algorithm of the other key class. They are refused with 401 or 503, depending
-/// on whether an issuer's keys are available.
+/// Returns tokens that name an algorithm with a public key, although they are signed with the secret. They are refused
+/// with 401, or with 503 if the issuer's public keys are not available.
 pub fn tokens_of_the_other_key_class(app: &TestApp) -> Vec<Bad> {
     let algorithms = ["RS256", "PS256", "ES256", "ES512", "EdDSA", "Ed25519"];
     let bearer = |algorithm| {

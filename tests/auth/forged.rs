@@ -1,4 +1,4 @@
-//! Tokens with a wrong header or signature: known attacks on token verifiers.
+//! Tokens with a wrong header or signature. Many of them are known attacks on token verifiers.
 
 use aws_lc_rs::hmac;
 use base64::prelude::{BASE64_STANDARD, Engine};
@@ -104,7 +104,7 @@ pub fn forged_tokens(app: &TestApp) -> Vec<Bad> {
             mint(&json!({ "alg": "HS256", "kid": "/dev/null" }), &claims, ""),
         ),
     ];
-    // A secret that happens to be valid base64 must still be used as it is.
+    // Even if the secret is valid base64, the service must use it without decoding it.
     if let Ok(decoded) = BASE64_STANDARD.decode(secret) {
         table.push(Bad::bearer(
             "the secret decoded from base64",

@@ -12,7 +12,7 @@ pub struct Good {
     pub user: String,
 }
 
-/// Returns claims with `identity` in place of `sub`.
+/// Returns a time of issue, an expiry and the claims in `identity`, which name the user.
 fn claims(identity: Value) -> Value {
     let mut claims = json!({ "iat": now(), "exp": now() + 900 });
     for (name, value) in identity.as_object().unwrap() {

@@ -1,5 +1,5 @@
-//! Tokens verified with a key set: algorithm names, unknown keys in the set, and tokens that the issuer
-//! signed for other purposes.
+//! Tokens that are verified with a key set: algorithm names, unknown keys in the set, tokens that the issuer
+//! signed for other purposes, and secrets in the URL of the key set.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
@@ -40,7 +40,7 @@ impl Issuer {
         ]});
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}/jwks", listener.local_addr().unwrap());
-        // The thread ends with the test process.
+        // Nothing stops this thread. It ends with the test process.
         thread::spawn(move || {
             let body = keys.to_string();
             let length = body.len();
@@ -74,7 +74,7 @@ impl Issuer {
     }
 }
 
-/// Returns the claims of a token of Better Auth's jwt plugin.
+/// Returns the claims of a token with the issuer and audience that Better Auth's jwt plugin sets.
 fn claims(user: &Actor) -> Value {
     let mut claims = user.claims();
     claims["iss"] = json!(frontend());
@@ -96,7 +96,8 @@ fn all_names_of_an_algorithm_work_and_unknown_keys_are_ignored(#[values(Sqlite, 
         ("Ed25519", "rfc9864", 200),
         ("Ed25519", "unnamed", 200),
         ("ES512", "p521", 200),
-        // A key must never be used with the algorithm of another key type.
+        // These are refused: the key is of another type, the algorithm is not supported, or the key is not on its
+        // curve.
         ("ES512", "rfc8037", 401),
         ("EdDSA", "p521", 401),
         ("Ed448", "ed448", 401),
@@ -141,7 +142,7 @@ fn a_token_for_another_purpose_is_refused_whichever_key_signed_it(#[values(Sqlit
             with("requestType", json!("change-email-verification")),
             401,
         ),
-        // `userId` counts because the token names its issuer.
+        // `userId` is accepted as the user id only in a token that names its issuer or audience.
         (
             "JWT",
             json!({
@@ -166,7 +167,7 @@ fn a_token_for_another_purpose_is_refused_whichever_key_signed_it(#[values(Sqlit
 #[rstest]
 fn a_secret_in_the_key_set_url_is_never_logged(#[values(Sqlite, Postgres)] db: Database) {
     skip_at_a_deployment!();
-    // Nothing listens at the first address. The server at the second one returns no key set.
+    // Nothing listens at the first address. The service at the second address returns no key set.
     let unreachable = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let not_an_issuer = TestApp::builder(db).start();
     for address in [

@@ -1,4 +1,4 @@
-//! The log explains refusals to the operator and contains no secrets.
+//! The log explains refusals to the operator, contains no secrets, and has the configured format.
 
 use rstest::rstest;
 use serde_json::json;
@@ -67,8 +67,8 @@ fn no_token_secret_or_password_is_ever_logged(#[values(Sqlite, Postgres)] db: Da
             .split(['.', ' ', '"', ','])
             .filter(|part| part.len() >= 20)
         {
-            // The header that most tokens share is not secret, and parts shorter than 20 characters may
-            // appear in the log by chance.
+            // The header that most tokens share is checked below. Parts shorter than 20 characters are skipped,
+            // because they may appear in the log by chance.
             let common = part.starts_with("eyJhbGciOi");
             assert!(
                 common || !log.contains(part),
@@ -105,7 +105,7 @@ fn a_refusal_is_explained_to_the_operator(#[values(Sqlite, Postgres)] db: Databa
             hs256(&link, app.secret()),
             &["token of a Better Auth e-mail link"],
         ),
-        // The advice to use the same secret as the frontend would be wrong for these tokens.
+        // For an e-mail link with another secret, the advice to use the frontend's secret would be wrong.
         (hs256(&link, other), &["token of a Better Auth e-mail link"]),
         (hs256(&bound, app.secret()), &["bound to its holder's key (cnf)"]),
         (hs256(&nowhere, app.secret()), &["set baseURL"]),
@@ -129,7 +129,7 @@ fn a_refusal_is_explained_to_the_operator(#[values(Sqlite, Postgres)] db: Databa
         let before = app.log().len();
         let answer = app.anonymous().with_token(&token).get("/api/tasks");
         answer.assert_unauthorized();
-        // One of the words suffices, because the wording of the message may change.
+        // One of the words is sufficient, so that the wording of the message may change.
         let explained = || {
             let log = app.log()[before..].to_lowercase();
             words

@@ -1,4 +1,4 @@
-//! Authentication: tokens and the `users` row that a user gets.
+//! Authentication: which tokens are accepted, and the row in `users` that is created from a token.
 
 mod bad_tokens;
 mod forged;

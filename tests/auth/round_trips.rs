@@ -1,4 +1,5 @@
-//! The number of database statements per request in the steady state, which is one.
+//! The number of database statements per request. Most requests of a user whom the service already knows need exactly
+//! one statement, and responses without data from the database need none.
 
 use serde_json::json;
 
@@ -7,7 +8,7 @@ use crate::support::task::id;
 use crate::support::{Actor, CONTRACTS, Database, OwnDatabase, TestApp, app::Builder};
 use std::sync::Arc;
 
-/// Returns the statements of the service while `call` ran, without those that initialize or check a
+/// Returns the statements that the service sent while `call` ran, without those that initialize or check a
 /// connection.
 fn sent(app: &TestApp, call: impl FnOnce()) -> Vec<Statement> {
     let before = statements::recorded(app).len();
@@ -17,15 +18,15 @@ fn sent(app: &TestApp, call: impl FnOnce()) -> Vec<Statement> {
     sent
 }
 
-/// Returns a service whose statements are recorded, and a user that the service already knows.
+/// Returns a service whose statements are recorded, and a user whom the service already knows.
 fn recorded() -> (TestApp, Actor) {
     let database = Arc::new(OwnDatabase::create(Database::Postgres));
     statements::record(&database);
-    // A pool of one connection: the statements that initialize a connection are executed once and do not
-    // belong to a request.
+    // The pool has the minimum size, so that the requests of the test use connections on which the requests below
+    // have prepared the statements.
     let app = Builder::on(database).env("DATABASE_POOL_SIZE", "2").start();
     let ada = app.user("ada");
-    // Each kind of request runs once, so that its statements are already prepared.
+    // Each kind of request is sent once, so that its statements are already prepared when the test sends it.
     let task = id(&ada.has_task("warm"));
     ada.get("/api/tasks").expect(200);
     ada.get(&format!("/api/tasks/{task}")).expect(200);
@@ -79,7 +80,7 @@ fn each_call_is_one_statement() {
         ];
         for (call, run) in calls {
             let statements = sent(&app, run);
-            // The statement was prepared before, so the request also takes only one round trip.
+            // The statement was already prepared, so the request takes only one round trip to the database.
             let [Statement { prepared: true, .. }] = &statements[..] else {
                 panic!("{contract:?} {call}: {statements:#?}");
             };
@@ -124,7 +125,7 @@ fn a_known_user_is_not_written_again() {
     ada.has_task("Buy milk");
     let statements = sent(&app, || {
         for _ in 0..5 {
-            // The token differs, but its email and name are unchanged.
+            // Each token is different, but has the same email and name.
             let mut claims = ada.claims();
             claims["jti"] = json!(crate::support::random::suffix());
             ada.signed(&claims).get("/api/tasks").expect(200);

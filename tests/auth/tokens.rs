@@ -1,4 +1,5 @@
-//! Sends every token of the two tables to every route that requires a token.
+//! Sends the tokens of `bad_tokens` to every route that requires a token, and those of `good_tokens` to the lists of
+//! both contracts. Further tests check when a token is valid and where in a request it is accepted.
 
 use std::net::TcpListener;
 use std::time::Duration;
@@ -12,8 +13,8 @@ use crate::support::task::id;
 use crate::support::token::{hs256, mint, now};
 use crate::support::{Actor, CONTRACTS, Contract, Database, Postgres, Response, Sqlite, TestApp, wait};
 
-/// Returns the routes of both contracts and routes that do not exist: without a token, a client must not
-/// learn which ones exist.
+/// Returns every route of both contracts, and requests that get 404 or 405 with a valid token: a client without one
+/// must not learn which paths and methods exist.
 fn guarded(user: &Actor, task: i64) -> Vec<(&'static str, String)> {
     let mut routes: Vec<_> = CONTRACTS
         .iter()
@@ -71,7 +72,7 @@ fn the_client_is_not_told_why_a_token_was_refused(#[values(Sqlite, Postgres)] db
     let mut answers: Vec<String> = answers.collect();
     answers.sort();
     answers.dedup();
-    // The response to a missing token may differ from that to an invalid one, but all invalid tokens must
+    // A header without a bearer token may get another response than an invalid token, but all invalid tokens must
     // get the same response.
     assert!(answers.len() <= 2, "{answers:#?}");
     for word in ["signature", "HS256", "secret", "issuer"] {
@@ -109,7 +110,7 @@ fn every_good_token_is_accepted_as_its_user(#[values(Sqlite, Postgres)] db: Data
             let answer = app.anonymous().request("GET", &path, &headers, b"");
             assert_eq!(answer.status, 200, "{}: {answer}", good.why);
         }
-        // The tasks must belong to the user whom `sub` would name.
+        // A token that names the same user in `sub` must find these tasks.
         for task in seen {
             user.get(&Contract::A.task(&user, task)).expect(200);
         }
@@ -122,14 +123,14 @@ fn an_expired_token_is_accepted_for_five_more_seconds_at_most(#[values(Sqlite, P
     let ada = app.user("ada");
     let mut claims = ada.claims();
     claims["exp"] = json!(now() - 2);
-    // The token is within the leeway, which may be any time up to 5 seconds.
+    // The test requires only that the leeway is at most 5 seconds, so both responses are correct.
     let answer = ada.signed(&claims).get("/api/tasks");
     assert!(matches!(answer.status, 200 | 401), "{answer}");
 
     claims["exp"] = json!(now() + 1);
     let soon = ada.signed(&claims);
     soon.get("/api/tasks").expect(200);
-    // A token that the service accepted before it expired must be refused as well.
+    // A token that the service has already accepted must also be refused once it has expired.
     let mut last = now();
     let refused = || {
         let sent = now();

@@ -1,4 +1,4 @@
-//! The row in `users`: when it is created and updated, and what happens when it is missing.
+//! The row in `users`: when the service creates and updates it, and what happens when it is missing.
 
 use std::sync::Arc;
 
@@ -28,12 +28,12 @@ fn address(app: &TestApp, name: &str) -> String {
     format!("{}@example.com", app.unique(name))
 }
 
-/// Returns the same user with another `email` and `name`; `null` leaves the claim out.
+/// Returns the same user with a token that has this `email` and `name`. `null` leaves the claim out.
 fn with_profile(user: &Actor, email: Value, name: Value) -> Actor {
     with_claims_and_profile(user, user.claims(), email, name)
 }
 
-/// Does the same with a token that was issued `seconds` later, or earlier if negative.
+/// Like [`with_profile`], but the token was issued `seconds` later, or earlier if `seconds` is negative.
 fn with_later_profile(user: &Actor, seconds: i64, email: Value, name: Value) -> Actor {
     let mut claims = user.claims();
     claims["iat"] = json!(claims["iat"].as_i64().unwrap() + seconds);
@@ -167,7 +167,7 @@ fn an_unusual_email_or_name_is_not_an_error(#[values(Sqlite, Postgres)] db: Data
     .enumerate()
     {
         let user = app.user(&format!("odd{number}"));
-        // These claims are optional and do not identify the user.
+        // These claims are optional and do not identify the user, so an unusual value must not be an error.
         with_profile(&user, odd.clone(), odd.clone())
             .get("/api/tasks")
             .expect(200);
@@ -230,7 +230,8 @@ fn a_newer_token_takes_an_email_that_has_become_free(#[values(Sqlite, Postgres)]
     assert_eq!(column(&app, "email", &old), Some(address(&app, "other")));
 }
 
-// This happens when a user has two sessions and one of them still uses its old token.
+// A service receives an older token after a newer one if a user has two sessions, and one of them still uses its old
+// token.
 #[rstest]
 fn an_older_token_does_not_undo_the_changes_of_a_newer_one(#[values(Sqlite, Postgres)] db: Database) {
     skip_at_a_deployment!();
@@ -239,7 +240,7 @@ fn an_older_token_does_not_undo_the_changes_of_a_newer_one(#[values(Sqlite, Post
     let newer = with_later_profile(&older, 10, json!(address(&app, "new")), json!("Augusta"));
     older.get("/api/tasks").expect(200);
     newer.get("/api/tasks").expect(200);
-    // Another user now has the old address and must keep it.
+    // Another user now gets the old address and must keep it.
     let bob = with_profile(&app.user("bob"), json!(older.email), json!("Bob"));
     bob.get("/api/tasks").expect(200);
     older.get("/api/tasks").expect(200);
@@ -294,7 +295,7 @@ fn only_a_newer_token_refreshes_the_row_in_any_process(#[values(Sqlite, Postgres
         (1, 0, "Augusta"),
         (0, 1, "Augusta"),
         (0, 0, "Augusta"),
-        // The second process last saw this name and does not know that the first one changed it.
+        // The second process has only seen tokens with this name. It does not know that the row has another name now.
         (2, 1, "Ada"),
         (1, 0, "Ada"),
         (3, 0, "Countess"),
@@ -334,7 +335,7 @@ fn a_token_without_iat_creates_a_row_but_does_not_refresh_one(#[values(Sqlite, P
     undated("Ada").get("/api/tasks").expect(200);
     undated("Augusta").get("/api/tasks").expect(200);
     assert_eq!(column(&app, "name", &ada).as_deref(), Some("Ada"));
-    // A row created by a token without `iat` counts as older than any token with one.
+    // A row that was created from a token without `iat` counts as older than every token with `iat`.
     with_profile(&ada, json!(ada.email), json!("Countess"))
         .get("/api/tasks")
         .expect(200);
@@ -435,7 +436,8 @@ fn columns_that_another_program_adds_are_ignored(#[values(Sqlite, Postgres)] db:
     assert_eq!(rows(&app), 2);
 }
 
-// Better Auth's migration may run while the service does. The column has one of two names.
+// Better Auth's migration may run while the service is running. The service recognizes Better Auth's table by the
+// column that this migration adds, which has one of two names.
 #[rstest]
 fn a_table_that_becomes_better_auths_is_no_longer_written(#[values(Sqlite, Postgres)] db: Database) {
     skip_at_a_deployment!();
@@ -449,7 +451,7 @@ fn a_table_that_becomes_better_auths_is_no_longer_written(#[values(Sqlite, Postg
         // This user has no row.
         let bob = app.user("bob");
         assert_every_call_is_unauthorized(&bob, task);
-        // This user has a row. The token is newer, and one of the processes has not seen the user yet.
+        // This user has a row. The token is newer than the row, and one of the processes has not seen the user yet.
         let other = Builder::on(Arc::clone(app.database())).start();
         let renamed = with_later_profile(&ada, 10, json!(address(&app, "new")), json!("Augusta"));
         for target in [app.target(), other.target()] {
@@ -460,7 +462,7 @@ fn a_table_that_becomes_better_auths_is_no_longer_written(#[values(Sqlite, Postg
         assert_eq!(column(&app, "name", &ada), Some(ada.name.clone()));
         assert_eq!(column(&app, "email", &ada), Some(ada.email.clone()));
         assert_eq!(rows(&app), 1);
-        // This user no longer has a row.
+        // The user's row is deleted. A process that has seen the user notices this only at the next write.
         app.execute(&format!("DELETE FROM users WHERE id = '{}'", ada.id));
         ada.post("/api/tasks", json!({ "title": "t" }))
             .assert_unauthorized();

@@ -1,5 +1,6 @@
-//! The links in Better Auth's e-mails contain tokens. Some of these are JWTs signed with the same secret as
-//! API tokens, and some are sent to an unverified address. None of them may give access to the API.
+//! The links in Better Auth's e-mails contain tokens. Some of these are JWTs that are signed with the secret with which
+//! the service verifies HS256 tokens, and some are sent to an unverified address. None of them may give access to the
+//! API.
 
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use super::refused::assert_refused;
 use super::tokens::{assert_good, service_of};
 use crate::support::{CONTRACTS, Database, Postgres, Sqlite, random, wait};
 
-/// Returns the newest e-mail as soon as `count` e-mails have arrived.
+/// Waits until `count` e-mails have arrived, checks the subject of the newest one, and returns it.
 #[track_caller]
 fn newest(issuer: &Issuer, count: usize, subject: &str) -> Email {
     let arrived = || {
@@ -25,7 +26,7 @@ fn newest(issuer: &Issuer, count: usize, subject: &str) -> Email {
     email
 }
 
-/// Makes the issuer send every kind of e-mail that contains a link.
+/// Makes the issuer send every kind of e-mail for which `tests/node/auth.mjs` configures a function.
 fn all_emails(issuer: &Issuer) -> Vec<Email> {
     let ada = issuer.sign_up("Ada");
     let asks = |path: &str, body: Value| drop(ada.post(&format!("/api/auth/{path}"), body).expect(200));
@@ -41,8 +42,8 @@ fn all_emails(issuer: &Issuer) -> Vec<Email> {
     assert_eq!(verification.to, ada.email);
     ada.follows(&verification.url);
 
-    // If the current address is verified, a first link is sent to it. Following that link sends a second one
-    // to the new address.
+    // If the current address is verified, a first link is sent to that address. When the user follows it, a second
+    // link is sent to the new address.
     let stranger = address();
     asks("change-email", json!({ "newEmail": stranger }));
     let confirmation = newest(issuer, 3, "confirm new address");
@@ -56,7 +57,7 @@ fn all_emails(issuer: &Issuer) -> Vec<Email> {
     asks("delete-user", json!({}));
     newest(issuer, 6, "delete account");
 
-    // These e-mails are sent after the new address has been confirmed.
+    // The last two e-mails are sent after the new address has been confirmed.
     ada.follows(&second_step.url);
     asks("request-password-reset", json!({ "email": stranger }));
     newest(issuer, 7, "reset password");
@@ -71,7 +72,7 @@ fn no_token_from_an_e_mail_gives_access_to_the_api(#[values(Sqlite, Postgres)] d
     let issuer = Issuer::start(&["--emails"]);
     let app = service_of(&issuer, db);
     let emails = all_emails(&issuer);
-    // Anyone who reads the mailbox can use the token, whether or not they are signed in.
+    // Whoever reads the mailbox has the token. This reader is another user than the one in the token.
     let reader = issuer.sign_up("Reader");
     let mut jwts = 0;
     for email in &emails {

@@ -1,4 +1,4 @@
-//! A real issuer in a process of its own, and its signed-in users.
+//! A Better Auth issuer in a process of its own, and users who are signed in there.
 
 use std::time::Duration;
 
@@ -13,12 +13,12 @@ use crate::support::{Actor, OwnDatabase, Response, TestApp, random, wait};
 pub struct Issuer {
     _process: Process,
     pub url: String,
-    /// The URL of the control interface, which also answers while the issuer simulates an outage.
+    /// The URL of the control interface, which also responds while the issuer simulates an outage.
     pub control: String,
 }
 
 impl Issuer {
-    /// Starts the issuer with options of `tests/node/issuer.mjs` and with the service's secret.
+    /// Starts `tests/node/issuer.mjs` with these options and the service's secret.
     pub fn start(options: &[&str]) -> Self {
         let mut command = node::script("issuer.mjs");
         command.args(["--secret", SECRET]).args(options);
@@ -46,14 +46,14 @@ impl Issuer {
         Self::start(&["--database", &database.url])
     }
 
-    /// Sends a command such as `rotate`, `down` or `up`.
+    /// Sends a command such as `rotate`, `down` or `up` to the control interface.
     pub fn control(&self, command: &str) {
         Actor::anonymous(Target::new(vec![self.control.clone()], String::new()))
             .request("POST", &format!("/{command}"), &[], b"")
             .expect(204);
     }
 
-    /// Returns the sent e-mails, oldest first.
+    /// Returns the e-mails that the issuer has sent, oldest first.
     pub fn mailbox(&self) -> Vec<Email> {
         let answer = Actor::anonymous(Target::new(vec![self.control.clone()], String::new()))
             .get("/mailbox")
@@ -120,7 +120,7 @@ pub struct Session {
     pub id: String,
     pub email: String,
     pub name: String,
-    /// The token in the response to the sign-up, which is not a JWT.
+    /// The session token from the response to the sign-up. It is not a JWT.
     pub opaque_token: String,
     cookies: String,
     origin: String,
@@ -128,14 +128,14 @@ pub struct Session {
 }
 
 impl Session {
-    /// Returns a JWT of Better Auth's jwt plugin. Each call returns another one, because a token contains the
-    /// time of its creation.
+    /// Returns a new JWT of Better Auth's jwt plugin. Two calls within the same second may return the same text,
+    /// because the time of issue has whole seconds.
     #[track_caller]
     pub fn token(&self) -> String {
         self.token_from("/api/auth/token")
     }
 
-    /// Returns a token from a custom route of the frontend.
+    /// Returns a new HS256 token from a route that the frontend implements itself.
     #[track_caller]
     pub fn bridge_token(&self) -> String {
         self.token_from("/api/bridge")
@@ -160,7 +160,8 @@ impl Session {
             .request("POST", path, &headers, body.to_string().as_bytes())
     }
 
-    /// Follows the link of an e-mail as this user, without following redirects.
+    /// Requests the link of an e-mail as this user and checks that the issuer reports no error. Redirects are not
+    /// followed.
     #[track_caller]
     pub fn follows(&self, url: &str) {
         let path = url
@@ -180,7 +181,7 @@ impl Session {
         answer.json()["token"].as_str().unwrap().to_owned()
     }
 
-    /// Returns this user as a client of the service with this token.
+    /// Returns this user as a client of the service that sends this token.
     pub fn calls(&self, app: &TestApp, token: &str) -> Actor {
         Actor {
             id: self.id.clone(),

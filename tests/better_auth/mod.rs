@@ -1,4 +1,4 @@
-//! Tokens of a real Better Auth, in every mode in which frontends use it.
+//! Tokens of a real Better Auth, in the modes in which frontends use it.
 //!
 //! The issuer is `tests/node/issuer.mjs`. An `Issuer` starts it, and a `Session` is a user who is signed in
 //! there.

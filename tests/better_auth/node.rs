@@ -8,12 +8,11 @@ use std::time::Duration;
 
 use crate::support::process::Process;
 
-/// Time limit for an installation with an empty cache and a slow network. Only the first test that needs the
-/// packages waits for it.
+/// The maximum time for the installation of the packages. It is long enough for an empty cache and a slow network.
 const INSTALL_TIMEOUT: Duration = Duration::from_secs(180);
 const MIN_NODE_VERSION: u32 = 20;
 
-/// Returns a command that runs a script of `tests/node`. It installs the packages if necessary.
+/// Returns a command that runs a script of `tests/node`. If necessary, the packages are installed first.
 pub fn script(name: &str) -> Command {
     static READY: OnceLock<Result<(), String>> = OnceLock::new();
     if let Err(reason) = READY.get_or_init(|| check_node().and_then(|()| install())) {
@@ -27,7 +26,7 @@ pub fn script(name: &str) -> Command {
     command
 }
 
-/// Starts the command. The process ends at the latest when the returned value is dropped.
+/// Starts the command. The process ends when the returned value is dropped, or earlier.
 pub fn spawn(command: Command) -> Process {
     Process::spawn(command)
 }
@@ -60,7 +59,8 @@ fn check_node() -> Result<(), String> {
     ))
 }
 
-/// Test processes may run in parallel: one of them installs the packages while the others wait.
+/// Installs the packages unless they are installed. Test processes may run in parallel. One of them then installs the
+/// packages while the others wait for the lock.
 fn install() -> Result<(), String> {
     let lock_file = folder().join("package-lock.json");
     let opened = File::open(&lock_file).map_err(|error| format!("{}: {error}", lock_file.display()))?;

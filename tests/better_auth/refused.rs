@@ -1,4 +1,4 @@
-//! Tokens and cookies of Better Auth that are not tokens for this service. The log explains each refusal.
+//! Tokens and cookies of Better Auth that the service refuses. The log explains each refusal.
 
 use std::time::Duration;
 
@@ -8,7 +8,8 @@ use super::issuer::{Issuer, Session};
 use super::tokens::{assert_good, service_of};
 use crate::support::{Database, Postgres, Sqlite, TestApp, wait};
 
-/// Checks that the token gets 401 and that the log soon contains a line with all of these words.
+/// Checks that a request with the token gets 401, and that the log then has a line with all of these words and does
+/// not contain the token.
 #[track_caller]
 pub fn assert_refused(app: &TestApp, session: &Session, token: &str, words: &[&str]) {
     let before = app.log().len();
@@ -36,7 +37,7 @@ fn an_opaque_session_token_is_refused_and_the_log_identifies_it(#[values(Sqlite,
     let ada = issuer.sign_up("Ada");
     let words = ["opaque", "session token", "/api/auth/token"];
     assert_refused(&app, &ada, &ada.opaque_token, &words);
-    // The cookie contains the same token with a signature, percent-encoded as users copy it.
+    // The cookie contains the same token with a signature. It is percent-encoded, as a user copies it from a browser.
     assert_refused(&app, &ada, ada.cookie("better-auth.session_token"), &words);
     assert_good(&app, &ada, &ada.token());
 }

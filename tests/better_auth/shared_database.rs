@@ -20,7 +20,8 @@ fn count(app: &TestApp, table: &str, condition: &str) -> String {
     count.unwrap()
 }
 
-/// Checks that a sign-up creates the row, the service uses it, and deleting the account deletes the tasks.
+/// Checks that a sign-up creates the user's row, that the service uses this row, and that the deletion of the account
+/// deletes the user's tasks.
 fn assert_shared(app: &TestApp, issuer: &Issuer) {
     let ada = issuer.sign_up("Ada");
     assert_eq!(
@@ -68,7 +69,8 @@ fn row_of(user: &Session) -> String {
     format!("id = '{id}' AND email = '{email}' AND name = '{name}'")
 }
 
-/// Checks that the token of a deleted account, which has not expired yet, gives no access.
+/// Checks that a token of a deleted account gives no access to tasks, although it has not expired yet. A process that
+/// has seen the user responds to reads with an empty list until a write finds that the row is missing.
 fn assert_stays_deleted(app: &TestApp, issuer: &Issuer, ada: &Session, token: &str) {
     let title = json!({ "title": "after all" });
     let ada_again = ada.calls(app, token);
@@ -89,14 +91,14 @@ fn assert_stays_deleted(app: &TestApp, issuer: &Issuer, ada: &Session, token: &s
     again.calls(app, &again.token()).has_task("a new start");
 }
 
-/// Checks that no process writes to the table, neither with an outdated token nor with one of an unknown
-/// account.
+/// Checks that no process writes to the table `users`, neither because of an outdated token nor because of a token of
+/// an unknown account.
 fn assert_is_never_written(app: &TestApp, issuer: &Issuer, bob: &Session) {
     let before = bob.token();
     bob.post("/api/auth/update-user", json!({ "name": "Robert" }))
         .expect(200);
-    // The statement does what Better Auth does when a new address has been confirmed, and gives the old
-    // address to another user.
+    // The first statement does what Better Auth does when a user has confirmed a new address. The second one gives
+    // the old address to another user.
     let moved = format!("new-{}", bob.email);
     let other = issuer.sign_up("Carol");
     app.execute(&format!(
@@ -117,7 +119,7 @@ fn assert_is_never_written(app: &TestApp, issuer: &Issuer, bob: &Session) {
             bob.get("/api/tasks").expect(200);
             bob.has_task("t");
         }
-        // Better Auth does not know this user. The token claims another user's address.
+        // Better Auth does not know this user, and the token contains the address of another user.
         let stranger = app.user("stranger");
         let mut claims = stranger.claims();
         claims["email"] = json!(bob.email);
@@ -130,8 +132,8 @@ fn assert_is_never_written(app: &TestApp, issuer: &Issuer, bob: &Session) {
 fn the_service_started_first_and_both_share_the_users() {
     skip_at_a_deployment!();
     let database = Arc::new(OwnDatabase::create(Database::Postgres));
-    // The issuer's URL is only known once it runs, and the issuer needs the tables. A first process therefore
-    // creates them.
+    // The service must create the tables before the issuer starts, but its configuration needs the URL of the
+    // running issuer. A first process with another configuration therefore creates the tables.
     drop(Builder::on(Arc::clone(&database)).start());
     let issuer = Issuer::on(&database);
     let app = service_on(&database, &issuer);

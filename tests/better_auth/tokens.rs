@@ -1,4 +1,4 @@
-//! One test for each kind of token that a frontend with Better Auth sends.
+//! The kinds of tokens that a frontend with Better Auth sends, and the row in `users` that each of them creates.
 
 use rstest::rstest;
 use serde_json::json;
@@ -6,12 +6,12 @@ use serde_json::json;
 use super::issuer::{Issuer, Session};
 use crate::support::{CONTRACTS, Database, Postgres, Sqlite, TestApp};
 
-/// Starts a service whose only setting is this issuer as its frontend.
+/// Starts a service whose `BETTER_AUTH_URL` is the URL of this issuer.
 pub fn service_of(issuer: &Issuer, db: Database) -> TestApp {
     TestApp::builder(db).env("BETTER_AUTH_URL", &issuer.url).start()
 }
 
-/// Checks that the token gives access to its user's tasks on both contracts, and to no other user's.
+/// Checks that the token gives access to its user's tasks through both contracts, and not to another user's tasks.
 #[track_caller]
 pub fn assert_good(app: &TestApp, session: &Session, token: &str) {
     let user = session.calls(app, token);
@@ -86,7 +86,7 @@ fn a_ps256_token_is_accepted(#[values(Sqlite, Postgres)] db: Database) {
 #[rstest]
 fn an_hs256_token_of_a_custom_signer_is_accepted(#[values(Sqlite, Postgres)] db: Database) {
     skip_at_a_deployment!();
-    // In this mode, the issuer's key set URL returns 404, which must not matter.
+    // In this mode, the URL of the issuer's key set returns 404. HS256 tokens must be accepted all the same.
     assert_algorithm_works(db, "HS256");
 }
 
@@ -118,7 +118,7 @@ fn the_cookie_of_the_session_cache_is_accepted(#[values(Sqlite, Postgres)] db: D
     let issuer = Issuer::start(&["--session-cache", "secret"]);
     let app = service_of(&issuer, db);
     let ada = issuer.sign_up("Ada");
-    // The cookie has its claims in `user` and `session` instead of at the top level.
+    // The token in the cookie names the user in the claims `user` and `session`, and not at the top level.
     assert_good(&app, &ada, ada.cookie("better-auth.session_data"));
     assert_row(&app, &ada.id, Some(&ada.email), Some("Ada"));
 }

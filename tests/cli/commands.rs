@@ -1,4 +1,4 @@
-//! `check-config`, `healthcheck`, `migrate`, and unknown commands.
+//! `check-config`, `healthcheck`, `migrate`, unknown commands, `--version` and `--help`.
 
 use std::fs;
 use std::sync::Arc;
@@ -41,7 +41,7 @@ fn check_config_prints_the_effective_settings_without_secrets(#[values(Sqlite, P
     assert!(!everything.contains(SECRET), "{everything}");
     assert!(!everything.contains(DATABASE_PASSWORD), "{everything}");
     assert!(!everything.contains("hunter"), "{everything}");
-    // The output must still identify the database.
+    // The output must identify the database: the end of the URL is the name of the database or of its file.
     let place = database.url.rsplit('/').next().unwrap();
     assert!(outcome.stdout.contains(place), "{}", outcome.stdout);
 }

@@ -1,4 +1,4 @@
-//! `completions SHELL`, tested in the shell where possible.
+//! `completions SHELL`. The script for bash is run in bash, and the others are only generated.
 
 use std::process::Command;
 use std::time::Duration;

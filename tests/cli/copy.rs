@@ -1,4 +1,4 @@
-//! `copy` in both directions: from the database kind of the test to the other kind.
+//! `copy`, from a database of the test's kind to a database of the other kind. Each test runs for both kinds.
 
 use std::fs;
 
@@ -11,7 +11,7 @@ use crate::support::cli::{Outcome, run};
 use crate::support::task::id;
 use crate::support::{Database, OwnDatabase, Postgres, Sqlite, TestApp};
 
-/// The number of rows inserted into each table, enough for three batches.
+/// The number of rows that [`fill`] inserts into each table. `copy` reads them in three batches.
 const ROWS: i64 = 6_000;
 
 fn other(db: Database) -> OwnDatabase {
@@ -25,7 +25,8 @@ fn copy(from: &OwnDatabase, to: &OwnDatabase) -> Outcome {
     run_on(from, &["copy", "--to", &to.url])
 }
 
-/// Returns every row of every table in a format that is the same for both databases.
+/// Returns every row of `users`, `tasks` and `idempotency_keys`, in a format that is the same for both kinds of
+/// databases.
 fn rows(database: &OwnDatabase) -> Vec<Option<String>> {
     let postgres = database.kind == Database::Postgres;
     let bytes = |column: &str| match postgres {
@@ -79,7 +80,7 @@ fn rows(database: &OwnDatabase) -> Vec<Option<String>> {
     rows
 }
 
-/// The definition of every index, as the database itself writes it.
+/// Returns the definitions of the indexes. Those of SQLite do not include the indexes that SQLite creates itself.
 fn indexes(database: &OwnDatabase) -> Vec<Option<String>> {
     let mut definitions = database.values(match database.kind {
         Database::Postgres => "SELECT indexdef FROM pg_indexes WHERE schemaname = current_schema()",
@@ -91,7 +92,7 @@ fn indexes(database: &OwnDatabase) -> Vec<Option<String>> {
     definitions
 }
 
-/// Adds users, tasks and idempotency keys to those that the service created.
+/// Adds [`ROWS`] users, tasks and idempotency keys to those that the service created.
 fn fill(database: &OwnDatabase) {
     let numbers =
         format!("WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {ROWS})");
@@ -127,7 +128,7 @@ fn a_copy_preserves_every_row_and_the_service_can_use_it(#[values(Sqlite, Postgr
         .expect(200);
     fill(&app);
     let highest: i64 = app.value("SELECT max(id) FROM tasks").unwrap().parse().unwrap();
-    // This id was assigned and deleted, so it must not be assigned again.
+    // A task with this id is inserted and deleted, so the target must not assign the id again.
     let used = highest + 1_000;
     app.execute(&format!(
         "INSERT INTO tasks (id, user_id, title) VALUES ({used}, '{}', 'gone')",
@@ -142,7 +143,8 @@ fn a_copy_preserves_every_row_and_the_service_can_use_it(#[values(Sqlite, Postgr
     run_on(&target, &["migrate"]).expect_success();
     let migrated = indexes(&target);
     assert!(migrated.len() >= 6, "{migrated:?}");
-    // This password belongs to the source and must not be used for the target.
+    // `DATABASE_PASSWORD` belongs to `DATABASE_URL` and not to the target. The tests' server ignores passwords, so this
+    // shows only that the variable causes no error.
     let mut environment = vec![("DATABASE_URL", &*app.url)];
     if db == Database::Sqlite {
         environment.push(("DATABASE_PASSWORD", "of another server"));
@@ -163,7 +165,7 @@ fn a_copy_preserves_every_row_and_the_service_can_use_it(#[values(Sqlite, Postgr
     let again = ada_there.request("POST", "/api/tasks", &headers, create("éclair").as_bytes());
     assert_eq!(again.expect(201).text(), first.text());
     assert_eq!(ada_there.titles("/api/tasks?sort=title"), ["éclair", "Zebra"]);
-    // On PostgreSQL, the repeated create with its idempotency key used up one id.
+    // On PostgreSQL, the repeated request with the idempotency key may have used up one id.
     let new = id(&ada_there.has_task("new"));
     assert!((used + 1..=used + 2).contains(&new), "{new} after {used}");
 }
@@ -209,7 +211,7 @@ fn a_failed_copy_leaves_the_target_empty(#[values(Sqlite, Postgres)] db: Databas
     let app = TestApp::builder(db).start();
     app.user("ada").has_task("first");
     fill(&app);
-    // The last batch of tasks contains one without a user.
+    // The task with the highest id, which is in the last batch, belongs to a user who does not exist.
     app.execute(match db {
         Database::Postgres => "ALTER TABLE tasks DROP CONSTRAINT tasks_user_id_fkey",
         Database::Sqlite => "SELECT 1",

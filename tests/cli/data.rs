@@ -1,4 +1,4 @@
-//! `export`, `erase` and `backup`. The tests configure no secret, because these commands need none.
+//! `export`, `erase` and `backup`. These commands need no secret, so most tests configure none.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -18,7 +18,7 @@ use crate::support::process;
 use crate::support::task::id;
 use crate::support::{Actor, Database, OwnDatabase, Postgres, Sqlite, TestApp};
 
-/// More than one batch of the tasks that an export reads at a time.
+/// The number of tasks in the test of `export`. It is larger than the 500 tasks that `export` reads at a time.
 const TASKS: usize = 2_600;
 
 pub fn run_on(database: &OwnDatabase, arguments: &[&str]) -> Outcome {
@@ -36,7 +36,7 @@ pub fn count(database: &OwnDatabase, table: &str, condition: &str) -> String {
     count.unwrap()
 }
 
-/// Creates a user with one task that was created with an idempotency key.
+/// Creates a user and one task, which the user creates with an idempotency key.
 fn with_a_key(app: &TestApp, name: &str) -> Actor {
     let user = app.user(name);
     let headers = [("content-type", "application/json"), ("idempotency-key", "one")];
@@ -45,7 +45,7 @@ fn with_a_key(app: &TestApp, name: &str) -> Actor {
     user
 }
 
-/// Runs `erase` on a pseudo-terminal and answers its question.
+/// Runs `erase` on a pseudo-terminal and answers its question. Returns whether it succeeded, and its output.
 fn answer(database: &OwnDatabase, user: &str, answer: &str) -> (bool, String) {
     let folder = tempfile::tempdir().unwrap();
     let line = format!(
@@ -137,7 +137,7 @@ fn erase_deletes_all_data_of_the_user_and_nothing_else(#[values(Sqlite, Postgres
     assert!(said.stdout.contains("1 task"), "{}", said.stdout);
     assert_eq!(kept(&ada), ["0", "0", "0"]);
     assert_eq!(kept(&bob), ["1", "1", "1"]);
-    // The running service still works, also for the erased user.
+    // The running service must still work, also for the erased user.
     ada.has_task("a new start");
     assert_eq!(ada.titles("/api/tasks"), ["a new start"]);
 }

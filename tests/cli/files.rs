@@ -1,4 +1,5 @@
-//! The files that the service creates, their permissions, and the commands that create none.
+//! The files that the service creates, their permissions, and the commands that create no files. One test is about
+//! output to a closed pipe.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -25,7 +26,6 @@ fn only_the_owner_can_read_the_database_whatever_the_umask() {
     for umask in ["000", "022", "077", "377"] {
         let script = format!("umask {umask}; exec \"$@\"");
         let data = tempfile::tempdir().unwrap();
-        // SQLite creates its other files with the first write.
         let app = TestApp::builder(Database::Sqlite)
             .through(&["sh", "-c", &script, "sh"])
             .env(
@@ -33,6 +33,7 @@ fn only_the_owner_can_read_the_database_whatever_the_umask() {
                 &format!("sqlite://{}/todo.db", data.path().display()),
             )
             .start();
+        // After a write, SQLite's `-wal` and `-shm` files exist as well.
         app.user("ada").has_task("Buy milk");
         for file in database_files(&data.path().join("todo.db")) {
             assert_eq!(mode(&file), 0o600, "{} with umask {umask}", file.display());
@@ -64,7 +65,7 @@ fn files_of_an_earlier_version_are_made_private_but_their_folder_is_not() {
         .env("DATABASE_URL", &format!("sqlite://{}", database.display()))
         .start();
     app.user("ada").has_task("Buy milk");
-    // A killed process leaves SQLite's WAL files behind.
+    // A killed process leaves SQLite's `-wal` and `-shm` files behind.
     app.kill();
     for file in database_files(&database) {
         fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
@@ -161,7 +162,7 @@ fn a_closed_output_pipe_is_not_an_error() {
     skip_at_a_deployment!();
     for arguments in [&["token", "alice"][..], &["openapi"], &["check-config"]] {
         let folder = tempfile::tempdir().unwrap();
-        // `true` has exited, and the pipe is closed, before the command writes.
+        // `true` exits during the pause, so the pipe is closed when the command writes to it.
         let script = "{ sleep 0.3; \"$@\"; echo \"status $?\" >&2; } | true";
         let through = ["sh", "-c", script, "sh"].map(str::to_owned);
         let mut command = command_through(&through, folder.path());

@@ -1,4 +1,4 @@
-//! The first start on a machine that has only the binary.
+//! The first start in an empty folder. Most of these tests set only the port.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -11,7 +11,7 @@ use crate::support::app::{SECRET, launch};
 use crate::support::cli::run;
 use crate::support::process::Process;
 
-/// Starts the service without settings, except for the port, because tests run in parallel.
+/// Starts the service without settings, except for a free port, because other tests run at the same time.
 fn first_start(folder: &Path) -> (Process, String) {
     launch(folder, &[("PORT".to_owned(), "0".to_owned())])
 }

@@ -1,4 +1,4 @@
-//! `inspect-token`: whether the service would accept a token, and what to do if not.
+//! `inspect-token` tells whether the service would accept a token, and otherwise what to do.
 
 use std::io::Write as _;
 use std::process::Stdio;
@@ -10,7 +10,8 @@ use crate::support::app::SECRET;
 use crate::support::cli;
 use crate::support::token::{base64url, hs256, now, sign};
 
-/// Returns whether the token is accepted, and the output.
+/// Runs `inspect-token`, checks that the output contains neither the token nor its signature, and returns whether the
+/// token was accepted, and the output.
 fn inspect(token: &str) -> (bool, String) {
     let folder = tempdir().unwrap();
     let mut command = cli::command(folder.path());

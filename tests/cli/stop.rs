@@ -1,4 +1,5 @@
-//! SIGTERM, which an orchestrator sends before it kills a process, and SIGHUP, which a closed terminal sends.
+//! SIGTERM, which an orchestrator sends before it kills a process, and SIGHUP, which a process receives when its
+//! terminal is closed. One test is about a stdout that cannot be written.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -70,7 +71,7 @@ fn a_request_in_flight_is_answered_before_the_process_exits(#[values(Sqlite, Pos
     let stopped = thread::scope(|scope| {
         let held = app.lock();
         let call = scope.spawn(|| ada.post("/api/tasks", json!({ "title": "in flight" })));
-        // The pause lets the request reach the lock, which stays held meanwhile.
+        // During the pause, the request arrives at the service and waits for the lock.
         thread::sleep(Duration::from_millis(300));
         let stop = scope.spawn(|| app.stop());
         thread::sleep(Duration::from_millis(300));

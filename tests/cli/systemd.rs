@@ -20,13 +20,14 @@ use crate::support::raw::Connection;
 use crate::support::stop_flag::StopFlag;
 use crate::support::{Actor, wait};
 
-/// These scripts do what systemd does: the sockets are the file descriptors 3 and 4, and `LISTEN_PID` is the
-/// id of the process.
+/// These scripts start the service as systemd does: the passed sockets are the file descriptors from 3 on, and
+/// `LISTEN_PID` is the id of the process that they are meant for.
 const ONE_SOCKET: &str = "exec 3<&0 </dev/null; export LISTEN_FDS=1 LISTEN_PID=$$; exec \"$@\"";
 const TWO_SOCKETS: &str = "exec 3<&0 4<&0 </dev/null; export LISTEN_FDS=2 LISTEN_PID=$$; exec \"$@\"";
 const OF_ANOTHER_PROCESS: &str = "exec 3<&0 </dev/null; export LISTEN_FDS=1 LISTEN_PID=1; exec \"$@\"";
 
-/// Starts the service with an embedded database in this folder, and writes its stderr to a file there.
+/// Starts the service through one of the scripts, with an embedded database in this folder. Its stderr is written to a
+/// file in the same folder.
 fn start(folder: &Path, script: &str, socket: OwnedFd) -> Child {
     let through = ["sh", "-c", script, "sh"].map(str::to_owned);
     let mut command = command_through(&through, folder);
@@ -49,7 +50,7 @@ fn log(folder: &Path) -> String {
     fs::read_to_string(log_file(folder)).unwrap_or_default()
 }
 
-/// Binds the socket that systemd would receive notifications on.
+/// Binds the socket to which the service sends its notifications. In production, systemd binds it.
 fn notifications(folder: &Path) -> UnixDatagram {
     let socket = UnixDatagram::bind(folder.join("notify")).unwrap();
     socket.set_read_timeout(Some(Duration::from_secs(30))).unwrap();

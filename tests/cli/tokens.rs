@@ -1,4 +1,4 @@
-//! `todo-backend token USER`.
+//! `todo-backend token USER`, which prints a token for this user.
 
 use rstest::rstest;
 

@@ -1,4 +1,4 @@
-//! `If-Match`: a write succeeds only if the task has not changed since the client read it.
+//! `If-Match`: a write succeeds only if a tag in this header matches the current state of the task.
 
 use rstest::rstest;
 use serde_json::json;
@@ -7,7 +7,7 @@ use super::{tag, tag_of, write_if};
 use crate::support::task::id;
 use crate::support::{Actor, CONTRACTS, Contract, Database, Postgres, Sqlite, TestApp};
 
-/// Returns every conditional write as method, path and body.
+/// Returns the method, path and body of every kind of write that can be conditional.
 fn writes(contract: Contract, user: &Actor, task: i64) -> [(&'static str, String, &'static str); 4] {
     let item = contract.task(user, task);
     let complete = contract.complete(user, task);
@@ -150,7 +150,7 @@ fn a_tag_that_only_resembles_the_current_one_does_not_match(#[values(Sqlite, Pos
         let task = id(&ada.has_task("t"));
         let tag = tag_of(&ada, &contract.task(&ada, task));
         let inside = tag.trim_matches('"');
-        // RFC 9110, section 8.8.3.2: two strong tags match only if they are identical character by
+        // According to section 8.8.3.2 of RFC 9110, two strong tags match only if they are identical character by
         // character.
         for tags in [
             format!("\"0{inside}\""),
@@ -176,8 +176,7 @@ fn a_write_with_an_unquoted_tag_never_succeeds(#[values(Sqlite, Postgres)] db: D
         let item = contract.task(&ada, id(&ada.has_task("t")));
         let before = ada.get(&item).expect(200);
         for tags in [tag(&before).trim_matches('"'), ""] {
-            // The value contains no valid tag, so 412 (no tag matches) and 400 (the header is invalid)
-            // are both correct.
+            // The header contains no valid tag. The service may refuse it as invalid, or because no tag matches.
             let answer = write_if(&ada, "PUT", &item, tags, r#"{"title": "u"}"#);
             let acceptable = [412, 400, contract.bad_input()].contains(&answer.status);
             assert!(acceptable, "{answer}");

@@ -1,4 +1,4 @@
-//! `If-None-Match`: 304 if the client already has the current representation.
+//! `If-None-Match`: the response is 304 if the client already has the current representation.
 
 use rstest::rstest;
 use serde_json::json;
@@ -61,7 +61,7 @@ fn a_representation_that_no_tag_matches_is_sent(#[values(Sqlite, Postgres)] db: 
                 format!("\"{inside}x\""),
                 format!("\"x{inside}\""),
                 format!("\"0{inside}\""),
-                // These two are not valid tags: a tag needs quotes and an upper-case `W/`.
+                // The next two are not valid tags: a tag needs quotes, and `W/` must be in upper case.
                 inside.clone(),
                 format!("w/\"{inside}\""),
                 "\"*\"".to_owned(),
@@ -89,7 +89,7 @@ fn a_changed_representation_is_sent(#[values(Sqlite, Postgres)] db: Database) {
             get_unless(&ada, &list, &before[1]).expect(200).json()[0],
             put.json()
         );
-        // The tag in the response to a write must work as well as that of a read.
+        // The tag in the response to a write must work like the tag in the response to a read.
         assert_not_modified(&get_unless(&ada, &item, &tag(&put)), &tag(&put));
     }
 }
@@ -138,7 +138,7 @@ fn a_304_for_a_page_has_the_same_next_link_or_none(#[values(Sqlite, Postgres)] d
         let page = ada.get(&path).expect(200);
         let again = get_unless(&ada, &path, &tag(&page));
         assert_not_modified(&again, &tag(&page));
-        // A 304 may omit headers that the client already has, but must not send different values.
+        // A 304 may omit headers that the client already has, but must not contain other values.
         let link = again.header("link");
         assert!(link.is_none() || link == page.header("link"), "{again}");
     }

@@ -1,4 +1,4 @@
-//! `ETag` and conditional requests: clients avoid repeated downloads and lost updates.
+//! `ETag` and conditional requests, with which clients avoid repeated downloads and lost updates.
 
 mod if_match;
 mod if_none_match;
@@ -7,7 +7,7 @@ mod tags;
 
 use crate::support::{Actor, Response};
 
-/// Returns the response's tag, which must be a strong tag as defined in RFC 9110.
+/// Returns the response's `ETag`, which must be a strong tag as defined in RFC 9110.
 #[track_caller]
 fn tag(answer: &Response) -> String {
     let tag = answer

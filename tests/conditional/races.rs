@@ -1,4 +1,4 @@
-//! If several clients write with the same tag, only one succeeds.
+//! If several clients write at the same time with the same tag, exactly one of them succeeds.
 
 use std::sync::{Arc, Barrier};
 use std::thread;
@@ -100,7 +100,7 @@ fn exactly_one_of_several_puts_and_deletes_with_the_same_tag_succeeds(
         assert_eq!(passed, 1);
         let deleted = answers.iter().any(|answer| answer.status == 204);
         for answer in answers.iter().filter(|answer| answer.status >= 300) {
-            // After the deletion, the task is missing.
+            // If the DELETE succeeded, a later write may find that the task is missing.
             let expected = if deleted && answer.status == 404 { 404 } else { 412 };
             answer.assert_problem(expected);
         }

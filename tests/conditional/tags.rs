@@ -52,8 +52,8 @@ fn a_tasks_version_is_the_number_in_its_tag(#[values(Sqlite, Postgres)] db: Data
     }
 }
 
-/// Version 0.1.0 derived the tag from ids and versions. If it were the same now, caches would keep lists
-/// of tasks without `version`.
+/// Version 0.1.0 derived the tag of a list from the ids and versions of its tasks. If the tag were still the same,
+/// caches would keep lists whose tasks have no `version`.
 #[rstest]
 fn the_tag_of_a_list_differs_from_that_of_version_0_1_0(#[values(Sqlite, Postgres)] db: Database) {
     let app = TestApp::start(db);
@@ -99,7 +99,7 @@ fn fifty_updates_have_fifty_tags(#[values(Sqlite, Postgres)] db: Database) {
         let item = contract.task(&ada, id(&ada.has_task("t")));
         let mut tags = BTreeSet::from([tag_of(&ada, &item)]);
         for _ in 0..50 {
-            // The value is unchanged, but every update that sets a field gets a new tag.
+            // The title stays the same, but every update that sets a field changes the tag.
             let answer = ada.put(&item, json!({ "title": "same" })).expect(200);
             assert!(tags.insert(tag(&answer)), "the tag is not new: {answer}");
         }
@@ -137,7 +137,7 @@ fn a_tag_does_not_depend_on_the_time_of_the_update(#[values(Sqlite, Postgres)] d
     let item = Contract::A.task(&ada, id(&ada.has_task("t")));
     let first = ada.put(&item, json!({ "title": "one" })).expect(200);
     let second = ada.put(&item, json!({ "title": "two" })).expect(200);
-    // Simulate two updates within the same microsecond.
+    // This statement changes only the time of the last update.
     let owner = &ada.id;
     app.execute(&format!(
         "UPDATE tasks SET updated_at = created_at WHERE user_id = '{owner}'"

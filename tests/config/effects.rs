@@ -1,4 +1,4 @@
-//! The effect of valid settings.
+//! The effect of valid values: secrets of the minimum length, issuer and audience, and the rate limit.
 
 use rstest::rstest;
 use serde_json::json;
@@ -63,7 +63,7 @@ fn a_rate_limit_applies_to_each_user_separately(#[values(Sqlite, Postgres)] db: 
     let ada = app.user("ada");
     let statuses: Vec<u16> = (0..12).map(|_| ada.get("/api/tasks").status).collect();
     assert_eq!(statuses[..5], [200; 5]);
-    // The allowance may have grown by one call meanwhile, but not by seven.
+    // While the calls were sent, the limit may have allowed one or two more of them, but not all seven.
     assert!(
         statuses[5..].iter().filter(|status| **status == 429).count() >= 5,
         "{statuses:?}"

@@ -1,4 +1,4 @@
-//! `.env` and `.env.example`.
+//! The file `.env`, which the service loads, and `.env.example`, which documents the variables.
 
 use std::fs;
 
@@ -9,7 +9,8 @@ use crate::support::app::SECRET;
 use crate::support::cli::run;
 use crate::support::{Database, OwnDatabase, Postgres, Sqlite};
 
-/// Every variable that the service reads.
+/// The variables of the service, without the obsolete `DATABASE_PREPARED_STATEMENTS`. The service also reads variables
+/// of libpq and systemd.
 const VARIABLES: [&str; 22] = [
     "DATABASE_URL",
     "DATABASE_URL_FILE",
@@ -55,7 +56,7 @@ fn an_env_file_is_loaded_and_the_real_environment_wins(#[values(Sqlite, Postgres
     assert!(outcome.stdout.contains("\nPORT=8222\n"), "{}", outcome.stdout);
     assert!(!outcome.everything().contains(SECRET));
 
-    // An invalid value in the file stops the start like one in the environment.
+    // An invalid value in the file must stop the start, as an invalid value in the environment does.
     fs::write(folder.path().join(".env"), "LOG_FORMAT=xml\n").unwrap();
     let outcome = run(folder.path(), &[("PORT", "0")], &[]);
     assert_refused("LOG_FORMAT", "xml", &outcome);

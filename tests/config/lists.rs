@@ -1,4 +1,4 @@
-//! Variables that take a list, and defaults that are derived from `BETTER_AUTH_URL`.
+//! Variables that contain a list, and the URL of the key set: its default, and how `check-config` shows it.
 
 use rstest::rstest;
 use serde_json::json;

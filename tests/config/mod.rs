@@ -1,4 +1,4 @@
-//! Configuration: the effect of each variable, and the values that stop the start.
+//! Configuration: the effect of variables, and values that stop the start.
 
 mod effects;
 mod env_files;

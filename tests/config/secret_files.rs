@@ -42,7 +42,7 @@ fn each_secret_can_come_from_a_file(#[values(Sqlite, Postgres)] db: Database) {
             SECRET.to_owned(),
         ),
         ("BETTER_AUTH_SECRET_FILE", SECRET.to_owned(), SECRET.to_owned()),
-        // Only one trailing newline is dropped; all other white space belongs to the secret.
+        // Only one line break at the end is removed. All other white space belongs to the secret.
         (
             "BETTER_AUTH_SECRET_FILE",
             format!(" {other} \n\n"),
@@ -83,8 +83,8 @@ fn both_forms_of_one_secret_stop_the_start(#[values(Sqlite, Postgres)] db: Datab
         ("DATABASE_PASSWORD_FILE", "p", &secret),
         ("BETTER_AUTH_SECRETS_FILE", "1:s", &secret),
     ] {
-        // One form is in `.env` and the other in the environment, in both combinations, or both are in
-        // the environment.
+        // There are three combinations: each form is in `.env` while the other is in the environment, and both are
+        // in the environment.
         let direct = variable.trim_end_matches("_FILE");
         let both = [(direct, inside), (variable, outside.as_str())];
         for (in_file, around) in [
@@ -191,7 +191,7 @@ fn the_database_password_can_be_given_in_each_documented_way() {
         !migrate(folder.path(), &of(""), &[]),
         "the server should require the password"
     );
-    // It takes precedence over the URL's password and over PGPASSWORD, which has the lowest precedence.
+    // `DATABASE_PASSWORD` takes precedence over the password in the URL, which takes precedence over `PGPASSWORD`.
     let given = ("DATABASE_PASSWORD", PASSWORD);
     assert!(migrate(folder.path(), &of(":wrong"), &[given]));
     assert!(migrate(folder.path(), &of(""), &[("PGPASSWORD", "wrong"), given]));

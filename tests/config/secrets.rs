@@ -1,4 +1,5 @@
-//! `BETTER_AUTH_SECRETS`: a secret is rotated while tokens and cursors of the old one are in use.
+//! `BETTER_AUTH_SECRETS`, with which a secret is replaced while tokens and cursors that the old one signed are in use,
+//! and commands that need no secret.
 
 use std::sync::Arc;
 
@@ -25,7 +26,7 @@ fn ada(app: &TestApp, secret: &str) -> Actor {
     app.anonymous().with_token(&hs256(&claims, secret))
 }
 
-/// Returns the path of the next page of two tasks, which contains a cursor.
+/// Returns the path of the page after the first two tasks. The path contains a cursor.
 fn next_page(ada: &Actor) -> String {
     let answer = ada.get("/api/tasks?limit=2&sort=title").expect(200);
     let link = answer.header("link").expect("the list should have a next page");
@@ -33,7 +34,7 @@ fn next_page(ada: &Actor) -> String {
     path.to_owned()
 }
 
-/// Checks that tokens and cursors are accepted under exactly these secrets.
+/// Checks that tokens and cursors that these secrets signed are accepted, and that those of the other secret are not.
 #[track_caller]
 fn assert_accepts(app: &TestApp, pages: &[(&str, &str)], secrets: &[&str]) {
     for secret in [OLD, NEW] {
@@ -58,7 +59,7 @@ fn a_secret_is_rotated_in_two_steps_without_signing_users_out(#[values(Sqlite, P
     skip_at_a_deployment!();
     let database = Arc::new(OwnDatabase::create(db));
     let (both, reversed) = (format!("1:{OLD},2:{NEW}"), format!(" 2 : {NEW} , 1:{OLD}"));
-    // Only one process runs at a time, because only one may use the embedded database.
+    // Each process is stopped before the next one starts, because only one process may use a SQLite database.
     let app = service(&database, OLD, "");
     for number in 0..5 {
         ada(&app, OLD).has_task(&format!("task {number}"));
@@ -67,7 +68,7 @@ fn a_secret_is_rotated_in_two_steps_without_signing_users_out(#[values(Sqlite, P
     assert_accepts(&app, &[(OLD, old_page.as_str())], &[OLD]);
     drop(app);
 
-    // Better Auth keeps the old secret in BETTER_AUTH_SECRET.
+    // During the rotation, the old secret stays in `BETTER_AUTH_SECRET`, as Better Auth requires.
     let app = service(&database, OLD, &both);
     let page = next_page(&ada(&app, NEW));
     assert_eq!(page, old_page, "the old secret should still sign");
@@ -127,7 +128,7 @@ fn commands_that_only_read_create_no_secret() {
     );
     run(folder.path(), &[("PORT", "9")], &["healthcheck"]);
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
-    // The command must still report what would stop the start.
+    // `check-config` must still report that a service on PostgreSQL would not start without a secret.
     let environment = [("DATABASE_URL", "postgres://localhost/todo")];
     let checked = run(folder.path(), &environment, &["check-config"]);
     assert!(

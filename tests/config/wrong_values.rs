@@ -1,4 +1,4 @@
-//! An invalid value stops the start immediately with a message that names the variable.
+//! An invalid value of a variable stops the start immediately, with a message that names the variable.
 
 use std::fs;
 use std::time::Duration;
@@ -47,7 +47,7 @@ const WRONG: &[(&str, &str)] = &[
     ("BETTER_AUTH_SECRET", "s"),
     ("BETTER_AUTH_SECRET", PLACEHOLDER),
     ("BETTER_AUTH_SECRET", "better-auth-secret-12345678901234567890"),
-    // This value is valid but does not contain the BETTER_AUTH_SECRET that is set as well.
+    // This value is valid, but does not contain the value of `BETTER_AUTH_SECRET`, which is also set.
     ("BETTER_AUTH_SECRETS", "1:a-secret-that-is-long-enough-for-it"),
     ("BETTER_AUTH_SECRETS", "a-secret-that-is-long-enough-for-it"),
     ("BETTER_AUTH_SECRETS", "v1:a-secret-that-is-long-enough-for-it"),
@@ -64,6 +64,7 @@ const WRONG: &[(&str, &str)] = &[
         "2:what the frontend has, at least 32 bytes",
     ),
     ("BETTER_AUTH_SECRETS", "2:better-auth-secret-12345678901234567890"),
+    // This variable is refused because `BETTER_AUTH_SECRET` is also set.
     ("BETTER_AUTH_SECRET_FILE", "/dev/null"),
     ("BETTER_AUTH_SECRETS_FILE", "/nonexistent/secrets"),
     ("DATABASE_PASSWORD_FILE", "/"),
@@ -124,10 +125,10 @@ const WRONG: &[(&str, &str)] = &[
     ("RUST_LOG", "info,todo_backend=loud"),
 ];
 
-/// The placeholder in the README of version 0.1.0, which deployments may have copied.
+/// The placeholder in the documentation of version 0.1.0. Deployments may have copied it.
 const PLACEHOLDER: &str = "what the frontend has, at least 32 bytes";
 
-/// Starts the service with these variables in addition to a valid configuration.
+/// Starts the service with a valid configuration in which these variables are replaced or added.
 fn start_with(database: &OwnDatabase, changes: &[(&str, &str)]) -> Outcome {
     let mut environment = vec![
         ("HOST", "127.0.0.1"),
@@ -136,7 +137,7 @@ fn start_with(database: &OwnDatabase, changes: &[(&str, &str)]) -> Outcome {
         ("BETTER_AUTH_SECRET", SECRET),
     ];
     for (name, value) in changes {
-        // Both forms of the variable together are another error.
+        // `DATABASE_URL` is removed if `DATABASE_URL_FILE` is set, because setting both is another error.
         let is_file = *name == "DATABASE_URL_FILE";
         environment.retain(|(other, _)| other != name && !(is_file && *other == "DATABASE_URL"));
         environment.push((name, value));
@@ -170,7 +171,7 @@ fn every_invalid_value_stops_the_start_and_names_its_variable(#[values(Sqlite, P
     for &(variable, value) in WRONG {
         let mut outcome = start_with(&database, &[(variable, value)]);
         assert_refused(variable, value, &outcome);
-        // One second is ample, but on a busy machine the start may need another attempt.
+        // The refusal takes much less than a second. On a busy machine, another attempt may be necessary.
         for _ in 0..3 {
             if outcome.took < Duration::from_secs(1) {
                 break;
@@ -213,7 +214,7 @@ fn a_port_in_use_is_reported(#[values(Sqlite, Postgres)] db: Database) {
         "{}",
         outcome.everything()
     );
-    // With LOG_FORMAT=json, the error is a JSON object as well.
+    // With `LOG_FORMAT=json`, this error must also be a JSON object.
     let outcome = start_with(app.database(), &[("PORT", port), ("LOG_FORMAT", "json")]);
     let last = outcome.stderr.lines().last().unwrap();
     let last: Value = serde_json::from_str(last).expect("the last line should be JSON");

@@ -1,4 +1,4 @@
-//! `deploy/kubernetes`: Kubernetes accepts the manifests, and the service matches their ports and paths.
+//! The manifests in `deploy/kubernetes` match the schemas of Kubernetes, and their ports and paths match the service.
 
 use std::fs;
 use std::net::TcpListener;
@@ -15,13 +15,13 @@ use crate::support::{Actor, Database, OwnDatabase, wait};
 
 const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// The oldest version in common use, one in between, and the newest.
+/// The versions of Kubernetes whose schemas the manifests must match.
 const VERSIONS: [&str; 3] = ["1.27", "1.32", "1.37"];
 
 const YAML_TO_JSON: &str =
     "import json, sys, yaml; print(json.dumps(list(yaml.safe_load_all(open(sys.argv[1])))))";
 
-/// The objects that `kubectl apply --kustomize` would send, as a YAML file and parsed.
+/// The objects that `kubectl apply --kustomize` would send, as a YAML file and as parsed values.
 struct Rendered {
     file: tempfile::NamedTempFile,
     objects: Vec<Value>,
@@ -67,7 +67,8 @@ impl Rendered {
             .unwrap()
     }
 
-    /// Returns the container's environment as Kubernetes assembles it.
+    /// Returns the environment that Kubernetes would give to the container: the ConfigMap and the container's own
+    /// variables.
     fn environment(&self) -> Vec<(String, String)> {
         let container = self.container();
         let settings = self.only("ConfigMap");
@@ -105,8 +106,8 @@ fn kubernetes_accepts_every_field_of_every_manifest() {
     }
 }
 
-/// Uses the pod's environment and mounted Secret, except for the addresses, because a test listens on
-/// free ports.
+/// Starts the service with the environment of the pod and the files of its Secret. Only the addresses differ, because
+/// a test uses free ports.
 #[test]
 fn probes_and_metrics_of_a_pod_are_where_the_manifests_say() {
     skip_at_a_deployment!();
@@ -122,7 +123,7 @@ fn probes_and_metrics_of_a_pod_are_where_the_manifests_say() {
     let http = set(&mut environment, "PORT", "0");
     let metrics = set(&mut environment, "METRICS_ADDR", &free);
 
-    // The README of the folder creates the Secret from files with these names.
+    // `deploy/kubernetes/README.md` creates the Secret from files with these names.
     let database = OwnDatabase::create(Database::Postgres);
     let folder = tempfile::tempdir().unwrap();
     for (key, value) in [("database-url", &*database.url), ("better-auth-secret", SECRET)] {
@@ -213,7 +214,7 @@ fn every_selector_and_port_matches_the_pod() {
     }
 }
 
-/// A namespace that enforces the strictest Pod Security Standard admits the pod.
+/// Checks the requirements of the strictest Pod Security Standard that this pod could violate.
 #[test]
 fn a_pod_is_within_the_restricted_pod_security_standard() {
     let rendered = Rendered::new();
@@ -233,7 +234,7 @@ fn a_pod_is_within_the_restricted_pod_security_standard() {
     for volume in pod["volumes"].as_array().unwrap() {
         assert!(volume["secret"].is_object(), "{volume}");
     }
-    // The pod must run as the user that the image was built for.
+    // The pod must run as the user and group that the `Dockerfile` sets.
     let dockerfile = fs::read_to_string(format!("{ROOT}/Dockerfile")).unwrap();
     let user = format!("\nUSER {}:{}\n", of_pod["runAsUser"], of_pod["runAsGroup"]);
     assert!(dockerfile.contains(&user), "{user}");

@@ -1,4 +1,4 @@
-//! Checks the content of `deploy/` and `.github/` with the programs that use it.
+//! Checks the files in `deploy/` and `.github/`, mostly with the programs that read them or with validators.
 
 mod kubernetes;
 mod monitoring;
@@ -11,7 +11,7 @@ use crate::support::python;
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
-/// Installs the tools that are Python packages and returns their folder.
+/// Installs the validators that are Python packages, and returns the folder of their programs.
 fn python_tools() -> PathBuf {
     python::programs(&format!("{ROOT}/tests/deploy/requirements.txt"))
 }

@@ -1,4 +1,4 @@
-//! `deploy/monitoring`, loaded by a real Prometheus that scrapes the real service.
+//! `deploy/monitoring`, checked with promtool and with a real Prometheus that scrapes a running service.
 
 use std::fs;
 use std::net::TcpListener;
@@ -18,7 +18,8 @@ use crate::support::{Actor, Database, TestApp, wait};
 const TIMEOUT: Duration = Duration::from_secs(60);
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/monitoring");
 
-/// Returns a program of Prometheus, either installed or unpacked by `scripts/test`.
+/// Returns a command that runs a program of Prometheus: the one that `scripts/test` has unpacked, or else the
+/// installed one.
 fn program(name: &str) -> Command {
     let unpacked = format!("{ROOT}/target/prometheus/usr/bin/{name}");
     match Path::new(&unpacked).exists() {
@@ -51,8 +52,8 @@ fn promtool_accepts_the_rules_and_every_alert_has_a_test() {
     }
 }
 
-/// Debian's Prometheus is built without Kubernetes support, so the service discovery is replaced before the
-/// file is checked.
+/// Before the file is checked, its service discovery is replaced, because Debian's Prometheus is built without support
+/// for Kubernetes.
 #[test]
 fn promtool_accepts_the_configuration_for_kubernetes() {
     let text = fs::read_to_string(format!("{FOLDER}/prometheus-kubernetes.yml")).unwrap();
@@ -63,7 +64,7 @@ fn promtool_accepts_the_configuration_for_kubernetes() {
     promtool(&["check", "config", file.path().to_str().unwrap()]);
 }
 
-/// A Prometheus with the configuration of `deploy/monitoring` that scrapes one service every half second.
+/// A Prometheus with the configuration of `deploy/monitoring`, except that it scrapes every half second.
 struct Prometheus {
     api: Actor,
     _process: Process,
@@ -116,7 +117,7 @@ impl Prometheus {
         body["data"]["result"].as_array().unwrap().clone()
     }
 
-    /// Returns the name and state of every alert.
+    /// Returns the name and state of every alert. Fails if a rule cannot be evaluated.
     fn alerts(&self) -> Vec<(String, String)> {
         let body = self.api.get("/api/v1/rules").expect(200).json();
         let rules = body["data"]["groups"][0]["rules"].as_array().unwrap();
@@ -131,7 +132,8 @@ impl Prometheus {
     }
 }
 
-/// Returns the queries of the panels, each with the panel's title, and the queries of the annotations.
+/// Returns the queries of the dashboard's panels, each with the title of its panel, and the queries of its
+/// annotations.
 fn queries() -> (Vec<(String, String)>, Vec<String>) {
     let text = fs::read_to_string(format!("{FOLDER}/dashboard.json")).unwrap();
     let dashboard: Value = serde_json::from_str(&text).unwrap();
@@ -187,7 +189,7 @@ fn every_panel_shows_data_and_an_outage_triggers_its_alerts() {
         .env("METRICS_ADDR", &metrics)
         .start();
     let prometheus = Prometheus::scraping(&metrics);
-    // The first scrape takes some seconds.
+    // The first scrape may take some seconds.
     let scrapes = || Some(prometheus.query("up == 1")).filter(|found| !found.is_empty());
     wait::until(Duration::from_secs(30), scrapes).expect("Prometheus should scrape the service");
     generate_load(&app, Duration::from_secs(4));

@@ -1,4 +1,4 @@
-//! `deploy/systemd`, checked by systemd's own tools.
+//! Checks the units in `deploy/systemd` with systemd's own tools.
 
 use std::fs;
 use std::path::Path;
@@ -11,8 +11,8 @@ use crate::support::process::run;
 const TIMEOUT: Duration = Duration::from_secs(60);
 const UNITS: [&str; 2] = ["todo-backend.socket", "todo-backend.service"];
 
-/// Creates a root file system with the distribution's units, our units, and a program at the path in our
-/// unit.
+/// Creates a root file system that contains the distribution's units, the units of `deploy/systemd`, and a program at
+/// the path that they name.
 fn machine() -> tempfile::TempDir {
     let root = tempfile::tempdir().unwrap();
     let [programs, own, theirs] = ["usr/local/bin", "etc/systemd/system", "usr/lib/systemd/system"]
@@ -42,7 +42,7 @@ fn systemd_accepts_the_units() {
             .args(UNITS),
         TIMEOUT,
     );
-    // For an unknown setting, the program succeeds and only prints a message.
+    // For an unknown setting, `systemd-analyze` succeeds and only prints a message, which names the unit.
     assert!(!said.contains("todo-backend"), "{said}");
 }
 

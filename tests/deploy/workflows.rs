@@ -1,4 +1,4 @@
-//! `.github/` and the scripts that its workflows run.
+//! The files in `.github/`, and two scripts that the release workflow runs.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -10,7 +10,7 @@ use crate::support::process::{Process, run};
 
 const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Validates the files against the JSON schemas of GitHub.
+/// Validates the files against the JSON schemas that check-jsonschema contains.
 #[test]
 fn the_files_for_github_match_their_schemas() {
     for (schema, files) in [
@@ -37,7 +37,7 @@ fn the_files_for_github_match_their_schemas() {
     }
 }
 
-/// zizmor reports script injection, stored credentials and excessive permissions.
+/// zizmor reports security problems such as script injection, stored credentials and excessive permissions.
 #[test]
 fn zizmor_finds_no_security_problem_in_the_workflows() {
     let mut zizmor = Command::new(python_tools().join("zizmor"));
@@ -70,7 +70,7 @@ fn only_a_released_version_has_release_notes() {
 #[test]
 fn a_release_archive_contains_the_program_units_and_completions() {
     let folder = tempfile::tempdir().unwrap();
-    // A script stands in for the program, because an unstripped debug build is very large.
+    // The archive contains a script that runs the program, because the program itself is very large in a debug build.
     let program = folder.path().join("program");
     let script = format!(
         "#!/bin/sh\nexec '{}' \"$@\"\n",

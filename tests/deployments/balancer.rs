@@ -1,10 +1,9 @@
-//! A minimal load balancer: it sends each request to a random active replica, over a new or a reused
-//! connection, and returns the response.
+//! A minimal load balancer. It sends each request to a random active replica, over a new or a reused connection, and
+//! returns the response.
 //!
-//! It assumes what orchestrators and load balancers agree on in a rolling restart. A replica becomes active
-//! when its `/readyz` returns 200. It is removed from the balancer just before it is told to stop, so
-//! requests may still be in flight, and it must answer them. A request without a response counts as failed
-//! and is never retried, although other load balancers might retry it.
+//! In a rolling restart, a replica becomes active when its `/readyz` returns 200, and it is removed from the balancer
+//! just before it is told to stop. Requests may then still be in flight, and the replica must answer them. A request
+//! without a response counts as failed. The balancer never repeats a request, although other load balancers might.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -24,7 +23,7 @@ pub struct Replica {
     answered: AtomicUsize,
 }
 
-/// The idle connections of one client, by the address of the replica.
+/// The idle connections of one client. Each key is the address of a replica.
 pub type IdleConnections = HashMap<String, Connection>;
 
 impl Balancer {
@@ -39,19 +38,19 @@ impl Balancer {
         replica
     }
 
-    /// Removes a replica. When this returns, every request to it has been sent completely.
+    /// Removes a replica. When this returns, all requests for this replica have been sent completely.
     pub fn remove(&self, replica: &Arc<Replica>) {
         let mut active = self.active.write().unwrap();
         active.retain(|other| !Arc::ptr_eq(other, replica));
     }
 
-    /// Sends a request and returns the response, or `None` if the connection ended without one.
+    /// Sends a request and returns the response, or `None` if no complete response arrives.
     pub fn send(&self, idle: &mut IdleConnections, request: &[u8]) -> Option<Response> {
         let number = random::number() as usize;
         let active = self.active.read().unwrap();
         let replica = Arc::clone(&active[number % active.len()]);
-        // Every fourth request uses a new connection, so that connections that wait to be accepted are tested
-        // as well.
+        // About one request in four uses a new connection, so that the test also includes connections that a replica
+        // has not accepted yet when it is told to stop.
         let reused = idle
             .remove(&replica.address)
             .filter(|_| !number.is_multiple_of(4));
@@ -74,7 +73,7 @@ impl Replica {
         self.answered.load(Ordering::SeqCst)
     }
 
-    /// Returns the number of requests that were sent but not yet answered.
+    /// Returns the number of requests that have been sent but not answered yet.
     pub fn in_flight(&self) -> usize {
         self.sent.load(Ordering::SeqCst) - self.answered()
     }

@@ -1,4 +1,4 @@
-//! Another program has added a column to `users` that is NOT NULL and has no default.
+//! Another program adds a column to `users` that is NOT NULL and has no default.
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ fn a_required_column_without_default_affects_only_new_users() {
     app.user_with_id(&id).has_task("before");
     app.execute("ALTER TABLE users ADD COLUMN tenant TEXT; UPDATE users SET tenant = 't'");
     app.execute("ALTER TABLE users ALTER COLUMN tenant SET NOT NULL");
-    // The first process has seen the user, the one after the restart has not.
+    // The first process has already seen the user. The process after the restart has not.
     for name in ["Ada the Second", "Ada the Third"] {
         let ada = app.user_with_id(&id);
         ada.get("/api/tasks").expect(200);
@@ -37,7 +37,7 @@ fn a_required_column_without_default_affects_only_new_users() {
     app.user("bob")
         .post("/api/tasks", json!({ "title": "t" }))
         .assert_unavailable();
-    // The log is written in batches, so the line may be delayed.
+    // The service writes its log in batches, so the line may appear later than the response.
     let named = || {
         let log = app.log();
         let mut lines = log.lines();
@@ -45,7 +45,7 @@ fn a_required_column_without_default_affects_only_new_users() {
         Some(())
     };
     wait::until(Duration::from_secs(5), named).expect("the log should name the column");
-    // The operator repairs the table, and the user is served without a restart.
+    // Once an operator has given the column a default, the service must accept the user without a restart.
     app.execute("ALTER TABLE users ALTER COLUMN tenant SET DEFAULT 't'");
     app.user("bob").has_task("at last");
 }

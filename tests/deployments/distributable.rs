@@ -1,13 +1,13 @@
-//! On a cluster whose tables are distributed by user, each statement must be sent to a single shard. These
-//! tests verify that without a cluster, by checking the text of every statement that the service sends. This
-//! also proves isolation: no statement accesses the rows of a user whom it does not name.
+//! On a cluster whose tables are distributed by user, each statement must concern a single shard. This is checked
+//! without a cluster: the texts of all statements that the service sends during the API suite are analysed. The check
+//! also shows that none of these statements accesses the rows of a user whom it does not name.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::owners::users_of;
 use crate::support::statements::Statement;
 
-/// The exact statements that need not name a user, with the reason.
+/// The statements that need not name a user, each with the reason.
 const EXEMPT: [(&str, &str); 10] = [
     (
         "SELECT \"__diesel_schema_migrations\".\"version\" FROM \"__diesel_schema_migrations\"",
@@ -40,7 +40,7 @@ const EXEMPT: [(&str, &str); 10] = [
     ),
 ];
 
-/// The kinds of statements that the suite must have caused, so that all of them were checked.
+/// The beginnings of statements that the suite must have caused. Otherwise these statements would not be checked.
 const EXPECTED_STATEMENTS: [&str; 10] = [
     "INSERT INTO \"users\"",
     "SELECT \"users\"",
@@ -54,11 +54,10 @@ const EXPECTED_STATEMENTS: [&str; 10] = [
     "DELETE FROM \"idempotency_keys\"",
 ];
 
-/// Checks that each statement names at most one user, and names that user in an equality condition for each
-/// table.
+/// Checks that each statement accesses the rows of at most one user, whom it names by a parameter.
 #[track_caller]
 fn assert_about_one_user(statements: &[Statement]) {
-    // Each distinct text is analysed once, although it is sent many times.
+    // Each text is analysed only once, although the service sends it many times.
     let mut users: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
     for Statement { text, parameters, .. } in statements {
         if EXEMPT.iter().any(|(exempt, _)| exempt == text) {
@@ -76,7 +75,7 @@ fn assert_about_one_user(statements: &[Statement]) {
     }
 }
 
-/// Checks every recorded statement, and that each exempt statement is really sent.
+/// Checks every recorded statement, and that the service has sent each expected and each exempt statement.
 #[track_caller]
 pub fn assert_distributable(recorded: &[Statement]) {
     assert_about_one_user(recorded);
@@ -92,7 +91,7 @@ pub fn assert_distributable(recorded: &[Statement]) {
     }
 }
 
-/// Tests the check itself with statements that a cluster accepts and statements that it refuses.
+/// Tests the check itself, with statements that it must accept and statements that it must refuse.
 #[test]
 fn statements_that_a_cluster_would_refuse_are_detected() {
     for statement in [

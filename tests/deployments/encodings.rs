@@ -1,5 +1,5 @@
-//! A database whose encoding cannot store every text is refused as a whole, because otherwise single requests
-//! would fail.
+//! The service refuses a database whose encoding is not UTF8. Otherwise, single requests would fail because of
+//! characters that the encoding does not have.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Servers with another default isolation level than READ COMMITTED.
+//! Databases whose default isolation level is not READ COMMITTED.
 
 use std::sync::Arc;
 use std::thread;
@@ -29,7 +29,7 @@ fn create_once(user: &Actor, key: &str) -> i64 {
     id(&answer.expect(201).json())
 }
 
-/// Runs `call` for each round in several concurrent callers.
+/// Starts `callers` threads. Each of them calls `call` once per round.
 fn at_once(callers: usize, rounds: usize, call: impl Fn(usize, usize) + Sync) {
     thread::scope(|scope| {
         for caller in 0..callers {
@@ -39,7 +39,8 @@ fn at_once(callers: usize, rounds: usize, call: impl Fn(usize, usize) + Sync) {
     });
 }
 
-/// Makes concurrent calls conflict: all callers toggle the same task and use the same idempotency keys.
+/// Makes concurrent calls that conflict, and checks that all of them succeed: all callers toggle the same task and use
+/// the same idempotency keys.
 fn parallel_calls_succeed(app: &TestApp) {
     let ada = app.user("ada");
     let path = format!("/api/tasks/{}", id(&ada.has_task("toggled")));
@@ -53,7 +54,7 @@ fn parallel_calls_succeed(app: &TestApp) {
         create_once(&ada, &format!("{caller} {round}"));
         ada.get("/api/tasks").expect(200);
         ada.delete(&format!("/api/tasks/{}", task["id"])).expect(204);
-        // This user has no row yet, and several callers create it concurrently.
+        // All callers use the same new user in each round, so several of them may create the user's row concurrently.
         app.user(&format!("new{round}")).has_task("first");
     });
     // The version starts at 1, and each toggle increments it, so no toggle was lost.
@@ -81,7 +82,8 @@ fn no_call_fails_where_repeatable_read_is_the_default() {
 #[test]
 fn writers_of_different_rows_succeed_behind_a_pooler_at_repeatable_read() {
     skip_at_a_deployment!();
-    // A pooler does not pass on the startup option with which the service would set the level itself.
+    // Without a pooler, the service sets the level by a startup option. It does not send this option to a pooler, so
+    // here the default of the database applies to statements outside of transactions.
     let database = database_with("repeatable read");
     let pooler = PgBouncer::before(Cluster::get().port, PreparedStatements::Supported);
     let app = Builder::on(Arc::clone(&database))

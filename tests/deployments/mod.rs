@@ -1,5 +1,5 @@
-//! The supported deployments: behind a transaction pooler, and several replicas on one database. The whole
-//! API suite must pass for each of them.
+//! The service in different deployments: with several replicas on one database, behind a load balancer or a
+//! transaction pooler, and with PostgreSQL servers, databases and roles that are configured in different ways.
 
 mod balancer;
 mod columns;

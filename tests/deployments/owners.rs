@@ -1,23 +1,23 @@
-//! Determines whose rows a statement accesses, and whether a cluster distributed by user accepts it.
+//! Determines whose rows a statement accesses, and whether it suits a cluster whose tables are distributed by user.
 
 use super::sql::{self, Part};
 
-/// The distributed tables, each with the column that contains the owner of a row.
+/// The distributed tables, each with the column that contains the id of the user who owns the row.
 const OWNERS: [(&str, &str); 3] = [
     ("users", "id"),
     ("tasks", "user_id"),
     ("idempotency_keys", "user_id"),
 ];
 
-/// The functions that an UPDATE or DELETE may call. None is volatile, because every replica of a shard must
-/// compute the same rows.
+/// The functions that an UPDATE or DELETE may call. None of them is volatile. With a volatile function, the replicas of
+/// a shard could compute different rows.
 const CALLED_IN_WRITES: [&str; 4] = ["coalesce", "unnest", "now", "current_timestamp"];
 
-/// The functions that DO UPDATE may call. Citus is stricter here.
+/// The functions that DO UPDATE may call. There, Citus does not even accept a stable function such as `now`.
 const CALLED_IN_DO_UPDATE: [&str; 1] = ["coalesce"];
 
-/// Returns the numbers of the parameters that name the owners of the rows, or the reason why the statement
-/// cannot be sent to a single shard.
+/// Returns the numbers of the parameters that contain the ids of the rows' owners, or the reason why the statement is
+/// refused.
 pub fn users_of(statement: &str) -> Result<Vec<usize>, String> {
     let parts = sql::parse(statement)?;
     if parts.iter().any(|part| part.is(";")) {
@@ -77,7 +77,8 @@ fn users_of_query(query: &[Part]) -> Result<Vec<usize>, String> {
     users.collect()
 }
 
-/// Checks that an INSERT inserts one row, and that a conflict can only concern a row of the same user.
+/// Checks that an INSERT inserts exactly one row, and that ON CONFLICT can only concern a row of the same user. Returns
+/// the number of the parameter that contains the id of this user.
 fn users_of_insert(query: &[Part], tables: &[(String, &str)]) -> Result<Vec<usize>, String> {
     const NOT_ONE_ROW: &str = "does not insert exactly one row of one user";
     let owner = match tables {
@@ -113,7 +114,7 @@ fn owner_column(table: &str) -> Option<&'static str> {
     owner.map(|(_, column)| *column)
 }
 
-/// Returns 2 for `$2`.
+/// Returns the number of a parameter, such as 2 for `$2`.
 fn parameter(part: &Part) -> Option<usize> {
     match part {
         Part::Word(word) => word.strip_prefix('$')?.parse().ok(),

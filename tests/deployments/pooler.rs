@@ -1,4 +1,4 @@
-//! A deployment behind a transaction pooler, without any settings for it.
+//! A transaction pooler that does not support prepared statements.
 
 use std::sync::Arc;
 use std::time::Duration;

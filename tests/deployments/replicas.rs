@@ -1,4 +1,4 @@
-//! Any number of processes behind any load balancer: no process has state that the others depend on.
+//! Replicas that have seen a user before another replica changed the user's row. They must still apply a newer token.
 
 use std::sync::Arc;
 
@@ -20,8 +20,8 @@ fn a_replica_with_outdated_knowledge_of_a_user_applies_a_newer_token() {
         ada.signed(&claims)
     };
     let renamed = later(10, "new@example.com");
-    // At the last call, the second replica last saw the same claims and does not know of the change in
-    // between.
+    // This token has the same email as the only token that the second replica has seen before. In between, the first
+    // replica changes the email in the row.
     let again = later(20, &ada.email);
     for (user, email, replica) in [
         (&ada, &*ada.email, 0),

@@ -1,4 +1,4 @@
-//! A database role without the right to create tables can run the service once the owner has migrated.
+//! A database role that may not create tables can run the service once the owner has run the migrations.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,7 +22,7 @@ fn documented_grants(role: &str) -> String {
     grants.join("\n")
 }
 
-/// Creates a role without any privileges, and returns its name and the URL with which it connects.
+/// Creates a role that has been granted nothing, and returns its name and the URL with which it connects.
 fn new_role(database: &OwnDatabase) -> (String, String) {
     let role = format!("role_{}", random::suffix().to_lowercase());
     database.execute(&format!("CREATE ROLE {role} LOGIN"));

@@ -13,7 +13,7 @@ use crate::support::stop_flag::StopFlag;
 use crate::support::task::id;
 use crate::support::{Actor, Database, OwnDatabase, Response, TestApp, random, wait};
 
-/// A client such as a browser that sends one request at a time.
+/// A client that sends one request at a time.
 struct Client<'a> {
     user: &'a Actor,
     balancer: &'a Balancer,
@@ -35,8 +35,8 @@ impl Client<'_> {
         answer.unwrap_or_else(|| panic!("{method} {path} got no response"))
     }
 
-    /// Sends every kind of request and checks that each response is the same as without a restart. Returns
-    /// the title of the only task that it does not delete.
+    /// Creates, changes, reads and deletes tasks, and checks that no response shows that a replica is restarted.
+    /// Returns the title of the only task that remains.
     fn work(&mut self, round: usize) -> String {
         let title = format!("task {round}");
         let new = Some(json!({ "title": "new" }));
@@ -55,7 +55,8 @@ impl Client<'_> {
     }
 }
 
-/// Works until `stop_flag` is set, and returns the titles of the tasks that must exist then, newest first.
+/// Calls [`Client::work`] until `stop_flag` is set, and returns the titles of the tasks that must then exist, newest
+/// first.
 fn work_until(stop_flag: &StopFlag, user: &Actor, balancer: &Balancer) -> Vec<String> {
     let mut client = Client {
         user,
@@ -68,8 +69,8 @@ fn work_until(stop_flag: &StopFlag, user: &Actor, balancer: &Balancer) -> Vec<St
     titles
 }
 
-/// Replaces every process by a new one, one after the other. Returns how many requests were in flight when
-/// their replica was told to stop.
+/// Replaces every process with a new one, one after the other. Returns how many requests were in flight when their
+/// replica was told to stop.
 fn replace_each(
     database: &Arc<OwnDatabase>,
     balancer: &Balancer,
@@ -105,7 +106,7 @@ fn a_rolling_restart_under_load_fails_no_request() {
     for user in &users {
         user.get("/api/tasks").expect(200);
     }
-    // Long lists take a while, so a replica is always sending one when it is told to stop.
+    // Long lists take a while, so that requests are in flight when a replica is told to stop.
     database.execute(
         "INSERT INTO tasks (user_id, title, created_at) \
          SELECT id, 'old', now() - interval '1 day' FROM users, generate_series(1, 1000)",

@@ -1,7 +1,7 @@
-//! A parser for the subset of SQL that is needed to determine which rows a statement of the service accesses.
-//! It refuses everything that it does not understand, so a statement that passes was understood.
+//! A parser for the subset of SQL that is needed to determine which rows a statement of the service accesses. It
+//! returns an error for characters that it does not know. `owners.rs` refuses constructs that it does not know.
 
-/// A word (`$1`, `=`, a name with its qualifier), or the content of parentheses.
+/// A token such as `$1`, `=`, `'text'` or a name with its qualifier, or the content of parentheses.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Part {
     Word(String),
@@ -16,8 +16,8 @@ impl Part {
     }
 }
 
-/// Parses a statement. Quotes are removed, and names and keywords are in lower case: `"tasks"."user_id"`
-/// becomes `tasks.user_id`.
+/// Parses a statement. Double quotes are removed, and names and keywords are converted to lower case, so
+/// `"tasks"."user_id"` becomes `tasks.user_id`.
 pub fn parse(statement: &str) -> Result<Vec<Part>, String> {
     let mut open: Vec<Vec<Part>> = vec![Vec::new()];
     let mut rest = statement.trim_start();
@@ -44,7 +44,7 @@ pub fn parse(statement: &str) -> Result<Vec<Part>, String> {
     }
 }
 
-/// Returns the word at the beginning of a text and its length in the text.
+/// Returns the word at the beginning of a text, and the number of bytes that it has in the text.
 fn next_word(text: &str) -> Result<(String, usize), String> {
     const OPERATORS: &str = "=<>!+-*/%|:";
     let run = |of: &dyn Fn(char) -> bool| text.find(|c| !of(c)).unwrap_or(text.len());
@@ -98,7 +98,7 @@ pub fn queries(parts: &[Part]) -> Vec<&[Part]> {
     found
 }
 
-/// A table that a query names, with its alias or its name.
+/// A table that a query names. If the query gives it no alias, `alias` is its name.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Table {
     pub name: String,
@@ -133,13 +133,13 @@ pub fn tables(query: &[Part]) -> Vec<Table> {
         };
         let precedes_table = match before {
             "from" | "join" | "into" => true,
-            // Only at the beginning of a statement, unlike in `FOR UPDATE` and `DO UPDATE`.
+            // In `FOR UPDATE` and `DO UPDATE`, which are not at the beginning of a query, no table follows.
             "update" => at == 1,
             "," => in_list,
             _ => false,
         };
-        // A table function is followed by its arguments in parentheses. After `INTO`, the parentheses contain
-        // columns.
+        // A name that is followed by parentheses is a function in place of a table. After `INTO`, the name is that
+        // of a table, and the parentheses contain its columns.
         let is_call = before != "into" && matches!(query.get(at + 1), Some(Group(_)));
         if precedes_table && !is_call {
             let mut next = query[at + 1..].iter().filter_map(|part| match part {
@@ -168,8 +168,8 @@ pub fn conjuncts(condition: &[Part]) -> Vec<&[Part]> {
     if let [Group(inner)] = condition {
         return conjuncts(inner);
     }
-    // The condition is not split if it contains these words: the AND in CASE and BETWEEN does not join
-    // conditions, and OR weakens them.
+    // A condition with one of these words is not split. In CASE and BETWEEN, AND may not separate two conditions, and
+    // beside OR, a condition need not hold.
     let opaque = ["or", "case", "between"];
     if condition
         .iter()
@@ -184,7 +184,7 @@ pub fn conjuncts(condition: &[Part]) -> Vec<&[Part]> {
     }
 }
 
-/// Returns the WHERE condition of the query itself.
+/// Returns the WHERE condition of the query itself. It is empty if the query has none.
 pub fn condition(query: &[Part]) -> &[Part] {
     const NEXT: [&str; 8] = [
         "order",
@@ -212,7 +212,7 @@ pub fn functions(parts: &[Part]) -> Vec<&str> {
         "and", "any", "all", "array", "as", "case", "conflict", "else", "exists", "from", "in", "not", "or",
         "then", "values", "when", "where",
     ];
-    // PostgreSQL calls these functions without parentheses.
+    // These functions are called without parentheses.
     const WITHOUT_PARENTHESES: [&str; 3] = ["current_timestamp", "localtimestamp", "current_date"];
     let mut found = Vec::new();
     for (at, part) in parts.iter().enumerate() {

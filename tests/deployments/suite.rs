@@ -1,6 +1,6 @@
-//! Runs the API suite against a deployment with replicas and a pooler. It starts this test program again in the way
-//! that a developer runs it against an existing deployment (`support/deployment.rs`). It runs once, because the suite
-//! takes most of the time of these tests.
+//! Runs the API suite against a deployment with three replicas and a pooler. For that, the test starts this test
+//! program again, with the variables that `support/deployment.rs` documents. The suite runs only once, with replicas
+//! and pooler together, because it takes a long time.
 
 use std::env;
 use std::process::Command;
@@ -22,12 +22,12 @@ fn the_whole_api_suite_passes_at_three_replicas_behind_a_pooler_and_each_stateme
     statements::record(&database);
     let pooler = PgBouncer::before(Cluster::get().port, PreparedStatements::Supported);
     let url = pooler.url(database.name());
-    // The migrations also run through the pooler; their statements are not checked.
+    // The migrations also run through the pooler. Their statements are not checked.
     let folder = tempfile::tempdir().unwrap();
     cli::run(folder.path(), &[("DATABASE_URL", &url)], &["migrate"]).expect_success();
     let before = statements::recorded(&database).len();
-    // The replicas have more connections than the pooler has server connections, so state that one leaves behind
-    // in a session would be visible to the others.
+    // The replicas have more connections than the pooler has to the server. If one replica left state behind in a
+    // session, the other replicas would therefore find it.
     let replicas = replicas(3, &database, &url);
     for replica in &replicas {
         let said = || {
@@ -43,12 +43,11 @@ fn the_whole_api_suite_passes_at_three_replicas_behind_a_pooler_and_each_stateme
     assert_distributable(&recorded);
 }
 
-/// A lower bound for the number of tests that must run. The suite has more; with fewer, something prevented
-/// them from running.
+/// The minimum number of tests that must pass. The suite has more tests than that. If fewer pass, many were skipped or
+/// not selected by mistake.
 const MIN_TESTS: usize = 180;
 
-/// Runs the API suite, which sends each request to a random one of these processes. All of them use the same
-/// database.
+/// Runs the API suite, which sends each request to a random one of these replicas, and checks that it passes.
 #[track_caller]
 fn passes_at(replicas: &[TestApp]) {
     let base_urls: Vec<&str> = replicas.iter().map(TestApp::base_url).collect();
@@ -56,8 +55,8 @@ fn passes_at(replicas: &[TestApp]) {
     command
         .args(["--pdeathsig", "KILL"])
         .arg(env::current_exe().unwrap());
-    // Each case exists for each kind of database, and a deployment has only one. Two threads leave processor
-    // time for the tests of the outer run.
+    // Most test cases exist once for each kind of database, and only those for PostgreSQL are selected. With two
+    // threads, processor time remains for the tests of the outer run.
     command.args(["_Postgres", "--show-output", "--test-threads=2"]);
     command
         .env("TODO_BASE_URL", base_urls.join(","))

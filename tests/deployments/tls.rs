@@ -1,4 +1,5 @@
-//! A server with TLS and its own certificate authority: each `sslmode` checks what it should.
+//! A PostgreSQL server with TLS and a certificate authority of its own. Each `sslmode` must check what it checks in
+//! libpq.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -126,13 +127,13 @@ fn each_sslmode_checks_the_same_as_in_libpq() {
         "sslmode=verify-full&sslrootcert=$FOLDER/ca.pem&channel_binding=require",
     );
 
-    // The server's certificate is from another authority. With `sslrootcert`, `require` means
-    // `verify-ca`.
+    // The server's certificate is from another authority than `other-ca.pem`. With `sslrootcert`, `require` must check
+    // the same as `verify-ca`.
     for mode in ["require", "verify-ca", "verify-full"] {
         let parameters = format!("sslmode={mode}&sslrootcert=$FOLDER/other-ca.pem");
         server.is_refused("localhost", &parameters, "certificate");
     }
-    // The certificate is for another host name.
+    // The certificate is valid for `localhost` and not for 127.0.0.1.
     server.is_refused(
         "127.0.0.1",
         "sslmode=verify-full&sslrootcert=$FOLDER/ca.pem",

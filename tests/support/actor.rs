@@ -43,7 +43,7 @@ thread_local! {
     static LAST_REQUEST: RefCell<String> = RefCell::default();
 }
 
-/// Returns method and path of the last request of this thread.
+/// Returns the method and path of the last request that this thread sent.
 pub fn last_request() -> String {
     LAST_REQUEST.with_borrow(String::clone)
 }
@@ -92,7 +92,7 @@ impl Actor {
         })
     }
 
-    /// Returns the same user with a token that carries these claims.
+    /// Returns the same user with a token that contains these claims and is signed with the service's secret.
     pub fn signed(&self, claims: &Value) -> Self {
         let token = token::hs256(claims, &self.target.secret);
         Self {
@@ -109,7 +109,7 @@ impl Actor {
         }
     }
 
-    /// Returns the same user, whose requests go to another process.
+    /// Returns the same user with the same token, whose requests go to `target`.
     pub fn at(&self, target: &Arc<Target>) -> Self {
         Self {
             target: Arc::clone(target),
@@ -137,7 +137,7 @@ impl Actor {
         self.json("PUT", path, &body)
     }
 
-    /// Sends no body: without one, `PATCH …/complete` toggles the task.
+    /// Sends a PATCH without a body. `PATCH …/complete` then toggles `completed`.
     #[track_caller]
     pub fn patch(&self, path: &str) -> Response {
         self.request("PATCH", path, &[], &[])
@@ -160,7 +160,7 @@ impl Actor {
             .unwrap_or_else(|error| panic!("{method} {path}: {error}"))
     }
 
-    /// Returns `None` when the connection fails or no response arrives.
+    /// Returns `None` if the connection fails or no complete response arrives.
     pub fn try_get(&self, path: &str) -> Option<Response> {
         self.try_request("GET", path, &[], &[]).ok()
     }

@@ -25,26 +25,28 @@ pub struct TestApp {
     database: Option<Arc<OwnDatabase>>,
 }
 
-/// The process and the folder of a test that does not run against a deployment. Fields are dropped in this
-/// order, so the process ends before its folder is deleted; the database is dropped last.
+/// The process of a test that does not run against a deployment, and the folder in which it runs. When this
+/// value is dropped, the process ends before the folder is deleted.
 struct Own {
     process: Process,
     start: Start,
     folder: TempDir,
 }
 
-/// SIGTERM would take longer, because the service then still accepts connections for 200 ms, and no test looks at
-/// how the process of a finished test stops.
+/// Kills the process. SIGTERM would take longer, because the service then still accepts connections for 200 ms,
+/// and no test looks at how the process of a finished test stops.
 impl Drop for Own {
     fn drop(&mut self) {
         self.process.kill();
     }
 }
 
-/// The command line and environment of a process, and the path that answers 200 once it is ready.
+/// How a process is started.
 struct Start {
+    /// The program that starts the service, with its arguments. Empty if the service is started directly.
     through: Vec<String>,
     environment: Vec<(String, String)>,
+    /// The path that returns 200 as soon as the test may continue.
     until: &'static str,
 }
 
@@ -72,7 +74,8 @@ impl TestApp {
         Actor::anonymous(Arc::clone(&self.target))
     }
 
-    /// Returns the same user for the same name within a test, and different users in different tests.
+    /// Returns a user whose id consists of this name and the random suffix of this `TestApp`. Tests therefore do not
+    /// share users.
     pub fn user(&self, name: &str) -> Actor {
         self.user_with_id(&format!("{name}-{}", self.suffix))
     }
@@ -120,7 +123,7 @@ impl TestApp {
         self.own().folder.path()
     }
 
-    /// Sends SIGTERM, as an orchestrator does, and returns whether the process exited successfully.
+    /// Sends SIGTERM, as an orchestrator does. Returns whether the process exits successfully within 10 seconds.
     pub fn stop(&mut self) -> bool {
         let process = &mut self.own_mut().process;
         process.terminate();
@@ -129,7 +132,7 @@ impl TestApp {
             .is_some_and(|status| status.success())
     }
 
-    /// Sends SIGKILL.
+    /// Sends SIGKILL and waits until the process has ended.
     pub fn kill(&mut self) {
         self.own_mut().process.kill();
     }
@@ -147,8 +150,8 @@ impl TestApp {
         self.own().process.signal(signal);
     }
 
-    /// Starts a new process with the same folder, environment and database. It listens on another port, so
-    /// actors created before the restart must be created again.
+    /// Stops the process and starts a new one with the same folder, environment and database. The new process
+    /// listens on another port, so actors that were created before the restart must be created again.
     pub fn restart(&mut self) {
         self.stop();
         let own = self.own_mut();
@@ -170,7 +173,8 @@ impl TestApp {
     }
 }
 
-/// `app.execute(sql)` and similar methods access the database directly, not through the service.
+/// Gives access to the methods of [`OwnDatabase`], such as `app.execute(sql)`. They access the database directly,
+/// not through the service.
 impl Deref for TestApp {
     type Target = OwnDatabase;
 
@@ -184,7 +188,7 @@ impl Drop for TestApp {
         if !std::thread::panicking() {
             return;
         }
-        // An assertion in a loop over the contracts may not say which of them it is about; the path does.
+        // The message of an assertion in a loop over the contracts may not name the contract. The path does.
         eprintln!("--- last request: {}", actor::last_request());
         if let Some(own) = &self.own {
             let said = own.process.output();
@@ -199,15 +203,15 @@ pub struct Builder {
 }
 
 impl Builder {
-    /// Builds a further process on an existing database.
+    /// Builds a process on an existing database.
     pub fn on(database: Arc<OwnDatabase>) -> Self {
         let environment = vec![
             ("HOST".to_owned(), "127.0.0.1".to_owned()),
             ("PORT".to_owned(), "0".to_owned()),
             ("DATABASE_URL".to_owned(), database.url.clone()),
             ("BETTER_AUTH_SECRET".to_owned(), SECRET.to_owned()),
-            // These timeouts are longer than the pauses of a busy machine. Tests of the timeouts set their
-            // own values.
+            // These timeouts are long, so that they do not expire on a busy machine. Tests of the timeouts set
+            // other values.
             ("DATABASE_ACQUIRE_TIMEOUT_MS".to_owned(), "10000".to_owned()),
             ("DATABASE_STATEMENT_TIMEOUT_MS".to_owned(), "10000".to_owned()),
         ];
@@ -219,14 +223,15 @@ impl Builder {
         Self { database, start }
     }
 
-    /// Waits for `/livez` instead of `/readyz`, for a service that starts without a reachable database.
+    /// Makes [`Self::start`] wait for `/livez` instead of `/readyz`, which does not return 200 while the database cannot
+    /// be used.
     pub fn without_its_database(mut self) -> Self {
         self.start.until = "/livez";
         self
     }
 
-    /// Starts the service through another program that changes what it inherits, such as `env
-    /// --ignore-signal=…`.
+    /// Starts the service through another program, such as `env --ignore-signal=…`, that changes what the service
+    /// inherits.
     pub fn through(mut self, program: &[&str]) -> Self {
         self.start.through = program.iter().map(|&part| part.to_owned()).collect();
         self
@@ -268,7 +273,7 @@ pub fn launch(folder: &Path, environment: &[(String, String)]) -> (Process, Stri
     launch_as(&start, folder)
 }
 
-/// The timeout is generous because other tests run on the same processors.
+/// The maximum time for each step of a start. It is long because other tests run on the same processors.
 const START_TIMEOUT: Duration = Duration::from_secs(60);
 
 fn launch_as(start: &Start, folder: &Path) -> (Process, String) {
@@ -307,8 +312,8 @@ fn launch_as(start: &Start, folder: &Path) -> (Process, String) {
     (process, base_url)
 }
 
-/// Returns the first `http://127.0.0.1:<port>` in the text. A character must follow the port, because the
-/// last digits may not have arrived yet.
+/// Returns the first `http://127.0.0.1:<port>` in the text that is followed by another character. At the end of
+/// the text, the last digits of the port may be missing, because they have not been read yet.
 fn announced(said: &str) -> Option<String> {
     const START: &str = "http://127.0.0.1:";
     said.match_indices(START).find_map(|(at, _)| {

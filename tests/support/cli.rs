@@ -1,4 +1,4 @@
-//! Runs the command line to completion in an environment that contains only what the test sets.
+//! Runs the command line in an environment that contains only `PATH` and what the test sets.
 
 use std::path::Path;
 use std::process::Command;
@@ -27,14 +27,16 @@ impl Outcome {
     }
 }
 
-/// Returns a command that runs the binary in `folder` with a cleared environment.
+/// Returns a command that runs the binary in `folder`, with an environment that contains only `PATH`.
 pub fn command(folder: &Path) -> Command {
     command_through(&[], folder)
 }
 
-/// Like [`command`], but another program with its arguments starts the binary, if `program` is not empty.
+/// Like [`command`], but runs `program`, which must start the binary. Its first item is the name of the program,
+/// and the others are arguments. If it is empty, the binary is run directly.
 pub fn command_through(program: &[String], folder: &Path) -> Command {
-    // The kernel kills the process when the test process ends, even if no destructor runs.
+    // With this option, the kernel kills the process when the thread that spawned it ends, even if no destructor
+    // runs.
     let mut command = Command::new("setpriv");
     command.args(["--pdeathsig", "KILL"]).args(program);
     command.arg(env!("CARGO_BIN_EXE_todo-backend"));
@@ -46,6 +48,7 @@ pub fn command_through(program: &[String], folder: &Path) -> Command {
     command
 }
 
+/// Runs the binary with these arguments and waits until it exits.
 pub fn run(folder: &Path, environment: &[(&str, &str)], arguments: &[&str]) -> Outcome {
     let mut command = command(folder);
     command.envs(environment.iter().copied()).args(arguments);

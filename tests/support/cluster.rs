@@ -1,7 +1,7 @@
-//! One private PostgreSQL server for all tests of this checkout, shared by all test processes.
+//! One private PostgreSQL server for the tests of this checkout, shared by all test processes.
 //!
 //! The first test process that needs the server starts it from the installed binaries, and the other
-//! processes find it running. A detached watchdog stops it after the last test process has ended. This works
+//! processes use the running server. A detached watchdog stops it after the last test process has ended. This works
 //! under `cargo test` (threads of one process), under `cargo nextest` (one process per test) and after a test
 //! run that was killed.
 
@@ -26,7 +26,7 @@ use super::wait;
 pub struct Cluster {
     pub port: u16,
     home: PathBuf,
-    /// Never read. The lock on this file keeps the server running.
+    /// This field is never read. The lock on this file keeps the watchdog from stopping the server.
     _in_use: File,
 }
 
@@ -40,8 +40,8 @@ impl Cluster {
         }
     }
 
-    /// The server uses trust authentication and ignores the password. Tests check that it never appears in a
-    /// log.
+    /// Returns the URL of a database. The server uses trust authentication and ignores the password, which is in
+    /// the URL so that tests can check that it never appears in a log.
     pub fn url(&self, database: &str, password: &str) -> String {
         format!(
             "postgres://postgres:{password}@127.0.0.1:{}/{database}",
@@ -53,7 +53,7 @@ impl Cluster {
         connect(self.port, database).expect("the tests' PostgreSQL should accept connections")
     }
 
-    /// Returns the server's log so far. The prefix of each line contains the database as `<name>`.
+    /// Returns the server's log so far. The prefix of each entry contains the name of the database as `<name>`.
     pub fn log(&self) -> String {
         String::from_utf8_lossy(&fs::read(self.home.join("server/log")).unwrap()).into_owned()
     }
@@ -79,14 +79,15 @@ impl Cluster {
     }
 }
 
-/// The folder is specific to the user, the checkout and the selected PostgreSQL version, so that servers are
-/// never mixed up.
+/// Returns the folder of the server. It depends on the user, the checkout and the value of `POSTGRES_BIN`, so that
+/// each combination has a server of its own.
 fn home() -> PathBuf {
     let uid = fs::metadata("/proc/self").unwrap().uid();
     let mut hasher = DefaultHasher::new();
     env!("CARGO_MANIFEST_DIR").hash(&mut hasher);
     Binaries::named().hash(&mut hasher);
-    // The path is short because a Unix socket below it may have at most 107 bytes.
+    // The path is short, because the path of the server's Unix socket, which is below it, may have at most 107
+    // bytes.
     env::temp_dir().join(format!("todo-backend-{uid}-{:08x}", hasher.finish() as u32))
 }
 
@@ -107,8 +108,8 @@ pub fn connect_to(url: &str) -> Result<Client, postgres::Error> {
     Client::connect(url, NoTls)
 }
 
-/// Returns the URL of a session for the tests themselves. Its statements are never logged, so that the log
-/// contains only those of the service.
+/// Returns the URL with which the tests themselves connect. The statements of these sessions are not logged, so
+/// that the server's log contains only the statements of the service.
 pub fn back_door(port: u16, database: &str) -> String {
     format!(
         "postgres://postgres@127.0.0.1:{port}/{database}?connect_timeout=5&options=-clog_statement%3Dnone"
@@ -120,8 +121,8 @@ pub fn connect_for_migrations(url: &str) -> AsyncConnectionWrapper<AsyncPgConnec
     AsyncConnectionWrapper::establish(url).expect("the tests' PostgreSQL should accept connections")
 }
 
-/// Returns the port of the server that runs on this data directory. The pid file alone proves nothing: it may
-/// be left over from a server that was killed.
+/// Returns the port of the server in this folder, if it is running. The pid file alone does not prove that
+/// the server runs, because a server that was killed leaves the file behind.
 fn running(home: &Path) -> Option<u16> {
     let data = home.join("server/data");
     let pid_file = fs::read_to_string(data.join("postmaster.pid")).ok()?;
@@ -136,7 +137,7 @@ fn running(home: &Path) -> Option<u16> {
 fn start(home: &Path, binaries: &Binaries) -> Result<u16, String> {
     let server = home.join("server");
     if server.exists() {
-        // A killed run left this folder behind. Nothing needs its data any more.
+        // A server that was killed has left this folder behind. Nothing needs its data any more.
         let _ = binaries.stop(home).output();
         fs::remove_dir_all(&server).map_err(|error| format!("{}: {error}", server.display()))?;
     }
@@ -160,7 +161,7 @@ fn start(home: &Path, binaries: &Binaries) -> Result<u16, String> {
 
     let mut failure = String::new();
     for _ in 0..5 {
-        // Another process may take the port before the server does; the next attempt then uses another one.
+        // Another process may take the port before the server does. The next attempt then uses another port.
         let port = TcpListener::bind("127.0.0.1:0")
             .unwrap()
             .local_addr()
@@ -191,8 +192,8 @@ fn ensure_watchdog(home: &Path, binaries: &Binaries) {
     let script = home.join("watchdog.sh");
     fs::write(&script, include_str!("watchdog.sh")).unwrap();
     let stop = binaries.stop(home);
-    // The watchdog runs in its own session and without our streams, so that it outlives this process and no
-    // test runner waits for it.
+    // The watchdog runs in its own session and does not inherit the streams of this process, so that it outlives
+    // this process and no test runner waits for it.
     Command::new("setsid")
         .args(["--fork", "sh"])
         .arg(script)
@@ -257,8 +258,8 @@ impl Binaries {
         self.0.join(program)
     }
 
-    /// Runs the program as the user `postgres` if the tests run as root, as they do in a container:
-    /// PostgreSQL refuses to run as root.
+    /// Returns a command that runs the program. If the tests run as root, as in most containers, the command runs it
+    /// as the user `postgres`, because PostgreSQL refuses to run as root.
     pub fn command(&self, program: &str) -> Command {
         let program = self.path(program);
         let mut command = if is_root() {
@@ -288,8 +289,8 @@ pub fn is_root() -> bool {
     fs::metadata("/proc/self").unwrap().uid() == 0
 }
 
-/// Runs a command to completion. Its output goes to a file, because a server that inherited a pipe would keep
-/// it open.
+/// Runs a command to completion. Its output goes to a file and not to a pipe, because a server that the command
+/// starts in the background would keep the pipe open.
 pub fn run(command: &mut Command) -> Result<(), String> {
     let mut output = tempfile::tempfile().unwrap();
     let status = command

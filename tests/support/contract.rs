@@ -30,7 +30,7 @@ impl Contract {
         format!("{}/{id}/complete", self.tasks(user))
     }
 
-    /// The status of a response to an invalid body, invalid JSON syntax or an invalid query.
+    /// Returns the status of the response to a request whose body or query is invalid.
     pub fn bad_input(self) -> u16 {
         match self {
             Self::A => 400,
@@ -38,7 +38,7 @@ impl Contract {
         }
     }
 
-    /// Returns method and path of every route for tasks.
+    /// Returns the method and path of every route for tasks.
     pub fn routes(self, user: &Actor, id: impl Display) -> Vec<(&'static str, String)> {
         let item = self.task(user, &id);
         vec![

@@ -1,5 +1,5 @@
-//! A database for one test, and direct access to it. Statements of this direct access are not logged, so that
-//! the server's log contains only the statements of the service.
+//! A database for one test, and direct access to it. PostgreSQL does not log the statements of this direct access,
+//! so that its log contains only the statements of the service.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -18,7 +18,7 @@ pub enum Database {
     Postgres,
 }
 
-/// A database that is created empty and dropped with this value.
+/// The database of one test. A database that the test created is deleted when this value is dropped.
 pub struct OwnDatabase {
     pub kind: Database,
     pub url: String,
@@ -26,17 +26,18 @@ pub struct OwnDatabase {
 }
 
 enum Place {
-    /// The folder of the SQLite file, which is deleted with this value.
+    /// The folder of the SQLite file. It is deleted when this value is dropped.
     Sqlite(TempDir),
     /// The name of a database on the shared server.
     Postgres(String),
-    /// The port of a server that belongs to one test and is deleted with all its databases.
+    /// The port of a server that belongs to one test. The test deletes the server with all its databases.
     OwnServer(u16),
     /// The database of the deployment under test, which is never dropped.
     Deployment,
 }
 
-/// The password in the URL of every PostgreSQL database of the tests. It must not appear in any log.
+/// The password in the URLs with which the service connects to PostgreSQL in most tests. It must not appear in any
+/// log.
 pub const DATABASE_PASSWORD: &str = "pa55word-of-the-database";
 
 pub enum Connection {
@@ -69,7 +70,7 @@ impl OwnDatabase {
         }
     }
 
-    /// Uses a SQLite file in this folder, which is deleted with this value.
+    /// Uses a SQLite file in this folder. The folder is deleted when the returned value is dropped.
     pub fn sqlite_in(folder: TempDir) -> Self {
         Self {
             kind: Database::Sqlite,
@@ -78,8 +79,8 @@ impl OwnDatabase {
         }
     }
 
-    /// The database `postgres` of a server that belongs to one test. `url` is the one that the service uses;
-    /// it may lead through a pooler.
+    /// Uses the database `postgres` of a server that belongs to one test. `url` is the URL that the service uses. It
+    /// may lead through a pooler.
     pub fn of_server(url: String, port: u16) -> Self {
         Self {
             kind: Database::Postgres,
@@ -106,8 +107,8 @@ impl OwnDatabase {
         }
     }
 
-    /// Returns the URL that tests use for direct access: it bypasses poolers, and its statements are not
-    /// logged.
+    /// Returns the URL for direct access. On a server that the tests started, it bypasses poolers, and the
+    /// statements of its sessions are not logged.
     pub fn back_door(&self) -> String {
         match &self.place {
             Place::Postgres(name) => cluster::back_door(Cluster::get().port, name),
@@ -116,8 +117,8 @@ impl OwnDatabase {
         }
     }
 
-    /// Takes a lock that blocks every write, and on PostgreSQL also every read, until the connection is
-    /// dropped.
+    /// Takes a lock that blocks every write of tasks and users, and on PostgreSQL also every read of them, until
+    /// the returned connection is dropped.
     pub fn lock(&self) -> Connection {
         let mut connection = self.connect();
         connection.execute(match self.kind {
@@ -146,19 +147,19 @@ impl OwnDatabase {
         }
     }
 
-    /// Executes statements as another program on the same database would.
+    /// Executes statements directly in the database, as another program would.
     #[track_caller]
     pub fn execute(&self, sql: &str) {
         self.connect().execute(sql);
     }
 
-    /// Returns the only column of a query as text.
+    /// Returns the values of the only column of a query as text. `None` is NULL.
     #[track_caller]
     pub fn values(&self, sql: &str) -> Vec<Option<String>> {
         self.connect().values(sql)
     }
 
-    /// Returns the only column of the only row of a query; `None` is NULL.
+    /// Returns the value of the only column of the only row of a query. `None` is NULL.
     #[track_caller]
     pub fn value(&self, sql: &str) -> Option<String> {
         let mut values = self.values(sql);
@@ -211,7 +212,7 @@ impl Connection {
 impl Drop for OwnDatabase {
     fn drop(&mut self) {
         if let Place::Postgres(name) = &self.place {
-            // A panic here would hide the failure of the test.
+            // The result is ignored, because a panic here would hide the failure of the test.
             let _ = Cluster::get()
                 .connect("postgres")
                 .batch_execute(&format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"));

@@ -1,9 +1,9 @@
 //! Runs the suite against a service that is already running, instead of starting one process per test.
 //!
-//! `TODO_BASE_URL` is the service's URL, or a comma-separated list of replicas, of which each request uses a
-//! random one. `TODO_SECRET` is the deployment's `BETTER_AUTH_SECRET`. If its `BETTER_AUTH_URL` is not the
-//! default, `TODO_FRONTEND` must be the origin of that URL. If `TODO_DATABASE_URL` leads to its PostgreSQL,
-//! the test cases that access the database run as well.
+//! `TODO_BASE_URL` is the service's URL, or a comma-separated list of the URLs of its replicas. Each request goes to
+//! a random one of them. `TODO_SECRET` is the deployment's `BETTER_AUTH_SECRET`. If the deployment's
+//! `BETTER_AUTH_URL` is not the default, `TODO_FRONTEND` must be the origin of that URL. If `TODO_DATABASE_URL` is the
+//! URL of the deployment's PostgreSQL database, the test cases that access the database run as well.
 
 use std::env;
 
@@ -31,11 +31,11 @@ pub fn frontend() -> String {
     env::var("TODO_FRONTEND").unwrap_or_else(|_| "http://localhost:3000".to_owned())
 }
 
-/// The prefix of the line that a skipped test prints before the reason.
+/// The beginning of the line that a skipped test prints. The reason follows.
 pub const NOT_HERE: &str = "skipped at this deployment: ";
 
-/// Returns from a test that starts processes of its own, for example with other variables or on a database that
-/// it damages, if the suite runs against a deployment.
+/// Returns from the calling test if the suite runs against a deployment. A test needs this if it starts processes of
+/// its own, for example because it sets other variables or damages the database.
 macro_rules! skip_at_a_deployment {
     () => {
         if $crate::support::deployment::deployment().is_some() {
@@ -48,8 +48,9 @@ macro_rules! skip_at_a_deployment {
     };
 }
 
-/// Returns from a test that accesses the database directly if the suite runs against a deployment whose database
-/// URL is not known. The test may access only the rows of its own users, because a deployment has other users too.
+/// Returns from the calling test if the suite runs against a deployment whose database URL is not known. A test needs
+/// this if it accesses the database directly. Such a test may access only the rows of its own users, because a
+/// deployment also has other users.
 macro_rules! skip_without_the_database {
     () => {
         if $crate::support::deployment::deployment().is_some_and(|it| it.database_url.is_none()) {

@@ -1,7 +1,7 @@
 //! The test harness: servers, databases, clients and checks that apply to every response.
 //!
 //! A test starts a [`TestApp`], sends requests through an [`Actor`] and inspects the [`Response`]. A test that
-//! behaves differently at a deployment begins with one of the macros of [`deployment`].
+//! cannot run against every deployment begins with one of the macros of [`deployment`].
 
 #[macro_use]
 pub mod deployment;

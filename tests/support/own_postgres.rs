@@ -1,4 +1,5 @@
-//! A PostgreSQL server for one test, which the test may stop and kill. Tests never stop the shared server.
+//! A PostgreSQL server for one test, which the test may configure, stop and kill. Tests never do this with the shared
+//! server.
 
 use std::fs::{self, File};
 use std::io::Write as _;
@@ -18,7 +19,8 @@ use super::{random, wait};
 pub struct OwnPostgres {
     pub port: u16,
     binaries: Binaries,
-    /// Fields are dropped in this order: the server ends before its folder is deleted.
+    /// This field is declared before `folder` and therefore dropped first, so the server ends before its folder is
+    /// deleted.
     server: Option<Process>,
     folder: TempDir,
 }
@@ -45,19 +47,20 @@ impl OwnPostgres {
         }
     }
 
-    /// Requires a password from this role; all other roles still need none. Call it before the server starts.
+    /// Requires a password from this role. All other roles still need none. This must be called before the server
+    /// starts.
     pub fn require_password_of(&self, role: &str) {
         self.add_rule(&format!("host all {role} 127.0.0.1/32 scram-sha-256"));
     }
 
-    /// Inserts a line at the beginning of `pg_hba.conf`. Call it before the server starts.
+    /// Inserts a line at the beginning of `pg_hba.conf`. This must be called before the server starts.
     pub fn add_rule(&self, rule: &str) {
         let rules = self.folder.path().join("data/pg_hba.conf");
         let others = fs::read_to_string(&rules).unwrap();
         fs::write(rules, format!("{rule}\n{others}")).unwrap();
     }
 
-    /// Enables TLS with this certificate and key. Call it before the server starts.
+    /// Enables TLS with this certificate and key. This must be called before the server starts.
     pub fn use_certificate(&self, certificate: &Path, key: &Path) {
         let data = self.folder.path().join("data");
         for (file, name) in [(certificate, "server.crt"), (key, "server.key")] {
@@ -76,7 +79,8 @@ impl OwnPostgres {
         settings.write_all(b"ssl = on\n").unwrap();
     }
 
-    /// Starts a synchronous standby. From then on, no commit is acknowledged without it.
+    /// Starts a synchronous standby. From then on, the server acknowledges a commit only after the standby has
+    /// written it.
     pub fn synchronous_standby(&self) -> Self {
         let folder = folder_of_servers();
         let primary = format!(
@@ -94,8 +98,8 @@ impl OwnPostgres {
         };
         standby.start_again();
         let mut primary = self.database().connect();
-        // ALTER SYSTEM cannot run in a transaction, and PostgreSQL runs several statements of one query in a
-        // transaction.
+        // These are two calls, because PostgreSQL executes the statements of one call in one transaction, and ALTER
+        // SYSTEM cannot run in a transaction.
         primary.execute("ALTER SYSTEM SET synchronous_standby_names = 'standby'");
         primary.execute("SELECT pg_reload_conf()");
         let synchronous = || {
@@ -106,12 +110,13 @@ impl OwnPostgres {
         standby
     }
 
-    /// Starts the server on the same port and data directory, and waits until it accepts connections.
+    /// Starts the server and waits until it accepts connections. If the server is running, it is killed first. The
+    /// port and the data directory stay the same.
     pub fn start_again(&mut self) {
         self.kill();
         let answers = || {
-            // After a kill, the last child process may hold the data directory for a moment, and the start
-            // must be repeated.
+            // After a kill, a child process may still use the data directory for a moment. The new server then
+            // exits, and the start must be repeated.
             if self.server.as_mut().is_none_or(|server| server.ended().is_some()) {
                 self.server = Some(Process::spawn(self.command()));
             }
@@ -155,7 +160,7 @@ impl OwnPostgres {
         }
     }
 
-    /// Does what `pg_ctl stop -m immediate` does.
+    /// Stops the server by SIGQUIT, as `pg_ctl stop -m immediate` does.
     pub fn stop_immediately(&mut self) {
         if let Some(mut server) = self.server.take() {
             server.signal("-QUIT");
@@ -187,8 +192,8 @@ pub fn folder_of_servers() -> TempDir {
     folder
 }
 
-/// Returns a port below the range of outgoing connections, so that it is still free when a killed server
-/// starts again.
+/// Returns a free port below the range from which the system chooses the ports of outgoing connections, so that no
+/// connection takes the port while a killed server starts again.
 pub fn free_port() -> u16 {
     let free = || {
         let port = 20_000 + (random::number() % 12_000) as u16;

@@ -1,4 +1,4 @@
-//! A PgBouncer for one test, in transaction mode, as in front of many hosted PostgreSQL services.
+//! A PgBouncer for one test. It runs in transaction mode, as the poolers of many hosted PostgreSQL services do.
 
 use std::net::TcpStream;
 use std::os::unix::fs::MetadataExt as _;
@@ -21,11 +21,12 @@ pub struct PgBouncer {
     _folder: TempDir,
 }
 
-/// Whether the pooler supports prepared statements by renaming them, or passes them on unchanged, as versions
-/// before 1.21 do and newer ones can be configured to.
+/// What the pooler does with prepared statements.
 #[derive(Clone, Copy)]
 pub enum PreparedStatements {
+    /// The pooler gives each statement a name of its own and prepares it on every server connection that needs it.
     Supported,
+    /// The pooler passes the messages on unchanged, as versions before 1.21 do. Newer versions can be configured to.
     PassedOn,
 }
 
@@ -61,7 +62,7 @@ impl PgBouncer {
         }
     }
 
-    /// Returns the URL of a database of that server through the pooler.
+    /// Returns a URL that leads through the pooler to a database of the server.
     pub fn url(&self, database: &str) -> String {
         format!(
             "postgres://postgres:{DATABASE_PASSWORD}@127.0.0.1:{}/{database}",
@@ -72,11 +73,11 @@ impl PgBouncer {
 
 fn command(ini: &Path) -> Command {
     let path = env::var_os("PATH").unwrap_or_default();
-    // `scripts/fetch-pgbouncer` installs a newer version here if that of the machine is too old.
+    // `scripts/fetch-pgbouncer` unpacks a newer version into this folder, for a machine whose own version is too old.
     let uid = fs::metadata("/proc/self").unwrap().uid();
     let mut folders = vec![env::temp_dir().join(format!("todo-backend-pgbouncer-{uid}"))];
     folders.extend(env::split_paths(&path));
-    // Debian installs it in a folder that is only in the PATH of root.
+    // Debian installs PgBouncer in this folder, which only root has in PATH.
     folders.push("/usr/sbin".into());
     let program = folders.iter().map(|folder| folder.join("pgbouncer"));
     let program = program.into_iter().find(|program| program.is_file());

@@ -1,11 +1,11 @@
-//! Checks of error responses. Every check verifies all rules that apply to every error.
+//! Checks of error responses. Each check also verifies the rules that apply to all error responses.
 
 use serde_json::Value;
 
 use super::{Contract, Response};
 
 impl Response {
-    /// Checks for an RFC 9457 problem with this status that follows all rules for problems.
+    /// Checks that the response is an RFC 9457 problem with this status, and returns the problem.
     #[track_caller]
     pub fn assert_problem(&self, status: u16) -> Value {
         assert_eq!(self.status, status, "{self}");
@@ -33,7 +33,7 @@ impl Response {
         problem
     }
 
-    /// Checks for a 401 problem with a `Bearer` challenge.
+    /// Checks that the response is a 401 problem with a `Bearer` challenge.
     #[track_caller]
     pub fn assert_unauthorized(&self) {
         self.assert_problem(401);
@@ -44,7 +44,7 @@ impl Response {
         );
     }
 
-    /// Checks for a 503 problem with a `Retry-After` header.
+    /// Checks that the response is a 503 problem with a `Retry-After` header.
     #[track_caller]
     pub fn assert_unavailable(&self) {
         self.assert_problem(503);
@@ -54,7 +54,7 @@ impl Response {
         assert!(seconds.parse::<u32>().is_ok_and(|seconds| seconds >= 1), "{self}");
     }
 
-    /// Checks that the input was refused because of exactly these fields, each with its own message.
+    /// Checks that the input was refused because of exactly these fields, and that each has a message.
     #[track_caller]
     pub fn assert_bad_fields(&self, contract: Contract, fields: &[&str]) {
         let mut named: Vec<String> = self.bad_fields(contract);
@@ -64,12 +64,13 @@ impl Response {
         assert_eq!(named, expected, "{self}");
     }
 
-    /// Checks that the input was refused, whatever the fields. A body that is not JSON has no fields to name.
+    /// Checks that the input was refused because of at least one field, whatever its name.
     #[track_caller]
     pub fn assert_bad_input(&self, contract: Contract) {
         assert!(!self.bad_fields(contract).is_empty(), "`errors` is empty: {self}");
     }
 
+    /// Checks that the input was refused, and returns the fields that the problem names.
     #[track_caller]
     fn bad_fields(&self, contract: Contract) -> Vec<String> {
         let problem = self.assert_problem(contract.bad_input());
@@ -87,7 +88,7 @@ impl Response {
     }
 }
 
-/// Returns whether the text is one line, ends like a sentence and exposes no implementation details.
+/// Returns whether the text is one line, ends with a period and exposes none of these implementation details.
 fn is_a_plain_sentence(detail: &str) -> bool {
     const INSIDES: [&str; 8] = [
         "::", "panicked", "diesel", "SQL", "Error(", "src/", "Some(", "actix",

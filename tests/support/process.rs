@@ -1,4 +1,5 @@
-//! A program as a child process. Its output is captured, and it never outlives the test.
+//! A program that runs as a child process. Its output is captured. The program is stopped when its [`Process`] is
+//! dropped.
 
 use std::borrow::BorrowMut;
 use std::io::{self, BufRead, BufReader, Read};
@@ -50,7 +51,7 @@ impl Process {
         self.output.lock().unwrap().clone()
     }
 
-    /// Returns `None` while the process runs.
+    /// Returns the exit status, or `None` while the process runs.
     pub fn ended(&mut self) -> Option<ExitStatus> {
         self.child.try_wait().unwrap()
     }
@@ -63,21 +64,21 @@ impl Process {
         self.signal("-TERM");
     }
 
-    /// Sends SIGKILL, as the kernel does when memory runs out.
+    /// Sends SIGKILL, as the kernel does when memory runs out, and waits until the process has ended.
     pub fn kill(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 
     pub fn signal(&self, signal: &str) {
-        // An external program sends the signal, because the test suite, like the service, contains no unsafe
-        // code.
+        // An external program sends the signal, because the standard library can only send SIGKILL.
         let _ = Command::new("kill")
             .args([signal, &self.child.id().to_string()])
             .status();
     }
 
-    /// Waits until the process has ended and all of its output has been read. The caller has to make it end.
+    /// Waits until the process has ended and all of its output has been read. Returns `None` if the process has
+    /// not ended within `limit`.
     pub fn wait(&mut self, limit: Duration) -> Option<ExitStatus> {
         let status = wait::within(limit, || self.ended())?;
         for reader in self.readers.drain(..) {
@@ -102,8 +103,8 @@ pub fn run(command: &mut Command, limit: Duration) -> String {
     }
 }
 
-/// Spawns the process from a thread that lives as long as the test process. `--pdeathsig` takes effect when
-/// the *thread* that spawned the process ends, and some tests start services from threads of their own.
+/// Spawns the process from a thread that lives as long as the test process. `setpriv --pdeathsig` takes effect when
+/// the *thread* that spawned the process ends, and some tests start services from threads that end before the test.
 fn spawn_for_good(command: Command) -> Child {
     type Order = (Command, mpsc::Sender<io::Result<Child>>);
     static SPAWNER: LazyLock<mpsc::Sender<Order>> = LazyLock::new(|| {
@@ -126,6 +127,7 @@ fn spawn_for_good(command: Command) -> Child {
         .unwrap_or_else(|error| panic!("{description}: {error}"))
 }
 
+/// Reads a stream to its end in a thread of its own, and appends each line to `output`.
 fn keep(
     stream: impl Read + Send + 'static,
     output: Arc<Mutex<Output>>,

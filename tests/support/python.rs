@@ -1,4 +1,4 @@
-//! Programs from Python packages, installed in virtual environments below `target/`.
+//! Programs from Python packages, which are installed in virtual environments below the target directory.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -10,15 +10,15 @@ use super::token;
 
 const INSTALL_WITHIN: Duration = Duration::from_secs(300);
 
-/// Returns the folder of programs of a virtual environment with these requirements, and creates it if it does
-/// not exist.
+/// Returns the folder of the programs that the packages in the file `requirements` install. The virtual environment
+/// is created if it does not exist.
 pub fn programs(requirements: &str) -> PathBuf {
     let fingerprint = token::fingerprint(&fs::read_to_string(requirements).unwrap());
     let parent = Path::new(env!("CARGO_TARGET_TMPDIR")).join("python");
     let home = parent.join(fingerprint.trim_start_matches('-'));
     fs::create_dir_all(&parent).unwrap();
-    // One test of all test processes creates the environment while the others wait. Closing the file releases
-    // the lock.
+    // One test creates the environment while the others, also in other test processes, wait for the lock. The lock is
+    // released when the file is closed.
     let lock = File::create(home.with_extension("lock")).unwrap();
     lock.lock().unwrap();
     let ready = home.join("ready");

@@ -1,4 +1,4 @@
-//! Random names, so that two tests never use the same name in one database.
+//! Random names, so that tests that share a database use different names.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 
@@ -7,8 +7,8 @@ pub fn suffix() -> String {
     format!("{:08x}", number() as u32)
 }
 
-/// The standard library seeds its hash maps from the operating system, which is random enough for names and
-/// needs no further dependency.
+/// Returns a random number. The standard library seeds its hash maps with random numbers of the operating system.
+/// These are good enough for names, and need no further dependency.
 pub fn number() -> u64 {
     RandomState::new().build_hasher().finish()
 }

@@ -1,4 +1,4 @@
-//! HTTP as raw bytes, for requests that an HTTP client refuses to send.
+//! HTTP as raw bytes, for requests that an HTTP client refuses to send, and for tests that control each connection.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -24,25 +24,26 @@ impl Connection {
         Self(BufReader::new(stream))
     }
 
-    /// Ignores write errors, because a service may respond and close the connection before it has read
-    /// everything.
+    /// Sends these bytes. Write errors are ignored, because a service may respond and close the connection before it
+    /// has read everything.
     pub fn send(&mut self, bytes: impl AsRef<[u8]>) -> &mut Self {
         let _ = self.0.get_mut().write_all(bytes.as_ref());
         self
     }
 
-    /// Returns the next response, or `None` if the connection ends without one.
+    /// Returns the next response, or `None` if no complete response arrives.
     pub fn read(&mut self) -> Option<Response> {
         self.receive(true)
     }
 
-    /// Returns the next response, which belongs to a HEAD request: no body follows its `Content-Length`.
+    /// Returns the next response, which must be that to a HEAD request: it has no body, whatever its
+    /// `Content-Length` is.
     pub fn read_head(&mut self) -> Option<Response> {
         self.receive(false)
     }
 
-    /// Closes the connection with RST, as the system does for a client that crashed. A connection that is
-    /// merely dropped is closed with FIN, and a server may continue with the request.
+    /// Closes the connection with RST, which tells the server that the client is gone. A connection that is merely
+    /// dropped is closed with FIN, after which the client might still read a response.
     pub fn reset(self) {
         set_socket_linger(self.0.get_ref(), Some(Duration::ZERO)).unwrap();
     }
@@ -109,7 +110,8 @@ impl Connection {
     }
 }
 
-/// Builds a request with a `Host` header, a token, these further header lines and this body, unchanged.
+/// Builds a request with a `Host` header, these header lines and this body. If `token` is not empty, the request
+/// also has an `Authorization` header. A `Content-Length` is not added.
 pub fn request(app: &TestApp, line: &str, token: &str, headers: &[&str], body: &[u8]) -> Vec<u8> {
     let host = app.base_url().trim_start_matches("http://");
     let mut text = format!("{line} HTTP/1.1\r\nHost: {host}\r\n");

@@ -8,7 +8,7 @@ pub struct Response {
     pub status: u16,
     pub headers: HeaderMap,
     pub body: Vec<u8>,
-    /// The request, for the message of a failed assertion.
+    /// A description of the request for the messages of failed assertions.
     pub asked: String,
 }
 

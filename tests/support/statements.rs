@@ -6,31 +6,30 @@ use super::database::OwnDatabase;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Statement {
     pub text: String,
-    /// Whether it is a named prepared statement, which needs only one message once it has been parsed.
+    /// Whether the statement was executed under the name of a prepared statement.
     pub prepared: bool,
-    /// The parameters as the log writes them: `'x'` with doubled quotes inside, or `NULL`.
+    /// The parameters as the log contains them: in single quotes, with quotes inside doubled, or `NULL`.
     pub parameters: Vec<String>,
 }
 
-/// Makes the server log every statement in this database, for sessions that start afterwards: call it before
-/// the service starts. The view `pg_stat_statements` would need an extension that is not installed
-/// everywhere, and would not separate the databases of different tests as simply. Sessions of the tests
-/// themselves are not logged.
+/// Makes the server log every statement of the sessions in this database that start afterwards. It must be called
+/// before the service starts. Sessions of the tests themselves are not logged. The view `pg_stat_statements` is not
+/// used, because it needs an extension that is not installed everywhere, and does not contain parameters.
 pub fn record(database: &OwnDatabase) {
     let name = database.name();
     database.execute(&format!("ALTER DATABASE {name} SET log_statement = 'all'"));
 }
 
 impl Statement {
-    /// Returns whether the statement belongs to a connection and not to a request: it initializes a new
-    /// connection, or checks an idle one. Connections are opened in the background, so these statements may
-    /// appear between those of a request.
+    /// Returns whether the statement initializes a new connection or checks an idle one. Connections are opened in
+    /// the background, so these statements may appear between those of a request, although no request causes them.
     pub fn is_of_the_connection(&self) -> bool {
         ["SELECT 1", "SET TIME ZONE 'UTC'", "SET CLIENT_ENCODING TO 'UTF8'"].contains(&&*self.text)
             || self.text.starts_with("SELECT current_setting('server_encoding')")
     }
 
-    /// PgBouncer gives a server the settings of the client that it lends it to.
+    /// Returns whether PgBouncer sent the statement. When PgBouncer assigns a server connection to a client, it first
+    /// applies the client's settings to that connection.
     pub fn is_of_the_pooler(&self) -> bool {
         self.text.starts_with("SET ") && self.text.ends_with("';")
     }
@@ -49,8 +48,8 @@ pub fn recorded(database: &OwnDatabase) -> Vec<Statement> {
         if let Some(said) = said.strip_prefix("LOG:  ") {
             found.extend(statement(said));
         } else if let Some(said) = said.strip_prefix("DETAIL:  ")
-            // The line `parameters: …` (`Parameters: …` from PostgreSQL 16 on) follows the statement that it
-            // belongs to.
+            // The parameters are in the entry after their statement. It begins with `parameters: `, or with
+            // `Parameters: ` from PostgreSQL 16 on.
             && let Some(parameters) = said.get(1..).and_then(|said| said.strip_prefix("arameters: "))
             && let Some(statement) = found.last_mut()
         {
@@ -73,7 +72,8 @@ fn entries(log: &str) -> impl Iterator<Item = String> {
     })
 }
 
-/// Parses `statement: SELECT …`, or `execute __diesel_stmt_0: SELECT …` for a statement with parameters.
+/// Parses `statement: SELECT …`, `execute s0: SELECT …` for a prepared statement with the name `s0`, or
+/// `execute <unnamed>: SELECT …` for one without a name.
 fn statement(said: &str) -> Option<Statement> {
     let (kind, text) = said.split_once(": ")?;
     (kind == "statement" || kind.starts_with("execute ")).then(|| Statement {

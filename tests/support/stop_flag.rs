@@ -1,8 +1,8 @@
-//! Tells worker threads to stop when the test that started them ends.
+//! A flag that tells worker threads to stop when the test that started them ends.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Set when its guard is dropped, and thus also when the test that holds the guard panics.
+/// The flag is set when its guard is dropped, and therefore also when the test that holds the guard panics.
 #[derive(Default)]
 pub struct StopFlag(AtomicBool);
 

@@ -10,7 +10,7 @@ pub fn now() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() as i64
 }
 
-/// Creates a token of the kind that a custom route of a frontend signs.
+/// Creates a token as a route that many frontends implement themselves does: the header contains only `alg`.
 pub fn hs256(claims: &Value, secret: &str) -> String {
     mint(&json!({ "alg": "HS256" }), claims, secret)
 }

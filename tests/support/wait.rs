@@ -1,18 +1,19 @@
-//! Waiting for an effect in another process by polling, with a time limit.
+//! Functions that poll until an effect in another process is visible, up to a time limit.
 
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-/// A busy machine may suspend a process for this long.
+/// The minimum time limit of [`until`]. A busy machine may suspend a process for seconds.
 const BUSY: Duration = Duration::from_secs(60);
 
-/// Returns the first `Some` that `probe` returns, or `None` after `limit`, which is at least a minute: a short limit
-/// would fail on a busy machine, and a long one costs nothing, because the event is expected.
+/// Calls `probe` until it returns `Some`, and returns that value, or `None` after `limit`. A limit of less than a
+/// minute is replaced by a minute: a test with a short limit would fail on a busy machine, and a long limit does not
+/// slow down a test that succeeds.
 pub fn until<T>(limit: Duration, probe: impl FnMut() -> Option<T>) -> Option<T> {
     within(limit.max(BUSY), probe)
 }
 
-/// Like [`until`], with exactly this limit, for tests of the limit itself.
+/// Like [`until`], but with exactly this limit.
 pub fn within<T>(limit: Duration, mut probe: impl FnMut() -> Option<T>) -> Option<T> {
     let deadline = Instant::now() + limit;
     loop {
