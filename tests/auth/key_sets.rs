@@ -96,8 +96,8 @@ fn all_names_of_an_algorithm_work_and_unknown_keys_are_ignored(#[values(Sqlite, 
         ("Ed25519", "rfc9864", 200),
         ("Ed25519", "unnamed", 200),
         ("ES512", "p521", 200),
-        // These are refused: the key is of another type, the algorithm is not supported, or the key is not on its
-        // curve.
+        // These are refused because the key is of another type, the algorithm is not supported, or the key is not
+        // on its curve.
         ("ES512", "rfc8037", 401),
         ("EdDSA", "p521", 401),
         ("Ed448", "ed448", 401),

@@ -69,8 +69,8 @@ fn row_of(user: &Session) -> String {
     format!("id = '{id}' AND email = '{email}' AND name = '{name}'")
 }
 
-/// Checks that a token of a deleted account gives no access to tasks, although it has not expired yet. A process that
-/// has seen the user responds to reads with an empty list until a write finds that the row is missing.
+/// Checks that a token of a deleted account gives no access to tasks, although the token has not expired yet. A process
+/// that has seen the user responds to reads with an empty list until a write finds that the row is missing.
 fn assert_stays_deleted(app: &TestApp, issuer: &Issuer, ada: &Session, token: &str) {
     let title = json!({ "title": "after all" });
     let ada_again = ada.calls(app, token);
@@ -132,8 +132,8 @@ fn assert_is_never_written(app: &TestApp, issuer: &Issuer, bob: &Session) {
 fn the_service_started_first_and_both_share_the_users() {
     skip_at_a_deployment!();
     let database = Arc::new(OwnDatabase::create(Database::Postgres));
-    // The service must create the tables before the issuer starts, but its configuration needs the URL of the
-    // running issuer. A first process with another configuration therefore creates the tables.
+    // In this test, the service creates the tables before the issuer starts, when the issuer's URL is not known yet.
+    // A first process, which does not know this URL, therefore creates the tables.
     drop(Builder::on(Arc::clone(&database)).start());
     let issuer = Issuer::on(&database);
     let app = service_on(&database, &issuer);

@@ -1,4 +1,5 @@
-//! The kinds of tokens that a frontend with Better Auth sends, and the row in `users` that each of them creates.
+//! The kinds of tokens that a frontend with Better Auth sends, and the row in `users` that the service creates for
+//! their user.
 
 use rstest::rstest;
 use serde_json::json;

@@ -1,4 +1,4 @@
-//! `inspect-token` tells whether the service would accept a token, and otherwise what to do.
+//! `inspect-token` tells whether the service would accept a token, and if not, what to do about it.
 
 use std::io::Write as _;
 use std::process::Stdio;

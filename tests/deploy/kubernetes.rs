@@ -214,7 +214,7 @@ fn every_selector_and_port_matches_the_pod() {
     }
 }
 
-/// Checks the requirements of the strictest Pod Security Standard that this pod could violate.
+/// Checks that the pod meets the main requirements of the strictest Pod Security Standard.
 #[test]
 fn a_pod_is_within_the_restricted_pod_security_standard() {
     let rendered = Rendered::new();

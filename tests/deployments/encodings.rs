@@ -1,5 +1,5 @@
-//! The service refuses a database whose encoding is not UTF8. Otherwise, single requests would fail because of
-//! characters that the encoding does not have.
+//! The service refuses a database whose encoding is not UTF8. Otherwise, single requests could fail because of
+//! characters that the database cannot store.
 
 use std::sync::Arc;
 

@@ -82,8 +82,8 @@ fn no_call_fails_where_repeatable_read_is_the_default() {
 #[test]
 fn writers_of_different_rows_succeed_behind_a_pooler_at_repeatable_read() {
     skip_at_a_deployment!();
-    // Without a pooler, the service sets the level by a startup option. It does not send this option to a pooler, so
-    // here the default of the database applies to statements outside of transactions.
+    // Without a pooler, the service sets the isolation level by a startup option of its connections. Connections to a
+    // pooler do not have this option, so the database's default applies to statements outside of transactions.
     let database = database_with("repeatable read");
     let pooler = PgBouncer::before(Cluster::get().port, PreparedStatements::Supported);
     let app = Builder::on(Arc::clone(&database))

@@ -35,8 +35,8 @@ impl Client<'_> {
         answer.unwrap_or_else(|| panic!("{method} {path} got no response"))
     }
 
-    /// Creates, changes, reads and deletes tasks, and checks that no response shows that a replica is restarted.
-    /// Returns the title of the only task that remains.
+    /// Creates, changes, reads and deletes tasks, and checks that every request succeeds and every read returns the
+    /// latest state. Returns the title of the only task that it does not delete.
     fn work(&mut self, round: usize) -> String {
         let title = format!("task {round}");
         let new = Some(json!({ "title": "new" }));
@@ -106,7 +106,7 @@ fn a_rolling_restart_under_load_fails_no_request() {
     for user in &users {
         user.get("/api/tasks").expect(200);
     }
-    // Long lists take a while, so that requests are in flight when a replica is told to stop.
+    // Long lists take a while, so that requests are likely to be in flight when a replica is told to stop.
     database.execute(
         "INSERT INTO tasks (user_id, title, created_at) \
          SELECT id, 'old', now() - interval '1 day' FROM users, generate_series(1, 1000)",

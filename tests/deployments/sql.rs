@@ -1,5 +1,6 @@
 //! A parser for the subset of SQL that is needed to determine which rows a statement of the service accesses. It
-//! returns an error for characters that it does not know. `owners.rs` refuses constructs that it does not know.
+//! returns an error for characters that it does not know. `owners.rs` refuses statements whose
+//! structure is not known.
 
 /// A token such as `$1`, `=`, `'text'` or a name with its qualifier, or the content of parentheses.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -168,8 +169,8 @@ pub fn conjuncts(condition: &[Part]) -> Vec<&[Part]> {
     if let [Group(inner)] = condition {
         return conjuncts(inner);
     }
-    // A condition with one of these words is not split. In CASE and BETWEEN, AND may not separate two conditions, and
-    // beside OR, a condition need not hold.
+    // A condition with one of these words is not split. In CASE and BETWEEN, AND does not always separate two
+    // conditions, and a condition beside OR does not have to hold.
     let opaque = ["or", "case", "between"];
     if condition
         .iter()

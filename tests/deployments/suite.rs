@@ -1,5 +1,5 @@
-//! Runs the API suite against a deployment with three replicas and a pooler. For that, the test starts this test
-//! program again, with the variables that `support/deployment.rs` documents. The suite runs only once, with replicas
+//! Runs the API suite against a deployment with three replicas and a pooler. The test starts this test program
+//! again, with the variables that `support/deployment.rs` documents. The suite runs only once, with replicas
 //! and pooler together, because it takes a long time.
 
 use std::env;

@@ -1,4 +1,4 @@
-//! A running service for one test: a process with a database of its own, or the deployment under test.
+//! A running service for one test: a process that the test starts, or the deployment under test.
 
 use std::ops::Deref;
 use std::path::Path;
@@ -223,8 +223,8 @@ impl Builder {
         Self { database, start }
     }
 
-    /// Makes [`Self::start`] wait for `/livez` instead of `/readyz`, which does not return 200 while the database cannot
-    /// be used.
+    /// Makes [`Self::start`] wait for `/livez` instead of `/readyz`, which does not return 200 while the database
+    /// cannot be used.
     pub fn without_its_database(mut self) -> Self {
         self.start.until = "/livez";
         self

@@ -30,7 +30,7 @@ enum Place {
     Sqlite(TempDir),
     /// The name of a database on the shared server.
     Postgres(String),
-    /// The port of a server that belongs to one test. The test deletes the server with all its databases.
+    /// The port of a server that belongs to one test. The server is deleted with all its databases when the test ends.
     OwnServer(u16),
     /// The database of the deployment under test, which is never dropped.
     Deployment,

@@ -48,8 +48,8 @@ pub fn recorded(database: &OwnDatabase) -> Vec<Statement> {
         if let Some(said) = said.strip_prefix("LOG:  ") {
             found.extend(statement(said));
         } else if let Some(said) = said.strip_prefix("DETAIL:  ")
-            // The parameters are in the entry after their statement. It begins with `parameters: `, or with
-            // `Parameters: ` from PostgreSQL 16 on.
+            // The entry after a statement contains its parameters: `parameters: …`, or `Parameters: …` from
+            // PostgreSQL 16 on.
             && let Some(parameters) = said.get(1..).and_then(|said| said.strip_prefix("arameters: "))
             && let Some(statement) = found.last_mut()
         {
