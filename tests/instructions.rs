@@ -51,10 +51,10 @@ fn a_request_takes_no_more_instructions_than_recorded(#[values(Sqlite, Postgres)
     let works: [(&str, &dyn Fn()); 4] = [
         ("one task by id", &|| drop(ada.get(&item).expect(200))),
         ("a page of 20", &|| {
-            drop(ada.get("/api/tasks?limit=20").expect(200))
+            drop(ada.get("/api/tasks?limit=20").expect(200));
         }),
         ("create", &|| {
-            drop(ada.post("/api/tasks", new.clone()).expect(201))
+            drop(ada.post("/api/tasks", new.clone()).expect(201));
         }),
         ("toggle", &|| drop(ada.patch(&complete).expect(200))),
     ];

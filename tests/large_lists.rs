@@ -135,7 +135,10 @@ fn a_list_of_a_hundred_thousand_tasks_is_complete_and_concurrent_ones_need_littl
             .collect();
         wait::until(TIMEOUT, || {
             peak = peak.max(resident(app));
-            calls.iter().all(|call| call.is_finished()).then_some(())
+            calls
+                .iter()
+                .all(std::thread::ScopedJoinHandle::is_finished)
+                .then_some(())
         })
         .expect("all lists should be read");
     });

@@ -153,7 +153,7 @@ fn a_client_that_waits_for_retry_after_is_served_again(#[values(Sqlite, Postgres
     skip_at_a_deployment!();
     let app = limited_to(db, 60);
     let ada = app.user("ada");
-    let refused = wait::until(Duration::from_secs(60), || {
+    let refused = wait::until(Duration::from_mins(1), || {
         let answer = ada.get("/api/tasks");
         (answer.status != 200).then_some(answer)
     });

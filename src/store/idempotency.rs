@@ -128,31 +128,36 @@ async fn delete_some_expired(
     owner: &UserId,
     expired_before: DbTimestamp,
 ) -> QueryResult<()> {
-    // With an array, PostgreSQL looks up each key in the index of the primary key, in the order of the keys. This
-    // order prevents deadlocks between parallel creates. With `IN (SELECT …)`, PostgreSQL may read all of the user's
-    // rows.
-    let (any, end) = match connection.is_sqlite() {
-        true => ("IN (", ")"),
-        false => ("= ANY (ARRAY(", "))"),
+    let among_oldest = |condition: &str, end: &str| {
+        sql::<Bool>(condition)
+            .sql("(SELECT key, created_at FROM idempotency_keys WHERE user_id = ")
+            .bind::<Text, _>(owner.as_str())
+            .sql(" AND created_at < ")
+            .bind::<SqlTimestamp, _>(expired_before)
+            .sql(&format!(
+                " ORDER BY created_at LIMIT {MAX_KEYS_DELETED_PER_CREATE}) AS oldest{end}"
+            ))
     };
-    let select = format!("key {any}SELECT key FROM idempotency_keys WHERE user_id = ");
-    let among_oldest = sql::<Bool>(&select)
-        .bind::<Text, _>(owner.as_str())
-        .sql(" AND created_at < ")
-        .bind::<SqlTimestamp, _>(expired_before)
-        .sql(&format!(
-            " ORDER BY created_at LIMIT {MAX_KEYS_DELETED_PER_CREATE}{end}"
-        ));
-    // The plus prevents SQLite from using the index on `created_at` for this condition. With that index, SQLite would
-    // read all expired keys of the user.
-    let is_expired = match connection.is_sqlite() {
-        true => "+created_at < ",
-        false => "created_at < ",
+    let (has_key, is_as_old) = match connection.is_sqlite() {
+        // The plus prevents SQLite from using the index on `created_at` for this condition. With that index, SQLite
+        // would read all expired keys of the user.
+        true => (
+            among_oldest("key IN (SELECT key FROM ", ")"),
+            among_oldest("+created_at <= (SELECT max(created_at) FROM ", ")"),
+        ),
+        // With an array, PostgreSQL looks up each key in the index of the primary key, in the order of the keys. This
+        // order prevents deadlocks between parallel creates. With `IN (SELECT …)`, PostgreSQL may read all of the
+        // user's rows. With outdated statistics, it may use the index on `created_at` instead; then the second condition
+        // bounds what it reads.
+        false => (
+            among_oldest("key = ANY (ARRAY(SELECT key FROM ", "))"),
+            among_oldest("created_at <= (SELECT max(created_at) FROM ", ")"),
+        ),
     };
     let expired = keys::table
         .filter(keys::user_id.eq(owner.as_str()))
-        .filter(sql::<Bool>(is_expired).bind::<SqlTimestamp, _>(expired_before))
-        .filter(among_oldest);
+        .filter(has_key)
+        .filter(is_as_old);
     on_both!(connection, |c| Prepared::new(diesel::delete(expired)).execute(c))?;
     Ok(())
 }

@@ -200,7 +200,7 @@ impl<'kvs> VisitSource<'kvs> for JsonPairs<'_> {
 /// Omits absent values, such as the user id of a request without a token.
 struct SkipNull<F>(F);
 
-impl<'v, F: FnMut(Value<'_>) -> Result<(), Error>> VisitValue<'v> for SkipNull<F> {
+impl<F: FnMut(Value<'_>) -> Result<(), Error>> VisitValue<'_> for SkipNull<F> {
     fn visit_any(&mut self, value: Value<'_>) -> Result<(), Error> {
         (self.0)(value)
     }

@@ -47,7 +47,7 @@ fn each_call_is_one_statement() {
         let tasks = contract.tasks(&ada);
         let calls: [(&str, &dyn Fn()); 10] = [
             ("POST", &|| {
-                drop(ada.post(&tasks, json!({ "title": "t" })).expect(201))
+                drop(ada.post(&tasks, json!({ "title": "t" })).expect(201));
             }),
             ("GET list", &|| drop(ada.get(&tasks).expect(200))),
             ("GET list, filtered", &|| {
@@ -58,7 +58,7 @@ fn each_call_is_one_statement() {
             }),
             ("GET item", &|| drop(ada.get(&item).expect(200))),
             ("PUT", &|| {
-                drop(ada.put(&item, json!({ "title": "u" })).expect(200))
+                drop(ada.put(&item, json!({ "title": "u" })).expect(200));
             }),
             ("PUT of all", &|| {
                 let all = json!({
@@ -67,7 +67,7 @@ fn each_call_is_one_statement() {
                 drop(ada.put(&item, all).expect(200));
             }),
             ("PATCH", &|| {
-                drop(ada.patch(&contract.complete(&ada, task)).expect(200))
+                drop(ada.patch(&contract.complete(&ada, task)).expect(200));
             }),
             ("PATCH that sets", &|| {
                 let path = contract.complete(&ada, task);

@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::support::process::Process;
 
 /// The maximum time for the installation of the packages. It is long enough for an empty cache and a slow network.
-const INSTALL_TIMEOUT: Duration = Duration::from_secs(180);
+const INSTALL_TIMEOUT: Duration = Duration::from_mins(3);
 const MIN_NODE_VERSION: u32 = 20;
 
 /// Returns a command that runs a script of `tests/node`. If necessary, the packages are installed first.

@@ -10,7 +10,7 @@ use crate::support::wait;
 use crate::support::{Database, Postgres, Sqlite};
 
 /// How long the test waits for the service to fetch the keys again. The service waits 10 s between two fetches.
-const NEXT_FETCH_TIMEOUT: Duration = Duration::from_secs(60);
+const NEXT_FETCH_TIMEOUT: Duration = Duration::from_mins(1);
 
 #[rstest]
 fn a_key_that_is_rotated_at_runtime_is_used(#[values(Sqlite, Postgres)] db: Database) {

@@ -49,7 +49,7 @@ fn a_sighup_that_nohup_ignores_is_ignored(#[values(Sqlite, Postgres)] db: Databa
         .through(&["env", "--ignore-signal=HUP"])
         .start();
     app.signal("-HUP");
-    thread::sleep(Duration::from_millis(1_000));
+    thread::sleep(Duration::from_secs(1));
     app.user("ada").has_task("Buy milk");
     assert!(!app.log().contains("stopping"), "{}", app.log());
 }

@@ -128,7 +128,7 @@ fn no_request_fails_during_ten_restarts_with_a_passed_socket() {
             let before = answered.load(Ordering::Relaxed);
             let served = || (answered.load(Ordering::Relaxed) > before + 50).then_some(());
             let served = wait::until(Duration::from_secs(20), served);
-            if served.is_none() || clients.iter().any(|client| client.is_finished()) {
+            if served.is_none() || clients.iter().any(std::thread::ScopedJoinHandle::is_finished) {
                 break;
             }
             let id = child.id().to_string();

@@ -13,7 +13,7 @@ use crate::support::app::{SECRET, launch};
 use crate::support::process::run;
 use crate::support::{Actor, Database, OwnDatabase, wait};
 
-const TIMEOUT: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_mins(1);
 
 /// The versions of Kubernetes whose schemas the manifests must match.
 const VERSIONS: [&str; 3] = ["1.27", "1.32", "1.37"];

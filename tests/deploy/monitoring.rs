@@ -15,7 +15,7 @@ use crate::support::process::{Process, run};
 use crate::support::task::id;
 use crate::support::{Actor, Database, TestApp, wait};
 
-const TIMEOUT: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_mins(1);
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/monitoring");
 
 /// Returns a command that runs a program of Prometheus: the one that `scripts/test` has unpacked, or else the
@@ -98,9 +98,11 @@ impl Prometheus {
         );
         let api = Actor::anonymous(Target::new(vec![format!("http://{address}")], String::new()));
         let ready = || api.try_get("/-/ready").filter(|answer| answer.status == 200);
-        if wait::until(Duration::from_secs(30), ready).is_none() {
-            panic!("Prometheus did not start: {}", process.output().stderr);
-        }
+        assert!(
+            wait::until(Duration::from_secs(30), ready).is_some(),
+            "Prometheus did not start: {}",
+            process.output().stderr
+        );
         Self {
             api,
             _process: process,

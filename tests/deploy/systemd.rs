@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::ROOT;
 use crate::support::process::run;
 
-const TIMEOUT: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_mins(1);
 const UNITS: [&str; 2] = ["todo-backend.socket", "todo-backend.service"];
 
 /// Creates a root file system that contains the distribution's units, the units of `deploy/systemd`, and a program at

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::{ROOT, python_tools};
 use crate::support::process::{Process, run};
 
-const TIMEOUT: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_mins(1);
 
 /// Validates the files against the JSON schemas that check-jsonschema contains.
 #[test]

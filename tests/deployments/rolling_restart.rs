@@ -122,7 +122,7 @@ fn a_rolling_restart_under_load_fails_no_request() {
             in_flight += replace_each(&database, balancer, &mut running);
         }
         drop(guard);
-        let left = workers.into_iter().map(|worker| worker.join());
+        let left = workers.into_iter().map(std::thread::ScopedJoinHandle::join);
         left.map(|left| left.expect("every request should succeed"))
             .collect()
     });

@@ -63,7 +63,7 @@ fn passes_at(replicas: &[TestApp]) {
         .env("TODO_SECRET", replicas[0].secret())
         .env("TODO_DATABASE_URL", replicas[0].back_door());
     let mut process = Process::spawn(command);
-    let status = process.wait(Duration::from_secs(600));
+    let status = process.wait(Duration::from_mins(10));
     let said = process.output().stdout;
     let failures = said
         .split_once("\nfailures:\n")

@@ -16,7 +16,7 @@ use crate::support::{Actor, Database, OwnDatabase, TestApp, wait};
 
 /// The time limit for the start of the frontend. It is generous because other tests run on the same
 /// processors.
-const START_TIMEOUT: Duration = Duration::from_secs(60);
+const START_TIMEOUT: Duration = Duration::from_mins(1);
 const TIMEOUT: Duration = Duration::from_secs(400);
 
 pub struct Stack {

@@ -22,7 +22,7 @@ const GENERATED: [&str; 5] = ["node_modules", "dist", ".next", "data", "next-env
 
 const INSTALL: [&str; 3] = ["ci", "--no-audit", "--no-fund"];
 /// This limit and the next allow for an empty cache, a slow network and a busy machine.
-const INSTALL_TIMEOUT: Duration = Duration::from_secs(300);
+const INSTALL_TIMEOUT: Duration = Duration::from_mins(5);
 const BUILD_TIMEOUT: Duration = Duration::from_secs(400);
 
 /// From this major version on, Node has `node:sqlite`, which the frontend uses.
@@ -55,14 +55,14 @@ pub fn frontend() -> PathBuf {
             let packages = copy.join(CLIENT).join("node_modules");
             let mut linking = Command::new("cp");
             linking.arg("-al").arg(client.join("node_modules")).arg(&packages);
-            run_successfully(&mut linking, Duration::from_secs(60))?;
+            run_successfully(&mut linking, Duration::from_mins(1))?;
 
             let folder = copy.join(FRONTEND);
             run_successfully(&mut npm(&folder, &INSTALL), INSTALL_TIMEOUT)?;
             run_successfully(&mut npm(&folder, &["run", "build"]), BUILD_TIMEOUT)?;
             let mut copying = Command::new("cp");
             copying.args(["-r", ".next/static", ".next/standalone/.next/"]);
-            run_successfully(copying.current_dir(&folder), Duration::from_secs(60))
+            run_successfully(copying.current_dir(&folder), Duration::from_mins(1))
         })
     });
     copy.join(FRONTEND).join(".next/standalone")

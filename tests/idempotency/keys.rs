@@ -171,7 +171,7 @@ fn a_key_of_other_bytes_than_printable_ascii_is_bad_input(#[values(Sqlite, Postg
                 .expect("the service should answer");
             // The HTTP parser may refuse control characters with an empty 400, because they are not valid in
             // a header.
-            let not_http = key.iter().any(|byte| byte.is_ascii_control());
+            let not_http = key.iter().any(u8::is_ascii_control);
             if not_http && answer.status == 400 {
                 assert_eq!(answer.body, b"", "{answer}");
             } else {

@@ -56,7 +56,7 @@ fn random_calls_of_three_users_match_the_model(#[values(Sqlite, Postgres)] db: D
         max_shrink_time: 20_000,
         ..Config::default()
     });
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + Duration::from_mins(1);
     let result = runner.run(&steps(), |steps| {
         // On a slow machine, the remaining cases are skipped.
         if Instant::now() < deadline {

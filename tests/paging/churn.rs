@@ -152,7 +152,7 @@ fn run_case(app: &TestApp, case: &Case) {
             .collect();
         // The pages are read once more after the last change, so that at least one complete walk takes place.
         loop {
-            let finished = threads.iter().all(|thread| thread.is_finished());
+            let finished = threads.iter().all(std::thread::ScopedJoinHandle::is_finished);
             let walked = ids(&walk(&user, &format!("{path}&limit={}", case.limit)).concat());
             let once: BTreeSet<i64> = walked.iter().copied().collect();
             assert_eq!(once.len(), walked.len(), "a task appears twice: {walked:?}");

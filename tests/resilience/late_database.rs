@@ -83,7 +83,7 @@ fn a_start_does_not_wait_for_the_database() {
     let database = Arc::new(OwnDatabase::of_server(url, port));
     // The start is repeated until it is fast enough, because a busy machine may delay it. If the start waited
     // for the database, each attempt would take 30 seconds.
-    let soon = wait::until(Duration::from_secs(60), || {
+    let soon = wait::until(Duration::from_mins(1), || {
         let started = Instant::now();
         let app = Builder::on(Arc::clone(&database))
             .env("DATABASE_ACQUIRE_TIMEOUT_MS", "30000")

@@ -69,7 +69,7 @@ fn two_services_on_one_file_answer_every_call_while_a_third_program_writes_too()
             thread::sleep(Duration::from_millis(200));
         }
         drop(guard);
-        let workers = workers.into_iter().map(|worker| worker.join());
+        let workers = workers.into_iter().map(std::thread::ScopedJoinHandle::join);
         workers
             .map(|worked| worked.expect("each call should end in time"))
             .collect()

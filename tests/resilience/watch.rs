@@ -82,9 +82,11 @@ pub fn recovers(user: &Actor) {
 pub fn until_ready_is(status: u16, app: &TestApp) {
     let anybody = app.anonymous();
     let said = || (anybody.get("/readyz").status == status).then_some(());
-    if wait::until(Duration::from_secs(20), said).is_none() {
-        panic!("/readyz does not become {status}: {}", anybody.get("/readyz"));
-    }
+    assert!(
+        wait::until(Duration::from_secs(20), said).is_some(),
+        "/readyz does not become {status}: {}",
+        anybody.get("/readyz")
+    );
 }
 
 /// Checks that the log contains neither a panic nor an error.

@@ -11,7 +11,7 @@ use super::watch::{MAX_PAUSE, StopFlag, succeeded};
 use crate::support::app::Builder;
 use crate::support::{Actor, OwnDatabase, TestApp};
 
-const ACQUIRE: Duration = Duration::from_millis(1_000);
+const ACQUIRE: Duration = Duration::from_secs(1);
 const STATEMENT: Duration = Duration::from_millis(1_500);
 
 /// Starts a service with the timeouts that `written_while` allows for. `url` is the URL at which the service
@@ -40,7 +40,7 @@ pub fn written_while(user: &Actor, writers: usize, work: impl FnOnce()) -> Vec<S
         let guard = stop_flag.guard();
         work();
         drop(guard);
-        let writers = writers.into_iter().map(|writer| writer.join());
+        let writers = writers.into_iter().map(std::thread::ScopedJoinHandle::join);
         writers
             .flat_map(|written| written.expect("a writer should not fail"))
             .collect()

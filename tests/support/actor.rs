@@ -25,7 +25,7 @@ impl Target {
             .max_redirects(0)
             .proxy(None)
             .allow_non_standard_methods(true)
-            .timeout_global(Some(Duration::from_secs(120)))
+            .timeout_global(Some(Duration::from_mins(2)))
             .build();
         Arc::new(Self {
             agent: config.into(),
@@ -71,7 +71,7 @@ impl Actor {
 
     pub fn user(target: Arc<Target>, id: &str) -> Self {
         let mut actor = Self::anonymous(target);
-        actor.id = id.to_owned();
+        id.clone_into(&mut actor.id);
         // The id may contain characters that are invalid in an email address, so the address is derived from
         // its hash.
         actor.email = format!("{}@example.com", token::fingerprint(id));

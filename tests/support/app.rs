@@ -274,7 +274,7 @@ pub fn launch(folder: &Path, environment: &[(String, String)]) -> (Process, Stri
 }
 
 /// The maximum time for each step of a start. It is long because other tests run on the same processors.
-const START_TIMEOUT: Duration = Duration::from_secs(60);
+const START_TIMEOUT: Duration = Duration::from_mins(1);
 
 fn launch_as(start: &Start, folder: &Path) -> (Process, String) {
     let mut command = cli::command_through(&start.through, folder);

@@ -52,9 +52,11 @@ impl PgBouncer {
             let ended = process.ended().is_some();
             (ended || TcpStream::connect(("127.0.0.1", port)).is_ok()).then_some(ended)
         };
-        if wait::until(Duration::from_secs(10), listens) != Some(false) {
-            panic!("PgBouncer did not start: {}", process.output().stderr);
-        }
+        assert!(
+            wait::until(Duration::from_secs(10), listens) == Some(false),
+            "PgBouncer did not start: {}",
+            process.output().stderr
+        );
         Self {
             port,
             _process: process,

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::process::run;
 use super::token;
 
-const INSTALL_WITHIN: Duration = Duration::from_secs(300);
+const INSTALL_WITHIN: Duration = Duration::from_mins(5);
 
 /// Returns the folder of the programs that the packages in the file `requirements` install. The virtual environment
 /// is created if it does not exist.

@@ -4,7 +4,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 /// The minimum time limit of [`until`]. A busy machine may suspend a process for seconds.
-const BUSY: Duration = Duration::from_secs(60);
+const BUSY: Duration = Duration::from_mins(1);
 
 /// Calls `probe` until it returns `Some`, and returns that value, or `None` after `limit`. A limit of less than a
 /// minute is replaced by a minute: a test with a short limit would fail on a busy machine, and a long limit does not

@@ -33,7 +33,7 @@ fn a_body_that_is_not_a_json_object_is_bad_input(#[values(Sqlite, Postgres)] db:
                 "{}{}",
                 r#"{"title":"t"} x"#,
                 r#"{"title":"t",}"#,
-                r#"{'title':'t'}"#,
+                r"{'title':'t'}",
                 r#"{"title":}"#,
                 "title=t",
                 "<title>t</title>",
