@@ -48,8 +48,8 @@ pub fn is_not_modified(headers: &HeaderMap, tag: &str) -> bool {
     tags(headers, IF_NONE_MATCH).any(|known| known == "*" || known.trim_start_matches("W/") == tag)
 }
 
-/// The tags in all headers of this name. The values are split at commas, because none of the service's tags contains a
-/// comma.
+/// The tags in all headers of this name. The values are simply split at commas. A quoted tag of another server may
+/// contain a comma, but its parts equal none of the service's tags.
 fn tags(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &str> {
     headers
         .get_all(name)

@@ -1,4 +1,4 @@
-//! Socket activation and notifications of systemd.
+//! Socket activation by systemd, and the notifications that the service sends to systemd.
 
 use std::fs::{self, File};
 use std::net::{TcpListener, UdpSocket};

@@ -192,7 +192,7 @@ fn a_bad_key_is_reported_together_with_errors_of_the_body(#[values(Sqlite, Postg
         let body = json!({ "title": "", "completed": 5 });
         let answer = post(&ada, &path, &long, &body);
         answer.assert_bad_fields(contract, &["Idempotency-Key", "title", "completed"]);
-        // The media type concerns no single field, so only this error is reported.
+        // An unsupported media type concerns no single field, so only this error is reported.
         let headers = [("idempotency-key", ""), ("content-type", "text/plain")];
         ada.request("POST", &path, &headers, b"{}").assert_problem(415);
     }

@@ -215,12 +215,14 @@ fn with_defaults(config: &Config, connect_timeout: Duration, statement_timeout: 
     config
 }
 
-/// Fails if the pooler does not support prepared statements, which means that it does not rename them.
+/// Fails if the pooler passes the names of prepared statements, such as `s0`, to the server unchanged. Poolers that
+/// support prepared statements in transaction mode replace these names.
 ///
-/// Such a pooler passes a name such as `s0` on to the server unchanged. Then two replicas may prepare different
-/// statements under the same name on one server connection, and one replica may execute the other's statement,
-/// for example a `DELETE`. So this check runs before any named statement is executed. It prepares a named
-/// statement but does not execute it; the statements that it executes are unnamed.
+/// If several clients share a server connection through another pooler, two replicas may prepare different statements
+/// under the same name. Then one replica may execute the other's statement, for example a `DELETE`. The check therefore
+/// runs before any named statement is executed: it prepares a named statement but does not execute it, and the
+/// statements that it executes are unnamed. It also refuses a pooler in session mode, although named statements would
+/// be safe there.
 async fn check_prepared_statements(client: &Client) -> Result<(), ConnectError> {
     // Within a transaction, the pooler does not change the server connection.
     client.batch_execute("BEGIN").await?;
