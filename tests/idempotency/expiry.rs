@@ -115,7 +115,7 @@ fn hundreds_of_thousands_of_old_keys_do_not_slow_down_a_create(#[values(Sqlite, 
     post(&ada, "/api/tasks", "first", &json!({ "title": "t" })).expect(201);
     if db == Postgres {
         // Outdated statistics: there are few keys, so PostgreSQL expects to find few in any index.
-        app.execute("ALTER TABLE idempotency_keys SET (autovacuum_enabled = off); ANALYZE idempotency_keys");
+        app.execute("ANALYZE idempotency_keys");
     }
     add_old_keys(&app, &ada, OLD);
     let count = || {

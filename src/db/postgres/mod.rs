@@ -33,9 +33,9 @@ const MAX_ATTEMPTS: usize = 3;
 /// The pause before the last attempt of a call that has lost two connections.
 const BEFORE_LAST_ATTEMPT: Duration = Duration::from_millis(50);
 
-/// After an error that Diesel does not classify, the service waits this long for the server to close the
+/// After an error that Diesel does not classify, the service waits at most this long for the server to close the
 /// connection. A server that shuts down sends such an error and then closes the connection.
-const CLOSE_AFTER_ERROR_TIMEOUT: Duration = Duration::from_millis(20);
+const CLOSE_AFTER_ERROR_TIMEOUT: Duration = Duration::from_millis(200);
 
 /// The state that all HTTP workers share.
 #[derive(Clone)]
@@ -145,8 +145,11 @@ async fn run_on_lease<T>(
     };
     // This is read before the pause below, in which other statements of the connection may end.
     let timed_out = connection.take_timed_out();
-    if is_kind(&error, DatabaseErrorKind::Unknown) && !connection.is_closed() {
-        sleep(CLOSE_AFTER_ERROR_TIMEOUT).await;
+    if is_kind(&error, DatabaseErrorKind::Unknown) {
+        let give_up = Instant::now() + CLOSE_AFTER_ERROR_TIMEOUT;
+        while !connection.is_closed() && Instant::now() < give_up {
+            sleep(Duration::from_millis(5)).await;
+        }
     }
     // The statement of this call has timed out itself and was not only waiting behind another one. It is not
     // repeated: a second attempt would probably take as long, and would delay other calls as well.
