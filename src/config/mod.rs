@@ -116,7 +116,13 @@ impl Config {
         let env = Environment(lookup);
         let frontend = env.url("BETTER_AUTH_URL", "http://localhost:3000")?;
         let origin = origin_of(&frontend);
-        let database_url = env.database_url("DATABASE_URL", "DATABASE_URL_FILE", "sqlite://data/todo.db")?;
+        let libpq_defaults = || libpq::defaults(&env);
+        let database_url = env.database_url(
+            "DATABASE_URL",
+            "DATABASE_URL_FILE",
+            "sqlite://data/todo.db",
+            libpq_defaults,
+        )?;
         env.check_prepared_statements("DATABASE_PREPARED_STATEMENTS")?;
         Ok(Self {
             pool_size: env.number("DATABASE_POOL_SIZE", 8, 2..=1_000)?,

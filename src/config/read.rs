@@ -12,7 +12,7 @@ use strum::VariantNames;
 use url::Url;
 
 use super::postgres_url::Parameters;
-use super::{ConfigError, DatabaseUrl, Secret, libpq, without_secrets};
+use super::{ConfigError, DatabaseUrl, Secret, without_secrets};
 
 type Result<T> = std::result::Result<T, ConfigError>;
 
@@ -163,12 +163,14 @@ impl Environment<'_> {
     }
 
     /// An empty `DATABASE_URL` or file is an error. With the default, a production service would store all tasks in a
-    /// file in its container and lose them with the next deployment.
+    /// file in its container and lose them with the next deployment. `parameters` returns the defaults of the parameters
+    /// in the URL of a PostgreSQL server.
     pub fn database_url(
         &self,
         variable: &'static str,
         file: &'static str,
         default: &str,
+        parameters: impl FnOnce() -> Result<Parameters>,
     ) -> Result<DatabaseUrl> {
         let given = match self.secret_text(variable, file)? {
             None if self.get(file)?.is_some() => return Err(invalid(file, "the file is empty")),
@@ -181,11 +183,11 @@ impl Environment<'_> {
             Some(given) => (given.text.as_str(), given.variable),
             None => (default, variable),
         };
-        let defaults = match text.starts_with("postgres") {
-            true => libpq::defaults(self)?,
+        let parameters = match text.starts_with("postgres") {
+            true => parameters()?,
             false => Parameters::new(),
         };
-        DatabaseUrl::parse(text, defaults).map_err(|problem| invalid(variable, problem))
+        DatabaseUrl::parse(text, parameters).map_err(|problem| invalid(variable, problem))
     }
 
     /// `off` disabled prepared statements in version 0.1.0. This value is now an error, because the service needs
