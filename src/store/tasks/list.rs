@@ -29,17 +29,16 @@ pub enum Listed {
 impl OwnedTasks {
     pub async fn list(&self, listing: ListQuery) -> Result<Listed, StoreError> {
         let is_complete_list = listing.page.is_none();
-        let listing = Arc::new(ListQuery {
-            page: listing.page.or(Some(Page {
-                limit: MAX_SHORT_LIST_ROWS,
-                after: None,
-            })),
-            ..listing
-        });
+        let listing = Arc::new(listing);
         let read = || {
             let listing = Arc::clone(&listing);
             self.owner.run(Access::Read, async move |connection, owner| {
-                read_page(connection, owner, &listing).await
+                const START: Page = Page {
+                    limit: MAX_SHORT_LIST_ROWS,
+                    after: None,
+                };
+                let page = listing.page.as_ref().unwrap_or(&START);
+                read_page(connection, owner, &listing, page).await
             })
         };
         let mut page = read().await?;
@@ -85,8 +84,8 @@ pub(super) use filter_tasks;
 /// makes tasks without a due date sort last: it is a timestamp in PostgreSQL, and in SQLite a text that sorts after
 /// all digits.
 macro_rules! order_and_paginate {
-    ($query:expr, $listing:expr) => {{
-        let query = match $listing.sort {
+    ($query:expr, $sort:expr, $page:expr) => {{
+        let query = match $sort {
             Sort::Created => $query.order((tasks::created_at.desc(), tasks::id.desc())),
             Sort::Title => $query.order((tasks::title_key.asc(), tasks::id.asc())),
             Sort::DueDate => $query.order((
@@ -94,14 +93,8 @@ macro_rules! order_and_paginate {
                 tasks::id.asc(),
             )),
         };
-        let query = match &$listing.page {
-            Some(page) => query.limit(i64::from(page.limit) + 1),
-            None => query,
-        };
-        match (
-            $listing.sort,
-            $listing.page.as_ref().and_then(|page| page.after.as_ref()),
-        ) {
+        let query = query.limit(i64::from($page.limit) + 1);
+        match ($sort, &$page.after) {
             (_, None) => query,
             (Sort::Created, Some(Position { key, id })) => query.filter(
                 sql::<Bool>("(created_at, id) < (")
@@ -144,6 +137,7 @@ pub(super) async fn read_page(
     connection: &mut Connection<'_>,
     owner: &UserId,
     listing: &ListQuery,
+    page: &Page,
 ) -> QueryResult<ReadPage> {
     let mut rows: Vec<ListRow> = on_both!(connection, |c| {
         // Only lists by title need this column. The other lists select a constant that is false, so that all
@@ -161,23 +155,17 @@ pub(super) async fn read_page(
         let key = sql::<Nullable<Binary>>(sort_key(listing.sort));
         let query = order_and_paginate!(
             filter_tasks!(owner, listing, (columns(), key, has_stale_keys)),
-            listing
+            listing.sort,
+            page
         );
         // The SQL text depends on the sort order, and on whether there is a status and a position.
         static TEXTS: [[[OnceLock<String>; 2]; 2]; 3] =
             [const { [const { [const { OnceLock::new() }; 2] }; 2] }; 3];
         let text = &TEXTS[listing.sort as usize][usize::from(listing.status.completed().is_some())];
-        match &listing.page {
-            Some(page) => Prepared::with_text(query, &text[usize::from(page.after.is_some())]),
-            None => Prepared::new(query),
-        }
-        .load(c)
+        Prepared::with_text(query, &text[usize::from(page.after.is_some())]).load(c)
     })?;
     let has_stale_keys = rows.iter().any(|(_, _, has_stale_keys)| *has_stale_keys);
-    let limit = listing
-        .page
-        .as_ref()
-        .map_or(usize::MAX, |page| usize::from(page.limit));
+    let limit = usize::from(page.limit);
     // The row beyond the limit only shows that there is a next page, which begins after the last remaining row.
     let has_next_page = rows.len() > limit;
     rows.truncate(limit);

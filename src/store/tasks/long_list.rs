@@ -56,12 +56,10 @@ impl OwnedTasks {
                 let mut json = render(owner, &tasks, true);
                 is_sent.store(true, Ordering::Relaxed);
                 // Sending fails if the client is gone or needs no tasks (`HEAD`, 304).
-                let mut sent = parts.send(LongListPart::Fingerprint(fingerprint)).await;
-                while sent.is_ok() {
-                    sent = parts.send(LongListPart::Json(json)).await;
-                    if next.is_none() {
-                        break;
-                    }
+                if parts.send(LongListPart::Fingerprint(fingerprint)).await.is_err() {
+                    return Ok(());
+                }
+                while parts.send(LongListPart::Json(json)).await.is_ok() && next.is_some() {
                     (tasks, next) = read_batch(connection, owner, &listing, next).await?;
                     json = render(owner, &tasks, false);
                 }
@@ -79,15 +77,12 @@ async fn read_batch(
     listing: &ListQuery,
     after: Option<Position>,
 ) -> QueryResult<(Vec<Task>, Option<Position>)> {
-    let batch = ListQuery {
-        page: Some(Page {
-            limit: LONG_LIST_BATCH_ROWS,
-            after,
-        }),
-        ..listing.clone()
+    let page = Page {
+        limit: LONG_LIST_BATCH_ROWS,
+        after,
     };
-    let page = read_page(connection, owner, &batch).await?;
-    Ok((page.tasks, page.next))
+    let batch = read_page(connection, owner, listing, &page).await?;
+    Ok((batch.tasks, batch.next))
 }
 
 /// Reads a fingerprint of a list in one statement, which is all that `HEAD` and a 304 require.
