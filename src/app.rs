@@ -59,15 +59,14 @@ pub fn start_with(
     let limit = ConnectionLimit::from_open_files(workers, config.pool_size);
     migrate(&database, config)?;
     let known_users = Arc::new(KnownUsers::default());
-    let shared = web::Data::from(Arc::clone(&database));
     let verifier = web::Data::new(Verifier::new(config, &secrets));
     let cursors = web::Data::new(ListCursors::new(&secrets, &config.database_url));
     let limits = web::Data::new(RateLimits::new(config.rate_limit_per_minute));
     let origins = web::Data::new(AllowedOrigins(config.allowed_origins.clone()));
-    let database_of_workers = Arc::clone(&database);
+    let shared = Arc::clone(&database);
     let app = move || {
         App::new()
-            .app_data(Store::new(database_of_workers.worker(), Arc::clone(&known_users)))
+            .app_data(Store::new(shared.worker(), Arc::clone(&known_users)))
             .app_data(verifier.clone())
             .app_data(cursors.clone())
             .app_data(limits.clone())
@@ -80,7 +79,7 @@ pub fn start_with(
             .wrap(from_fn(access_log))
     };
     if let Some(address) = config.metrics_addr {
-        actix_web::rt::spawn(metrics_listener(address, shared)?);
+        actix_web::rt::spawn(metrics_listener(address, Arc::clone(&database))?);
     }
     let server = server::listen(listener.socket, workers, limit, header_timeout_response, app)?;
     Ok(Service {
@@ -109,7 +108,8 @@ fn migrate(database: &Arc<Database>, config: &Config) -> io::Result<()> {
 const MAX_METRICS_CONNECTIONS: usize = 16;
 
 /// Serves the metrics on a separate listener, so that the public listener does not expose them.
-fn metrics_listener(address: SocketAddr, database: web::Data<Database>) -> io::Result<Server> {
+fn metrics_listener(address: SocketAddr, database: Arc<Database>) -> io::Result<Server> {
+    let database = web::Data::from(database);
     let app = move || {
         App::new()
             .app_data(database.clone())

@@ -42,7 +42,7 @@ impl Manager {
     pub fn new(file: Arc<DatabaseFile>, statement_timeout: Duration) -> Self {
         Self {
             file,
-            // Shorter than the statement timeout, so that the caller learns the cause.
+            // This is shorter than the statement timeout, so that SQLite reports the cause before the caller gives up.
             busy_timeout: statement_timeout * 4 / 5,
         }
     }
@@ -57,8 +57,9 @@ impl r2d2::ManageConnection for Manager {
             .prepare()
             .map_err(|error| OpenError(format!("{}: {error}", self.file.path().display())))?;
         let mut inner = SqliteConnection::establish(&self.file.path().to_string_lossy())?;
-        // FULL: a commit is on the disk before the client gets its response. There are no automatic checkpoints because
-        // the writing thread does them between two jobs.
+        // With `synchronous = FULL`, a commit is on the disk before the client gets its response. Automatic checkpoints
+        // are disabled, because the writing thread makes checkpoints between jobs (`threads::checkpoint`). The query
+        // opens the write-ahead log.
         inner.batch_execute(&format!(
             "PRAGMA busy_timeout = {};
              PRAGMA journal_mode = WAL;
@@ -82,7 +83,7 @@ impl r2d2::ManageConnection for Manager {
     }
 }
 
-/// Only a debug line: whoever waits for the connection reports the error.
+/// Logs errors at level debug, because the call that waits for the connection reports the error as well.
 #[derive(Debug)]
 pub struct LogAtDebug;
 

@@ -102,7 +102,7 @@ impl Sqlite {
         self.0.file.check().map_err(StoreError::Unavailable)
     }
 
-    /// A connection that the caller uses on its own thread.
+    /// Returns a connection that the caller uses on its own thread.
     pub fn connect(&self, acquire_timeout: Duration) -> Result<r2d2::PooledConnection<Manager>, StoreError> {
         let connection = self.0.pool.get_timeout(acquire_timeout);
         connection.map_err(|error| StoreError::Unavailable(error.to_string()))
@@ -131,9 +131,9 @@ impl Sqlite {
     ) -> Result<T, StoreError> {
         let inner = &self.0;
         let (reply, mut answer) = oneshot::channel();
-        // The thread sets it to start the job, and the caller to abandon it. Whoever sets it first decides.
+        // The thread sets this flag to start the job, and the caller sets it to abandon the job. The first one decides.
         let is_decided = Arc::new(AtomicBool::new(false));
-        // Earlier than the caller gives up, so that the caller learns the cause.
+        // This is before the caller gives up, so that the caller gets the cause as its error.
         let deadline = Instant::now() + inner.acquire_timeout * 9 / 10;
         let request = RequestContext::current();
         let written = match access {
@@ -149,7 +149,7 @@ impl Sqlite {
         let job: Job = Box::new({
             let is_decided = Arc::clone(&is_decided);
             move |pool, runtime| {
-                // The caller has given up.
+                // The caller no longer waits for the result.
                 if reply.is_closed() {
                     return;
                 }
@@ -179,7 +179,7 @@ impl Sqlite {
                 METRICS.database_refused("timeout");
                 return Err(StoreError::Busy(bottleneck(access)));
             }
-            // A long list has no timeout here: it is read at its client's pace.
+            // A long list has no timeout here, because the client determines how fast the list is read.
             Err(_) if access == Access::LongList => answer.await,
             Err(_) => timeout(inner.statement_timeout, answer)
                 .await
@@ -211,7 +211,7 @@ fn attempt<T>(
     })
 }
 
-/// The cause in the words of an operator.
+/// Returns the cause of a call that could not be started in time, for the log.
 fn bottleneck(access: Access) -> &'static str {
     match access {
         Access::Read | Access::LongList => {
