@@ -34,17 +34,23 @@ pub fn frontend() -> String {
 /// The beginning of the line that a skipped test prints. The reason follows.
 pub const NOT_HERE: &str = "skipped at this deployment: ";
 
+macro_rules! skip_if {
+    ($condition:expr, $reason:literal) => {
+        if $condition {
+            println!("{}{}", $crate::support::deployment::NOT_HERE, $reason);
+            return;
+        }
+    };
+}
+
 /// Returns from the calling test if the suite runs against a deployment. A test needs this if it starts processes of
 /// its own, for example because it sets other variables or damages the database.
 macro_rules! skip_at_a_deployment {
     () => {
-        if $crate::support::deployment::deployment().is_some() {
-            println!(
-                "{}the test needs its own process",
-                $crate::support::deployment::NOT_HERE
-            );
-            return;
-        }
+        skip_if!(
+            $crate::support::deployment::deployment().is_some(),
+            "the test needs its own process"
+        )
     };
 }
 
@@ -53,12 +59,9 @@ macro_rules! skip_at_a_deployment {
 /// deployment also has other users.
 macro_rules! skip_without_the_database {
     () => {
-        if $crate::support::deployment::deployment().is_some_and(|it| it.database_url.is_none()) {
-            println!(
-                "{}the test needs TODO_DATABASE_URL",
-                $crate::support::deployment::NOT_HERE
-            );
-            return;
-        }
+        skip_if!(
+            $crate::support::deployment::deployment().is_some_and(|it| it.database_url.is_none()),
+            "the test needs TODO_DATABASE_URL"
+        )
     };
 }
