@@ -22,6 +22,19 @@ fn first_cursor(user: &Actor, contract: Contract, query: &str) -> String {
     cursor_of(&next(&answer.expect(200)).expect("the list should have a next page"))
 }
 
+/// Returns the first cursor of each sort order, for each contract, with the query that it belongs to.
+fn first_cursors(user: &Actor) -> Vec<(Contract, String, String)> {
+    let mut cursors = Vec::new();
+    for contract in CONTRACTS {
+        for sort in SORTS {
+            let query = format!("sort={sort}&status=all");
+            let cursor = first_cursor(user, contract, &query);
+            cursors.push((contract, query, cursor));
+        }
+    }
+    cursors
+}
+
 fn path(user: &Actor, contract: Contract, query: &str, cursor: &str) -> String {
     format!("{}?{query}&limit=2&cursor={cursor}", contract.tasks(user))
 }
@@ -37,21 +50,17 @@ fn a_cursor_changed_at_any_position_is_refused(#[values(Sqlite, Postgres)] db: D
     let app = TestApp::start(db);
     let ada = app.user("ada");
     prepare(&ada);
-    for contract in CONTRACTS {
-        for sort in SORTS {
-            let query = format!("sort={sort}&status=all");
-            let cursor = first_cursor(&ada, contract, &query);
-            for at in 0..cursor.len() {
-                // The next ASCII character often differs in only one bit of the decoded value.
-                let changed = match cursor.as_bytes()[at] {
-                    b'z' | b'Z' | b'9' | b'-' | b'_' | b'%' => b'A',
-                    byte => byte + 1,
-                };
-                let mut bytes = cursor.clone().into_bytes();
-                bytes[at] = changed;
-                let changed = String::from_utf8(bytes).unwrap();
-                assert_refused(&ada, contract, &query, &changed);
-            }
+    for (contract, query, cursor) in first_cursors(&ada) {
+        for at in 0..cursor.len() {
+            // The next ASCII character often differs in only one bit of the decoded value.
+            let changed = match cursor.as_bytes()[at] {
+                b'z' | b'Z' | b'9' | b'-' | b'_' | b'%' => b'A',
+                byte => byte + 1,
+            };
+            let mut bytes = cursor.clone().into_bytes();
+            bytes[at] = changed;
+            let changed = String::from_utf8(bytes).unwrap();
+            assert_refused(&ada, contract, &query, &changed);
         }
     }
 }
@@ -61,18 +70,14 @@ fn a_truncated_or_extended_cursor_is_refused(#[values(Sqlite, Postgres)] db: Dat
     let app = TestApp::start(db);
     let ada = app.user("ada");
     prepare(&ada);
-    for contract in CONTRACTS {
-        for sort in SORTS {
-            let query = format!("sort={sort}&status=all");
-            let cursor = first_cursor(&ada, contract, &query);
-            for length in [0, 1, 2, 3, 4, cursor.len() / 2, cursor.len() - 1] {
-                assert_refused(&ada, contract, &query, &cursor[..length]);
-            }
-            for more in ["A", "AAAA", "%3D", "%00", "%20", "."] {
-                assert_refused(&ada, contract, &query, &format!("{cursor}{more}"));
-            }
-            assert_refused(&ada, contract, &query, &cursor.repeat(2));
+    for (contract, query, cursor) in first_cursors(&ada) {
+        for length in [0, 1, 2, 3, 4, cursor.len() / 2, cursor.len() - 1] {
+            assert_refused(&ada, contract, &query, &cursor[..length]);
         }
+        for more in ["A", "AAAA", "%3D", "%00", "%20", "."] {
+            assert_refused(&ada, contract, &query, &format!("{cursor}{more}"));
+        }
+        assert_refused(&ada, contract, &query, &cursor.repeat(2));
     }
 }
 
