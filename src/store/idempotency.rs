@@ -2,16 +2,14 @@
 //!
 //! The key is stored in the same transaction as the task, so that neither is stored without the other.
 
-use diesel::dsl::sql;
 use diesel::query_dsl::methods;
-use diesel::sql_types::{Bool, Text};
 use diesel::upsert::excluded;
 
 use super::prelude::*;
 use super::schema::idempotency_keys as keys;
 use super::tasks::{OwnedTasks, insert};
-use crate::db::timestamp::{DbTimestamp, SqlTimestamp};
-use crate::db::{Access, Connection, Prepared, StoreError, on_both};
+use crate::db::timestamp::DbTimestamp;
+use crate::db::{Access, Connection, Prepared, StoreError, on_both, prepared};
 use crate::domain::{NewTask, Task, TaskId, Timestamp, UserId};
 
 const KEY_LIFETIME_MICROS: i64 = 24 * 60 * 60 * 1_000_000;
@@ -128,37 +126,28 @@ async fn delete_some_expired(
     owner: &UserId,
     expired_before: DbTimestamp,
 ) -> QueryResult<()> {
-    let among_oldest = |condition: &str, end: &str| {
-        sql::<Bool>(condition)
-            .sql("(SELECT key, created_at FROM idempotency_keys WHERE user_id = ")
-            .bind::<Text, _>(owner.as_str())
-            .sql(" AND created_at < ")
-            .bind::<SqlTimestamp, _>(expired_before)
-            .sql(&format!(
-                " ORDER BY created_at LIMIT {MAX_KEYS_DELETED_PER_CREATE}) AS oldest{end}"
-            ))
-    };
-    let (has_key, is_as_old) = match connection.is_sqlite() {
-        // The plus prevents SQLite from using the index on `created_at` for this condition. With that index, SQLite
-        // would read all expired keys of the user.
-        true => (
-            among_oldest("key IN (SELECT key FROM ", ")"),
-            among_oldest("+created_at <= (SELECT max(created_at) FROM ", ")"),
-        ),
-        // With an array, PostgreSQL looks up each key in the index of the primary key, in the order of the keys. This
-        // order prevents deadlocks between parallel creates. With `IN (SELECT …)`, PostgreSQL may read all of the
-        // user's rows. With outdated statistics, it may use the index on `created_at` instead; then the second condition
-        // bounds what it reads.
-        false => (
-            among_oldest("key = ANY (ARRAY(SELECT key FROM ", "))"),
-            among_oldest("created_at <= (SELECT max(created_at) FROM ", ")"),
-        ),
+    let oldest = keys::table
+        .filter(keys::user_id.eq(owner.as_str()))
+        .filter(keys::created_at.lt(expired_before))
+        .order(keys::created_at)
+        .limit(MAX_KEYS_DELETED_PER_CREATE)
+        .select((keys::key, keys::created_at));
+    let oldest: Vec<(String, DbTimestamp)> = on_both!(connection, |c| prepared!(oldest).load(c))?;
+    let Some(&(_, newest)) = oldest.last() else {
+        return Ok(());
     };
     let expired = keys::table
         .filter(keys::user_id.eq(owner.as_str()))
-        .filter(has_key)
-        .filter(is_as_old);
-    on_both!(connection, |c| Prepared::new(diesel::delete(expired)).execute(c))?;
+        .filter(keys::key.eq_any(oldest.iter().map(|(key, _)| key)));
+    if connection.is_sqlite() {
+        // No other transaction writes in the meantime.
+        on_both!(connection, |c| diesel::delete(expired).execute(c))?;
+    } else {
+        // A parallel create may have used one of these keys again. In addition, the time bounds what PostgreSQL reads if
+        // it uses the index on `created_at` instead of the primary key, which it does with outdated statistics.
+        let expired = expired.filter(keys::created_at.le(newest));
+        on_both!(connection, |c| diesel::delete(expired).execute(c))?;
+    }
     Ok(())
 }
 

@@ -11,7 +11,7 @@ const OWNERS: [(&str, &str); 3] = [
 
 /// The functions that an UPDATE or DELETE may call. None of them is volatile. With a volatile function, the replicas of
 /// a shard could compute different rows.
-const CALLED_IN_WRITES: [&str; 5] = ["coalesce", "max", "unnest", "now", "current_timestamp"];
+const CALLED_IN_WRITES: [&str; 4] = ["coalesce", "unnest", "now", "current_timestamp"];
 
 /// The functions that DO UPDATE may call. There, Citus does not even accept a stable function such as `now`.
 const CALLED_IN_DO_UPDATE: [&str; 1] = ["coalesce"];
