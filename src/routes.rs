@@ -18,17 +18,12 @@ pub fn routes(config: &mut ServiceConfig) {
     let collection = "GET, HEAD, POST";
     let item = "GET, HEAD, PUT, DELETE";
 
+    // The first match wins. The routes with most of the requests come first.
     config
-        .service(at("/", read_only).route(get().to(docs::redirect_to_docs)))
-        .service(at("/livez", read_only).route(get().to(health::livez)))
-        .service(at("/readyz", read_only).route(get().to(health::readyz)))
-        .service(at("/openapi.json", read_only).route(get().to(openapi_document)))
-        .service(at("/docs", read_only).route(get().to(docs::page)))
-        .service(at("/docs/{file}", read_only).route(get().to(docs::file)))
         .service(
             web::scope("/api")
-                // Contract A: the tasks of the token's user. These routes are registered first, because the first match
-                // wins, and `/{user_id}/tasks` also matches `/tasks/tasks`.
+                // Contract A: the tasks of the token's user. These routes come first, because `/{user_id}/tasks` also
+                // matches `/tasks/tasks`.
                 .service(
                     web::scope("/tasks")
                         .guard(fn_guard(is_contract_a))
@@ -63,6 +58,12 @@ pub fn routes(config: &mut ServiceConfig) {
                 .default_service(web::to(no_such_route))
                 .wrap(from_fn(guard)),
         )
+        .service(at("/", read_only).route(get().to(docs::redirect_to_docs)))
+        .service(at("/livez", read_only).route(get().to(health::livez)))
+        .service(at("/readyz", read_only).route(get().to(health::readyz)))
+        .service(at("/openapi.json", read_only).route(get().to(openapi_document)))
+        .service(at("/docs", read_only).route(get().to(docs::page)))
+        .service(at("/docs/{file}", read_only).route(get().to(docs::file)))
         .default_service(web::to(no_such_route));
 }
 

@@ -1,5 +1,6 @@
 //! Checks the claims of a token: its validity period, its kind, its issuer, its audience and its user.
 
+use std::hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher};
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
@@ -108,11 +109,14 @@ impl Claims {
             Value::Number(number) if number.is_i64() || number.is_u64() => UserId::parse(&number.to_string()),
             _ => None,
         };
+        let email = self.optional_text(&[&["email"], &["user", "email"]]);
+        let name = self.optional_text(&[&["name"], &["user", "name"]]);
         Ok(AuthenticatedUser {
             identity: Arc::new(Identity {
                 id: id.ok_or(Refusal::NoUser)?,
-                email: self.optional_text(&[&["email"], &["user", "email"]]),
-                name: self.optional_text(&[&["name"], &["user", "name"]]),
+                claims_hash: BuildHasherDefault::<DefaultHasher>::default().hash_one((&email, &name)),
+                email,
+                name,
                 issued_at: finite_number(self.0.get("iat")),
             }),
         })

@@ -29,6 +29,7 @@ struct Identity {
     id: UserId,
     email: Option<String>,
     name: Option<String>,
+    claims_hash: u64,
     issued_at: Option<f64>,
 }
 
@@ -43,6 +44,12 @@ impl AuthenticatedUser {
 
     pub fn name(&self) -> Option<&str> {
         self.identity.name.as_deref()
+    }
+
+    /// A hash of the email and the name. It is computed once per token, and takes less memory than the claims themselves
+    /// where they are only compared.
+    pub fn claims_hash(&self) -> u64 {
+        self.identity.claims_hash
     }
 
     /// The token's `iat` in seconds since 1970, if the token has one.

@@ -1,8 +1,6 @@
 //! The users table. It has a row for each user who has made a call that uses the database, with the claims of the
 //! user's newest token. If the table belongs to Better Auth, the service only reads it.
 
-use std::hash::{BuildHasher, RandomState};
-
 use diesel::dsl::sql;
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
 use diesel::sql_types::Bool;
@@ -28,12 +26,10 @@ const RECHECK_AFTER_SECONDS: f64 = 2.0;
 /// with the row, so that most calls need no query for the row.
 pub struct KnownUsers {
     compared: Cache<UserId, Compared>,
-    hasher: RandomState,
 }
 
 #[derive(Clone, Copy)]
 struct Compared {
-    /// A hash of the email and the name, which takes less memory than the claims themselves.
     claims_hash: u64,
     issued_at: Option<f64>,
 }
@@ -42,7 +38,6 @@ impl Default for KnownUsers {
     fn default() -> Self {
         Self {
             compared: Cache::new(MAX_KNOWN_USERS),
-            hasher: RandomState::new(),
         }
     }
 }
@@ -60,12 +55,12 @@ impl KnownUsers {
         let later_by = compared
             .issued_at
             .map_or(f64::INFINITY, |compared| issued_at - compared);
-        later_by < 0.0 || (later_by < RECHECK_AFTER_SECONDS && self.hash_claims(user) == compared.claims_hash)
+        later_by < 0.0 || (later_by < RECHECK_AFTER_SECONDS && user.claims_hash() == compared.claims_hash)
     }
 
     pub fn insert(&self, user: &AuthenticatedUser) {
         let compared = Compared {
-            claims_hash: self.hash_claims(user),
+            claims_hash: user.claims_hash(),
             issued_at: user.issued_at(),
         };
         self.compared.insert(user.id().clone(), compared);
@@ -73,10 +68,6 @@ impl KnownUsers {
 
     pub fn invalidate(&self, id: &UserId) {
         self.compared.remove(id);
-    }
-
-    fn hash_claims(&self, user: &AuthenticatedUser) -> u64 {
-        self.hasher.hash_one((user.email(), user.name()))
     }
 }
 
