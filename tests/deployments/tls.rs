@@ -33,7 +33,7 @@ fn openssl(folder: &Path, arguments: &str) {
 
 impl Server {
     /// Starts a server whose certificate is valid for `localhost` but not for 127.0.0.1. The role `tls` needs
-    /// its password and TLS.
+    /// its password and TLS. The role `plain` needs its password and may not use TLS.
     fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path();
@@ -63,10 +63,13 @@ impl Server {
         postgres.use_certificate(&path.join("server.pem"), &path.join("server.key"));
         postgres.add_rule("host all tls 127.0.0.1/32 reject");
         postgres.add_rule("hostssl all tls 127.0.0.1/32 scram-sha-256");
+        postgres.add_rule("host all plain 127.0.0.1/32 reject");
+        postgres.add_rule("hostnossl all plain 127.0.0.1/32 scram-sha-256");
         postgres.start_again();
-        postgres
-            .database()
-            .execute("CREATE ROLE tls SUPERUSER LOGIN PASSWORD 'secret'");
+        for role in ["tls", "plain"] {
+            let create = format!("CREATE ROLE {role} SUPERUSER LOGIN PASSWORD 'secret'");
+            postgres.database().execute(&create);
+        }
         Self { postgres, folder }
     }
 
@@ -74,9 +77,9 @@ impl Server {
         self.folder.path().join(name)
     }
 
-    fn app(&self, host: &str, parameters: &str) -> TestApp {
+    fn app(&self, role: &str, host: &str, parameters: &str) -> TestApp {
         let url = format!(
-            "postgres://tls:secret@{host}:{}/postgres?{}",
+            "postgres://{role}:secret@{host}:{}/postgres?{}",
             self.postgres.port,
             parameters.replace("$FOLDER", self.folder.path().to_str().unwrap())
         );
@@ -87,19 +90,20 @@ impl Server {
             .start()
     }
 
-    fn serves(&self, host: &str, parameters: &str) {
-        let app = self.app(host, parameters);
+    fn serves(&self, role: &str, host: &str, parameters: &str) {
+        let app = self.app(role, host, parameters);
         let ready = || (app.anonymous().get("/readyz").status == 200).then_some(());
         wait::until(Duration::from_secs(20), ready).unwrap_or_else(|| panic!("{parameters}: {}", app.log()));
-        app.user("ada").has_task("encrypted");
-        let encrypted = self.postgres.database().value(
-            "SELECT bool_and(ssl) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE usename = 'tls'",
-        );
-        assert_eq!(encrypted.as_deref(), Some("true"), "{host} {parameters}");
+        app.user("ada").has_task("stored");
+        let encrypted = self.postgres.database().value(&format!(
+            "SELECT bool_and(ssl) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE usename = '{role}'",
+        ));
+        let expected = (role == "tls").to_string();
+        assert_eq!(encrypted, Some(expected), "{role} {host} {parameters}");
     }
 
-    fn is_refused(&self, host: &str, parameters: &str, reason: &str) {
-        let app = self.app(host, parameters);
+    fn is_refused(&self, role: &str, host: &str, parameters: &str, reason: &str) {
+        let app = self.app(role, host, parameters);
         let says = || app.log().to_lowercase().contains(reason).then_some(());
         wait::until(Duration::from_secs(20), says).unwrap_or_else(|| panic!("{parameters}: {}", app.log()));
         app.anonymous().get("/readyz").assert_unavailable();
@@ -120,9 +124,10 @@ fn each_sslmode_checks_the_same_as_in_libpq() {
         "sslmode=require&sslrootcert=$FOLDER/ca.pem",
         "sslmode=verify-ca&sslrootcert=$FOLDER/ca.pem",
     ] {
-        server.serves("127.0.0.1", parameters);
+        server.serves("tls", "127.0.0.1", parameters);
     }
     server.serves(
+        "tls",
         "localhost",
         "sslmode=verify-full&sslrootcert=$FOLDER/ca.pem&channel_binding=require",
     );
@@ -131,16 +136,27 @@ fn each_sslmode_checks_the_same_as_in_libpq() {
     // the same as `verify-ca`.
     for mode in ["require", "verify-ca", "verify-full"] {
         let parameters = format!("sslmode={mode}&sslrootcert=$FOLDER/other-ca.pem");
-        server.is_refused("localhost", &parameters, "certificate");
+        server.is_refused("tls", "localhost", &parameters, "certificate");
     }
     // The certificate is valid for `localhost` and not for 127.0.0.1.
     server.is_refused(
+        "tls",
         "127.0.0.1",
         "sslmode=verify-full&sslrootcert=$FOLDER/ca.pem",
         "certificate",
     );
     // The server refuses this role without TLS.
-    server.is_refused("127.0.0.1", "sslmode=disable", "pg_hba.conf rejects");
+    server.is_refused("tls", "127.0.0.1", "sslmode=disable", "pg_hba.conf rejects");
+}
+
+#[test]
+fn only_sslmode_prefer_connects_without_tls_to_a_server_that_refuses_tls() {
+    skip_at_a_deployment!();
+    let server = Server::start();
+    for parameters in ["", "sslmode=prefer", "sslmode=disable"] {
+        server.serves("plain", "127.0.0.1", parameters);
+    }
+    server.is_refused("plain", "127.0.0.1", "sslmode=require", "pg_hba.conf rejects");
 }
 
 #[test]

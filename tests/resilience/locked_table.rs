@@ -96,3 +96,33 @@ fn eighty_requests_on_a_locked_table_are_503_in_time_behind_a_pooler_too() {
     let app = started(database, &url);
     assert_eighty_are_refused_and_the_service_recovers(&app);
 }
+
+#[test]
+fn a_read_that_is_repeated_is_503_within_the_timeouts_of_one_attempt() {
+    skip_at_a_deployment!();
+    let app = TestApp::builder(Database::Postgres)
+        .env("DATABASE_ACQUIRE_TIMEOUT_MS", "2000")
+        .env("DATABASE_STATEMENT_TIMEOUT_MS", "5000")
+        .start();
+    let ada = app.user("ada");
+    ada.has_task("before");
+    let mut other = app.connect();
+    other.execute("BEGIN; LOCK TABLE tasks IN ACCESS EXCLUSIVE MODE");
+    let started = Instant::now();
+    let took = thread::scope(|scope| {
+        let read = scope.spawn(|| {
+            ada.get("/api/tasks").assert_unavailable();
+            started.elapsed()
+        });
+        for _ in 0..2 {
+            thread::sleep(Duration::from_secs(4));
+            other.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+                 WHERE datname = current_database() AND wait_event_type = 'Lock'",
+            );
+        }
+        read.join().expect("the read should be answered")
+    });
+    // If each of three attempts had timeouts of its own, the read would take 13 s.
+    assert!(took < Duration::from_secs(10), "{took:?}");
+}
