@@ -162,6 +162,29 @@ fn the_pool_metrics_count_used_connections_and_waiting_and_refused_calls(
     wait::until(Duration::from_secs(5), idle).expect("all connections should become idle");
 }
 
+#[test]
+fn a_client_that_hangs_up_while_it_waits_for_a_connection_is_no_longer_counted() {
+    skip_at_a_deployment!();
+    let measured = Measured::start(Database::Postgres, &[("DATABASE_POOL_SIZE", "2")]);
+    let ada = measured.app.user("ada");
+    ada.has_task("t");
+    let waiting = || measured.read().sum(POOL, &[("state", "waiting")]);
+    let _held = measured.app.lock();
+    let send = || {
+        let mut connection = Connection::open(&measured.app);
+        let token = ada.token.as_deref().unwrap();
+        let line = "PATCH /api/tasks/1/complete";
+        connection.send(raw::request(&measured.app, line, token, &[], b""));
+        connection
+    };
+    let clients: Vec<_> = (0..4).map(|_| send()).collect();
+    let one_waits = || (waiting() >= 1.0).then_some(());
+    wait::until(Duration::from_secs(5), one_waits).expect("a call should wait for a connection");
+    clients.into_iter().for_each(Connection::reset);
+    let none_waits = || (waiting() == 0.0).then_some(());
+    wait::until(Duration::from_secs(5), none_waits).expect("no call should be counted any more");
+}
+
 #[rstest]
 fn a_call_that_the_database_could_not_answer_is_counted(#[values(Sqlite, Postgres)] db: Database) {
     skip_at_a_deployment!();

@@ -11,7 +11,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use tokio::sync::oneshot;
@@ -39,6 +39,22 @@ pub struct ConnectionRequest {
 struct Waiter {
     request: ConnectionRequest,
     granted: oneshot::Sender<Lease>,
+}
+
+/// Counts a call that waits for a connection, until the wait ends or the client hangs up.
+struct WaitingCall<'a>(&'a AtomicUsize);
+
+impl<'a> WaitingCall<'a> {
+    fn count(waiting: &'a AtomicUsize) -> Self {
+        waiting.fetch_add(1, Ordering::Relaxed);
+        Self(waiting)
+    }
+}
+
+impl Drop for WaitingCall<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 pub struct WorkerPool {
@@ -126,10 +142,8 @@ impl WorkerPool {
             }
             waiters.push_back(Waiter { request, granted });
         }
-        self.shared.waiting.fetch_add(1, Ordering::Relaxed);
-        let outcome = timeout_at(deadline.into(), lease).await;
-        self.shared.waiting.fetch_sub(1, Ordering::Relaxed);
-        match outcome {
+        let _waiting = WaitingCall::count(&self.shared.waiting);
+        match timeout_at(deadline.into(), lease).await {
             Ok(Ok(lease)) => Ok(lease),
             _ => {
                 // `timeout_at` has dropped the receiver, so this also removes the waiter of this call.
