@@ -1,9 +1,10 @@
 //! Limits how much of a resource each user, and all users together, may use at the same time.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use crate::domain::UserId;
@@ -39,7 +40,7 @@ impl Quota {
     }
 
     pub fn try_acquire(self: &Arc<Self>, user: &UserId, amount: usize) -> Option<QuotaPermit> {
-        let mut used = self.used();
+        let mut used = self.used.lock();
         let total: usize = used.values().sum();
         let own = used.get(user).copied().unwrap_or_default();
         if total + amount > self.total || own + amount > self.per_user {
@@ -71,15 +72,11 @@ impl Quota {
         };
         tokio::time::timeout(timeout, share).await.ok()
     }
-
-    fn used(&self) -> MutexGuard<'_, HashMap<UserId, usize>> {
-        self.used.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 impl Drop for QuotaPermit {
     fn drop(&mut self) {
-        let mut used = self.quota.used();
+        let mut used = self.quota.used.lock();
         if let Some(own) = used.get_mut(&self.user) {
             *own -= self.amount;
             if *own == 0 {
@@ -102,39 +99,28 @@ mod tests {
     #[test]
     fn neither_a_user_nor_all_users_together_exceed_their_limit() {
         let quota = Quota::new(2, 4);
-        let eve: Vec<_> = (0..3)
-            .filter_map(|_| quota.try_acquire(&user("eve"), 1))
-            .collect();
-        assert_eq!(eve.len(), 2);
-        assert!(quota.try_acquire(&user("ada"), 3).is_none());
-        let others: Vec<_> = ["ada", "bob", "cid"]
-            .iter()
-            .filter_map(|name| quota.try_acquire(&user(name), 1))
-            .collect();
-        assert_eq!(others.len(), 2);
-        drop(eve);
-        assert!(quota.try_acquire(&user("cid"), 2).is_some());
-        drop(others);
-        assert!(quota.used().is_empty());
+        let permits =
+            ["eve", "eve", "eve", "ada", "bob", "cid"].map(|name| quota.try_acquire(&user(name), 1));
+        assert_eq!(
+            permits.each_ref().map(Option::is_some),
+            [true, true, false, true, true, false]
+        );
+        drop(permits);
+        assert!(quota.used.lock().is_empty());
+        assert!(quota.try_acquire(&user("cid"), 3).is_none());
     }
 
     #[actix_web::test]
     async fn a_waiting_user_gets_a_permit_when_another_user_returns_one() {
         let quota = Quota::new(1, 1);
         let first = quota.try_acquire(&user("ada"), 1).unwrap();
-        let soon = Duration::from_millis(20);
-        assert!(quota.acquire(soon, &user("bob"), 1).await.is_none());
-        let waiting = actix_web::rt::spawn({
-            let quota = Arc::clone(&quota);
-            async move {
-                quota
-                    .acquire(Duration::from_secs(10), &user("bob"), 1)
-                    .await
-                    .is_some()
-            }
-        });
-        actix_web::rt::time::sleep(soon).await;
-        drop(first);
-        assert!(waiting.await.unwrap());
+        let bob = user("bob");
+        assert!(quota.acquire(Duration::from_millis(20), &bob, 1).await.is_none());
+        let waiting = quota.acquire(Duration::from_secs(10), &bob, 1);
+        let returned = async {
+            tokio::task::yield_now().await;
+            drop(first);
+        };
+        assert!(futures_util::future::join(waiting, returned).await.0.is_some());
     }
 }

@@ -3,35 +3,28 @@
 //! Only one fetch runs at a time, and unknown key ids cause at most one fetch per cooldown, so that tokens with random
 //! ids do not overload the issuer. If fetches fail, the last key set remains in use.
 
-use std::sync::{Arc, PoisonError, RwLock, RwLockWriteGuard};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use parking_lot::RwLock;
 use ureq::tls::{Certificate, RootCerts, TlsConfig, TlsProvider};
 
 use super::algorithm::Algorithm;
 use super::key_set::{Key, KeySet};
 use crate::config::without_secrets;
-use crate::telemetry::METRICS;
-use crate::telemetry::RequestContext;
+use crate::telemetry::{METRICS, RequestContext};
 use crate::tls_roots;
 
-#[derive(Clone, Copy)]
-struct Timing {
-    /// A key set that is older than this is refetched before it is used, unless a fetch has just failed. Keys that the
-    /// issuer has removed are therefore no longer accepted.
-    soft_lifetime: Duration,
-    /// The minimum time between two fetches for unknown key ids. After a failed fetch, this is also how long an expired
-    /// key set is used without waiting for another fetch.
-    cooldown: Duration,
-    /// The minimum time between a failed fetch and the next one.
-    failure_backoff: Duration,
-}
+/// A key set that is older than this is refetched before it is used, unless a fetch has just failed. Keys that the issuer
+/// has removed are therefore no longer accepted.
+const SOFT_LIFETIME: Duration = Duration::from_secs(10 * 60);
 
-const TIMING: Timing = Timing {
-    soft_lifetime: Duration::from_secs(10 * 60),
-    cooldown: Duration::from_secs(10),
-    failure_backoff: Duration::from_secs(2),
-};
+/// The minimum time between two fetches for unknown key ids. After a failed fetch, this is also how long an expired key
+/// set is used without waiting for another fetch.
+const COOLDOWN: Duration = Duration::from_secs(10);
+
+/// The minimum time between a failed fetch and the next one.
+const FAILURE_BACKOFF: Duration = Duration::from_secs(2);
 
 const FETCH_TIMEOUT: Duration = Duration::from_secs(4);
 const MAX_RESPONSE_BYTES: u64 = 256 * 1024;
@@ -40,7 +33,6 @@ pub(super) struct Jwks {
     url: String,
     /// The URL for the log, without secrets.
     pub redacted_url: String,
-    timing: Timing,
     state: RwLock<State>,
     /// Locked during a fetch. Tasks that wait for the lock find the result of the fetch in `state`.
     fetching: tokio::sync::Mutex<()>,
@@ -82,32 +74,40 @@ fn is_within(since: Option<Instant>, duration: Duration) -> bool {
 impl State {
     /// Returns whether the key set is younger than three quarters of its lifetime. An older key set is refetched in the
     /// background before its lifetime ends, so that requests need not wait.
-    fn is_fresh(&self, timing: Timing) -> bool {
-        is_within(self.last_success, timing.soft_lifetime * 3 / 4)
+    fn is_fresh(&self) -> bool {
+        is_within(self.last_success, SOFT_LIFETIME * 3 / 4)
     }
 
     /// Returns whether the key set may be used without waiting for a fetch.
-    fn is_usable(&self, timing: Timing) -> bool {
-        let issuer_failed_recently = self.problem.is_some() && is_within(self.last_attempt, timing.cooldown);
-        issuer_failed_recently || is_within(self.last_success, timing.soft_lifetime)
+    fn is_usable(&self) -> bool {
+        let issuer_failed_recently = self.problem.is_some() && is_within(self.last_attempt, COOLDOWN);
+        issuer_failed_recently || is_within(self.last_success, SOFT_LIFETIME)
     }
 
     /// Returns whether the last fetch failed so recently that the next one must wait.
-    fn is_in_failure_backoff(&self, timing: Timing) -> bool {
-        self.problem.is_some() && is_within(self.last_attempt, timing.failure_backoff)
+    fn is_in_failure_backoff(&self) -> bool {
+        self.problem.is_some() && is_within(self.last_attempt, FAILURE_BACKOFF)
+    }
+
+    fn keys_for(&self, id: Option<&str>, algorithm: Algorithm) -> Found {
+        let Some(set) = &self.keys else {
+            let problem = self.problem.clone().unwrap_or_default();
+            return Found::NoKeySet { problem };
+        };
+        let keys = set.candidates(id, algorithm);
+        let generation = self.generation;
+        match keys.is_empty() {
+            true => Found::Unknown,
+            false => Found::Keys { keys, generation },
+        }
     }
 }
 
 impl Jwks {
     pub fn new(url: String) -> Arc<Self> {
-        Self::with_timing(url, TIMING)
-    }
-
-    fn with_timing(url: String, timing: Timing) -> Arc<Self> {
         Arc::new(Self {
             redacted_url: without_secrets(&url),
             url,
-            timing,
             state: RwLock::default(),
             fetching: tokio::sync::Mutex::default(),
             http_client: new_http_client(),
@@ -117,35 +117,35 @@ impl Jwks {
     /// Returns the generation of the key set, or `None` if there is no key set or it has to be refetched.
     pub fn current_generation(&self) -> Option<u64> {
         // The state is not cloned, because this method is called each time that a cached token is used.
-        let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
-        let is_current = state.is_fresh(self.timing) || state.is_in_failure_backoff(self.timing);
+        let state = self.state.read();
+        let is_current = state.is_fresh() || state.is_in_failure_backoff();
         (state.keys.is_some() && is_current).then_some(state.generation)
     }
 
     pub async fn find(self: &Arc<Self>, id: Option<&str>, algorithm: Algorithm) -> Found {
-        let state = self.read();
+        let state = self.state.read().clone();
         let found = state.keys_for(id, algorithm);
-        if state.is_in_failure_backoff(self.timing) {
+        if state.is_in_failure_backoff() {
             return found;
         }
         match &found {
-            Found::Keys { .. } if state.is_fresh(self.timing) => return found,
+            Found::Keys { .. } if state.is_fresh() => return found,
             // The old keys are used while the key set is refetched in the background.
-            Found::Keys { .. } if state.is_usable(self.timing) => {
+            Found::Keys { .. } if state.is_usable() => {
                 if self.fetching.try_lock().is_ok() {
                     RequestContext::spawn(Arc::clone(self).refresh(state.last_attempt, false));
                 }
                 return found;
             }
-            Found::Unknown if is_within(state.cooldown_started, self.timing.cooldown) => return found,
+            Found::Unknown if is_within(state.cooldown_started, COOLDOWN) => return found,
             _ => {}
         }
         // The fetch runs in a separate task, so that it completes even if the client disconnects.
         let unknown_key = matches!(found, Found::Unknown);
         let _ = RequestContext::spawn(Arc::clone(self).refresh(state.last_attempt, unknown_key)).await;
-        let found = self.read().keys_for(id, algorithm);
+        let found = self.state.read().keys_for(id, algorithm);
         if matches!(found, Found::Unknown) {
-            self.write().cooldown_started = Some(Instant::now());
+            self.state.write().cooldown_started = Some(Instant::now());
         }
         found
     }
@@ -157,7 +157,7 @@ impl Jwks {
     /// disconnects during the fetch could cause another fetch.
     async fn refresh(self: Arc<Self>, known_attempt: Option<Instant>, unknown_key: bool) {
         let _lock = self.fetching.lock().await;
-        if self.read().last_attempt != known_attempt {
+        if self.state.read().last_attempt != known_attempt {
             return;
         }
         let jwks = Arc::clone(&self);
@@ -192,7 +192,7 @@ impl Jwks {
     fn store_outcome(&self, outcome: Result<(Vec<u8>, KeySet), String>, unknown_key: bool) {
         METRICS.key_set_fetched(outcome.is_ok());
         let now = Instant::now();
-        let mut state = self.write();
+        let mut state = self.state.write();
         state.last_attempt = Some(now);
         if unknown_key {
             state.cooldown_started = Some(now);
@@ -215,34 +215,6 @@ impl Jwks {
                 );
                 state.problem = Some(problem);
             }
-        }
-    }
-
-    fn write(&self) -> RwLockWriteGuard<'_, State> {
-        self.state.write().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn read(&self) -> State {
-        self.state.read().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-}
-
-impl State {
-    fn keys_for(&self, id: Option<&str>, algorithm: Algorithm) -> Found {
-        let Some(set) = &self.keys else {
-            let problem = self
-                .problem
-                .clone()
-                .unwrap_or_else(|| "it has not been fetched yet".into());
-            return Found::NoKeySet { problem };
-        };
-        let keys = set.candidates(id, algorithm);
-        if keys.is_empty() {
-            return Found::Unknown;
-        }
-        Found::Keys {
-            keys,
-            generation: self.generation,
         }
     }
 }

@@ -32,34 +32,3 @@ pub fn without_secrets(text: &str) -> String {
     }
     url.into()
 }
-
-#[cfg(test)]
-mod tests {
-    use super::without_secrets;
-
-    #[test]
-    fn everything_that_may_be_a_secret_is_hidden() {
-        for (url, shown) in [
-            (
-                "https://todo.example/api/auth/jwks",
-                "https://todo.example/api/auth/jwks",
-            ),
-            (
-                "https://k.example:8443/.well-known/jwks.json",
-                "https://k.example:8443/.well-known/jwks.json",
-            ),
-            (
-                "https://hunter1:hunter2@k.example/jwks",
-                "https://***@k.example/jwks",
-            ),
-            ("https://:hunter2@k.example/jwks", "https://***@k.example/jwks"),
-            (
-                "https://k.example/hunter2/jwks?key=hunter3#hunter4",
-                "https://k.example/***/jwks?***#***",
-            ),
-            ("hunter2", "(not a URL)"),
-        ] {
-            assert_eq!(without_secrets(url), shown);
-        }
-    }
-}

@@ -267,6 +267,3 @@ fn read_secret(path: &Path) -> io::Result<Secret> {
         io::Error::other("it contains no valid secret; delete it, and a new secret will be generated")
     })
 }
-
-#[cfg(test)]
-mod tests;

@@ -50,38 +50,3 @@ impl fmt::Display for TaskId {
         self.0.fmt(f)
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_the_canonical_format_of_an_id_is_accepted() {
-        assert_eq!(TaskId::parse("7"), Some(TaskId(7)));
-        assert_eq!(
-            TaskId::parse("9007199254740991"),
-            Some(TaskId(9_007_199_254_740_991))
-        );
-        for wrong in [
-            "",
-            "0",
-            "07",
-            "+7",
-            "-7",
-            "7.0",
-            " 7",
-            "9007199254740992",
-            "99999999999999999999",
-        ] {
-            assert_eq!(TaskId::parse(wrong), None, "{wrong:?}");
-        }
-    }
-
-    #[test]
-    fn a_user_id_has_at_most_255_characters_and_no_nul() {
-        assert!(UserId::parse(&"é".repeat(255)).is_some());
-        assert!(UserId::parse(&"é".repeat(256)).is_none());
-        assert!(UserId::parse(" \t").is_none());
-        assert!(UserId::parse("a\0b").is_none());
-    }
-}

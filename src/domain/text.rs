@@ -82,25 +82,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn titles_are_sorted_alphabetically() {
-        let mut titles = ["Zebra", "éclair", "banana", "cherry", "Apple", "apple"];
-        titles.sort_by_key(|title| Title::sort_key_of(title));
-        assert_eq!(titles, ["apple", "Apple", "banana", "cherry", "éclair", "Zebra"]);
-    }
-
-    #[test]
     fn the_longest_key_fits_an_index_entry() {
         // The collation expands U+FDFA to eighteen letters.
-        let longest = Title::parse("\u{FDFA}".repeat(200)).unwrap();
+        let longest = Title::parse("\u{FDFA}".repeat(Title::MAX_CHARS)).unwrap();
         assert_eq!(longest.sort_key().len(), Title::MAX_KEY_BYTES);
-    }
-
-    #[test]
-    fn lengths_count_characters() {
-        assert!(Title::parse("🦀".repeat(200)).is_ok());
-        assert!(Title::parse("🦀".repeat(201)).is_err());
-        assert!(Description::parse("é".repeat(1_000)).is_ok());
-        assert!(Description::parse("é".repeat(1_001)).is_err());
-        assert!(Description::parse(String::new()).is_ok());
     }
 }

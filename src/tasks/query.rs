@@ -112,31 +112,3 @@ fn parse_parameter<T>(
     let value = at_most_one(values).transpose()?;
     Some(value.and_then(|(_, value)| parse(&value)))
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_invalid_parameter_is_reported() {
-        let wrong = parse_query("status=x&sort=&limit=0&cursor=y&other=1", |_, _| None).unwrap_err();
-        let fields: Vec<_> = wrong.0.iter().map(|error| error.field).collect();
-        assert_eq!(fields, ["limit", "status", "sort", "cursor"]);
-    }
-
-    #[test]
-    fn a_limit_is_never_clamped() {
-        for wrong in [
-            "limit=1001",
-            "limit=-1",
-            "limit=%2B5",
-            "limit=5.0",
-            "limit=",
-            "limit=1&limit=1",
-        ] {
-            assert!(parse_query(wrong, |_, _| None).is_err(), "{wrong}");
-        }
-        let whole = parse_query("status=pending", |_, _| None).unwrap();
-        assert_eq!(whole.page, None);
-    }
-}

@@ -118,6 +118,10 @@ pub fn bad_tokens(app: &TestApp) -> Vec<Bad> {
         ),
         ("an empty user id", json!({ "sub": "" })),
         ("a blank user id", json!({ "sub": " \t " })),
+        (
+            "a blank user id beside another",
+            json!({ "sub": " ", "id": "eve" }),
+        ),
         ("a user id of 256 characters", json!({ "sub": "a".repeat(256) })),
         ("a user id with a NUL", json!({ "sub": "a\0b" })),
         ("a user id that is true", json!({ "sub": true })),

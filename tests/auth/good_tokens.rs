@@ -36,8 +36,19 @@ pub fn good_tokens(app: &TestApp) -> Vec<Good> {
     let plain = json!({ "sub": a });
 
     let by_claims: Vec<(&'static str, Value, String)> = vec![
+        // This token comes first, because later it would be valid even without a tolerance.
+        (
+            "an issuer whose clock is four seconds ahead",
+            json!({ "sub": a, "iat": now() + 4, "nbf": now() + 4, "exp": now() + 904 }),
+            a.clone(),
+        ),
         ("sub", claims(plain.clone()), a.clone()),
         ("only id", claims(json!({ "id": id("b") })), id("b")),
+        (
+            "id beside a sub that is null",
+            claims(json!({ "sub": null, "id": id("b") })),
+            id("b"),
+        ),
         ("only user_id", claims(json!({ "user_id": id("c") })), id("c")),
         (
             "only userId, with the right issuer",

@@ -2,7 +2,7 @@
 //! output to a closed pipe.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -89,6 +89,17 @@ fn a_readable_secret_file_is_made_private() {
     fs::set_permissions(&secret, fs::Permissions::from_mode(0o644)).unwrap();
     run(folder.path(), &[], &["token", "alice"]).expect_success();
     assert_eq!(mode(&secret), 0o600);
+}
+
+#[test]
+fn a_secret_is_not_written_through_a_symbolic_link() {
+    skip_at_a_deployment!();
+    let folder = tempfile::tempdir().unwrap();
+    let elsewhere = folder.path().join("elsewhere");
+    fs::create_dir(folder.path().join("data")).unwrap();
+    symlink(&elsewhere, folder.path().join("data/todo.db.secret")).unwrap();
+    assert!(!run(folder.path(), &[], &["token", "alice"]).success);
+    assert!(!elsewhere.exists());
 }
 
 #[test]

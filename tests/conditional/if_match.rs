@@ -160,6 +160,8 @@ fn a_tag_that_only_resembles_the_current_one_does_not_match(#[values(Sqlite, Pos
             format!("\"{inside}.0\""),
             format!("\"{inside}-gzip\""),
             "\"*\"".to_owned(),
+            "*, \"other\"".to_owned(),
+            format!("\"{tag}\""),
             "\"\"".to_owned(),
             "\"99999999999999999999999999\"".to_owned(),
         ] {

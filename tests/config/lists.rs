@@ -100,17 +100,28 @@ fn the_default_key_set_url_is_that_of_better_auth() {
 fn check_config_hides_secrets_in_the_key_set_url() {
     skip_at_a_deployment!();
     let folder = tempfile::tempdir().unwrap();
-    let url = "http://hunter1:hunter2@127.0.0.1:9/hunter3/jwks?key=hunter4#hunter5";
-    let environment = [("BETTER_AUTH_JWKS_URL", url)];
-    let checked = run(folder.path(), &environment, &["check-config"]).expect_success();
-    assert!(
-        checked.stdout.contains("127.0.0.1:9/***/jwks"),
-        "{}",
-        checked.stdout
-    );
-    assert!(
-        !checked.everything().contains("hunter"),
-        "{}",
-        checked.everything()
-    );
+    for (url, shown) in [
+        (
+            "http://hunter1:hunter2@127.0.0.1:9/hunter3/jwks?key=hunter4#hunter5",
+            "http://***@127.0.0.1:9/***/jwks?***#***",
+        ),
+        (
+            "https://:hunter2@keys.example/jwks",
+            "https://***@keys.example/jwks",
+        ),
+        (
+            "https://keys.example:8443/.well-known/jwks.json",
+            "https://keys.example:8443/.well-known/jwks.json",
+        ),
+    ] {
+        let environment = [("BETTER_AUTH_JWKS_URL", url)];
+        let checked = run(folder.path(), &environment, &["check-config"]).expect_success();
+        let line = format!("\nBETTER_AUTH_JWKS_URL={shown}\n");
+        assert!(checked.stdout.contains(&line), "{}", checked.stdout);
+        assert!(
+            !checked.everything().contains("hunter"),
+            "{}",
+            checked.everything()
+        );
+    }
 }

@@ -1,5 +1,6 @@
 //! Configuration: the effect of variables, and values that stop the start.
 
+mod database_urls;
 mod effects;
 mod env_files;
 mod lists;

@@ -20,6 +20,7 @@ fn a_limit_out_of_range_is_bad_input_and_never_clamped(#[values(Sqlite, Postgres
             "abc",
             "",
             "1.5",
+            "%2B5",
             "1e2",
             "0x10",
             "5,6",

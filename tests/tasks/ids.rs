@@ -10,11 +10,12 @@ use crate::support::{Actor, CONTRACTS, Database, Postgres, Response, Sqlite, Tes
 
 /// Ids that no task has, most of which are not valid ids. The test also uses the ids of another user's task
 /// and of a deleted one.
-const WRONG: [&str; 16] = [
+const WRONG: [&str; 17] = [
     "0",
     "-1",
     "abc",
     "1.5",
+    "9007199254740992",
     "12345678901234567890",
     "9223372036854775807",
     "9223372036854775808",
@@ -47,8 +48,14 @@ fn every_id_without_a_task_gets_the_same_response(#[values(Sqlite, Postgres)] db
     ada.delete(&format!("/api/tasks/{deleted}")).expect(204);
 
     let mut ids: Vec<String> = WRONG.map(str::to_owned).to_vec();
-    // `+n` is not a valid spelling of the id `n`.
-    ids.extend([foreign.to_string(), deleted.to_string(), format!("+{own}")]);
+    ids.extend([foreign.to_string(), deleted.to_string()]);
+    // These are not valid spellings of the user's own id.
+    ids.extend([
+        format!("+{own}"),
+        format!("0{own}"),
+        format!("{own}.0"),
+        format!("%20{own}"),
+    ]);
     for contract in CONTRACTS {
         for method in ["GET", "PUT", "DELETE", "PATCH"] {
             let mut answers = BTreeSet::new();

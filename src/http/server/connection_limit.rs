@@ -81,18 +81,3 @@ fn raise_open_file_limit() -> Option<u64> {
         }
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn files_are_reserved_for_other_uses_than_client_connections() {
-        let limit = ConnectionLimit::from_file_limit(256, 2, 8);
-        assert_eq!(limit.accept_below, (256 - 64 - 32) / 2);
-        assert!(limit.evict_above < limit.accept_below);
-        let accept_below = |files| ConnectionLimit::from_file_limit(files, 2, 8).accept_below;
-        assert_eq!(accept_below(20), MIN_CONNECTIONS_PER_WORKER);
-        assert_eq!(accept_below(u64::MAX), MAX_CONNECTIONS_PER_WORKER);
-    }
-}
