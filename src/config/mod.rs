@@ -15,7 +15,7 @@ mod redact;
 mod secrets;
 
 use std::ffi::OsString;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
 
@@ -137,7 +137,7 @@ impl Config {
             issuers: env.identifiers("JWT_ISSUER", &origin)?,
             audiences: env.identifiers("JWT_AUDIENCE", &origin)?,
             allowed_origins: env.origins("CORS_ALLOWED_ORIGINS", &origin)?,
-            listen: env.listen("HOST", "127.0.0.1", "PORT", 8_000)?,
+            listen: env.listen("HOST", Ipv4Addr::LOCALHOST.into(), "PORT", 8_000)?,
             rate_limit_per_minute: env.limit("RATE_LIMIT_PER_MINUTE")?,
             metrics_addr: env.address("METRICS_ADDR")?,
             log_format: env.choice("LOG_FORMAT")?.unwrap_or_default(),

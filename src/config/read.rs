@@ -1,6 +1,7 @@
 //! Reads and validates the values of single variables.
 
 use std::ffi::OsString;
+use std::fmt::Display;
 use std::fs::File;
 use std::io::Read as _;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -15,6 +16,9 @@ use super::postgres_url::Parameters;
 use super::{ConfigError, DatabaseUrl, Secret, without_secrets};
 
 type Result<T> = std::result::Result<T, ConfigError>;
+
+/// A value, with the variable that error messages name.
+type Sourced = (String, &'static str);
 
 /// Wraps the function that looks up a variable, in the environment of the process or in the values of a test.
 pub(super) struct Environment<'a>(pub &'a dyn Fn(&str) -> Option<OsString>);
@@ -31,20 +35,24 @@ impl Environment<'_> {
         value.map_err(|_| invalid(variable, "is not valid UTF-8"))
     }
 
-    pub fn number(&self, variable: &'static str, default: u32, range: RangeInclusive<u32>) -> Result<u32> {
+    /// Parses the value, or returns `None` if the variable is not set. `expected` ends the sentence of the error message.
+    fn parse<T>(
+        &self,
+        variable: &'static str,
+        expected: impl Display,
+        parse: impl FnOnce(&str) -> Option<T>,
+    ) -> Result<Option<T>> {
         let Some(text) = self.get(variable)? else {
-            return Ok(default);
+            return Ok(None);
         };
-        text.parse()
-            .ok()
-            .filter(|number| range.contains(number))
-            .ok_or_else(|| {
-                let (low, high) = range.into_inner();
-                invalid(
-                    variable,
-                    format!("must be a whole number from {low} to {high}, not {text:?}"),
-                )
-            })
+        let problem = || invalid(variable, format!("must be {expected}, not {text:?}"));
+        parse(&text).map(Some).ok_or_else(problem)
+    }
+
+    pub fn number(&self, variable: &'static str, default: u32, range: RangeInclusive<u32>) -> Result<u32> {
+        let expected = format!("a whole number from {} to {}", range.start(), range.end());
+        let parse = |text: &str| text.parse().ok().filter(|number| range.contains(number));
+        Ok(self.parse(variable, expected, parse)?.unwrap_or(default))
     }
 
     pub fn millis(&self, variable: &'static str, default: u32) -> Result<Duration> {
@@ -53,12 +61,8 @@ impl Environment<'_> {
     }
 
     pub fn choice<T: FromStr + VariantNames>(&self, variable: &'static str) -> Result<Option<T>> {
-        let parse = |text: String| {
-            let names = T::VARIANTS.join(", ");
-            let problem = |_| invalid(variable, format!("must be one of {names}, not {text:?}"));
-            text.parse().map_err(problem)
-        };
-        self.get(variable)?.map(parse).transpose()
+        let expected = format!("one of {}", T::VARIANTS.join(", "));
+        self.parse(variable, expected, |text| text.parse().ok())
     }
 
     pub fn url(&self, variable: &'static str, default: &str) -> Result<Url> {
@@ -79,21 +83,18 @@ impl Environment<'_> {
     pub fn origins(&self, variable: &'static str, default: &str) -> Result<Vec<String>> {
         let origin = |item: &String| {
             if item.contains('*') {
-                return Err(invalid(
-                    variable,
-                    "must list each origin: * would allow every website to act for a signed-in user",
-                ));
+                let problem =
+                    "must list each origin: * would allow every website to act for a signed-in user";
+                return Err(invalid(variable, problem));
             }
             let url = parse_http_url(item).map_err(|problem| invalid(variable, problem))?;
-            let is_origin = url.path() == "/" && url.query().is_none() && url.fragment().is_none();
-            if !is_origin || !url.username().is_empty() || url.password().is_some() {
+            let origin = origin_of(&url);
+            if url.as_str() != format!("{origin}/") {
                 let item = without_secrets(item);
-                return Err(invalid(
-                    variable,
-                    format!("must be origins (only scheme, host and port), not {item}"),
-                ));
+                let problem = format!("must be origins (only scheme, host and port), not {item}");
+                return Err(invalid(variable, problem));
             }
-            Ok(origin_of(&url))
+            Ok(origin)
         };
         self.list(variable, default)?.iter().map(origin).collect()
     }
@@ -102,49 +103,39 @@ impl Environment<'_> {
     fn list(&self, variable: &'static str, default: &str) -> Result<Vec<String>> {
         let text = self.get(variable)?.unwrap_or_else(|| default.into());
         let items: Vec<String> = text.split(',').map(|item| item.trim().into()).collect();
-        match items.iter().any(String::is_empty) {
-            true => Err(invalid(
-                variable,
-                "has an empty item: write A,B without another comma",
-            )),
-            false => Ok(items),
+        if items.iter().any(String::is_empty) {
+            let problem = "has an empty item: write A,B without another comma";
+            return Err(invalid(variable, problem));
         }
+        Ok(items)
     }
 
     pub fn listen(
         &self,
         host_variable: &'static str,
-        default_host: &str,
+        default_host: IpAddr,
         port_variable: &'static str,
         default_port: u16,
     ) -> Result<SocketAddr> {
         let port = self.number(port_variable, default_port.into(), 0..=65_535)? as u16;
-        let host = self.get(host_variable)?.unwrap_or_else(|| default_host.into());
+        let expected = "an IP address of this machine, such as 127.0.0.1 or 0.0.0.0";
         // Other host names are not resolved, because a misspelled name would delay the start until the DNS request
         // times out.
-        let ip = match host.as_str() {
+        let parse = |host: &str| match host {
             "localhost" => Some(Ipv4Addr::LOCALHOST.into()),
-            text => text.parse::<IpAddr>().ok(),
+            address => address.parse().ok(),
         };
-        ip.map(|ip| (ip, port).into()).ok_or_else(|| {
-            invalid(
-                host_variable,
-                format!("must be an IP address of this machine, such as 127.0.0.1 or 0.0.0.0, not {host:?}"),
-            )
-        })
+        let ip = self.parse(host_variable, expected, parse)?;
+        Ok((ip.unwrap_or(default_host), port).into())
     }
 
     pub fn address(&self, variable: &'static str) -> Result<Option<SocketAddr>> {
-        let text = self.get(variable)?.filter(|text| text != "off");
-        text.map(|text| {
-            text.parse().map_err(|_| {
-                invalid(
-                    variable,
-                    format!("must be an address and a port, such as 127.0.0.1:9464, not {text:?}"),
-                )
-            })
-        })
-        .transpose()
+        let expected = "an address and a port, such as 127.0.0.1:9464";
+        let parse = |text: &str| match text {
+            "off" => Some(None),
+            address => address.parse().ok().map(Some),
+        };
+        Ok(self.parse(variable, expected, parse)?.flatten())
     }
 
     pub fn limit(&self, variable: &'static str) -> Result<Option<u32>> {
@@ -174,20 +165,15 @@ impl Environment<'_> {
     ) -> Result<DatabaseUrl> {
         let given = match self.secret_text(variable, file)? {
             None if self.get(file)?.is_some() => return Err(invalid(file, "the file is empty")),
-            None => self
-                .get_or_empty(variable)?
-                .map(|text| SourcedValue { text, variable }),
+            None => self.get_or_empty(variable)?.map(|text| (text, variable)),
             given => given,
         };
-        let (text, variable) = match &given {
-            Some(given) => (given.text.as_str(), given.variable),
-            None => (default, variable),
-        };
+        let (text, variable) = given.unwrap_or_else(|| (default.into(), variable));
         let parameters = match text.starts_with("postgres") {
             true => parameters()?,
             false => Parameters::new(),
         };
-        DatabaseUrl::parse(text, parameters).map_err(|problem| invalid(variable, problem))
+        DatabaseUrl::parse(&text, parameters).map_err(|problem| invalid(variable, problem))
     }
 
     /// `off` disabled prepared statements in version 0.1.0. This value is now an error, because the service needs
@@ -212,15 +198,15 @@ impl Environment<'_> {
             given => given,
         };
         match given {
-            Some(given) if given.text.contains('\0') => {
-                Err(invalid(given.variable, "contains a NUL character"))
+            Some((text, variable)) if text.contains('\0') => {
+                Err(invalid(variable, "contains a NUL character"))
             }
-            given => Ok(given.map(|given| Secret::new(given.text))),
+            given => Ok(given.map(|(text, _)| Secret::new(text))),
         }
     }
 
     /// Reads a secret from `variable`, or from the file that the variable `file` names.
-    pub fn secret_text(&self, variable: &'static str, file: &'static str) -> Result<Option<SourcedValue>> {
+    pub fn secret_text(&self, variable: &'static str, file: &'static str) -> Result<Option<Sourced>> {
         let direct = self.get_sourced(variable)?;
         let Some(path) = self.get(file)? else {
             return Ok(direct);
@@ -230,19 +216,12 @@ impl Environment<'_> {
         }
         // The message does not contain the path, because somebody may have put the secret itself into this variable.
         let text = read_text(&path).map_err(|problem| invalid(file, format!("the file {problem}")))?;
-        let given = SourcedValue { text, variable: file };
-        Ok(Some(given).filter(|given| !given.text.is_empty()))
+        Ok((!text.is_empty()).then_some((text, file)))
     }
 
-    fn get_sourced(&self, variable: &'static str) -> Result<Option<SourcedValue>> {
-        Ok(self.get(variable)?.map(|text| SourcedValue { text, variable }))
+    fn get_sourced(&self, variable: &'static str) -> Result<Option<Sourced>> {
+        Ok(self.get(variable)?.map(|text| (text, variable)))
     }
-}
-
-/// A value, with the variable that error messages name.
-pub(super) struct SourcedValue {
-    pub text: String,
-    pub variable: &'static str,
 }
 
 /// Reads a file, and removes one line break at its end, because editors and `echo` add one.

@@ -3,12 +3,12 @@
 use std::collections::HashSet;
 use std::fs;
 use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use aws_lc_rs::rand;
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use tempfile::NamedTempFile;
 
 use super::private_files::{create_private_folder, tighten_permissions};
 use super::read::{Environment, invalid};
@@ -38,8 +38,7 @@ impl Secret {
         Self(text)
     }
 
-    /// Parses a secret that signs tokens. Refuses one that is too short or that is an
-    /// example in a public document.
+    /// Parses a secret that signs tokens. Refuses one that is too short or that is an example in a public document.
     fn parse(text: &str) -> std::result::Result<Self, String> {
         if text.len() < Self::MIN_BYTES {
             let (bytes, least) = (text.len(), Self::MIN_BYTES);
@@ -70,21 +69,18 @@ impl std::fmt::Debug for Secret {
     }
 }
 
-/// One or more secrets. The first one signs, and all of them verify. A secret can therefore be replaced while tokens
+/// At least one secret. The first one signs, and all of them verify. A secret can therefore be replaced while tokens
 /// and cursors that the old secret signed are still in use.
 #[derive(Clone, Debug)]
-pub struct Secrets {
-    signing: Secret,
-    others: Vec<Secret>,
-}
+pub struct Secrets(Vec<Secret>);
 
 impl Secrets {
     pub fn signing(&self) -> &Secret {
-        &self.signing
+        &self.0[0]
     }
 
     pub fn iter(&self) -> impl Iterator<Item = &Secret> {
-        std::iter::once(&self.signing).chain(&self.others)
+        self.0.iter()
     }
 
     /// Parses a list such as `2:new,1:old`, in the format of Better Auth.
@@ -109,17 +105,7 @@ impl Secrets {
             let secret = Secret::parse(secret.trim());
             secrets.push(secret.map_err(|problem| format!("the secret of entry {position} {problem}"))?);
         }
-        let mut secrets = secrets.into_iter();
-        let signing = secrets.next().ok_or("has no entry")?;
-        let others = secrets.collect();
-        Ok(Self { signing, others })
-    }
-}
-
-impl From<Secret> for Secrets {
-    fn from(signing: Secret) -> Self {
-        let others = Vec::new();
-        Self { signing, others }
+        Ok(Self(secrets))
     }
 }
 
@@ -131,8 +117,7 @@ pub enum SecretSource {
     /// No secret is configured. The secret in this file next to the SQLite database is used, and generated if the file
     /// does not exist.
     Generated(PathBuf),
-    Missing,
-    /// The configured secret is invalid. Commands that need no secret still work, for example `backup`.
+    /// The secret is invalid or missing. Commands that need no secret still work, for example `backup`.
     Invalid(ConfigError),
 }
 
@@ -143,30 +128,27 @@ impl SecretSource {
 
     fn try_read(env: &Environment<'_>, database: &DatabaseUrl) -> Result<Self> {
         let single = env.secret_text(SECRET_VARIABLE, "BETTER_AUTH_SECRET_FILE")?;
-        if let Some(list) = env.secret_text("BETTER_AUTH_SECRETS", "BETTER_AUTH_SECRETS_FILE")? {
-            let secrets = Secrets::parse(&list.text).map_err(|problem| invalid(list.variable, problem))?;
+        let list = env.secret_text("BETTER_AUTH_SECRETS", "BETTER_AUTH_SECRETS_FILE")?;
+        if let Some((text, variable)) = list {
+            let secrets = Secrets::parse(&text).map_err(|problem| invalid(variable, problem))?;
             // During a rotation, BETTER_AUTH_SECRET may still contain the old secret, as in Better Auth. A secret that
             // is not in the list is a mistake.
-            if let Some(single) = single
-                && !secrets.iter().any(|secret| secret.as_str() == single.text)
+            if let Some((text, variable)) = single
+                && !secrets.iter().any(|secret| secret.as_str() == text)
             {
                 let problem = "is not among BETTER_AUTH_SECRETS: add it there, or unset it";
-                return Err(invalid(single.variable, problem));
+                return Err(invalid(variable, problem));
             }
             return Ok(Self::Configured(secrets));
         }
-        if let Some(single) = single {
-            let secret = Secret::parse(&single.text).map_err(|problem| invalid(single.variable, problem))?;
-            return Ok(Self::Configured(secret.into()));
+        if let Some((text, variable)) = single {
+            let secret = Secret::parse(&text).map_err(|problem| invalid(variable, problem))?;
+            return Ok(Self::Configured(Secrets(vec![secret])));
         }
-        Ok(match database.sqlite_file() {
-            None => Self::Missing,
-            Some(file) => {
-                let mut path = file.as_os_str().to_owned();
-                path.push(".secret");
-                Self::Generated(path.into())
-            }
-        })
+        let missing = || invalid(SECRET_VARIABLE, format!("is missing ({SECRET_HINT})"));
+        let mut path = database.sqlite_file().ok_or_else(missing)?.as_os_str().to_owned();
+        path.push(".secret");
+        Ok(Self::Generated(path.into()))
     }
 
     /// Returns the secrets. With SQLite and without a configured secret, generates one if the file does not exist.
@@ -192,24 +174,21 @@ impl SecretSource {
     /// Fails if the secret is missing or invalid. Does not read the file of a generated secret.
     pub fn check(&self) -> Result<()> {
         match self {
-            Self::Missing => Err(invalid(SECRET_VARIABLE, format!("is missing ({SECRET_HINT})"))),
             Self::Invalid(error) => Err(error.clone()),
             _ => Ok(()),
         }
     }
 
     fn resolve(&self, load_file: impl FnOnce(&Path) -> io::Result<Secret>) -> Result<Secrets> {
-        self.check()?;
         match self {
             Self::Configured(secrets) => Ok(secrets.clone()),
-            Self::Generated(path) => load_file(path).map(Secrets::from).map_err(|error| {
-                let path = path.display();
-                invalid(
-                    SECRET_VARIABLE,
-                    format!("is not set, and {path} cannot be used: {error}"),
-                )
-            }),
-            Self::Missing | Self::Invalid(_) => Err(invalid(SECRET_VARIABLE, "is missing")),
+            Self::Generated(path) => load_file(path)
+                .map(|secret| Secrets(vec![secret]))
+                .map_err(|error| {
+                    let problem = format!("is not set, and {} cannot be used: {error}", path.display());
+                    invalid(SECRET_VARIABLE, problem)
+                }),
+            Self::Invalid(error) => Err(error.clone()),
         }
     }
 
@@ -224,40 +203,27 @@ impl SecretSource {
             Self::Generated(file) => {
                 format!("(none yet; the service will create one in {})", file.display())
             }
-            Self::Missing => "(missing)".into(),
             Self::Invalid(error) => format!("({error})"),
         }
     }
 }
 
-/// Writes a temporary file and then creates a hard link to the file. If two processes start at the same time, only one
-/// of them can create the link, and both read the same secret. Neither step follows a symbolic link that an attacker
-/// may have created.
+/// Writes a temporary file, and gives it its name if no file has that name. If two processes start at the same time, only
+/// one of them can do so, and both read the same secret. Neither step follows a symbolic link that an attacker may have
+/// created.
 fn generate_secret(path: &Path) -> io::Result<()> {
     create_private_folder(path)?;
-    let mut temporary = path.as_os_str().to_owned();
-    temporary.push(format!(".{}", random_text(9)?));
-    let mut file = fs::OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(&temporary)?;
-    let written = file
-        .write_all(random_text(Secret::MIN_BYTES)?.as_bytes())
-        .and_then(|()| file.sync_all())
-        .and_then(|()| fs::hard_link(&temporary, path));
-    fs::remove_file(&temporary)?;
-    match written {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        other => other,
-    }
-}
-
-fn random_text(bytes: usize) -> io::Result<String> {
-    let mut random = vec![0; bytes];
+    let mut random = [0; Secret::MIN_BYTES];
     rand::fill(&mut random)
         .map_err(|_| io::Error::other("the random number generator of the system failed"))?;
-    Ok(BASE64_URL_SAFE_NO_PAD.encode(random))
+    // `tempfile` creates the file with mode 0600.
+    let mut file = NamedTempFile::new_in(path.parent().unwrap_or(Path::new("")))?;
+    file.write_all(BASE64_URL_SAFE_NO_PAD.encode(random).as_bytes())?;
+    file.as_file().sync_all()?;
+    match file.persist_noclobber(path) {
+        Err(failed) if failed.error.kind() != io::ErrorKind::AlreadyExists => Err(failed.error),
+        _ => Ok(()),
+    }
 }
 
 fn read_secret(path: &Path) -> io::Result<Secret> {
