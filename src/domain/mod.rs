@@ -13,4 +13,4 @@ pub use list_query::{ListQuery, Page, Position, Sort, Status};
 pub use task::{NewTask, Patch, Task, TaskChanges};
 pub use text::{Description, Title};
 pub use timestamp::Timestamp;
-pub use validation::{ErrorCode, FieldError, ValidationError, ValidationErrors, at_most_one};
+pub use validation::{ErrorCode, FieldError, ValidationError, ValidationErrors};

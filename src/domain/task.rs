@@ -24,14 +24,8 @@ pub struct NewTask {
     pub due_date: Option<Timestamp>,
 }
 
-/// The change of a nullable field by a partial update.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Patch<T> {
-    #[default]
-    Keep,
-    Clear,
-    Set(T),
-}
+/// The change of a nullable field by a partial update. `None` keeps the value, and `Some(None)` clears it.
+pub type Patch<T> = Option<Option<T>>;
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TaskChanges {

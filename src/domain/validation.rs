@@ -46,15 +46,6 @@ pub struct ValidationError {
     pub message: String,
 }
 
-/// Returns the value of a member, parameter or header that may be given only once. Repeated values are refused, because
-/// it is ambiguous which of them counts.
-pub fn at_most_one<T>(mut values: impl Iterator<Item = T>) -> Result<Option<T>, ValidationError> {
-    match (values.next(), values.next()) {
-        (first, None) => Ok(first),
-        _ => Err(ErrorCode::Repeated.with("must be given once")),
-    }
-}
-
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct FieldError {
     pub field: &'static str,
@@ -78,18 +69,20 @@ impl ValidationErrors {
         self.0.push(FieldError { field, code, message });
     }
 
-    /// Returns the value if it is valid, and otherwise records the error.
-    pub fn check<T>(&mut self, field: &'static str, result: Result<T, ValidationError>) -> Option<T> {
-        result.map_err(|error| self.add(field, error)).ok()
-    }
-
-    /// Like `check`, for a field that may be absent.
-    pub fn check_optional<T>(
+    /// Parses the value of a member, parameter or header. Returns `None` if it is absent, or if it is invalid, whose
+    /// error is recorded. Repeated values are invalid, because it is ambiguous which of them counts.
+    pub fn parse<V, T>(
         &mut self,
         field: &'static str,
-        result: Option<Result<T, ValidationError>>,
+        mut values: impl Iterator<Item = V>,
+        parse: impl FnOnce(V) -> Result<T, ValidationError>,
     ) -> Option<T> {
-        self.check(field, result?)
+        let value = values.next()?;
+        let result = match values.next() {
+            None => parse(value),
+            Some(_) => Err(ErrorCode::Repeated.with("must be given once")),
+        };
+        result.map_err(|error| self.add(field, error)).ok()
     }
 
     /// Returns the value if no error has been recorded.

@@ -17,7 +17,7 @@ use tokio::time::timeout;
 
 use super::contract::Contract;
 use super::error::ApiError;
-use crate::domain::{ErrorCode, ValidationError, ValidationErrors, at_most_one};
+use crate::domain::{ErrorCode, ValidationError, ValidationErrors};
 
 pub const MAX_BODY_BYTES: usize = 64 * 1024;
 
@@ -42,15 +42,20 @@ pub struct JsonObject<'a>(Vec<(Name<'a>, &'a RawValue)>);
 struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
 
 impl JsonObject<'_> {
-    /// Parses the value of a member, or returns `None` if there is no such member. A repeated member is an error.
-    pub fn member<T>(
+    /// The values of a member, which is repeated if there are several.
+    pub fn values(&self, name: &str) -> impl Iterator<Item = &RawValue> {
+        let members = self.0.iter().filter(move |(Name(found), _)| found == name);
+        members.map(|(_, value)| *value)
+    }
+
+    /// Parses the value of a member. Returns `None` if it is absent or invalid, and records the error.
+    pub fn parse<T>(
         &self,
-        name: &str,
+        name: &'static str,
+        errors: &mut ValidationErrors,
         parse: impl FnOnce(&RawValue) -> Result<T, ValidationError>,
-    ) -> Option<Result<T, ValidationError>> {
-        let values = self.0.iter().filter(|(Name(found), _)| found == name);
-        let value = at_most_one(values).transpose()?;
-        Some(value.and_then(|(_, raw)| parse(raw)))
+    ) -> Option<T> {
+        errors.parse(name, self.values(name), parse)
     }
 }
 

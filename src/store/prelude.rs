@@ -2,6 +2,5 @@
 //! depending on the database.
 
 pub use diesel::prelude::{
-    AsChangeset, BoolExpressionMethods, ExpressionMethods, OptionalExtension, QueryDsl, QueryResult,
-    Queryable, Selectable,
+    BoolExpressionMethods, ExpressionMethods, OptionalExtension, QueryDsl, QueryResult, Queryable, Selectable,
 };

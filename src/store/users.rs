@@ -149,14 +149,6 @@ async fn insert(
     })
 }
 
-#[derive(AsChangeset)]
-#[diesel(table_name = users)]
-struct Claims<'a> {
-    email: Option<&'a str>,
-    name: Option<&'a str>,
-    claims_issued_at: Option<f64>,
-}
-
 /// Updates the claims that the token contains, unless the row comes from a newer token. The statement itself
 /// compares the times at which the tokens were issued, because another process may write at the same time.
 async fn update_claims(
@@ -164,20 +156,19 @@ async fn update_claims(
     user: &AuthenticatedUser,
     email: Option<&str>,
 ) -> QueryResult<usize> {
-    let claims = Claims {
-        email,
-        name: user.name(),
-        claims_issued_at: user.issued_at(),
+    let Some(issued_at) = user.issued_at() else {
+        return Ok(0);
     };
-    let issued_at = user.issued_at();
+    let claims = (
+        email.map(|email| users::email.eq(email)),
+        user.name().map(|name| users::name.eq(name)),
+        users::claims_issued_at.eq(issued_at),
+    );
     let is_not_newer = users::claims_issued_at
         .is_null()
         .or(users::claims_issued_at.le(issued_at));
     let row = users::table.find(user.id().as_str()).filter(is_not_newer);
-    match issued_at {
-        None => Ok(0),
-        Some(_) => on_both!(connection, |c| diesel::update(row).set(claims).execute(c)),
-    }
+    on_both!(connection, |c| diesel::update(row).set(claims).execute(c))
 }
 
 /// Whether the users table belongs to Better Auth. It does if it has Better Auth's column for verified emails, whose

@@ -10,9 +10,7 @@ use strum::VariantNames;
 use url::form_urlencoded;
 
 use super::cursor::ListCursors;
-use crate::domain::{
-    ErrorCode, ListQuery, Page, Position, Sort, Status, ValidationError, ValidationErrors, at_most_one,
-};
+use crate::domain::{ErrorCode, ListQuery, Page, Position, ValidationError, ValidationErrors};
 use crate::http::app_data;
 use crate::http::caller::caller;
 use crate::http::contract::Contract;
@@ -47,40 +45,38 @@ fn cursors(request: &HttpRequest) -> Result<&ListCursors, ApiError> {
     app_data::<web::Data<ListCursors>>(request).map(|cursors| cursors.get_ref())
 }
 
+/// Parses the query of a list. Unknown parameters are ignored, like unknown members of a body.
 fn extract(request: &HttpRequest) -> Result<ListQuery, ApiError> {
     let user = caller(request)?;
     let cursors = cursors(request)?;
-    let verify = |query: &ListQuery, cursor: &str| cursors.verify(user.id(), query, cursor);
-    parse_query(request.query_string(), verify)
-        .map_err(|errors| ApiError::BadInput(Contract::of(request), errors))
-}
-
-/// Parses the query of a list. Unknown parameters are ignored, like unknown members of a body.
-fn parse_query(
-    query: &str,
-    verify_cursor: impl FnOnce(&ListQuery, &str) -> Option<Position>,
-) -> Result<ListQuery, ValidationErrors> {
+    let values = |name: &'static str| {
+        let parameters = form_urlencoded::parse(request.query_string().as_bytes());
+        parameters
+            .filter(move |(key, _)| key == name)
+            .map(|(_, value)| value)
+    };
     let mut errors = ValidationErrors::default();
-    let status = parse_parameter(query, "status", parse_name::<Status>);
-    let sort = parse_parameter(query, "sort", parse_name::<Sort>);
-    let limit = errors.check_optional("limit", parse_parameter(query, "limit", parse_limit));
+    let limit = errors.parse("limit", values("limit"), |text| parse_limit(&text));
+    let status = errors.parse("status", values("status"), |text| parse_name(&text));
+    let sort = errors.parse("sort", values("sort"), |text| parse_name(&text));
     let mut parsed = ListQuery {
-        status: errors.check_optional("status", status).unwrap_or_default(),
-        sort: errors.check_optional("sort", sort).unwrap_or_default(),
+        status: status.unwrap_or_default(),
+        sort: sort.unwrap_or_default(),
         page: limit.map(|limit| Page { limit, after: None }),
     };
-    let after = parse_parameter(query, "cursor", |cursor| {
+    let after = errors.parse("cursor", values("cursor"), |cursor| {
         if parsed.page.is_none() {
             return Err(ErrorCode::Cursor.with("must come with a valid limit"));
         }
         let invalid = || ErrorCode::Cursor.with("must be one that came in a Link header for the same list");
-        verify_cursor(&parsed, cursor).ok_or_else(invalid)
+        cursors.verify(user.id(), &parsed, &cursor).ok_or_else(invalid)
     });
-    let after = errors.check_optional("cursor", after);
     if let Some(page) = &mut parsed.page {
         page.after = after;
     }
-    errors.into_result(parsed)
+    errors
+        .into_result(parsed)
+        .map_err(|errors| ApiError::BadInput(Contract::of(request), errors))
 }
 
 fn parse_name<T: FromStr + VariantNames>(text: &str) -> Result<T, ValidationError> {
@@ -99,16 +95,4 @@ fn parse_limit(text: &str) -> Result<u16, ValidationError> {
         .ok()
         .filter(|limit| (1..=Page::MAX_LIMIT).contains(limit))
         .ok_or_else(|| invalid(ErrorCode::Range))
-}
-
-/// Parses the value of a parameter, or returns `None` if the query does not contain it. A repeated parameter is an
-/// error.
-fn parse_parameter<T>(
-    query: &str,
-    name: &str,
-    parse: impl FnOnce(&str) -> Result<T, ValidationError>,
-) -> Option<Result<T, ValidationError>> {
-    let values = form_urlencoded::parse(query.as_bytes()).filter(|(key, _)| key == name);
-    let value = at_most_one(values).transpose()?;
-    Some(value.and_then(|(_, value)| parse(&value)))
 }

@@ -9,8 +9,7 @@ use futures_util::future::LocalBoxFuture;
 use serde_json::value::RawValue;
 
 use crate::domain::{
-    Description, ErrorCode, NewTask, Patch, TaskChanges, TaskId, Timestamp, Title, ValidationError,
-    ValidationErrors,
+    Description, ErrorCode, NewTask, TaskChanges, TaskId, Timestamp, Title, ValidationError, ValidationErrors,
 };
 use crate::http::contract::Contract;
 use crate::http::error::{ApiError, NotFound};
@@ -82,24 +81,16 @@ fn parse_due_date(raw: &RawValue) -> Result<Option<Timestamp>, ValidationError> 
     parse_value(raw, expected)?.map(parse).transpose()
 }
 
-fn patch<T>(value: Option<Option<T>>) -> Patch<T> {
-    match value {
-        None => Patch::Keep,
-        Some(None) => Patch::Clear,
-        Some(Some(value)) => Patch::Set(value),
-    }
-}
-
 impl FromJson for NewTask {
     fn from_object(object: &JsonObject<'_>) -> Result<Self, ValidationErrors> {
         let mut errors = ValidationErrors::default();
-        let title = object.member("title", parse_title);
-        let title = title.unwrap_or_else(|| Err(ErrorCode::Required.with("is required")));
-        let title = errors.check("title", title);
-        let description =
-            errors.check_optional("description", object.member("description", parse_description));
-        let completed = errors.check_optional("completed", object.member("completed", parse_completed));
-        let due_date = errors.check_optional("due_date", object.member("due_date", parse_due_date));
+        if object.values("title").next().is_none() {
+            errors.add("title", ErrorCode::Required.with("is required"));
+        }
+        let title = object.parse("title", &mut errors, parse_title);
+        let description = object.parse("description", &mut errors, parse_description);
+        let completed = object.parse("completed", &mut errors, parse_completed);
+        let due_date = object.parse("due_date", &mut errors, parse_due_date);
         match title {
             Some(title) => errors.into_result(Self {
                 title,
@@ -116,12 +107,10 @@ impl FromJson for TaskChanges {
     fn from_object(object: &JsonObject<'_>) -> Result<Self, ValidationErrors> {
         let mut errors = ValidationErrors::default();
         let changes = Self {
-            title: errors.check_optional("title", object.member("title", parse_title)),
-            description: patch(
-                errors.check_optional("description", object.member("description", parse_description)),
-            ),
-            completed: errors.check_optional("completed", object.member("completed", parse_completed)),
-            due_date: patch(errors.check_optional("due_date", object.member("due_date", parse_due_date))),
+            title: object.parse("title", &mut errors, parse_title),
+            description: object.parse("description", &mut errors, parse_description),
+            completed: object.parse("completed", &mut errors, parse_completed),
+            due_date: object.parse("due_date", &mut errors, parse_due_date),
         };
         errors.into_result(changes)
     }
@@ -133,7 +122,7 @@ pub struct Completion(pub Option<bool>);
 impl FromJson for Completion {
     fn from_object(object: &JsonObject<'_>) -> Result<Self, ValidationErrors> {
         let mut errors = ValidationErrors::default();
-        let completed = errors.check_optional("completed", object.member("completed", parse_completed));
+        let completed = object.parse("completed", &mut errors, parse_completed);
         errors.into_result(Self(completed))
     }
 
@@ -153,12 +142,11 @@ impl FromRequest for CreateRequest {
     type Future = LocalBoxFuture<'static, Result<Self, ApiError>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let key = idempotency_key::parse(request);
+        let mut errors = ValidationErrors::default();
+        let key = idempotency_key::parse(request, &mut errors);
         let contract = Contract::of(request);
         let body = JsonBody::<NewTask>::from_request(request, payload);
         Box::pin(async move {
-            let mut errors = ValidationErrors::default();
-            let key = errors.check("Idempotency-Key", key).flatten();
             match body.await {
                 Ok(JsonBody(task)) => {
                     let task = errors

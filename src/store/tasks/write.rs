@@ -7,7 +7,7 @@ use diesel::sql_types::BigInt;
 use super::{OwnedTasks, Row, columns, find, owned};
 use crate::db::timestamp::DbTimestamp;
 use crate::db::{Access, Connection, Prepared, StoreError, on_both, prepared};
-use crate::domain::{NewTask, Patch, Task, TaskChanges, TaskId, Timestamp, UserId};
+use crate::domain::{NewTask, Task, TaskChanges, TaskId, Timestamp, UserId};
 use crate::store::prelude::*;
 use crate::store::schema::tasks;
 
@@ -36,47 +36,6 @@ pub enum Written<T> {
     Outdated,
     /// The owner has no such task.
     Missing,
-}
-
-#[derive(AsChangeset)]
-#[diesel(table_name = tasks)]
-struct Changes<'a> {
-    title: Option<&'a str>,
-    title_key: Option<Vec<u8>>,
-    keyed_title: Option<&'a str>,
-    description: Option<Option<&'a str>>,
-    completed: Option<bool>,
-    due_date: Option<Option<DbTimestamp>>,
-}
-
-impl<'a> From<&'a TaskChanges> for Changes<'a> {
-    fn from(changes: &'a TaskChanges) -> Self {
-        let TaskChanges {
-            title,
-            description,
-            completed,
-            due_date,
-        } = changes;
-        let title_text = title.as_ref().map(|title| title.as_str());
-        Self {
-            title: title_text,
-            title_key: title.as_ref().map(|title| title.sort_key()),
-            keyed_title: title_text,
-            description: column(description).map(|text| text.map(|text| text.as_str())),
-            completed: *completed,
-            due_date: column(due_date).map(|due| due.map(|due| DbTimestamp(*due))),
-        }
-    }
-}
-
-/// Converts a patch to Diesel's form for a nullable column, in which `None` does not change the column and
-/// `Some(None)` sets it to null.
-fn column<T>(patch: &Patch<T>) -> Option<Option<&T>> {
-    match patch {
-        Patch::Keep => None,
-        Patch::Clear => Some(None),
-        Patch::Set(value) => Some(Some(value)),
-    }
 }
 
 /// Wraps a statement whose SQL text depends on which fields change.
@@ -138,14 +97,28 @@ impl OwnedTasks {
             if changes.is_empty() {
                 return find_unchanged(connection, owner, id, &condition).await;
             }
-            update_task!(
-                connection,
-                owner,
-                id,
-                &condition,
-                Changes::from(&changes),
-                prepared_varying_text
-            )
+            // The pattern contains no `..`, so that the compiler reports a new field that is missing here.
+            let TaskChanges {
+                title,
+                description,
+                completed,
+                due_date,
+            } = &changes;
+            let change = (
+                title.as_ref().map(|title| {
+                    (
+                        tasks::title.eq(title.as_str()),
+                        tasks::title_key.eq(title.sort_key()),
+                        tasks::keyed_title.eq(title.as_str()),
+                    )
+                }),
+                description
+                    .as_ref()
+                    .map(|text| tasks::description.eq(text.as_ref().map(|text| text.as_str()))),
+                completed.map(|completed| tasks::completed.eq(completed)),
+                due_date.map(|due| tasks::due_date.eq(due.map(DbTimestamp))),
+            );
+            update_task!(connection, owner, id, &condition, change, prepared_varying_text)
         };
         self.owner.run(Access::Write, update).await
     }
