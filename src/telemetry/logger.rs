@@ -41,9 +41,6 @@ impl CompletedRequest<'_> {
         }
         log::info!(
             target: "access",
-            method = self.method,
-            route = self.route,
-            status = self.status,
             duration_us = self.duration.as_micros() as u64,
             user_id = self.user_id;
             "{} {} {}", self.method, self.route, self.status
@@ -53,20 +50,13 @@ impl CompletedRequest<'_> {
     /// Formats the line directly, because there is one such line per request and the log facade takes about three times
     /// as many instructions.
     fn json_line(&self) -> serde_json::Result<Vec<u8>> {
-        let Self {
-            method,
-            route,
-            status,
-            duration,
-            user_id,
-        } = self;
-        let message = format!("{method} {route} {status}");
+        let message = format!("{} {} {}", self.method, self.route, self.status);
         let mut line = JsonLine::new(Level::Info, "access", &message)?;
-        line.push("method", method)?;
-        line.push("route", route)?;
-        line.push("status", status)?;
-        line.push("duration_us", &(duration.as_micros() as u64))?;
-        if let Some(user_id) = user_id {
+        line.push("method", self.method)?;
+        line.push("route", self.route)?;
+        line.push("status", &self.status)?;
+        line.push("duration_us", &(self.duration.as_micros() as u64))?;
+        if let Some(user_id) = self.user_id {
             line.push("user_id", user_id)?;
         }
         Ok(line.finish())
@@ -154,28 +144,20 @@ fn write_text(out: &mut Formatter, record: &Record<'_>) -> io::Result<()> {
     if let Some(trace_id) = context.and_then(|context| context.trace_id) {
         write!(out, " trace_id={trace_id}")?;
     }
-    // The message of an access log line already contains the first three values: method, route and status.
-    let skip = if record.target() == "access" { 3 } else { 0 };
-    let mut pairs = TextPairs { out, skip };
-    record.key_values().visit(&mut pairs).map_err(io::Error::other)?;
+    record
+        .key_values()
+        .visit(&mut TextPairs(out))
+        .map_err(io::Error::other)?;
     writeln!(out)
 }
 
-struct TextPairs<'a> {
-    out: &'a mut Formatter,
-    skip: usize,
-}
+struct TextPairs<'a>(&'a mut Formatter);
 
 impl<'kvs> VisitSource<'kvs> for TextPairs<'_> {
     fn visit_pair(&mut self, key: Key<'kvs>, value: Value<'kvs>) -> Result<(), Error> {
-        if self.skip > 0 {
-            self.skip -= 1;
-            return Ok(());
-        }
         // The `Debug` format escapes line breaks, so that a user id cannot contain a forged log line.
-        value.visit(SkipNull(|value: Value<'_>| {
-            Ok(write!(self.out, " {key}={value:?}")?)
-        }))
+        let entry = |value: Value<'_>| Ok(write!(self.0, " {key}={value:?}")?);
+        value.visit(SkipNull(entry))
     }
 }
 

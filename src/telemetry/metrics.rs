@@ -3,6 +3,7 @@
 use std::sync::LazyLock;
 use std::time::Duration;
 
+use actix_web::http::StatusCode;
 use prometheus::{
     Encoder as _, HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder,
 };
@@ -94,9 +95,9 @@ impl Metrics {
             .into_iter()
             .find(|known| *known == method)
             .unwrap_or("other");
-        let mut digits = [0; 3];
-        let status = format_status(status, &mut digits);
-        self.requests.with_label_values(&[method, route, status]).inc();
+        let status = StatusCode::from_u16(status).unwrap_or_default();
+        let labels = [method, route, status.as_str()];
+        self.requests.with_label_values(&labels).inc();
         self.durations
             .with_label_values(&[method, route])
             .observe(duration.as_secs_f64());
@@ -132,21 +133,13 @@ fn register<M: prometheus::core::Collector + Clone + 'static>(
     registry: &Registry,
     metric: prometheus::Result<M>,
 ) -> M {
-    #[expect(clippy::expect_used, reason = "the names and labels are valid constants")]
-    let metric = metric.expect("the metric's name and labels are valid");
-    #[expect(clippy::expect_used, reason = "each metric is registered once")]
-    registry
-        .register(Box::new(metric.clone()))
-        .expect("the metric is registered once");
-    metric
-}
-
-/// Formats the status in `digits`, because a string would need an allocation.
-fn format_status(status: u16, digits: &mut [u8; 3]) -> &str {
-    let mut rest = status;
-    for digit in digits.iter_mut().rev() {
-        *digit = b'0' + (rest % 10) as u8;
-        rest /= 10;
-    }
-    std::str::from_utf8(digits).unwrap_or("000")
+    let registered = metric.and_then(|metric| {
+        registry.register(Box::new(metric.clone()))?;
+        Ok(metric)
+    });
+    #[expect(
+        clippy::expect_used,
+        reason = "the names and labels are constants, and each name is used once"
+    )]
+    registered.expect("the metric is valid, and registered once")
 }
