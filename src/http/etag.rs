@@ -5,6 +5,9 @@ use std::future::{Ready, ready};
 use actix_web::dev::Payload;
 use actix_web::http::header::{HeaderMap, HeaderName, IF_MATCH, IF_NONE_MATCH};
 use actix_web::{FromRequest, HttpRequest};
+use aws_lc_rs::digest;
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 
 use super::error::ApiError;
 use crate::store::Condition;
@@ -13,6 +16,12 @@ use crate::store::Condition;
 /// microsecond.
 pub fn tag(version: i64) -> String {
     format!("\"{version}\"")
+}
+
+/// An ETag that is a digest of these bytes.
+pub fn digest_tag(bytes: &[&[u8]]) -> String {
+    let digest = digest::digest(&digest::SHA256, &bytes.concat());
+    format!("\"{}\"", BASE64_URL_SAFE_NO_PAD.encode(&digest.as_ref()[..16]))
 }
 
 /// The version of a task that was just created.

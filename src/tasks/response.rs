@@ -1,12 +1,10 @@
 //! The JSON of tasks and of lists, and the ETags of lists.
 
-use aws_lc_rs::digest;
-use base64::Engine as _;
-use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use serde::Serialize;
 
 use crate::domain::{Task, Timestamp, UserId};
 use crate::http::error::ApiError;
+use crate::http::etag::digest_tag;
 use crate::http::response_body::ChunkedBody;
 
 /// Writes the JSON of a task. The code that `derive(Serialize)` generates would take more than twice the instructions,
@@ -102,6 +100,5 @@ pub fn list_tag(tasks: &[Task], has_next_page: bool) -> String {
 
 /// The ETag of a list: a digest of the version of the JSON format and of `state`, which must change with the list.
 pub fn tag_of(state: &[u8]) -> String {
-    let digest = digest::digest(&digest::SHA256, &[TASK_JSON_VERSION, state].concat());
-    format!("\"{}\"", BASE64_URL_SAFE_NO_PAD.encode(&digest.as_ref()[..16]))
+    digest_tag(&[TASK_JSON_VERSION, state])
 }

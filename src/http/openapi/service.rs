@@ -44,8 +44,8 @@ pub fn paths() -> Value {
         "name": "file",
         "in": "path",
         "required": true,
-        "schema": { "type": "string", "enum": docs::FILES },
-        "example": docs::FILES[0],
+        "schema": { "type": "string", "enum": docs::FILES.each_ref().map(|(name, _)| name) },
+        "example": docs::FILES[0].0,
     }]);
     paths
 }
