@@ -12,7 +12,7 @@ use crate::domain::{Page, Sort};
 use crate::http::idempotency_key::MAX_KEY_CHARS;
 use crate::http::json_body::MAX_BODY_BYTES;
 use crate::http::openapi::{components, service};
-use crate::tasks::openapi::{operations, parameters, schemas};
+use crate::tasks::openapi::{components as task_components, operations};
 
 /// The document, which `/openapi.json` serves. `docs/openapi.json` is a copy.
 pub fn text() -> &'static str {
@@ -55,10 +55,10 @@ fn document() -> Value {
                     "description": "The JWT that the frontend's sign-in issues, or one from `todo-backend token USER`.",
                 },
             },
-            "parameters": merged([components::parameters(), parameters::components()]),
+            "parameters": merged([components::parameters(), task_components::parameters()]),
             "headers": components::headers(),
             "responses": responses,
-            "schemas": merged([components::schemas(), schemas::components()]),
+            "schemas": merged([components::schemas(), task_components::schemas()]),
         },
     })
 }

@@ -1,5 +1,7 @@
 //! The error responses in the OpenAPI document, generated from `ApiError`.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value, json};
 
 use super::{component, headers, schema};
@@ -8,6 +10,7 @@ use crate::domain::{ErrorCode, ValidationErrors};
 use crate::http::contract::Contract;
 use crate::http::error::{ApiError, NO_SUCH_ROUTE};
 use crate::http::json_body::MAX_BODY_BYTES;
+use crate::http::problem::Problem;
 
 /// The headers of error responses, with the capitalization that the document uses.
 const DOCUMENTED_HEADERS: [&str; 3] = ["Allow", "Retry-After", "WWW-Authenticate"];
@@ -42,37 +45,34 @@ pub fn bad_input(contract: Contract) -> ApiError {
 
 /// The error responses of an operation, by status. Errors with the same status become examples of one response.
 pub fn responses(errors: &[&ApiError]) -> Map<String, Value> {
-    let status = |error: &ApiError| error.problem().status;
-    let mut responses = Map::new();
-    for error in errors {
-        let with_same_status: Vec<_> = errors
-            .iter()
-            .copied()
-            .filter(|other| status(other) == status(error))
-            .collect();
-        let name = error.problem().component;
-        let response = match with_same_status
-            .iter()
-            .all(|other| other.problem().component == name)
-        {
-            true => component("responses", name),
-            false => response(&with_same_status),
+    let by_status = group(errors, |problem| problem.status.as_str().to_owned());
+    let responses = by_status.into_iter().map(|(status, errors)| {
+        let by_name = group(&errors, |problem| problem.component.to_owned());
+        let response = match by_name.first_key_value() {
+            Some((name, _)) if by_name.len() == 1 => component("responses", name),
+            _ => response(&errors),
         };
-        responses.insert(status(error).as_str().to_owned(), response);
-    }
-    responses
+        (status, response)
+    });
+    responses.collect()
 }
 
 /// The error responses as components of the document, by name. `METHOD_NOT_ALLOWED` is always added.
 pub fn components(errors: &[&ApiError]) -> Map<String, Value> {
-    let errors: Vec<_> = errors.iter().copied().chain([&METHOD_NOT_ALLOWED]).collect();
-    let name = |error: &ApiError| error.problem().component.to_owned();
-    let with_same_name = |error| {
-        let others = errors.iter().copied();
-        let same: Vec<_> = others.filter(|other| name(other) == name(error)).collect();
-        (name(error), response(&same))
-    };
-    errors.iter().copied().map(with_same_name).collect()
+    let errors = [errors, &[&METHOD_NOT_ALLOWED]].concat();
+    let by_name = group(&errors, |problem| problem.component.to_owned());
+    let responses = by_name
+        .into_iter()
+        .map(|(name, errors)| (name, response(&errors)));
+    responses.collect()
+}
+
+fn group<'a>(errors: &[&'a ApiError], key: fn(&Problem) -> String) -> BTreeMap<String, Vec<&'a ApiError>> {
+    let mut groups = BTreeMap::<_, Vec<_>>::new();
+    for error in errors {
+        groups.entry(key(&error.problem())).or_default().push(*error);
+    }
+    groups
 }
 
 fn response(errors: &[&ApiError]) -> Value {

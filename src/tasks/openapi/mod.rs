@@ -1,5 +1,4 @@
 //! The parts of the OpenAPI document that describe tasks.
 
+pub mod components;
 pub mod operations;
-pub mod parameters;
-pub mod schemas;

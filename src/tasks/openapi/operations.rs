@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::schemas::example;
+use super::components::example;
 use crate::http::contract::Contract;
 use crate::http::error::ApiError;
 use crate::http::openapi::problems::{
@@ -28,11 +28,6 @@ struct Operation {
     /// The successful responses: each status with the name of a response component. A 201 is not listed, because its
     /// response depends on the contract.
     success: &'static [(u16, &'static str)],
-    /// The errors that only this operation returns. `responses` adds those of every operation and those of every request
-    /// body.
-    errors: &'static [ApiError],
-    /// Whether the operation refuses some input as invalid: a body, query parameters, or the idempotency key.
-    has_validated_input: bool,
 }
 
 struct Body {
@@ -41,7 +36,7 @@ struct Body {
     example: fn() -> Value,
 }
 
-const NO_SUCH_TASK: ApiError = ApiError::NotFound(&MISSING);
+static NO_SUCH_TASK: ApiError = ApiError::NotFound(&MISSING);
 
 const ID: &str = "/{id}";
 const COMPLETE: &str = "/{id}/complete";
@@ -55,8 +50,6 @@ static OPERATIONS: [Operation; 6] = [
         parameters: &["Status", "Sort", "Limit", "Cursor", "IfNoneMatch"],
         body: None,
         success: &[(200, "Tasks"), (304, "TasksNotModified")],
-        errors: &[],
-        has_validated_input: true,
     },
     Operation {
         path: "",
@@ -70,8 +63,6 @@ static OPERATIONS: [Operation; 6] = [
             example: || json!({ "title": "Buy milk", "description": "Two bottles", "due_date": "2026-01-09" }),
         }),
         success: &[],
-        errors: &[ApiError::IdempotencyKeyReused],
-        has_validated_input: true,
     },
     Operation {
         path: ID,
@@ -81,8 +72,6 @@ static OPERATIONS: [Operation; 6] = [
         parameters: &["IfNoneMatch"],
         body: None,
         success: &[(200, "Task"), (304, "TaskNotModified")],
-        errors: &[NO_SUCH_TASK],
-        has_validated_input: false,
     },
     Operation {
         path: ID,
@@ -96,8 +85,6 @@ static OPERATIONS: [Operation; 6] = [
             example: || json!({ "title": "Buy oat milk", "due_date": null }),
         }),
         success: &[(200, "Task")],
-        errors: &[NO_SUCH_TASK, ApiError::PreconditionFailed],
-        has_validated_input: true,
     },
     Operation {
         path: ID,
@@ -107,8 +94,6 @@ static OPERATIONS: [Operation; 6] = [
         parameters: &["IfMatch"],
         body: None,
         success: &[(204, "Deleted")],
-        errors: &[NO_SUCH_TASK, ApiError::PreconditionFailed],
-        has_validated_input: false,
     },
     Operation {
         path: COMPLETE,
@@ -122,8 +107,6 @@ static OPERATIONS: [Operation; 6] = [
             example: || json!({ "completed": true }),
         }),
         success: &[(200, "Task")],
-        errors: &[NO_SUCH_TASK, ApiError::PreconditionFailed],
-        has_validated_input: true,
     },
 ];
 
@@ -182,6 +165,12 @@ impl Operation {
             responses.insert("201".into(), created(contract));
         }
         let bad_input = bad_input(contract);
+        responses.extend(problems::responses(&self.errors(contract, &bad_input)));
+        responses.insert("431".into(), component("responses", "HeadersTooLarge"));
+        responses.into()
+    }
+
+    fn errors<'a>(&self, contract: Contract, bad_input: &'a ApiError) -> Vec<&'a ApiError> {
         let mut errors = vec![
             &UNAUTHENTICATED,
             &INVALID_TOKEN,
@@ -192,8 +181,9 @@ impl Operation {
         if contract == Contract::B {
             errors.push(&ApiError::OtherUser);
         }
-        if self.has_validated_input {
-            errors.push(&bad_input);
+        // Besides bodies, the parameters of the collection's operations are validated.
+        if self.path.is_empty() || self.body.is_some() {
+            errors.push(bad_input);
         }
         if self.body.is_some() {
             errors.extend([
@@ -203,10 +193,16 @@ impl Operation {
                 &UNSUPPORTED_MEDIA_TYPE,
             ]);
         }
-        errors.extend(self.errors);
-        responses.extend(problems::responses(&errors));
-        responses.insert("431".into(), component("responses", "HeadersTooLarge"));
-        responses.into()
+        if !self.path.is_empty() {
+            errors.push(&NO_SUCH_TASK);
+        }
+        if self.parameters.contains(&"IfMatch") {
+            errors.push(&ApiError::PreconditionFailed);
+        }
+        if self.parameters.contains(&"IdempotencyKey") {
+            errors.push(&ApiError::IdempotencyKeyReused);
+        }
+        errors
     }
 }
 
@@ -238,24 +234,14 @@ fn created(contract: Contract) -> Value {
 
 /// The response components that the operations refer to.
 pub fn responses() -> Map<String, Value> {
-    let (a, b) = (bad_input(Contract::A), bad_input(Contract::B));
-    let mut responses = problems::components(&[
-        &a,
-        &b,
-        &ApiError::BodyCutOff,
-        &ApiError::RequestTimeout,
-        &UNAUTHENTICATED,
-        &INVALID_TOKEN,
-        &ApiError::OtherUser,
-        &NO_SUCH_TASK,
-        &ApiError::PreconditionFailed,
-        &BODY_TOO_LARGE,
-        &UNSUPPORTED_MEDIA_TYPE,
-        &ApiError::IdempotencyKeyReused,
-        &RATE_LIMITED,
-        &INTERNAL,
-        &UNAVAILABLE,
-    ]);
+    let mut responses = Map::new();
+    for contract in [Contract::A, Contract::B] {
+        let bad_input = bad_input(contract);
+        let errors = OPERATIONS
+            .iter()
+            .flat_map(|operation| operation.errors(contract, &bad_input));
+        responses.extend(problems::components(&errors.collect::<Vec<_>>()));
+    }
     let task = json!(example());
     let list_headers = ["ETag", "Cache-Control", "Link"];
     let item_headers = ["ETag", "Cache-Control"];

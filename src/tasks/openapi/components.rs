@@ -1,8 +1,9 @@
-//! The schemas of tasks and of request bodies, with the limits of the domain types.
+//! The parameters and schemas of operations on tasks, with the limits of the domain types.
 
 use serde_json::{Value, json};
+use strum::VariantNames as _;
 
-use crate::domain::{Description, Task, TaskId, Timestamp, Title, UserId};
+use crate::domain::{Description, Page, Sort, Status, Task, TaskId, Timestamp, Title, UserId};
 use crate::http::openapi::schema;
 use crate::tasks::response::json_of;
 
@@ -14,7 +15,41 @@ const TITLE_PATTERN: &str = r"^[^\x00]*(?:[^\s\x00\x85]|[\x1c-\x1f\ufeff])[^\x00
 const NO_NUL_PATTERN: &str = r"^[^\x00]*$";
 const TIMESTAMP_PATTERN: &str = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}Z$";
 
-pub fn components() -> Value {
+pub fn parameters() -> Value {
+    json!({
+        "TaskId": {
+            "name": "id",
+            "in": "path",
+            "required": true,
+            "description": "The task's `id`, without a sign or leading zeros.",
+            "schema": schema("TaskId"),
+            "example": 1,
+        },
+        "Status": query("status", "Which tasks to return.", &one_of(Status::VARIANTS, "all")),
+        "Sort": query("sort", "The order of the tasks.", &one_of(Sort::VARIANTS, "created")),
+        "Limit": query(
+            "limit",
+            "The maximum number of tasks to return. If it is absent, all tasks are returned.",
+            &json!({ "type": "integer", "minimum": 1, "maximum": Page::MAX_LIMIT }),
+        ),
+        "Cursor": query(
+            "cursor",
+            "Where the page begins. It is part of the URL in the previous page's `Link`, and only valid with \
+             the same `status` and `sort`.",
+            &json!({ "type": "string", "pattern": "^[A-Za-z0-9_-]+$" }),
+        ),
+    })
+}
+
+fn query(name: &str, description: &str, schema: &Value) -> Value {
+    json!({ "name": name, "in": "query", "description": description, "schema": schema })
+}
+
+fn one_of(names: &[&str], default: &str) -> Value {
+    json!({ "type": "string", "enum": names, "default": default })
+}
+
+pub fn schemas() -> Value {
     json!({
         "Task": task(),
         "Tasks": { "type": "array", "items": schema("Task") },
