@@ -3,21 +3,12 @@
 use std::io::{self, BufWriter, ErrorKind, Write};
 use std::process::ExitCode;
 
-use serde::Serialize;
 use todo_backend::config::Config;
-use todo_backend::domain::{Timestamp, UserId};
-use todo_backend::store::operator::{ExportError, Exported, Operator};
+use todo_backend::domain::UserId;
+use todo_backend::store::operator::{Exported, Operator, OperatorError};
 use todo_backend::tasks::response;
 
 use super::{Outcome, unknown_user};
-
-#[derive(Serialize)]
-struct User<'a> {
-    id: &'a str,
-    email: Option<String>,
-    name: Option<String>,
-    created_at: Timestamp,
-}
 
 pub fn run(config: &Config, user: &UserId) -> Outcome {
     let mut out = BufWriter::new(io::stdout().lock());
@@ -36,7 +27,7 @@ pub fn run(config: &Config, user: &UserId) -> Outcome {
         Ok(true) => Ok(ExitCode::SUCCESS),
         Ok(false) => Err(unknown_user(user.as_str())),
         // The reader of the output has closed the pipe, for example `head`.
-        Err(ExportError::Output(error)) if error.kind() == ErrorKind::BrokenPipe => Ok(ExitCode::SUCCESS),
+        Err(OperatorError::Output(error)) if error.kind() == ErrorKind::BrokenPipe => Ok(ExitCode::SUCCESS),
         Err(error) => Err(error.into()),
     }
 }
@@ -44,12 +35,6 @@ pub fn run(config: &Config, user: &UserId) -> Outcome {
 fn write_part(out: &mut impl Write, id: &UserId, part: Exported, is_first: &mut bool) -> io::Result<()> {
     match part {
         Exported::User(user) => {
-            let user = User {
-                id: id.as_str(),
-                email: user.email,
-                name: user.name,
-                created_at: user.created_at,
-            };
             out.write_all(b"{\"user\":")?;
             serde_json::to_writer(&mut *out, &user)?;
             out.write_all(b",\"tasks\":[")

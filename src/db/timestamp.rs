@@ -24,6 +24,12 @@ pub struct SqlTimestamp;
 #[diesel(sql_type = SqlTimestamp)]
 pub struct DbTimestamp(pub Timestamp);
 
+impl From<DbTimestamp> for Timestamp {
+    fn from(DbTimestamp(timestamp): DbTimestamp) -> Self {
+        timestamp
+    }
+}
+
 /// The epoch of PostgreSQL's timestamps, 2000-01-01, in microseconds since the Unix epoch.
 const PG_EPOCH_MICROS: i64 = 946_684_800_000_000;
 

@@ -8,7 +8,9 @@ mod rows;
 
 use std::io;
 
-pub use self::copy::{Copied, CopyError, copy};
+use serde::Serialize;
+
+pub use self::copy::{Copied, copy};
 use super::prelude::*;
 use super::schema::{idempotency_keys, tasks, users};
 use super::tasks::{Row, columns, owned};
@@ -25,11 +27,14 @@ pub struct Operator {
     session: Session,
 }
 
-#[derive(Clone, Debug)]
+/// A row of `users`, as an export shows it.
+#[derive(Queryable, Serialize)]
 pub struct User {
-    pub email: Option<String>,
-    pub name: Option<String>,
-    pub created_at: Timestamp,
+    id: String,
+    email: Option<String>,
+    name: Option<String>,
+    #[diesel(deserialize_as = DbTimestamp)]
+    created_at: Timestamp,
 }
 
 /// A part of an export. The user comes first, and then batches of tasks in the order of their ids.
@@ -39,14 +44,16 @@ pub enum Exported {
 }
 
 #[derive(Debug, thiserror::Error)]
-pub enum ExportError {
+pub enum OperatorError {
     #[error("{0}")]
     Store(#[from] StoreError),
     #[error("{0}")]
     Output(#[from] io::Error),
+    #[error("{0}: nothing was copied")]
+    UnsuitableTarget(&'static str),
 }
 
-impl From<diesel::result::Error> for ExportError {
+impl From<diesel::result::Error> for OperatorError {
     fn from(error: diesel::result::Error) -> Self {
         Self::Store(error.into())
     }
@@ -69,7 +76,7 @@ impl Operator {
         &mut self,
         user: &UserId,
         mut output: impl FnMut(Exported) -> io::Result<()>,
-    ) -> Result<bool, ExportError> {
+    ) -> Result<bool, OperatorError> {
         let read = async |connection: &mut Connection<'_>| {
             connection.disable_statement_timeout().await?;
             let Some(row) = find(connection, user).await? else {
@@ -128,16 +135,11 @@ impl Operator {
 }
 
 async fn find(connection: &mut Connection<'_>, user: &UserId) -> QueryResult<Option<User>> {
-    let row = users::table
-        .find(user.as_str())
-        .select((users::email, users::name, users::created_at));
-    let row: Option<(Option<String>, Option<String>, DbTimestamp)> =
-        on_both!(connection, |c| row.first(c)).optional()?;
-    Ok(row.map(|(email, name, DbTimestamp(created_at))| User {
-        email,
-        name,
-        created_at,
-    }))
+    let row =
+        users::table
+            .find(user.as_str())
+            .select((users::id, users::email, users::name, users::created_at));
+    on_both!(connection, |c| row.first(c)).optional()
 }
 
 async fn tasks_after(connection: &mut Connection<'_>, user: &UserId, after: i64) -> QueryResult<Vec<Task>> {

@@ -71,9 +71,9 @@ impl From<Row> for Task {
             title: row.title,
             description: row.description,
             completed: row.completed,
-            due_date: row.due_date.map(|DbTimestamp(moment)| moment),
-            created_at: row.created_at.0,
-            updated_at: row.updated_at.0,
+            due_date: row.due_date.map(Into::into),
+            created_at: row.created_at.into(),
+            updated_at: row.updated_at.into(),
             version: row.version,
         }
     }

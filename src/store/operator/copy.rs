@@ -1,30 +1,14 @@
 //! Copies all data of one database to another. The source is read in batches from one snapshot, and the target is
 //! written in one transaction.
 
-use super::Operator;
 use super::identity::{advance_past, highest_id};
 use super::indexes::{create_indexes, drop_indexes};
-use super::rows;
-use crate::db::{Connection, StoreError, on_both};
+use super::rows::{insert_keys, insert_tasks, insert_users, keys_after, tasks_after, users_after};
+use super::{Operator, OperatorError};
+use crate::db::{Connection, on_both};
 use crate::store::prelude::*;
 use crate::store::schema::{idempotency_keys, tasks, users};
 use crate::store::users::belongs_to_better_auth;
-
-#[derive(Debug, thiserror::Error)]
-pub enum CopyError {
-    #[error("the target has tasks: nothing was copied")]
-    HasTasks,
-    #[error("the target's table `users` belongs to Better Auth: nothing was copied")]
-    BelongsToBetterAuth,
-    #[error("{0}")]
-    Store(StoreError),
-}
-
-impl From<diesel::result::Error> for CopyError {
-    fn from(error: diesel::result::Error) -> Self {
-        Self::Store(error.into())
-    }
-}
 
 #[derive(Clone, Copy, Debug)]
 pub struct Copied {
@@ -39,7 +23,7 @@ pub async fn copy(
     from: &mut Operator,
     to: &mut Operator,
     progress: &mut impl FnMut(i64, i64),
-) -> Result<Copied, CopyError> {
+) -> Result<Copied, OperatorError> {
     let mut to = to.session.connection();
     let read = async |source: &mut Connection<'_>| {
         source.disable_statement_timeout().await?;
@@ -56,20 +40,22 @@ pub async fn copy(
 /// Fails if the target has tasks or its users table belongs to Better Auth. On PostgreSQL, this locks `users` and
 /// `tasks`, so that nobody else writes to them until the transaction ends. On SQLite, the transaction itself
 /// excludes other writers.
-async fn lock_and_check(target: &mut Connection<'_>) -> Result<(), CopyError> {
+async fn lock_and_check(target: &mut Connection<'_>) -> Result<(), OperatorError> {
     if !target.is_sqlite() {
         target
             .batch_execute("LOCK TABLE users, tasks IN SHARE ROW EXCLUSIVE MODE")
             .await?;
     }
     if belongs_to_better_auth(target).await? {
-        return Err(CopyError::BelongsToBetterAuth);
+        return Err(OperatorError::UnsuitableTarget(
+            "the target's table `users` belongs to Better Auth",
+        ));
     }
     let first = tasks::table.select(tasks::id).limit(1);
     let first: Vec<i64> = on_both!(target, |c| first.load(c))?;
     match first.is_empty() {
         true => Ok(()),
-        false => Err(CopyError::HasTasks),
+        false => Err(OperatorError::UnsuitableTarget("the target has tasks")),
     }
 }
 
@@ -77,7 +63,7 @@ async fn copy_all(
     source: &mut Connection<'_>,
     target: &mut Connection<'_>,
     progress: &mut impl FnMut(i64, i64),
-) -> Result<Copied, CopyError> {
+) -> Result<Copied, OperatorError> {
     let copied = Copied {
         users: on_both!(source, |c| users::table.count().get_result(c))?,
         tasks: on_both!(source, |c| tasks::table.count().get_result(c))?,
@@ -89,64 +75,29 @@ async fn copy_all(
         done += rows as i64;
         progress(done, all);
     };
-    copy_users(source, target, &mut advance).await?;
+    copy_rows(source, target, users_after, insert_users, &mut advance).await?;
     let indexes = drop_indexes(target).await?;
-    copy_tasks(source, target, &mut advance).await?;
+    copy_rows(source, target, tasks_after, insert_tasks, &mut advance).await?;
     create_indexes(target, &indexes).await?;
-    copy_keys(source, target, &mut advance).await?;
+    copy_rows(source, target, keys_after, insert_keys, &mut advance).await?;
     let highest = highest_id(source).await?.max(highest_id(target).await?);
     advance_past(target, highest).await?;
     Ok(copied)
 }
 
-async fn copy_users(
+/// Copies the rows of a table in batches. `rows_after` reads the batch that follows a row, or the first batch.
+async fn copy_rows<R>(
     source: &mut Connection<'_>,
     target: &mut Connection<'_>,
+    rows_after: impl AsyncFn(&mut Connection<'_>, Option<&R>) -> QueryResult<Vec<R>>,
+    insert: impl AsyncFn(&mut Connection<'_>, &[R]) -> QueryResult<usize>,
     advance: &mut impl FnMut(usize),
 ) -> QueryResult<()> {
-    let mut after = String::new();
-    loop {
-        let mut batch = rows::users_after(source, &after).await?;
-        let Some(last) = batch.last() else {
-            return Ok(());
-        };
-        after.clone_from(&last.id);
-        rows::insert_users(target, &mut batch).await?;
+    let mut batch = rows_after(source, None).await?;
+    while !batch.is_empty() {
+        insert(target, &batch).await?;
         advance(batch.len());
+        batch = rows_after(source, batch.last()).await?;
     }
-}
-
-async fn copy_tasks(
-    source: &mut Connection<'_>,
-    target: &mut Connection<'_>,
-    advance: &mut impl FnMut(usize),
-) -> QueryResult<()> {
-    let mut after = i64::MIN;
-    loop {
-        let batch = rows::tasks_after(source, after).await?;
-        let Some(last) = batch.last() else {
-            return Ok(());
-        };
-        after = last.task.id;
-        rows::insert_tasks(target, &batch).await?;
-        advance(batch.len());
-    }
-}
-
-async fn copy_keys(
-    source: &mut Connection<'_>,
-    target: &mut Connection<'_>,
-    advance: &mut impl FnMut(usize),
-) -> QueryResult<()> {
-    let (mut user_id, mut key) = (String::new(), String::new());
-    loop {
-        let batch = rows::keys_after(source, &user_id, &key).await?;
-        let Some(last) = batch.last() else {
-            return Ok(());
-        };
-        user_id.clone_from(&last.user_id);
-        key.clone_from(&last.key);
-        rows::insert_keys(target, &batch).await?;
-        advance(batch.len());
-    }
+    Ok(())
 }

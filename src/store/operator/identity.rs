@@ -30,18 +30,12 @@ pub async fn advance_past(connection: &mut Connection<'_>, id: i64) -> QueryResu
     if id < 1 {
         return Ok(());
     }
-    match connection.is_sqlite() {
-        true => {
-            let sql = format!(
-                "DELETE FROM sqlite_sequence WHERE name = 'tasks'; \
-                 INSERT INTO sqlite_sequence (name, seq) VALUES ('tasks', {id})"
-            );
-            connection.batch_execute(&sql).await
-        }
-        false => {
-            connection
-                .batch_execute(&format!("SELECT setval({SEQUENCE}, {id})"))
-                .await
-        }
-    }
+    let sql = match connection.is_sqlite() {
+        true => format!(
+            "DELETE FROM sqlite_sequence WHERE name = 'tasks'; \
+             INSERT INTO sqlite_sequence (name, seq) VALUES ('tasks', {id})"
+        ),
+        false => format!("SELECT setval({SEQUENCE}, {id})"),
+    };
+    connection.batch_execute(&sql).await
 }

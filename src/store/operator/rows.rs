@@ -15,11 +15,11 @@ use crate::store::users::has_column;
 /// eleven.
 const BATCH_ROWS: i64 = 2_500;
 
-#[derive(Queryable, Insertable)]
+#[derive(Clone, Queryable, Insertable)]
 #[diesel(table_name = users, treat_none_as_default_value = false)]
 pub struct UserRow {
-    pub id: String,
-    pub email: Option<String>,
+    id: String,
+    email: Option<String>,
     name: Option<String>,
     created_at: DbTimestamp,
     claims_issued_at: Option<f64>,
@@ -30,7 +30,7 @@ pub struct UserRow {
 pub(super) struct TaskRow {
     user_id: String,
     #[diesel(embed)]
-    pub(super) task: Row,
+    task: Row,
     title_key: Vec<u8>,
     keyed_title: String,
 }
@@ -38,16 +38,20 @@ pub(super) struct TaskRow {
 #[derive(Queryable, Insertable)]
 #[diesel(table_name = idempotency_keys, treat_none_as_default_value = false)]
 pub struct KeyRow {
-    pub user_id: String,
-    pub key: String,
+    user_id: String,
+    key: String,
     fingerprint: Vec<u8>,
     task_id: i64,
     answer: Vec<u8>,
     created_at: DbTimestamp,
 }
 
-/// Returns the next batch of users, whose ids follow `id`. The empty string precedes every id.
-pub async fn users_after(connection: &mut Connection<'_>, id: &str) -> QueryResult<Vec<UserRow>> {
+/// Returns the next batch of users in the order of their ids. The empty string precedes every id.
+pub async fn users_after(
+    connection: &mut Connection<'_>,
+    last: Option<&UserRow>,
+) -> QueryResult<Vec<UserRow>> {
+    let id = last.map_or("", |last| &last.id);
     // Better Auth's table does not have this column, nor does a table of version 0.1.0.
     let claims = match has_column(connection, "'claims_issued_at'").await? {
         true => "claims_issued_at",
@@ -67,7 +71,11 @@ pub async fn users_after(connection: &mut Connection<'_>, id: &str) -> QueryResu
     on_both!(connection, |c| rows.load(c))
 }
 
-pub(super) async fn tasks_after(connection: &mut Connection<'_>, id: i64) -> QueryResult<Vec<TaskRow>> {
+pub(super) async fn tasks_after(
+    connection: &mut Connection<'_>,
+    last: Option<&TaskRow>,
+) -> QueryResult<Vec<TaskRow>> {
+    let id = last.map_or(i64::MIN, |last| last.task.id);
     let rows = tasks::table
         .filter(tasks::id.gt(id))
         .order(tasks::id)
@@ -76,11 +84,8 @@ pub(super) async fn tasks_after(connection: &mut Connection<'_>, id: i64) -> Que
     on_both!(connection, |c| rows.load(c))
 }
 
-pub async fn keys_after(
-    connection: &mut Connection<'_>,
-    user_id: &str,
-    key: &str,
-) -> QueryResult<Vec<KeyRow>> {
+pub async fn keys_after(connection: &mut Connection<'_>, last: Option<&KeyRow>) -> QueryResult<Vec<KeyRow>> {
+    let (user_id, key) = last.map_or(("", ""), |last| (&last.user_id, &last.key));
     let later = sql::<Bool>("(user_id, key) > (")
         .bind::<Text, _>(user_id)
         .sql(", ")
@@ -94,17 +99,19 @@ pub async fn keys_after(
 }
 
 /// Inserts users. A row that exists already is kept, because it may come from a newer token.
-pub async fn insert_users(connection: &mut Connection<'_>, rows: &mut [UserRow]) -> QueryResult<()> {
+pub async fn insert_users(connection: &mut Connection<'_>, rows: &[UserRow]) -> QueryResult<usize> {
     let inserted = insert_new_users(connection, rows).await?;
     if inserted == rows.len() {
-        return Ok(());
+        return Ok(inserted);
     }
     // Rows were not inserted if they existed already, or if their email belonged to another row. In the second case,
     // they are inserted without their email, as a new user would be. Rows that exist by now are not changed.
-    for row in &mut *rows {
-        row.email = None;
-    }
-    insert_new_users(connection, rows).await.map(drop)
+    let without_email = |row: &UserRow| UserRow {
+        email: None,
+        ..row.clone()
+    };
+    let rows: Vec<_> = rows.iter().map(without_email).collect();
+    insert_new_users(connection, &rows).await
 }
 
 async fn insert_new_users(connection: &mut Connection<'_>, rows: &[UserRow]) -> QueryResult<usize> {
