@@ -72,27 +72,25 @@ impl Claims {
             text.is_some_and(|text| expected.iter().any(|expected| expected == text))
         };
         let is_optional = rule == IssuerAndAudience::IfPresent;
-        if !self
-            .0
-            .get("iss")
-            .map_or(is_optional, |iss| is_expected(iss, issuers))
-        {
+        let iss = self.0.get("iss");
+        if !iss.map_or(is_optional, |iss| is_expected(iss, issuers)) {
             let expected = format_alternatives(issuers);
-            return Err(match self.0.get("iss").and_then(Value::as_str) {
+            return Err(match iss.and_then(Value::as_str) {
                 Some("") => Refusal::EmptyIssuer { expected },
                 _ => Refusal::Issuer {
-                    found: self.excerpt_of("iss"),
+                    found: iss.map_or("missing".into(), excerpt),
                     expected,
                 },
             });
         }
+        let aud = self.0.get("aud");
         let is_for_service = |aud: &Value| match aud {
             Value::Array(all) => all.iter().any(|aud| is_expected(aud, audiences)),
             single => is_expected(single, audiences),
         };
-        if !self.0.get("aud").map_or(is_optional, is_for_service) {
+        if !aud.map_or(is_optional, is_for_service) {
             return Err(Refusal::Audience {
-                found: self.excerpt_of("aud"),
+                found: aud.map_or("missing".into(), excerpt),
                 expected: format_alternatives(audiences),
             });
         }
@@ -159,13 +157,6 @@ impl Claims {
             .iter()
             .try_fold(self.0.get(*first)?, |value, name| value.get(name))?;
         (!found.is_null()).then_some(found)
-    }
-
-    fn excerpt_of(&self, claim: &str) -> String {
-        match self.0.get(claim) {
-            None => "missing".into(),
-            Some(value) => excerpt(value),
-        }
     }
 }
 

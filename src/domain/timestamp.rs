@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use chrono::{DateTime, Datelike, NaiveDate, NaiveTime, Timelike, Utc};
+use chrono::{DateTime, Datelike, Timelike, Utc};
 use serde::{Serialize, Serializer};
 
 use super::ErrorCode;
@@ -32,11 +32,11 @@ impl Timestamp {
 
     /// Parses an RFC 3339 date-time with any offset, or a date, which stands for midnight UTC.
     pub fn parse(text: &str) -> Result<Self, ErrorCode> {
-        let micros = match text.len() {
-            10 => parse_date(text),
-            _ => parse_date_time(text).map(|time| time.timestamp_micros()),
+        let time = match text.len() {
+            10 => parse_date_time(&format!("{text}T00:00:00Z")),
+            _ => parse_date_time(text),
         };
-        match micros.ok_or(ErrorCode::Format)? {
+        match time.ok_or(ErrorCode::Format)?.timestamp_micros() {
             micros @ Self::MIN..=Self::MAX => Ok(Self(micros)),
             _ => Err(ErrorCode::Range),
         }
@@ -62,19 +62,6 @@ impl Timestamp {
         put(20, 6, time.nanosecond() / 1_000);
         out
     }
-}
-
-/// Parses a date such as `2026-01-02`, and returns its midnight in UTC.
-fn parse_date(date: &str) -> Option<i64> {
-    let digits = |range: std::ops::Range<usize>| {
-        let part = date.get(range)?;
-        part.bytes().all(|b| b.is_ascii_digit()).then_some(part)
-    };
-    let (year, month, day) = (digits(0..4)?, digits(5..7)?, digits(8..10)?);
-    let has_dashes = date.as_bytes()[4] == b'-' && date.as_bytes()[7] == b'-';
-    let date = NaiveDate::from_ymd_opt(year.parse().ok()?, month.parse().ok()?, day.parse().ok()?);
-    let midnight = date.filter(|_| has_dashes)?.and_time(NaiveTime::MIN);
-    Some(midnight.and_utc().timestamp_micros())
 }
 
 /// Parses an RFC 3339 date-time. Refuses three formats that chrono accepts although RFC 3339 does not: a space instead

@@ -3,6 +3,7 @@
 //! The key is stored in the same transaction as the task, so that neither is stored without the other.
 
 use diesel::query_dsl::methods;
+use diesel::result::Error as DieselError;
 use diesel::upsert::excluded;
 
 use super::prelude::*;
@@ -49,9 +50,9 @@ impl OwnedTasks {
             // committed, and then read the stored response.
             loop {
                 match create_with_key(connection, owner, &new, &key, render).await {
-                    Ok(created) => return Ok(created),
-                    Err(CreateError::Diesel(error)) => return Err(error),
-                    Err(CreateError::KeyTaken) => {}
+                    // The key is taken.
+                    Err(DieselError::RollbackTransaction) => {}
+                    outcome => return outcome,
                 }
                 // If there is no response, the key was deleted in the meantime, because its user was deleted or
                 // because it had expired. The call then tries again to insert the key.
@@ -64,24 +65,14 @@ impl OwnedTasks {
     }
 }
 
-enum CreateError {
-    KeyTaken,
-    Diesel(diesel::result::Error),
-}
-
-impl From<diesel::result::Error> for CreateError {
-    fn from(error: diesel::result::Error) -> Self {
-        Self::Diesel(error)
-    }
-}
-
+/// Inserts the task and the key. If the key is taken, neither is inserted, and the error is `RollbackTransaction`.
 async fn create_with_key(
     connection: &mut Connection<'_>,
     owner: &UserId,
     new: &NewTask,
     key: &IdempotencyKey,
     render: Render,
-) -> Result<Created, CreateError> {
+) -> QueryResult<Created> {
     let create = async |connection: &mut Connection<'_>| {
         let now = Timestamp::now();
         let expired_before = DbTimestamp(Timestamp::from_micros(now.micros() - KEY_LIFETIME_MICROS));
@@ -112,7 +103,7 @@ async fn create_with_key(
             Prepared::new(upsert).execute(c)
         })?;
         match stored {
-            0 => Err(CreateError::KeyTaken),
+            0 => Err(DieselError::RollbackTransaction),
             _ => Ok(Created::Answer { id: task.id, body }),
         }
     };

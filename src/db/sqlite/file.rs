@@ -24,19 +24,11 @@ pub struct DatabaseFile {
     log: OnceLock<FileId>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct FileId {
-    device: u64,
-    inode: u64,
-}
+/// The device and the inode of a file.
+type FileId = (u64, u64);
 
-impl From<Metadata> for FileId {
-    fn from(metadata: Metadata) -> Self {
-        Self {
-            device: metadata.dev(),
-            inode: metadata.ino(),
-        }
-    }
+fn id_of(metadata: Metadata) -> FileId {
+    (metadata.dev(), metadata.ino())
 }
 
 impl DatabaseFile {
@@ -66,7 +58,7 @@ impl DatabaseFile {
         for suffix in ["", "-wal", "-shm"] {
             tighten_permissions(&self.with_suffix(suffix));
         }
-        let _ = self.opened.set(file.metadata()?.into());
+        let _ = self.opened.set(id_of(file.metadata()?));
         Ok(())
     }
 
@@ -91,7 +83,7 @@ impl DatabaseFile {
     /// creates the log.
     pub fn record_log(&self) {
         if let Ok(found) = fs::metadata(self.with_suffix("-wal")) {
-            let _ = self.log.set(found.into());
+            let _ = self.log.set(id_of(found));
         }
     }
 
@@ -107,7 +99,7 @@ impl DatabaseFile {
     pub fn check(&self) -> Result<(), String> {
         for (opened, suffix) in [(&self.opened, ""), (&self.log, "-wal")] {
             let path = self.with_suffix(suffix);
-            let found = || fs::metadata(&path).map(FileId::from).ok();
+            let found = || fs::metadata(&path).map(id_of).ok();
             if opened.get().is_some_and(|opened| Some(*opened) != found()) {
                 return Err(format!(
                     "{} was deleted or replaced while the service was running; restore the file and restart the \

@@ -1,11 +1,11 @@
 //! How r2d2 opens connections to the embedded database.
 
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use diesel::connection::{Connection as _, SimpleConnection as _};
 use diesel::sqlite::SqliteConnection;
-use diesel::{ConnectionError, result::Error as DieselError};
 
 use super::file::DatabaseFile;
 use crate::db::error::describe;
@@ -14,22 +14,6 @@ pub struct SqliteHandle {
     pub inner: SqliteConnection,
     /// A transaction could not be ended, so the connection must not be used again.
     pub broken: bool,
-}
-
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct OpenError(String);
-
-impl From<ConnectionError> for OpenError {
-    fn from(error: ConnectionError) -> Self {
-        Self(error.to_string())
-    }
-}
-
-impl From<DieselError> for OpenError {
-    fn from(error: DieselError) -> Self {
-        Self(describe(&error))
-    }
 }
 
 #[derive(Debug)]
@@ -50,17 +34,18 @@ impl Manager {
 
 impl r2d2::ManageConnection for Manager {
     type Connection = SqliteHandle;
-    type Error = OpenError;
+    type Error = io::Error;
 
-    fn connect(&self) -> Result<SqliteHandle, OpenError> {
+    fn connect(&self) -> io::Result<SqliteHandle> {
+        let path = self.file.path();
         self.file
             .prepare()
-            .map_err(|error| OpenError(format!("{}: {error}", self.file.path().display())))?;
-        let mut inner = SqliteConnection::establish(&self.file.path().to_string_lossy())?;
+            .map_err(|error| io::Error::other(format!("{}: {error}", path.display())))?;
+        let mut inner = SqliteConnection::establish(&path.to_string_lossy()).map_err(io::Error::other)?;
         // With `synchronous = FULL`, a commit is on the disk before the client gets its response. Automatic checkpoints
         // are disabled, because the writing thread makes checkpoints between jobs (`threads::checkpoint`). The query
         // opens the write-ahead log.
-        inner.batch_execute(&format!(
+        let settings = format!(
             "PRAGMA busy_timeout = {};
              PRAGMA journal_mode = WAL;
              PRAGMA synchronous = FULL;
@@ -69,12 +54,15 @@ impl r2d2::ManageConnection for Manager {
              PRAGMA journal_size_limit = 67108864;
              SELECT count(*) FROM sqlite_schema;",
             self.busy_timeout.as_millis()
-        ))?;
+        );
+        inner
+            .batch_execute(&settings)
+            .map_err(|error| io::Error::other(describe(&error)))?;
         self.file.record_log();
         Ok(SqliteHandle { inner, broken: false })
     }
 
-    fn is_valid(&self, _: &mut SqliteHandle) -> Result<(), OpenError> {
+    fn is_valid(&self, _: &mut SqliteHandle) -> io::Result<()> {
         Ok(())
     }
 
@@ -87,8 +75,8 @@ impl r2d2::ManageConnection for Manager {
 #[derive(Debug)]
 pub struct LogAtDebug;
 
-impl r2d2::HandleError<OpenError> for LogAtDebug {
-    fn handle_error(&self, error: OpenError) {
+impl r2d2::HandleError<io::Error> for LogAtDebug {
+    fn handle_error(&self, error: io::Error) {
         log::debug!("the database file cannot be opened: {error}");
     }
 }

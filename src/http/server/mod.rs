@@ -65,18 +65,12 @@ pub struct Listener {
 /// inside a Tokio runtime.
 pub fn listener(address: SocketAddr) -> io::Result<Listener> {
     let inherited = inherited_socket().map_err(|error| io::Error::other(format!("LISTEN_FDS: {error}")))?;
-    if let Some(socket) = inherited {
-        return Ok(Listener {
-            socket,
-            inherited: true,
-        });
-    }
-    let socket = bind(address)
-        .map_err(|error| io::Error::other(format!("HOST, PORT: cannot listen on {address}: {error}")))?;
-    Ok(Listener {
-        socket,
-        inherited: false,
-    })
+    let failed = |error| io::Error::other(format!("HOST, PORT: cannot listen on {address}: {error}"));
+    let (socket, inherited) = match inherited {
+        Some(socket) => (socket, true),
+        None => (bind(address).map_err(failed)?, false),
+    };
+    Ok(Listener { socket, inherited })
 }
 
 /// Returns the socket that systemd has passed. The crate `sd_notify` requires that `LISTEN_PID` is the id of this
