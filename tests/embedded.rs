@@ -68,7 +68,7 @@ async fn panics() -> &'static str {
 }
 
 async fn unguarded(tasks: OwnedTasks) -> String {
-    tasks.owner().to_string()
+    tasks.owner().as_str().to_owned()
 }
 
 fn get(path: &str) -> String {

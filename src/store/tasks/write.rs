@@ -132,22 +132,14 @@ impl OwnedTasks {
         condition: Condition,
     ) -> Result<Written<Task>, StoreError> {
         let complete = async move |connection: &mut Connection<'_>, owner: &UserId| match completed {
-            Some(completed) => update_task!(
-                connection,
-                owner,
-                id,
-                &condition,
-                tasks::completed.eq(completed),
-                prepared
-            ),
-            None => update_task!(
-                connection,
-                owner,
-                id,
-                &condition,
-                tasks::completed.eq(diesel::dsl::not(tasks::completed)),
-                prepared
-            ),
+            Some(completed) => {
+                let change = tasks::completed.eq(completed);
+                update_task!(connection, owner, id, &condition, change, prepared)
+            }
+            None => {
+                let change = tasks::completed.eq(diesel::dsl::not(tasks::completed));
+                update_task!(connection, owner, id, &condition, change, prepared)
+            }
         };
         self.owner.run(Access::Write, complete).await
     }
