@@ -3,6 +3,9 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
@@ -115,5 +118,33 @@ fn every_file_is_short_and_begins_with_a_description() {
         );
         let lines = source.lines().count();
         assert!(lines <= 300, "src/{path} has {lines} lines");
+    }
+}
+
+/// Checks only that `docs/ARCHITECTURE.md` names each dependency. The compiler checks that the service uses each one
+/// (`unused_crate_dependencies`), cargo-machete checks the dependencies of the tests, and cargo-deny the licences and
+/// sources of all crates (`deny.toml`).
+#[test]
+fn every_dependency_has_its_reason() {
+    let metadata = Command::new(env!("CARGO"))
+        .args([
+            "metadata",
+            "--locked",
+            "--offline",
+            "--no-deps",
+            "--format-version",
+            "1",
+        ])
+        .current_dir(ROOT)
+        .output()
+        .unwrap();
+    let metadata: Value = serde_json::from_slice(&metadata.stdout).unwrap();
+    let reasons = fs::read_to_string(format!("{ROOT}/docs/ARCHITECTURE.md")).unwrap();
+    for dependency in metadata["packages"][0]["dependencies"].as_array().unwrap() {
+        let name = dependency["name"].as_str().unwrap();
+        assert!(
+            reasons.contains(name),
+            "{name} has no line in docs/ARCHITECTURE.md"
+        );
     }
 }

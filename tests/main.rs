@@ -44,5 +44,4 @@ mod requirements;
 mod resilience;
 mod schema;
 mod schemathesis;
-mod supply_chain;
 mod tasks;
