@@ -72,6 +72,29 @@ fn the_text_log_contains_the_trace_id_too(#[values(Sqlite, Postgres)] db: Databa
 }
 
 #[rstest]
+fn later_versions_and_leading_zeros_are_accepted(#[values(Sqlite, Postgres)] db: Database) {
+    skip_at_a_deployment!();
+    let app = start_quietly(TestApp::builder(db).env("LOG_FORMAT", "json"));
+    let ada = app.user("ada");
+    for (traceparent, trace) in [
+        (TRACEPARENT.replace("-01", "-ff"), TRACE),
+        (TRACEPARENT.replacen("00-", "cc-", 1), TRACE),
+        (
+            TRACEPARENT.replacen("00-", "cc-", 1) + "-what-the-future-will-be-like",
+            TRACE,
+        ),
+        (
+            "00-00000000000000000000000000000001-0000000000000001-00".into(),
+            "00000000000000000000000000000001",
+        ),
+    ] {
+        for line in lines_of(&app, &ada, &[("traceparent", &traceparent)], 200) {
+            assert_eq!(line["trace_id"], trace, "{traceparent}");
+        }
+    }
+}
+
+#[rstest]
 fn a_malformed_traceparent_is_ignored(#[values(Sqlite, Postgres)] db: Database) {
     skip_at_a_deployment!();
     let app = start_quietly(TestApp::builder(db).env("LOG_FORMAT", "json"));
@@ -85,6 +108,14 @@ fn a_malformed_traceparent_is_ignored(#[values(Sqlite, Postgres)] db: Database) 
         "ff-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
         "00-00000000000000000000000000000000-b7ad6b7169203331-01",
         "00-0af7651916cd43dd8448eb211c80319c-0000000000000000-01",
+        "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-1",
+        "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01-",
+        "cc-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01more",
+        "00_0af7651916cd43dd8448eb211c80319c_b7ad6b7169203331_01",
+        "0g-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+        "00-0af7651916cd43dd8448eb211c80319x-b7ad6b7169203331-01",
+        "00-0af7651916cd43dd8448eb211c80319c-b7ad6b716920333x-01",
+        "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-0x",
         &upper,
         &more,
     ] {
