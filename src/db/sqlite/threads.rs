@@ -10,9 +10,9 @@ use tokio::runtime::{Builder, Runtime};
 
 use super::{Job, Pool};
 
-/// The number of writes between two checkpoints. A write changes about eight pages of 4 KiB, so the log grows by about
-/// 4 MiB in between, as much as with SQLite's default of 1,000 pages.
-const WRITES_PER_CHECKPOINT: u32 = 128;
+/// The number of writes between two checkpoints. A create changes about eight pages of 4 KiB and a toggle three, so the
+/// log grows by 6 to 16 MiB in between. With fewer writes, the checkpoints would take a noticeable share of the time.
+const WRITES_PER_CHECKPOINT: u32 = 512;
 
 /// How much the priority of the threads that read long lists is lowered (`man 2 setpriority`).
 const LONG_LIST_NICENESS: i32 = 10;
