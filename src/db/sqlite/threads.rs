@@ -11,8 +11,9 @@ use tokio::runtime::{Builder, Runtime};
 use super::{Job, Pool};
 
 /// The number of writes between two checkpoints. A create changes about eight pages of 4 KiB and a toggle three, so the
-/// log grows by 6 to 16 MiB in between. With fewer writes, the checkpoints would take a noticeable share of the time.
-const WRITES_PER_CHECKPOINT: u32 = 512;
+/// log grows by 3 to 8 MiB in between. More checkpoints would lower the throughput; fewer would take longer each, and
+/// writes wait for them.
+const WRITES_PER_CHECKPOINT: u32 = 256;
 
 /// How much the priority of the threads that read long lists is lowered (`man 2 setpriority`).
 const LONG_LIST_NICENESS: i32 = 10;
