@@ -10,8 +10,8 @@ use tokio::runtime::{Builder, Runtime};
 
 use super::{Job, Pool};
 
-/// The number of writes between two checkpoints. A create changes about eight pages of 4 KiB and a toggle three, so the
-/// log grows by 3 to 8 MiB in between. More checkpoints would lower the throughput; fewer would take longer each, and
+/// The number of writes between two checkpoints. A create changes about ten pages of 4 KiB and a toggle three, so the
+/// log grows by 3 to 10 MiB in between. More checkpoints would lower the throughput; fewer would take longer each, and
 /// writes wait for them.
 const WRITES_PER_CHECKPOINT: u32 = 256;
 
