@@ -53,8 +53,7 @@ fn assert_refused_in_time(ada: &Actor, task: &str, number: usize) {
 fn assert_eighty_are_refused_and_the_service_recovers(app: &TestApp) {
     let ada = app.user("ada");
     let task = format!("/api/tasks/{}", id(&ada.has_task("before")));
-    let mut other = app.connect();
-    other.execute("BEGIN; LOCK TABLE tasks IN ACCESS EXCLUSIVE MODE");
+    let other = app.lock();
     while_alive(app, || {
         eighty_at_once(|number| assert_refused_in_time(&ada, &task, number));
         // The second round checks that abandoned requests do not block later ones.
@@ -106,8 +105,7 @@ fn a_read_that_is_repeated_is_503_within_the_timeouts_of_one_attempt() {
         .start();
     let ada = app.user("ada");
     ada.has_task("before");
-    let mut other = app.connect();
-    other.execute("BEGIN; LOCK TABLE tasks IN ACCESS EXCLUSIVE MODE");
+    let mut other = app.lock();
     let started = Instant::now();
     let took = thread::scope(|scope| {
         let read = scope.spawn(|| {

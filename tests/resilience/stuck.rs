@@ -15,8 +15,7 @@ fn with_a_stuck_request() -> (TestApp, Connection, Lock) {
         .start();
     let ada = app.user("ada");
     ada.has_task("first");
-    let mut held = app.connect();
-    held.execute("BEGIN; LOCK TABLE tasks IN ACCESS EXCLUSIVE MODE");
+    let held = app.lock();
     let mut waiting = Connection::open(&app);
     let token = ada.token.unwrap();
     waiting.send(raw::request(&app, "GET /api/tasks", &token, &[], b""));
