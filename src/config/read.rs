@@ -154,8 +154,8 @@ impl Environment<'_> {
     }
 
     /// An empty `DATABASE_URL` or file is an error. With the default, a production service would store all tasks in a
-    /// file in its container and lose them with the next deployment. `parameters` returns the defaults of the parameters
-    /// in the URL of a PostgreSQL server.
+    /// file in its container and lose them with the next deployment. `parameters` returns the parameters that a PostgreSQL
+    /// URL has by default.
     pub fn database_url(
         &self,
         variable: &'static str,

@@ -195,7 +195,7 @@ impl SecretSource {
     /// Returns the value that `check-config` prints.
     pub fn describe(&self) -> String {
         match self {
-            Self::Configured(secrets) => match secrets.iter().count() {
+            Self::Configured(secrets) => match secrets.0.len() {
                 1 => "(hidden, set)".into(),
                 count => format!("(hidden, {count} of them)"),
             },
@@ -208,9 +208,9 @@ impl SecretSource {
     }
 }
 
-/// Writes a temporary file, and gives it its name if no file has that name. If two processes start at the same time, only
-/// one of them can do so, and both read the same secret. Neither step follows a symbolic link that an attacker may have
-/// created.
+/// Writes a temporary file, and moves it to `path` unless there is a file already. If two processes start at the same
+/// time, only one of them can move its file, and both read the same secret. Neither step follows a symbolic link that an
+/// attacker may have created.
 fn generate_secret(path: &Path) -> io::Result<()> {
     create_private_folder(path)?;
     let mut random = [0; Secret::MIN_BYTES];

@@ -69,8 +69,9 @@ impl ValidationErrors {
         self.0.push(FieldError { field, code, message });
     }
 
-    /// Parses the value of a member, parameter or header. Returns `None` if it is absent, or if it is invalid, whose
-    /// error is recorded. Repeated values are invalid, because it is ambiguous which of them counts.
+    /// Parses the value of a member, parameter or header. Returns `None` if the value is absent. If it is invalid,
+    /// records the error and also returns `None`. Repeated values are invalid, because it is ambiguous which of them
+    /// counts.
     pub fn parse<V, T>(
         &mut self,
         field: &'static str,

@@ -18,10 +18,16 @@ pub fn tag(version: i64) -> String {
     format!("\"{version}\"")
 }
 
-/// An ETag that is a digest of these bytes.
-pub fn digest_tag(bytes: &[&[u8]]) -> String {
-    let digest = digest::digest(&digest::SHA256, &bytes.concat());
-    format!("\"{}\"", BASE64_URL_SAFE_NO_PAD.encode(&digest.as_ref()[..16]))
+/// An ETag that is a digest of the concatenated parts.
+pub fn digest_tag(parts: &[&[u8]]) -> String {
+    let mut digest = digest::Context::new(&digest::SHA256);
+    for part in parts {
+        digest.update(part);
+    }
+    format!(
+        "\"{}\"",
+        BASE64_URL_SAFE_NO_PAD.encode(&digest.finish().as_ref()[..16])
+    )
 }
 
 /// The version of a task that was just created.

@@ -48,7 +48,7 @@ impl JsonObject<'_> {
         members.map(|(_, value)| *value)
     }
 
-    /// Parses the value of a member. Returns `None` if it is absent or invalid, and records the error.
+    /// Parses the value of a member, as `ValidationErrors::parse` does.
     pub fn parse<T>(
         &self,
         name: &'static str,

@@ -50,7 +50,7 @@ impl OwnedTasks {
             // committed, and then read the stored response.
             loop {
                 match create_with_key(connection, owner, &new, &key, render).await {
-                    // The key is taken.
+                    // Another call has stored a response under this key.
                     Err(DieselError::RollbackTransaction) => {}
                     outcome => return outcome,
                 }
