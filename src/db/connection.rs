@@ -72,17 +72,21 @@ impl Connection<'_> {
     }
 
     /// Runs `work` in a transaction. On SQLite, the transaction takes the write lock at its beginning. Otherwise a
-    /// transaction that reads before it writes would fail if another process had written in between.
+    /// transaction that reads before it writes would fail if another process had written in between. In the transaction
+    /// of several calls, which has the write lock already, a savepoint has the same effect.
     pub async fn transaction<T, E: From<diesel::result::Error>>(
         &mut self,
         work: impl AsyncFnOnce(&mut Self) -> Result<T, E>,
     ) -> Result<T, E> {
-        // The queries are written for READ COMMITTED, but the server's default may be another isolation level.
-        let begin = match self.is_sqlite() {
-            true => "BEGIN IMMEDIATE",
-            false => "BEGIN ISOLATION LEVEL READ COMMITTED",
+        let statements = match self {
+            // The queries are written for READ COMMITTED, but the server's default may be another isolation level.
+            Self::Postgres(_) => ["BEGIN ISOLATION LEVEL READ COMMITTED", "COMMIT", "ROLLBACK"],
+            Self::Sqlite(connection) if connection.is_in_transaction => {
+                ["SAVEPOINT call", "RELEASE call", "ROLLBACK TO call; RELEASE call"]
+            }
+            Self::Sqlite(_) => ["BEGIN IMMEDIATE", "COMMIT", "ROLLBACK"],
         };
-        self.run_transaction(begin, work).await
+        self.run_transaction(statements, work).await
     }
 
     /// Runs `work`, whose reads all see the same state of the database.
@@ -94,29 +98,26 @@ impl Connection<'_> {
             true => "BEGIN",
             false => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
         };
-        self.run_transaction(begin, work).await
+        self.run_transaction([begin, "COMMIT", "ROLLBACK"], work).await
     }
 
     /// Runs `work` after `begin`, and commits or rolls back. If the rollback fails, the connection is not used
     /// again, because the transaction may still be open.
     async fn run_transaction<T, E: From<diesel::result::Error>>(
         &mut self,
-        begin: &str,
+        [begin, commit, rollback]: [&str; 3],
         work: impl AsyncFnOnce(&mut Self) -> Result<T, E>,
     ) -> Result<T, E> {
         self.batch_execute(begin).await?;
         let outcome = match work(self).await {
-            Ok(value) => self
-                .batch_execute("COMMIT")
-                .await
-                .map(|()| value)
-                .map_err(E::from),
+            Ok(value) => self.batch_execute(commit).await.map(|()| value).map_err(E::from),
             Err(error) => Err(error),
         };
-        if outcome.is_err() && !self.is_closed() && self.batch_execute("ROLLBACK").await.is_err() {
+        if outcome.is_err() && !self.is_closed() && self.batch_execute(rollback).await.is_err() {
             match self {
                 Self::Postgres(connection) => connection.close(),
-                Self::Sqlite(connection) => connection.broken = true,
+                // Otherwise the thread that has begun the transaction ends it.
+                Self::Sqlite(connection) => connection.broken |= !connection.is_in_transaction,
             }
         }
         outcome

@@ -1,6 +1,7 @@
 //! Fault injection: after each fault, the service keeps working and no acknowledged write is lost.
 
 mod connection_limit;
+mod group_commit;
 mod killed_database;
 mod killed_service;
 mod late_database;

@@ -12,6 +12,8 @@ use crate::db::error::describe;
 
 pub struct SqliteHandle {
     pub inner: SqliteConnection,
+    /// The thread that writes has begun a transaction, in which it executes the writes of several calls.
+    pub is_in_transaction: bool,
     /// A transaction could not be ended, so the connection must not be used again.
     pub broken: bool,
 }
@@ -59,7 +61,11 @@ impl r2d2::ManageConnection for Manager {
             .batch_execute(&settings)
             .map_err(|error| io::Error::other(describe(&error)))?;
         self.file.record_log();
-        Ok(SqliteHandle { inner, broken: false })
+        Ok(SqliteHandle {
+            inner,
+            is_in_transaction: false,
+            broken: false,
+        })
     }
 
     fn is_valid(&self, _: &mut SqliteHandle) -> io::Result<()> {
@@ -67,7 +73,7 @@ impl r2d2::ManageConnection for Manager {
     }
 
     fn has_broken(&self, connection: &mut SqliteHandle) -> bool {
-        connection.broken || std::thread::panicking()
+        connection.broken
     }
 }
 

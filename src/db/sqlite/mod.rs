@@ -1,5 +1,5 @@
-//! The embedded database: threads with one connection each, one of which does all the writing. Long lists have
-//! threads with a low priority.
+//! The embedded database: threads with one connection each, one of which does all the writing, several writes in one
+//! transaction. Long lists have threads with a low priority.
 //!
 //! A job waits in a bounded queue for a bounded time, and then has a thread and a connection to itself. This
 //! takes half of the processor time of `spawn_blocking` and of diesel-async's wrapper for blocking connections.
@@ -34,8 +34,6 @@ use crate::telemetry::{METRICS, PoolState};
 const QUEUED_PER_CONNECTION: usize = 64;
 
 type Pool = r2d2::Pool<Manager>;
-/// The work of one call, for a thread of the database.
-type Job = Box<dyn FnOnce(&Pool, &Runtime) + Send>;
 
 #[derive(Clone)]
 pub struct Sqlite(Arc<Inner>);
@@ -43,9 +41,9 @@ pub struct Sqlite(Arc<Inner>);
 struct Inner {
     file: Arc<DatabaseFile>,
     pool: Pool,
-    reads: Sender<Job>,
-    long_lists: Sender<Job>,
-    writes: Sender<Job>,
+    reads: Sender<Box<dyn Job>>,
+    long_lists: Sender<Box<dyn Job>>,
+    writes: Sender<Box<dyn Job>>,
     acquire_timeout: Duration,
     statement_timeout: Duration,
 }
@@ -85,7 +83,7 @@ impl Sqlite {
         for _ in 0..connections.saturating_sub(1 + list_threads).max(1) {
             threads::spawn_reader(&pool, read_jobs.clone());
         }
-        threads::spawn_writer(&pool, write_jobs);
+        threads::spawn_writer(&pool, Arc::clone(&file), write_jobs);
         Self(Arc::new(Inner {
             file,
             pool,
@@ -110,7 +108,9 @@ impl Sqlite {
 
     /// Copies everything into the database file, so that a copy of this file alone is complete.
     pub fn checkpoint(&self) {
-        threads::checkpoint(&self.0.pool);
+        if let Ok(mut connection) = self.0.pool.get() {
+            threads::checkpoint(&mut connection);
+        }
     }
 
     pub fn pool_state(&self) -> PoolState {
@@ -131,34 +131,15 @@ impl Sqlite {
     ) -> Result<T, StoreError> {
         let inner = &self.0;
         let (reply, mut answer) = oneshot::channel();
-        // The thread sets this flag to start the job, and the caller sets it to abandon the job. The first one decides.
         let is_decided = Arc::new(AtomicBool::new(false));
-        // This is before the caller gives up, so that the caller gets the cause as its error.
-        let deadline = Instant::now() + inner.acquire_timeout * 9 / 10;
-        let request = RequestContext::current();
-        let written = match access {
-            Access::Read | Access::LongList => None,
-            Access::Write | Access::Transaction => Some(Arc::clone(&inner.file)),
-        };
-        let work = async move |connection: &mut Connection<'_>| {
-            if let Some(file) = &written {
-                file.check_for_query()?;
-            }
-            work(connection).await
-        };
-        let job: Job = Box::new({
-            let is_decided = Arc::clone(&is_decided);
-            move |pool, runtime| {
-                // The caller no longer waits for the result.
-                if reply.is_closed() {
-                    return;
-                }
-                let run = || attempt(pool, runtime, &is_decided, deadline, work);
-                let _ = reply.send(match request {
-                    Some(id) => id.sync_scope(run),
-                    None => run(),
-                });
-            }
+        let job = Box::new(Call {
+            work,
+            outcome: None,
+            reply,
+            request: RequestContext::current(),
+            is_decided: Arc::clone(&is_decided),
+            // This is before the caller gives up, so that the caller gets the cause as its error.
+            deadline: Instant::now() + inner.acquire_timeout * 9 / 10,
         });
         let lane = match access {
             Access::Read => &inner.reads,
@@ -190,25 +171,62 @@ impl Sqlite {
     }
 }
 
-fn attempt<T>(
-    pool: &Pool,
-    runtime: &Runtime,
-    is_decided: &AtomicBool,
+/// The work of one call, for a thread of the database.
+trait Job: Send {
+    /// When a connection must be available. Otherwise the job fails.
+    fn deadline(&self) -> Instant;
+
+    /// Executes the statements, unless the caller no longer waits. The caller gets the result only by `reply`.
+    fn execute(&mut self, connection: &mut SqliteHandle, runtime: &Runtime) -> Result<(), StoreError>;
+
+    /// Sends the result to the caller, or the error if the transaction of the statements has failed.
+    fn reply(self: Box<Self>, transaction: Result<(), StoreError>);
+}
+
+struct Call<T, W> {
+    work: W,
+    outcome: Option<Result<T, StoreError>>,
+    reply: oneshot::Sender<Result<T, StoreError>>,
+    request: Option<RequestContext>,
+    /// The thread sets this flag to start the job, and the caller sets it to abandon the job. The first one decides.
+    is_decided: Arc<AtomicBool>,
     deadline: Instant,
-    work: impl AsyncFn(&mut Connection<'_>) -> QueryResult<T>,
-) -> Result<T, StoreError> {
-    let remaining = deadline.saturating_duration_since(Instant::now());
-    let mut connection = pool
-        .get_timeout(remaining.max(Duration::from_millis(1)))
-        .map_err(|error| StoreError::Unavailable(error.to_string()))?;
-    if is_decided.swap(true, Ordering::AcqRel) {
-        return Err(StoreError::Busy("the client was answered meanwhile"));
+}
+
+impl<T, W> Job for Call<T, W>
+where
+    T: Send,
+    W: AsyncFn(&mut Connection<'_>) -> QueryResult<T> + Send,
+{
+    fn deadline(&self) -> Instant {
+        self.deadline
     }
-    let outcome = runtime.block_on(work(&mut Connection::Sqlite(&mut connection)));
-    outcome.map_err(|error| {
-        log::debug!("{}", describe(&error));
-        error.into()
-    })
+
+    fn execute(&mut self, connection: &mut SqliteHandle, runtime: &Runtime) -> Result<(), StoreError> {
+        if self.reply.is_closed() || self.is_decided.swap(true, Ordering::AcqRel) {
+            return Ok(());
+        }
+        let mut run = || {
+            let outcome = runtime.block_on((self.work)(&mut Connection::Sqlite(connection)));
+            outcome.map_err(|error| {
+                log::debug!("{}", describe(&error));
+                StoreError::from(error)
+            })
+        };
+        let outcome = match self.request.take() {
+            Some(request) => request.sync_scope(run),
+            None => run(),
+        };
+        let result = outcome.as_ref().map(|_| ()).map_err(StoreError::clone);
+        self.outcome = Some(outcome);
+        result
+    }
+
+    fn reply(self: Box<Self>, transaction: Result<(), StoreError>) {
+        let Self { outcome, reply, .. } = *self;
+        let abandoned = Err(StoreError::Busy("the client was answered meanwhile"));
+        let _ = reply.send(transaction.and_then(|()| outcome.unwrap_or(abandoned)));
+    }
 }
 
 /// Returns the cause of a call that could not be started in time, for the log.

@@ -190,8 +190,8 @@ pub(in crate::store) async fn insert(
         tasks::created_at.eq(DbTimestamp(now)),
         tasks::updated_at.eq(DbTimestamp(now)),
     );
-    // `get_result` is not used, because it stops at the first row. SQLite commits only when the statement is executed
-    // beyond its last row, and an error of the commit, such as a full disk, must be reported.
+    // `get_result` is not used, because it stops at the first row. SQLite checks foreign keys only when the statement is
+    // executed beyond its last row.
     let mut rows: Vec<Row> = on_both!(conn, |c| {
         let insert = diesel::insert_into(tasks::table).values(row).returning((
             sql::<BigInt>(REPRESENTABLE_ID),
