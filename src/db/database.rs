@@ -82,8 +82,9 @@ impl Database {
                 (Backend::Sqlite(sqlite), cores)
             }
             DatabaseUrl::Postgres(url) => {
-                // Each worker needs a connection for reads and at least one other.
-                let workers = cores.min(size as usize / 2);
+                // One user's writes may use a quarter of a worker's connections, but at least one. With fewer than
+                // four connections, a write that waits for a locked row would therefore delay other users' writes.
+                let workers = cores.min((size as usize / 4).max(1));
                 let connector = Connector::new(url, config);
                 let shared = SharedState::new(connector, config, size as usize / workers);
                 (Backend::Postgres(Postgres::new(shared)), workers)
@@ -104,7 +105,7 @@ impl Database {
         })
     }
 
-    /// The number of HTTP workers: one per processor, but with PostgreSQL at most one per two connections.
+    /// The number of HTTP workers: one per processor, but with PostgreSQL at most one per four connections.
     pub fn http_workers(&self) -> usize {
         self.http_workers
     }

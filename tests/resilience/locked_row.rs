@@ -15,7 +15,10 @@ const LOCK_DURATION: Duration = Duration::from_secs(3);
 #[test]
 fn a_locked_row_delays_only_its_user() {
     skip_at_a_deployment!();
-    let app = TestApp::builder(Database::Postgres).start();
+    // The smallest pool from which a waiting write leaves other users enough connections, on any number of cores.
+    let app = TestApp::builder(Database::Postgres)
+        .env("DATABASE_POOL_SIZE", "4")
+        .start();
     let ada = app.user("ada");
     let locked = id(&ada.has_task("locked"));
     let others: Vec<_> = (0..4)

@@ -83,7 +83,7 @@ fn memory_of(app: &TestApp) -> u64 {
 fn three_hundred_clients_are_served_or_refused_in_time() {
     skip_at_a_deployment!();
     let app = TestApp::builder(Database::Postgres)
-        // Four connections make two HTTP workers, and one user's writes use at most one connection of each.
+        // One user's writes use at most one of four connections.
         .env("DATABASE_POOL_SIZE", "4")
         .env("DATABASE_ACQUIRE_TIMEOUT_MS", &ACQUIRE.as_millis().to_string())
         .env(
@@ -92,11 +92,11 @@ fn three_hundred_clients_are_served_or_refused_in_time() {
         )
         .start();
     app.user("ada").has_task("first");
-    // With two connections for writes, the trigger limits the database to 50 inserts per second, so that the
+    // With one connection for writes, the trigger limits the database to 50 inserts per second, so that the
     // database is the bottleneck and not this machine.
     app.execute(
         "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS \
-         'BEGIN PERFORM pg_sleep(0.04); RETURN new; END'; \
+         'BEGIN PERFORM pg_sleep(0.02); RETURN new; END'; \
          CREATE TRIGGER slow BEFORE INSERT ON tasks FOR EACH ROW EXECUTE FUNCTION slow()",
     );
     let lasting = Duration::from_secs(2);
