@@ -83,7 +83,7 @@ impl Operator {
                 return Ok(false);
             };
             output(Exported::User(row))?;
-            let mut after = 0;
+            let mut after = i64::MIN;
             loop {
                 let tasks = tasks_after(connection, user, after).await?;
                 let Some(last) = tasks.last() else {

@@ -75,12 +75,18 @@ fn an_export_contains_the_user_and_the_tasks_in_the_apis_format(#[values(Sqlite,
          INSERT INTO tasks (user_id, title, completed) SELECT '{}', 'task ' || i, false FROM n",
         ada.id
     ));
+    // The service assigns only positive ids, but other programs may insert tasks with others.
+    app.execute(&format!(
+        "INSERT INTO tasks (id, user_id, title, completed) \
+         VALUES (-1, '{0}', 'negative', false), (0, '{0}', 'zero', false)",
+        ada.id
+    ));
     let mut expected = ada.get("/api/tasks").json().as_array().unwrap().clone();
     expected.sort_by_key(id);
-    assert_eq!(expected[0], first);
-    ada.patch(&format!("/api/tasks/{}/complete", id(&expected[1])))
+    assert_eq!(expected[2], first);
+    ada.patch(&format!("/api/tasks/{}/complete", id(&expected[3])))
         .expect(200);
-    expected[1] = ada.get(&format!("/api/tasks/{}", id(&expected[1]))).json();
+    expected[3] = ada.get(&format!("/api/tasks/{}", id(&expected[3]))).json();
     let printed = exported(&app, &ada.id);
     assert_eq!(printed["tasks"], Value::from(expected));
     let user = &printed["user"];
