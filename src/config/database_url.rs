@@ -24,8 +24,13 @@ impl DatabaseUrl {
     }
 
     fn parse_sqlite(file: &str) -> Result<Self, String> {
-        if file.trim().is_empty() || file.ends_with('/') || file.contains(char::is_control) {
-            return Err("names no file: write sqlite://data/todo.db or sqlite:///var/lib/todo.db".into());
+        // SQLite interprets a path that starts with `file:` as a URI, and Diesel one that starts with `sqlite://`.
+        let is_uri = file.starts_with("file:") || file.starts_with("sqlite:");
+        if file.trim().is_empty() || file.ends_with('/') || file.contains(char::is_control) || is_uri {
+            return Err(
+                "must contain the path of a file: write sqlite://data/todo.db or sqlite:///var/lib/todo.db"
+                    .into(),
+            );
         }
         if file.contains(":memory:") || file.contains(['?', '#']) {
             return Err(

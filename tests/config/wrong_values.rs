@@ -49,6 +49,8 @@ const WRONG: &[(&str, &str)] = &[
     ("DATABASE_URL", "sqlite:todo.db"),
     ("DATABASE_URL", "sqlite:// "),
     ("DATABASE_URL", "sqlite://:memory:"),
+    ("DATABASE_URL", "sqlite://file:todo.db"),
+    ("DATABASE_URL", "sqlite://sqlite://todo.db"),
     ("DATABASE_URL", "sqlite://todo.db?mode=ro"),
     ("DATABASE_URL", "sqlite://todo\n.db"),
     ("DATABASE_URL", "postgres://localhost/todo?sslmode"),
