@@ -1,5 +1,6 @@
 //! Runs queries on the configured database, applies its migrations at the start, and tells whether it is ready.
 
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -12,7 +13,7 @@ use tokio::time::timeout;
 use super::connection::{Access, Connection};
 use super::error::StoreError;
 use super::migrations;
-use super::postgres::{Connector, Postgres, PostgresWorker, SharedState};
+use super::postgres::{Connector, SharedState, WorkerPool};
 use super::sqlite::Sqlite;
 use crate::config::{Config, DatabaseUrl};
 use crate::domain::UserId;
@@ -31,7 +32,7 @@ const MIN_MIGRATION_ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The access to the database that all HTTP workers share.
 pub struct Database {
-    backend: Backend,
+    backend: Backend<Arc<SharedState>>,
     /// Limits how many long lists are read at a time. Only used with SQLite, whose connections all workers
     /// share; with PostgreSQL, each worker has its own quota.
     long_lists: Arc<Quota>,
@@ -51,9 +52,10 @@ pub struct Database {
     last_success_ms: AtomicU64,
 }
 
+/// `P` is what PostgreSQL needs: the state that all HTTP workers share, or the connections of one worker.
 #[derive(Clone)]
-enum Backend {
-    Postgres(Postgres),
+enum Backend<P> {
+    Postgres(P),
     Sqlite(Sqlite),
 }
 
@@ -61,14 +63,8 @@ enum Backend {
 #[derive(Clone)]
 pub struct DatabaseWorker {
     database: Arc<Database>,
-    connections: Connections,
+    backend: Backend<Rc<WorkerPool>>,
     long_lists: Arc<Quota>,
-}
-
-#[derive(Clone)]
-enum Connections {
-    Postgres(PostgresWorker),
-    Sqlite(Sqlite),
 }
 
 impl Database {
@@ -87,7 +83,7 @@ impl Database {
                 let workers = cores.min((size as usize / 4).max(1));
                 let connector = Connector::new(url, config);
                 let shared = SharedState::new(connector, config, size as usize / workers);
-                (Backend::Postgres(Postgres::new(shared)), workers)
+                (Backend::Postgres(Arc::new(shared)), workers)
             }
         };
         Arc::new(Self {
@@ -112,16 +108,16 @@ impl Database {
 
     /// Must be called on the HTTP worker's thread, because the result cannot be sent to another thread.
     pub fn worker(self: &Arc<Self>) -> DatabaseWorker {
-        let (connections, long_lists) = match &self.backend {
-            Backend::Postgres(postgres) => {
-                let long_lists = Quota::for_connections(postgres.connections_per_worker());
-                (Connections::Postgres(postgres.worker()), long_lists)
+        let (backend, long_lists) = match &self.backend {
+            Backend::Postgres(shared) => {
+                let long_lists = Quota::for_connections(shared.connections_per_worker);
+                (Backend::Postgres(WorkerPool::new(Arc::clone(shared))), long_lists)
             }
-            Backend::Sqlite(sqlite) => (Connections::Sqlite(sqlite.clone()), Arc::clone(&self.long_lists)),
+            Backend::Sqlite(sqlite) => (Backend::Sqlite(sqlite.clone()), Arc::clone(&self.long_lists)),
         };
         DatabaseWorker {
             database: Arc::clone(self),
-            connections,
+            backend,
             long_lists,
         }
     }
@@ -129,8 +125,8 @@ impl Database {
     /// Applies the migrations that are not applied yet. Blocks the thread.
     pub fn migrate(&self) -> Result<(), StoreError> {
         let outcome = match &self.backend {
-            Backend::Postgres(postgres) => {
-                let apply = || migrations::apply_to_postgres(postgres.connector());
+            Backend::Postgres(shared) => {
+                let apply = || migrations::apply_to_postgres(&shared.connector);
                 // The migration needs a separate thread, because it calls `block_on`, which panics on a thread
                 // that already runs an asynchronous runtime, as the caller's may do.
                 let joined = thread::scope(|scope| scope.spawn(apply).join());
@@ -156,8 +152,8 @@ impl Database {
             let mut is_first_attempt = true;
             while let Err(error) = database.migrate() {
                 if is_first_attempt
-                    && let Backend::Postgres(postgres) = &database.backend
-                    && postgres.connector().has_refused_encoding()
+                    && let Backend::Postgres(shared) = &database.backend
+                    && shared.connector.has_refused_encoding()
                 {
                     log::error!("DATABASE_URL: {error}");
                     telemetry::flush();
@@ -180,7 +176,7 @@ impl Database {
 
     pub fn pool_state(&self) -> PoolState {
         match &self.backend {
-            Backend::Postgres(postgres) => postgres.pool_state(),
+            Backend::Postgres(shared) => shared.pool_state(),
             Backend::Sqlite(sqlite) => sqlite.pool_state(),
         }
     }
@@ -214,7 +210,7 @@ impl DatabaseWorker {
     pub async fn ready(&self) -> Result<(), StoreError> {
         let database = &self.database;
         database.check_migrated().await?;
-        if let Connections::Sqlite(sqlite) = &self.connections {
+        if let Backend::Sqlite(sqlite) = &self.backend {
             sqlite.check_file()?;
         }
         let is_unavailable = database.is_unavailable.load(Ordering::Relaxed);
@@ -292,9 +288,9 @@ impl DatabaseWorker {
         user: Option<&UserId>,
         work: impl AsyncFn(&mut Connection<'_>) -> QueryResult<T> + Send + 'static,
     ) -> Result<T, StoreError> {
-        match &self.connections {
-            Connections::Postgres(worker) => worker.run(access, user, work).await,
-            Connections::Sqlite(sqlite) => sqlite.run(access, work).await,
+        match &self.backend {
+            Backend::Postgres(pool) => pool.run(access, user, work).await,
+            Backend::Sqlite(sqlite) => sqlite.run(access, work).await,
         }
     }
 }

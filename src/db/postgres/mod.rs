@@ -8,8 +8,6 @@ mod shared_state;
 
 use std::pin::Pin;
 use std::rc::Rc;
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -19,12 +17,13 @@ use tokio::time::{sleep, timeout_at};
 
 pub use self::connect::Connector;
 pub use self::connection::{PgConnection, Role};
-use self::pool::{ConnectionRequest, Lease, WorkerPool};
+pub use self::pool::WorkerPool;
+use self::pool::{ConnectionRequest, Lease};
 pub use self::shared_state::SharedState;
 use super::error::{is_kind, is_lost_connection};
 use super::{Access, Connection, StoreError};
 use crate::domain::UserId;
-use crate::telemetry::{PoolState, RequestContext};
+use crate::telemetry::RequestContext;
 
 /// The maximum number of attempts of a call. After a restart of the server, the second attempt may get a lost
 /// connection as well.
@@ -37,51 +36,16 @@ const BEFORE_LAST_ATTEMPT: Duration = Duration::from_millis(50);
 /// connection. A server that shuts down sends such an error and then closes the connection.
 const CLOSE_AFTER_ERROR_TIMEOUT: Duration = Duration::from_millis(200);
 
-/// The state that all HTTP workers share.
-#[derive(Clone)]
-pub struct Postgres(Arc<SharedState>);
-
-/// The connections of one HTTP worker.
-#[derive(Clone)]
-pub struct PostgresWorker(Rc<WorkerPool>);
-
-impl Postgres {
-    pub fn new(shared: SharedState) -> Self {
-        Self(Arc::new(shared))
-    }
-
-    pub fn worker(&self) -> PostgresWorker {
-        PostgresWorker(WorkerPool::new(Arc::clone(&self.0)))
-    }
-
-    pub fn connections_per_worker(&self) -> usize {
-        self.0.connections_per_worker
-    }
-
-    pub fn connector(&self) -> &Connector {
-        &self.0.connector
-    }
-
-    pub fn pool_state(&self) -> PoolState {
-        PoolState {
-            open: self.0.open.load(Ordering::Relaxed),
-            in_use: self.0.in_use.load(Ordering::Relaxed),
-            waiting: self.0.waiting.load(Ordering::Relaxed),
-        }
-    }
-}
-
-impl PostgresWorker {
+impl WorkerPool {
     /// Runs `work` on a connection. The work is repeated after a failure if this is safe for its kind of access.
     pub async fn run<T: 'static>(
-        &self,
+        self: &Rc<Self>,
         access: Access,
         user: Option<&UserId>,
         work: impl AsyncFn(&mut Connection<'_>) -> QueryResult<T> + 'static,
     ) -> Result<T, StoreError> {
-        let shared = &self.0.shared;
-        let mut deadline = Instant::now() + shared.acquire_timeout;
-        let last_deadline = deadline + shared.statement_timeout;
+        let mut deadline = Instant::now() + self.shared.acquire_timeout;
+        let last_deadline = deadline + self.shared.statement_timeout;
         let request = ConnectionRequest {
             access,
             user: user.cloned(),
@@ -89,7 +53,7 @@ impl PostgresWorker {
         let work = Rc::new(work);
         let mut attempt = 1;
         loop {
-            let lease = self.0.acquire(request.clone(), deadline).await?;
+            let lease = self.acquire(request.clone(), deadline).await?;
             let running = Detached::new(run_on_lease(lease, Rc::clone(&work)));
             let outcome = match access {
                 // A long list has no timeout here, because the client determines how fast the list is read.
@@ -103,7 +67,7 @@ impl PostgresWorker {
                 Err(failure) if attempt < MAX_ATTEMPTS && failure.allows_retry(access) => {
                     attempt += 1;
                     // The deadline is moved, because the failed attempt may have taken all the time until then.
-                    deadline = last_deadline.min(Instant::now() + shared.acquire_timeout);
+                    deadline = last_deadline.min(Instant::now() + self.shared.acquire_timeout);
                     if failure.connection_lost && attempt == MAX_ATTEMPTS {
                         // The event that ended two connections may be ending more of them.
                         sleep(BEFORE_LAST_ATTEMPT).await;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::connect::Connector;
 use crate::config::Config;
+use crate::telemetry::PoolState;
 
 pub struct SharedState {
     pub connector: Connector,
@@ -36,6 +37,14 @@ impl SharedState {
             losses: AtomicU64::new(0),
             is_outage: AtomicBool::new(false),
             was_reached: AtomicBool::new(false),
+        }
+    }
+
+    pub fn pool_state(&self) -> PoolState {
+        PoolState {
+            open: self.open.load(Ordering::Relaxed),
+            in_use: self.in_use.load(Ordering::Relaxed),
+            waiting: self.waiting.load(Ordering::Relaxed),
         }
     }
 
