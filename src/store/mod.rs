@@ -14,5 +14,5 @@ mod users;
 pub use crate::db::{Database, DatabaseWorker, StoreError};
 pub use idempotency::{Created, IdempotencyKey};
 pub use owner::{Owner, Store};
-pub use tasks::{Condition, Listed, LongListPart, OwnedTasks, Written};
+pub use tasks::{Condition, Listed, OwnedTasks, Written};
 pub use users::KnownUsers;

@@ -8,7 +8,6 @@ mod write;
 use diesel::pg::Pg;
 
 pub use self::list::Listed;
-pub use self::long_list::LongListPart;
 pub(super) use self::write::insert;
 pub use self::write::{Condition, Written};
 use super::owner::Owner;

@@ -2,9 +2,12 @@
 
 #![deny(clippy::too_many_lines)]
 
+use std::convert::Infallible;
+
 use actix_web::http::Method;
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, LINK, LOCATION};
 use actix_web::{HttpRequest, HttpResponse};
+use futures_util::stream;
 
 use super::long_list;
 use super::query::link_to;
@@ -43,13 +46,14 @@ fn short_list(tasks: &OwnedTasks, list: &[Task], has_next_page: bool, request: &
 }
 
 async fn long_list(tasks: OwnedTasks, query: ListQuery, request: HttpRequest) -> Response {
-    let list = long_list::begin(tasks, query).await?;
-    Ok(match is_not_modified(request.headers(), &list.tag) {
-        true => not_modified(list.tag),
+    let (tag, list) = long_list::begin(tasks, query).await?;
+    Ok(match is_not_modified(request.headers(), &tag) {
+        true => not_modified(tag),
+        // The response has no `Content-Length`, as for `GET`. An empty body would have the length zero.
         false if request.method() == Method::HEAD => {
-            json(HttpResponse::Ok(), list.tag).body(list.body.without_content())
+            json(HttpResponse::Ok(), tag).streaming(stream::empty::<Result<_, Infallible>>())
         }
-        false => json(HttpResponse::Ok(), list.tag).body(list.body),
+        false => json(HttpResponse::Ok(), tag).streaming(list),
     })
 }
 

@@ -18,13 +18,6 @@ use crate::store::schema::tasks;
 /// The maximum number of tasks of a long list that one statement reads.
 const LONG_LIST_BATCH_ROWS: u16 = 500;
 
-/// A part of a long list. The fingerprint comes first, because the response's ETag is computed from it and sent before
-/// the tasks.
-pub enum LongListPart {
-    Fingerprint(String),
-    Json(Vec<u8>),
-}
-
 /// Renders a batch of tasks as JSON. The last argument is true for the first batch.
 pub type RenderBatch = fn(&UserId, &[Task], bool) -> Vec<u8>;
 
@@ -34,13 +27,15 @@ impl OwnedTasks {
         self.owner.long_list_permit().await
     }
 
-    /// Reads a list from one snapshot and sends its parts. The speed depends on the receiver, because the channel is
-    /// bounded. The JSON is rendered on the thread that reads the rows, which has a low priority on SQLite.
+    /// Reads a list from one snapshot and sends its parts: first the fingerprint, because the response's ETag is computed
+    /// from it and sent before the tasks, and then the JSON of each batch of tasks. The speed depends on the receiver,
+    /// because the channel is bounded. The JSON is rendered on the thread that reads the rows, which has a low priority
+    /// on SQLite.
     pub async fn read_long_list(
         &self,
         listing: ListQuery,
         render: RenderBatch,
-        parts: mpsc::Sender<LongListPart>,
+        parts: mpsc::Sender<Vec<u8>>,
     ) -> Result<(), StoreError> {
         let is_sent = AtomicBool::new(false);
         let read = async move |connection: &mut Connection<'_>, owner: &UserId| {
@@ -56,10 +51,10 @@ impl OwnedTasks {
                 let mut json = render(owner, &tasks, true);
                 is_sent.store(true, Ordering::Relaxed);
                 // Sending fails if the client is gone or needs no tasks (`HEAD`, 304).
-                if parts.send(LongListPart::Fingerprint(fingerprint)).await.is_err() {
+                if parts.send(fingerprint.into_bytes()).await.is_err() {
                     return Ok(());
                 }
-                while parts.send(LongListPart::Json(json)).await.is_ok() && next.is_some() {
+                while parts.send(json).await.is_ok() && next.is_some() {
                     (tasks, next) = read_batch(connection, owner, &listing, next).await?;
                     json = render(owner, &tasks, false);
                 }
