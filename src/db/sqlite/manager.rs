@@ -77,16 +77,6 @@ impl r2d2::ManageConnection for Manager {
     }
 }
 
-/// Logs errors at level debug, because the call that waits for the connection reports the error as well.
-#[derive(Debug)]
-pub struct LogAtDebug;
-
-impl r2d2::HandleError<io::Error> for LogAtDebug {
-    fn handle_error(&self, error: io::Error) {
-        log::debug!("the database file cannot be opened: {error}");
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use diesel::prelude::*;

@@ -23,8 +23,8 @@ use tokio::time::timeout;
 
 pub use self::backup::backup;
 use self::file::DatabaseFile;
+use self::manager::Manager;
 pub use self::manager::SqliteHandle;
-use self::manager::{LogAtDebug, Manager};
 use super::error::describe;
 use super::{Access, Connection, StoreError};
 use crate::telemetry::RequestContext;
@@ -71,11 +71,12 @@ impl Sqlite {
             .idle_timeout(None)
             .max_lifetime(None)
             .connection_timeout(acquire_timeout)
-            .error_handler(Box::new(LogAtDebug))
+            // The call that waits for the connection reports the error.
+            .error_handler(Box::new(r2d2::NopErrorHandler))
             .build_unchecked(Manager::new(Arc::clone(&file), statement_timeout));
         let queue = || bounded(connections as usize * QUEUED_PER_CONNECTION);
         let ((reads, read_jobs), (writes, write_jobs), (long_lists, list_jobs)) = (queue(), queue(), queue());
-        // As many threads as long lists may be read at a time (`Quota::of_connections`).
+        // As many threads as long lists may be read at a time (`Quota::for_connections`).
         let list_threads = (connections / 2).max(1);
         for _ in 0..list_threads {
             threads::spawn_list_reader(&pool, list_jobs.clone());
@@ -158,7 +159,10 @@ impl Sqlite {
             Ok(outcome) => outcome,
             Err(_) if !is_decided.swap(true, Ordering::AcqRel) => {
                 METRICS.database_refused("timeout");
-                return Err(StoreError::Busy(bottleneck(access)));
+                return Err(StoreError::Busy(
+                    "all readers or the only writer are busy: DATABASE_POOL_SIZE is small for this load, or another \
+                     process holds the lock",
+                ));
             }
             // A long list has no timeout here, because the client determines how fast the list is read.
             Err(_) if access == Access::LongList => answer.await,
@@ -226,17 +230,5 @@ where
         let Self { outcome, reply, .. } = *self;
         let abandoned = Err(StoreError::Busy("the client was answered meanwhile"));
         let _ = reply.send(transaction.and_then(|()| outcome.unwrap_or(abandoned)));
-    }
-}
-
-/// Returns the cause of a call that could not be started in time, for the log.
-fn bottleneck(access: Access) -> &'static str {
-    match access {
-        Access::Read | Access::LongList => {
-            "all connections are in use: DATABASE_POOL_SIZE is small for this load"
-        }
-        Access::Write | Access::Transaction => {
-            "SQLite's one writer is busy, or another process holds its lock"
-        }
     }
 }
