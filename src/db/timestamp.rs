@@ -2,7 +2,7 @@
 //! SQLite. Diesel's own types differ between the two databases, and the one for SQLite writes texts whose width
 //! depends on the value, so that they would not sort chronologically.
 
-use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime};
+use chrono::{DateTime, NaiveDateTime};
 use diesel::backend::Backend;
 use diesel::deserialize::{self, FromSql, FromSqlRow};
 use diesel::expression::AsExpression;
@@ -69,20 +69,11 @@ fn parse_sqlite_timestamp(text: &str) -> deserialize::Result<Timestamp> {
     if let Ok(time) = DateTime::parse_from_rfc3339(text) {
         return Ok(Timestamp::from_micros(time.timestamp_micros()));
     }
-    let formats = [
-        "%Y-%m-%d %H:%M:%S%.f",
-        "%Y-%m-%dT%H:%M:%S%.f",
-        "%Y-%m-%d %H:%M",
-        "%Y-%m-%dT%H:%M",
-    ];
-    let text_without_zone = text.strip_suffix('Z').unwrap_or(text);
-    let time = formats
-        .iter()
-        .find_map(|format| NaiveDateTime::parse_from_str(text_without_zone, format).ok());
-    let time = match time {
-        Some(time) => time,
-        None => NaiveDate::parse_from_str(text, "%Y-%m-%d")?.and_time(NaiveTime::MIN),
-    };
+    let text = text.strip_suffix('Z').unwrap_or(text).replacen('T', " ", 1);
+    let time = ["", ":00", " 00:00:00"].iter().find_map(|missing| {
+        NaiveDateTime::parse_from_str(&format!("{text}{missing}"), "%Y-%m-%d %H:%M:%S%.f").ok()
+    });
+    let time = time.ok_or("the text is not a timestamp")?;
     Ok(Timestamp::from_micros(time.and_utc().timestamp_micros()))
 }
 
