@@ -77,26 +77,21 @@ impl fmt::Display for DatabaseUrl {
         match self {
             Self::Sqlite(file) => write!(f, "sqlite://{}", file.display()),
             Self::Postgres(url) => {
-                let (scheme, rest) = url.text.split_once("://").unwrap_or_default();
-                let (authority, tail) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
-                let authority = match authority.rsplit_once('@') {
-                    Some((user, host)) => match user.split_once(':') {
-                        Some((name, _)) => format!("{name}:***@{host}"),
-                        None => authority.into(),
-                    },
-                    None => authority.into(),
+                let mut text = url.text.clone();
+                // If there is an `@`, it follows the user and the password: `parse_postgres` refuses any other.
+                if let Some(end) = text.find('@')
+                    && let Some((colon, _)) = text[..end].match_indices(':').nth(1)
+                {
+                    text.replace_range(colon + 1..end, "***");
+                }
+                let Some((server, query)) = text.split_once('?') else {
+                    return f.write_str(&text);
                 };
-                let (path, query) = tail.split_once('?').unwrap_or((tail, ""));
-                let query: Vec<String> = query
-                    .split('&')
-                    .filter(|pair| !pair.is_empty())
-                    .map(|pair| match pair.split_once('=') {
-                        Some(("password", _)) => "password=***".into(),
-                        _ => pair.into(),
-                    })
-                    .collect();
-                let mark = if query.is_empty() { "" } else { "?" };
-                write!(f, "{scheme}://{authority}{path}{mark}{}", query.join("&"))
+                let pairs = query.split('&').map(|pair| match pair.starts_with("password=") {
+                    true => "password=***",
+                    false => pair,
+                });
+                write!(f, "{server}?{}", pairs.collect::<Vec<_>>().join("&"))
             }
         }
     }
