@@ -7,9 +7,6 @@ use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use diesel::QueryResult;
-use diesel::result::{DatabaseErrorKind, Error as DieselError};
-
 use crate::config::{PRIVATE_MODE, create_private_folder, tighten_permissions};
 
 /// The first bytes of every SQLite database file that is not empty.
@@ -109,12 +106,6 @@ impl DatabaseFile {
             }
         }
         Ok(())
-    }
-
-    /// Like [`Self::check`], with the error type of queries.
-    pub fn check_for_query(&self) -> QueryResult<()> {
-        self.check()
-            .map_err(|problem| DieselError::DatabaseError(DatabaseErrorKind::Unknown, Box::new(problem)))
     }
 }
 

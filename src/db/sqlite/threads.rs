@@ -88,10 +88,11 @@ fn write(
     runtime: &Runtime,
 ) -> usize {
     let begun = file
-        .check_for_query()
-        .and_then(|()| connection.inner.batch_execute("BEGIN IMMEDIATE"));
+        .check()
+        .map_err(StoreError::Unavailable)
+        .and_then(|()| Ok(connection.inner.batch_execute("BEGIN IMMEDIATE")?));
     if let Err(error) = begun {
-        first.reply(Err(error.into()));
+        first.reply(Err(error));
         return 0;
     }
     connection.is_in_transaction = true;
