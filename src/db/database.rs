@@ -56,7 +56,7 @@ pub struct Database {
 #[derive(Clone)]
 enum Backend<P> {
     Postgres(P),
-    Sqlite(Sqlite),
+    Sqlite(Arc<Sqlite>),
 }
 
 /// The access to the database of one HTTP worker.
@@ -75,7 +75,7 @@ impl Database {
         let (backend, http_workers) = match &config.database_url {
             DatabaseUrl::Sqlite(file) => {
                 let sqlite = Sqlite::open(file, size, config.acquire_timeout, config.statement_timeout);
-                (Backend::Sqlite(sqlite), cores)
+                (Backend::Sqlite(Arc::new(sqlite)), cores)
             }
             DatabaseUrl::Postgres(url) => {
                 // One user's writes may use a quarter of a worker's connections, but at least one. With fewer than
@@ -113,7 +113,7 @@ impl Database {
                 let long_lists = Quota::for_connections(shared.connections_per_worker);
                 (Backend::Postgres(WorkerPool::new(Arc::clone(shared))), long_lists)
             }
-            Backend::Sqlite(sqlite) => (Backend::Sqlite(sqlite.clone()), Arc::clone(&self.long_lists)),
+            Backend::Sqlite(sqlite) => (Backend::Sqlite(Arc::clone(sqlite)), Arc::clone(&self.long_lists)),
         };
         DatabaseWorker {
             database: Arc::clone(self),

@@ -35,10 +35,7 @@ const QUEUED_PER_CONNECTION: usize = 64;
 
 type Pool = r2d2::Pool<Manager>;
 
-#[derive(Clone)]
-pub struct Sqlite(Arc<Inner>);
-
-struct Inner {
+pub struct Sqlite {
     file: Arc<DatabaseFile>,
     pool: Pool,
     reads: Sender<Box<dyn Job>>,
@@ -85,7 +82,7 @@ impl Sqlite {
             threads::spawn_reader(&pool, read_jobs.clone());
         }
         threads::spawn_writer(&pool, Arc::clone(&file), write_jobs);
-        Self(Arc::new(Inner {
+        Self {
             file,
             pool,
             reads,
@@ -93,33 +90,33 @@ impl Sqlite {
             writes,
             acquire_timeout,
             statement_timeout,
-        }))
+        }
     }
 
     /// Checks that the file is still the one that was opened.
     pub fn check_file(&self) -> Result<(), StoreError> {
-        self.0.file.check().map_err(StoreError::Unavailable)
+        self.file.check().map_err(StoreError::Unavailable)
     }
 
     /// Returns a connection that the caller uses on its own thread.
     pub fn connect(&self, acquire_timeout: Duration) -> Result<r2d2::PooledConnection<Manager>, StoreError> {
-        let connection = self.0.pool.get_timeout(acquire_timeout);
+        let connection = self.pool.get_timeout(acquire_timeout);
         connection.map_err(|error| StoreError::Unavailable(error.to_string()))
     }
 
     /// Copies everything into the database file, so that a copy of this file alone is complete.
     pub fn checkpoint(&self) {
-        if let Ok(mut connection) = self.0.pool.get() {
+        if let Ok(mut connection) = self.pool.get() {
             threads::checkpoint(&mut connection);
         }
     }
 
     pub fn pool_state(&self) -> PoolState {
-        let state = self.0.pool.state();
+        let state = self.pool.state();
         PoolState {
             open: state.connections,
             in_use: state.connections - state.idle_connections,
-            waiting: self.0.reads.len() + self.0.long_lists.len() + self.0.writes.len(),
+            waiting: self.reads.len() + self.long_lists.len() + self.writes.len(),
         }
     }
 
@@ -130,7 +127,6 @@ impl Sqlite {
         access: Access,
         work: impl AsyncFn(&mut Connection<'_>) -> QueryResult<T> + Send + 'static,
     ) -> Result<T, StoreError> {
-        let inner = &self.0;
         let (reply, mut answer) = oneshot::channel();
         let is_decided = Arc::new(AtomicBool::new(false));
         let job = Box::new(Call {
@@ -140,12 +136,12 @@ impl Sqlite {
             request: RequestContext::current(),
             is_decided: Arc::clone(&is_decided),
             // This is before the caller gives up, so that the caller gets the cause as its error.
-            deadline: Instant::now() + inner.acquire_timeout * 9 / 10,
+            deadline: Instant::now() + self.acquire_timeout * 9 / 10,
         });
         let lane = match access {
-            Access::Read => &inner.reads,
-            Access::LongList => &inner.long_lists,
-            Access::Write | Access::Transaction => &inner.writes,
+            Access::Read => &self.reads,
+            Access::LongList => &self.long_lists,
+            Access::Write | Access::Transaction => &self.writes,
         };
         lane.try_send(job).map_err(|error| match error {
             TrySendError::Full(_) => {
@@ -155,7 +151,7 @@ impl Sqlite {
             TrySendError::Disconnected(_) => StoreError::Internal("no database thread is left".into()),
         })?;
 
-        let outcome = match timeout(inner.acquire_timeout, &mut answer).await {
+        let outcome = match timeout(self.acquire_timeout, &mut answer).await {
             Ok(outcome) => outcome,
             Err(_) if !is_decided.swap(true, Ordering::AcqRel) => {
                 METRICS.database_refused("timeout");
@@ -166,7 +162,7 @@ impl Sqlite {
             }
             // A long list has no timeout here, because the client determines how fast the list is read.
             Err(_) if access == Access::LongList => answer.await,
-            Err(_) => timeout(inner.statement_timeout, answer)
+            Err(_) => timeout(self.statement_timeout, answer)
                 .await
                 .map_err(|_| StoreError::Unavailable("it did not answer in time".into()))?,
         };
