@@ -92,25 +92,23 @@ impl Connector {
     /// Opens a connection and checks it. The result is not a Diesel connection yet, because Diesel executes named
     /// statements as soon as it gets a connection. A pooler that does not support them must be detected before.
     pub async fn open(&self) -> Result<CheckedClient, ConnectError> {
-        if self.server_enforces_statement_timeout() {
-            match self.connect_client(&self.direct).await {
-                Err(error) if is_startup_parameter_error(&error) => self.record_pooler(),
-                Err(error) => return Err(error.into()),
-                Ok(checked) => {
-                    if !self.is_encoding_checked.load(Ordering::Relaxed) {
-                        self.check_server(&checked.client).await?;
-                    }
-                    if self.server_enforces_statement_timeout() {
-                        return Ok(checked);
-                    }
-                    check_prepared_statements(&checked.client).await?;
-                    return Ok(checked);
-                }
+        let config = match self.server_enforces_statement_timeout() {
+            true => &self.direct,
+            false => &self.pooled,
+        };
+        let checked = match self.connect_client(config).await {
+            Err(error) if is_startup_parameter_error(&error) => {
+                self.record_pooler();
+                self.connect_client(&self.pooled).await?
             }
+            connected => connected?,
+        };
+        if !self.is_encoding_checked.load(Ordering::Relaxed) {
+            self.check_server(&checked.client).await?;
         }
-        let checked = self.connect_client(&self.pooled).await?;
-        self.check_server(&checked.client).await?;
-        check_prepared_statements(&checked.client).await?;
+        if !self.server_enforces_statement_timeout() {
+            check_prepared_statements(&checked.client).await?;
+        }
         Ok(checked)
     }
 
