@@ -147,9 +147,7 @@ impl WorkerPool {
             Ok(Ok(lease)) => Ok(lease),
             _ => {
                 // `timeout_at` has dropped the receiver, so this also removes the waiter of this call.
-                self.waiters
-                    .borrow_mut()
-                    .retain(|waiter| !waiter.granted.is_closed());
+                self.remove_ended_waiters();
                 METRICS.database_refused("timeout");
                 Err(match self.last_error.borrow().clone() {
                     Some(error) => StoreError::Unavailable(error),
@@ -170,11 +168,7 @@ impl WorkerPool {
             Access::Transaction => self.choose_for_transaction(&entries, &request.user),
             Access::LongList => self.choose_idle(&entries),
         };
-        let Some(chosen) = chosen else {
-            drop(entries);
-            return None;
-        };
-        let entry = &mut entries[chosen];
+        let entry = &mut entries[chosen?];
         if entry.calls() == 0 {
             self.shared.in_use.fetch_add(1, Ordering::Relaxed);
         }
@@ -224,30 +218,29 @@ impl WorkerPool {
     /// Gives connections to the waiting calls in the order of their arrival. A call that cannot have one yet, for
     /// example because its user has the maximum number, does not block the calls behind it.
     fn serve_waiters(self: &Rc<Self>) {
+        self.remove_ended_waiters();
         let mut at = 0;
         loop {
-            let request = match self.waiters.borrow().get(at) {
-                Some(waiter) if waiter.granted.is_closed() => None,
-                Some(waiter) => Some(waiter.request.clone()),
-                None => return,
-            };
-            let lease = match request {
-                Some(request) => match self.try_acquire(&request) {
-                    Some(lease) => Some(lease),
-                    None => {
-                        at += 1;
-                        continue;
-                    }
-                },
-                None => None,
+            let request = self.waiters.borrow().get(at).map(|waiter| waiter.request.clone());
+            let Some(request) = request else { return };
+            let Some(lease) = self.try_acquire(&request) else {
+                at += 1;
+                continue;
             };
             let waiter = self.waiters.borrow_mut().remove(at);
-            if let (Some(waiter), Some(lease)) = (waiter, lease) {
+            if let Some(waiter) = waiter {
                 // If the call has ended in the meantime, `send` fails and drops the lease, which returns the
                 // connection to the pool.
                 let _ = waiter.granted.send(lease);
             }
         }
+    }
+
+    /// Removes the waiters of calls that have timed out or whose client has hung up.
+    fn remove_ended_waiters(&self) {
+        self.waiters
+            .borrow_mut()
+            .retain(|waiter| !waiter.granted.is_closed());
     }
 
     fn remove(&self, entries: &mut Vec<Entry>, at: usize) {

@@ -69,12 +69,8 @@ impl WorkerPool {
             }
             sleep(backoff).await;
             backoff = (backoff * 2).min(MAX_BACKOFF);
-            if self
-                .waiters
-                .borrow()
-                .iter()
-                .all(|waiter| waiter.granted.is_closed())
-            {
+            self.remove_ended_waiters();
+            if self.waiters.borrow().is_empty() {
                 return None;
             }
         }
