@@ -101,8 +101,8 @@ impl Connection<'_> {
         self.run_transaction([begin, "COMMIT", "ROLLBACK"], work).await
     }
 
-    /// Runs `work` after `begin`, and commits or rolls back. If the rollback fails, the connection is not used
-    /// again, because the transaction may still be open.
+    /// Runs `work` after `begin`, and commits or rolls back. If the rollback fails on PostgreSQL, the connection is not
+    /// used again, because the transaction may still be open.
     async fn run_transaction<T, E: From<diesel::result::Error>>(
         &mut self,
         [begin, commit, rollback]: [&str; 3],
@@ -113,12 +113,13 @@ impl Connection<'_> {
             Ok(value) => self.batch_execute(commit).await.map(|()| value).map_err(E::from),
             Err(error) => Err(error),
         };
-        if outcome.is_err() && !self.is_closed() && self.batch_execute(rollback).await.is_err() {
-            match self {
-                Self::Postgres(connection) => connection.close(),
-                // Otherwise the thread that has begun the transaction ends it.
-                Self::Sqlite(connection) => connection.broken |= !connection.is_in_transaction,
-            }
+        // On SQLite, the rollback fails only if an error has ended the transaction already.
+        if outcome.is_err()
+            && !self.is_closed()
+            && self.batch_execute(rollback).await.is_err()
+            && let Self::Postgres(connection) = self
+        {
+            connection.close();
         }
         outcome
     }

@@ -73,7 +73,6 @@ pub fn apply_to_sqlite(connection: &mut SqliteHandle) -> Result<(), StoreError> 
         run_pending(inner, SQLITE)?;
         Ok(inner.batch_execute(READ_EACH_TABLE)?)
     });
-    connection.broken = outcome.is_err();
     outcome.map_err(migration_error)
 }
 

@@ -14,8 +14,6 @@ pub struct SqliteHandle {
     pub inner: SqliteConnection,
     /// The thread that writes has begun a transaction, in which it executes the writes of several calls.
     pub is_in_transaction: bool,
-    /// A transaction could not be ended, so the connection must not be used again.
-    pub broken: bool,
 }
 
 #[derive(Debug)]
@@ -64,7 +62,6 @@ impl r2d2::ManageConnection for Manager {
         Ok(SqliteHandle {
             inner,
             is_in_transaction: false,
-            broken: false,
         })
     }
 
@@ -72,8 +69,10 @@ impl r2d2::ManageConnection for Manager {
         Ok(())
     }
 
-    fn has_broken(&self, connection: &mut SqliteHandle) -> bool {
-        connection.broken
+    /// No connection is closed, because SQLite deletes the write-ahead log together with the last one. After that,
+    /// [`DatabaseFile::check`] would report that the log was deleted.
+    fn has_broken(&self, _: &mut SqliteHandle) -> bool {
+        false
     }
 }
 

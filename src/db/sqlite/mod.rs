@@ -228,3 +228,29 @@ where
         let _ = reply.send(transaction.and_then(|()| outcome.unwrap_or(abandoned)));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[actix_web::test]
+    async fn the_only_connection_is_used_again_after_a_panic() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, timeout) = (folder.path().join("todo.db"), Duration::from_secs(10));
+        let sqlite = Sqlite::open(&file, 1, timeout, timeout);
+        for access in [Access::Read, Access::Write] {
+            let panicking = async |connection: &mut Connection<'_>| -> QueryResult<()> {
+                let work = async |_: &mut Connection<'_>| -> QueryResult<()> { panic!("on purpose") };
+                connection.transaction(work).await
+            };
+            let outcome = sqlite.run(access, panicking).await;
+            assert!(matches!(outcome, Err(StoreError::Panicked)), "{outcome:?}");
+            sqlite.check_file().unwrap();
+            let create = async |connection: &mut Connection<'_>| {
+                let create = "CREATE TABLE IF NOT EXISTS created (number)";
+                connection.batch_execute(create).await
+            };
+            sqlite.run(Access::Write, create).await.unwrap();
+        }
+    }
+}

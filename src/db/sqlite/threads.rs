@@ -66,13 +66,13 @@ fn read(jobs: &Receiver<Box<dyn Job>>, pool: &Pool, runtime: &Runtime) {
     for job in jobs {
         match connect(pool, &*job) {
             Err(error) => job.reply(Err(error)),
-            Ok(mut connection) => match execute(job, &mut connection, runtime) {
-                Some((job, _)) => {
-                    drop(connection);
+            Ok(mut connection) => {
+                let executed = execute(job, &mut connection, runtime);
+                drop(connection);
+                if let Some((job, _)) = executed {
                     job.reply(Ok(()));
                 }
-                None => connection.broken = true,
-            },
+            }
         }
     }
 }
@@ -111,7 +111,6 @@ fn write(
                 failure = Some(StoreError::Unavailable(
                     "a write in the same transaction panicked".into(),
                 ));
-                let _ = connection.inner.batch_execute("ROLLBACK");
             }
         }
         // After most errors, the other statements of the transaction can be committed. After some, such as a full disk,
@@ -133,14 +132,19 @@ fn write(
     count
 }
 
-/// Returns `None` if the job panicked. The panic hook has logged the panic, and the caller responds with 500.
+/// Returns `None` if the job panicked. Its transaction is then rolled back. The panic hook has logged the panic, and the
+/// caller responds with 500.
 fn execute(
     mut job: Box<dyn Job>,
     connection: &mut SqliteHandle,
     runtime: &Runtime,
 ) -> Option<(Box<dyn Job>, Result<(), StoreError>)> {
-    let outcome = catch_unwind(AssertUnwindSafe(|| job.execute(connection, runtime))).ok()?;
-    Some((job, outcome))
+    let executed = catch_unwind(AssertUnwindSafe(|| job.execute(connection, runtime)));
+    if executed.is_err() {
+        // This fails if there is no transaction.
+        let _ = connection.inner.batch_execute("ROLLBACK");
+    }
+    Some((job, executed.ok()?))
 }
 
 fn connect(pool: &Pool, job: &dyn Job) -> Result<PooledConnection<Manager>, StoreError> {
