@@ -81,7 +81,7 @@ impl Connection<'_> {
         let statements = match self {
             // The queries are written for READ COMMITTED, but the server's default may be another isolation level.
             Self::Postgres(_) => ["BEGIN ISOLATION LEVEL READ COMMITTED", "COMMIT", "ROLLBACK"],
-            Self::Sqlite(connection) if connection.is_in_transaction => {
+            Self::Sqlite(connection) if connection.is_in_batch => {
                 ["SAVEPOINT call", "RELEASE call", "ROLLBACK TO call; RELEASE call"]
             }
             Self::Sqlite(_) => ["BEGIN IMMEDIATE", "COMMIT", "ROLLBACK"],

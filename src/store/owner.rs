@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use diesel::QueryResult;
 
-use super::users::{self, KnownUsers};
+use super::users::{self, KnownUsers, RowState};
 use crate::auth::{AuthenticatedUser, Refusal};
 use crate::db::{Access, Connection, DatabaseWorker, StoreError};
 use crate::domain::UserId;
@@ -78,20 +78,25 @@ impl Owner {
     /// the table belongs to Better Auth, nothing is written, and a user without a row is an error. No statement is
     /// executed if the row is known to be up to date.
     async fn ensure_row(&self) -> Result<(), StoreError> {
-        let known_users = &self.store.known_users;
+        let Store {
+            database,
+            known_users,
+        } = &*self.store;
         if known_users.is_up_to_date(&self.user) {
             return Ok(());
         }
         let user = self.user.clone();
-        let ensure = async move |connection: &mut Connection<'_>| users::ensure_row(connection, &user).await;
-        if !self
-            .store
-            .database
-            .run(Access::Transaction, self.id(), ensure)
-            .await?
-        {
-            METRICS.token_refused(Refusal::UnknownUser.metric_label());
-            return Err(StoreError::UnknownUser);
+        let compare = async move |connection: &mut Connection<'_>| users::compare(connection, &user).await;
+        let state = database.run(Access::Read, self.id(), compare).await?;
+        if state != RowState::UpToDate {
+            let user = self.user.clone();
+            let ensure = async move |connection: &mut Connection<'_>| {
+                users::ensure_row(connection, &user, state == RowState::Outdated).await
+            };
+            if !database.run(Access::Transaction, self.id(), ensure).await? {
+                METRICS.token_refused(Refusal::UnknownUser.metric_label());
+                return Err(StoreError::UnknownUser);
+            }
         }
         known_users.insert(&self.user);
         Ok(())

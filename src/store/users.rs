@@ -71,24 +71,42 @@ impl KnownUsers {
     }
 }
 
-/// Inserts the user's row or updates its claims, unless the table belongs to Better Auth. Returns whether the user
-/// has a row afterwards.
-pub(super) async fn ensure_row(
+/// How a user's row differs from the claims of a token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum RowState {
+    UpToDate,
+    Missing,
+    Outdated,
+}
+
+pub(super) async fn compare(
     connection: &mut Connection<'_>,
     user: &AuthenticatedUser,
-) -> QueryResult<bool> {
+) -> QueryResult<RowState> {
     let row = users::table
         .find(user.id().as_str())
         .select((users::email, users::name));
     let row: Option<(Option<String>, Option<String>)> = on_both!(connection, |c| row.first(c)).optional()?;
     let agrees = |claim: Option<&str>, stored: &Option<String>| claim.is_none() || claim == stored.as_deref();
-    let is_up_to_date = row
-        .as_ref()
-        .is_some_and(|(email, name)| agrees(user.email(), email) && agrees(user.name(), name));
-    if is_up_to_date || belongs_to_better_auth(connection).await? {
-        return Ok(row.is_some());
+    Ok(match row {
+        None => RowState::Missing,
+        Some((email, name)) if agrees(user.email(), &email) && agrees(user.name(), &name) => {
+            RowState::UpToDate
+        }
+        Some(_) => RowState::Outdated,
+    })
+}
+
+/// Inserts the user's row or updates its claims, unless the table belongs to Better Auth. Returns whether the user
+/// has a row afterwards.
+pub(super) async fn ensure_row(
+    connection: &mut Connection<'_>,
+    user: &AuthenticatedUser,
+    exists: bool,
+) -> QueryResult<bool> {
+    if belongs_to_better_auth(connection).await? {
+        return Ok(exists);
     }
-    let exists = row.is_some();
     let outcome = match write(connection, user, user.email(), exists).await {
         // The unique index reports that the email belongs to another row, so the row is written without it. On a
         // distributed database there is no such index, and therefore no conflict. A query for the email would have

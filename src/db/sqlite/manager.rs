@@ -13,7 +13,7 @@ use crate::db::error::describe;
 pub struct SqliteHandle {
     pub inner: SqliteConnection,
     /// The thread that writes has begun a transaction, in which it executes the writes of several calls.
-    pub is_in_transaction: bool,
+    pub is_in_batch: bool,
 }
 
 #[derive(Debug)]
@@ -61,7 +61,7 @@ impl r2d2::ManageConnection for Manager {
         self.file.record_log();
         Ok(SqliteHandle {
             inner,
-            is_in_transaction: false,
+            is_in_batch: false,
         })
     }
 

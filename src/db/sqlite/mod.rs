@@ -9,6 +9,7 @@ mod file;
 mod manager;
 mod threads;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -131,7 +132,7 @@ impl Sqlite {
         let is_decided = Arc::new(AtomicBool::new(false));
         let job = Box::new(Call {
             work,
-            outcome: None,
+            value: None,
             reply,
             request: RequestContext::current(),
             is_decided: Arc::clone(&is_decided),
@@ -176,16 +177,20 @@ trait Job: Send {
     /// When a connection must be available. Otherwise the job fails.
     fn deadline(&self) -> Instant;
 
-    /// Executes the statements, unless the caller no longer waits. The caller gets the result only by `reply`.
+    /// Returns whether the caller still waits. If so, it no longer gives up before the statement timeout.
+    fn start(&mut self) -> bool;
+
+    /// Executes the statements. If their transaction is rolled back, they may be executed again.
     fn execute(&mut self, connection: &mut SqliteHandle, runtime: &Runtime) -> Result<(), StoreError>;
 
-    /// Sends the result to the caller, or the error if the transaction of the statements has failed.
-    fn reply(self: Box<Self>, transaction: Result<(), StoreError>);
+    /// Sends the result of the last execution to the caller, or an error if the transaction has failed.
+    fn reply(self: Box<Self>, outcome: Result<(), StoreError>);
 }
 
 struct Call<T, W> {
     work: W,
-    outcome: Option<Result<T, StoreError>>,
+    /// The result of the last execution that succeeded.
+    value: Option<T>,
     reply: oneshot::Sender<Result<T, StoreError>>,
     request: Option<RequestContext>,
     /// The thread sets this flag to start the job, and the caller sets it to abandon the job. The first one decides.
@@ -202,30 +207,34 @@ where
         self.deadline
     }
 
+    fn start(&mut self) -> bool {
+        !self.reply.is_closed() && !self.is_decided.swap(true, Ordering::AcqRel)
+    }
+
     fn execute(&mut self, connection: &mut SqliteHandle, runtime: &Runtime) -> Result<(), StoreError> {
-        if self.reply.is_closed() || self.is_decided.swap(true, Ordering::AcqRel) {
-            return Ok(());
-        }
         let mut run = || {
-            let outcome = runtime.block_on((self.work)(&mut Connection::Sqlite(connection)));
-            outcome.map_err(|error| {
-                log::debug!("{}", describe(&error));
-                StoreError::from(error)
-            })
+            let mut connection = Connection::Sqlite(connection);
+            let work = AssertUnwindSafe(|| runtime.block_on((self.work)(&mut connection)));
+            match catch_unwind(work) {
+                Ok(outcome) => outcome.map_err(|error| {
+                    log::debug!("{}", describe(&error));
+                    StoreError::from(error)
+                }),
+                // The panic hook has logged the panic.
+                Err(_) => Err(StoreError::Panicked),
+            }
         };
-        let outcome = match self.request.take() {
+        let outcome = match self.request.clone() {
             Some(request) => request.sync_scope(run),
             None => run(),
         };
-        let result = outcome.as_ref().map(|_| ()).map_err(StoreError::clone);
-        self.outcome = Some(outcome);
-        result
+        self.value = Some(outcome?);
+        Ok(())
     }
 
-    fn reply(self: Box<Self>, transaction: Result<(), StoreError>) {
-        let Self { outcome, reply, .. } = *self;
-        let abandoned = Err(StoreError::Busy("the client was answered meanwhile"));
-        let _ = reply.send(transaction.and_then(|()| outcome.unwrap_or(abandoned)));
+    fn reply(self: Box<Self>, outcome: Result<(), StoreError>) {
+        let Self { value, reply, .. } = *self;
+        let _ = reply.send(outcome.and_then(|()| value.ok_or(StoreError::Panicked)));
     }
 }
 

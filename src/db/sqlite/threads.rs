@@ -1,9 +1,8 @@
 //! The threads that do the jobs of the embedded database, and the checkpoints between the writes.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::thread;
 use std::time::{Duration, Instant};
-use std::{iter, thread};
 
 use crossbeam_channel::Receiver;
 use diesel::connection::SimpleConnection as _;
@@ -21,14 +20,19 @@ use crate::db::StoreError;
 /// writes wait for them.
 const WRITES_PER_CHECKPOINT: usize = 256;
 
-/// How many writes are committed together. This bounds how long the first one waits for the last one.
+/// How many writes are committed together at most.
 const MAX_WRITES_PER_TRANSACTION: usize = 64;
+
+/// No further write is added to a transaction that has taken this long, because its first write waits for its commit.
+const MAX_TIME_PER_TRANSACTION: Duration = Duration::from_millis(20);
 
 /// How much the priority of the threads that read long lists is lowered (`man 2 setpriority`).
 const LONG_LIST_NICENESS: i32 = 10;
 
 pub fn spawn_reader(pool: &Pool, jobs: Receiver<Box<dyn Job>>) {
-    spawn("db-read", pool, move |pool, runtime| read(&jobs, pool, runtime));
+    spawn("db-read", pool, move |pool, runtime| {
+        run_reads(&jobs, pool, runtime);
+    });
 }
 
 /// A long list takes much processor time. With a lower priority it hardly delays other calls.
@@ -38,113 +42,113 @@ pub fn spawn_list_reader(pool: &Pool, jobs: Receiver<Box<dyn Job>>) {
         if let Err(error) = setpriority_process(None, LONG_LIST_NICENESS) {
             log::debug!("the priority of long lists cannot be lowered: {error}");
         }
-        read(&jobs, pool, runtime);
+        run_reads(&jobs, pool, runtime);
     });
 }
 
 pub fn spawn_writer(pool: &Pool, file: Arc<DatabaseFile>, jobs: Receiver<Box<dyn Job>>) {
     spawn("db-write", pool, move |pool, runtime| {
         let mut writes = 0;
-        for first in &jobs {
-            let mut connection = match connect(pool, &*first) {
-                Ok(connection) => connection,
-                Err(error) => {
-                    first.reply(Err(error));
-                    continue;
+        for mut job in &jobs {
+            match connect(pool, &*job) {
+                Err(error) => job.reply(Err(error)),
+                Ok(mut connection) if job.start() => {
+                    let mut writer = Writer {
+                        connection: &mut connection,
+                        file: &file,
+                        runtime,
+                    };
+                    writes += writer.write(job, &jobs);
+                    if writes >= WRITES_PER_CHECKPOINT {
+                        writes = 0;
+                        checkpoint(&mut connection);
+                    }
                 }
-            };
-            writes += write(first, &jobs, &mut connection, &file, runtime);
-            if writes >= WRITES_PER_CHECKPOINT {
-                writes = 0;
-                checkpoint(&mut connection);
+                Ok(_) => {}
             }
         }
     });
 }
 
-fn read(jobs: &Receiver<Box<dyn Job>>, pool: &Pool, runtime: &Runtime) {
-    for job in jobs {
+fn run_reads(jobs: &Receiver<Box<dyn Job>>, pool: &Pool, runtime: &Runtime) {
+    for mut job in jobs {
         match connect(pool, &*job) {
             Err(error) => job.reply(Err(error)),
-            Ok(mut connection) => {
-                let executed = execute(job, &mut connection, runtime);
+            Ok(mut connection) if job.start() => {
+                let outcome = job.execute(&mut connection, runtime);
+                if outcome.is_err() {
+                    // This fails unless a panic has interrupted a transaction.
+                    let _ = connection.inner.batch_execute("ROLLBACK");
+                }
                 drop(connection);
-                if let Some((job, _)) = executed {
-                    job.reply(Ok(()));
+                job.reply(outcome);
+            }
+            Ok(_) => {}
+        }
+    }
+}
+
+struct Writer<'a> {
+    connection: &'a mut SqliteHandle,
+    file: &'a DatabaseFile,
+    runtime: &'a Runtime,
+}
+
+impl Writer<'_> {
+    /// Executes the first job and those that wait behind it in one transaction, because a write spends most of its time
+    /// waiting for the disk at the commit. The callers get their results after the commit. If this fails, each job is
+    /// executed again in a transaction of its own, so that a failing call affects no other. Returns the number of jobs.
+    fn write(&mut self, first: Box<dyn Job>, waiting: &Receiver<Box<dyn Job>>) -> usize {
+        let began = Instant::now();
+        let mut jobs = vec![first];
+        let outcome = self.in_transaction(|writer| {
+            let mut next = 0;
+            while next < jobs.len() {
+                jobs[next].execute(writer.connection, writer.runtime)?;
+                next += 1;
+                if next < MAX_WRITES_PER_TRANSACTION && began.elapsed() < MAX_TIME_PER_TRANSACTION {
+                    jobs.extend(waiting.try_iter().find_map(|mut job| job.start().then_some(job)));
                 }
             }
+            Ok(())
+        });
+        let count = jobs.len();
+        for mut job in jobs {
+            let outcome = match &outcome {
+                Err(_) if count > 1 => {
+                    self.in_transaction(|writer| job.execute(writer.connection, writer.runtime))
+                }
+                outcome => outcome.clone(),
+            };
+            job.reply(outcome);
         }
+        count
     }
-}
 
-/// Executes the first job and those that wait behind it in one transaction, because most of the time of a write is the
-/// time of its commit, which waits for the disk. The callers get their results after the commit. Returns the number of
-/// jobs.
-fn write(
-    first: Box<dyn Job>,
-    waiting: &Receiver<Box<dyn Job>>,
-    connection: &mut SqliteHandle,
-    file: &DatabaseFile,
-    runtime: &Runtime,
-) -> usize {
-    let begun = file
-        .check()
-        .map_err(StoreError::Unavailable)
-        .and_then(|()| Ok(connection.inner.batch_execute("BEGIN IMMEDIATE")?));
-    if let Err(error) = begun {
-        first.reply(Err(error));
-        return 0;
-    }
-    connection.is_in_transaction = true;
-    let mut executed = Vec::new();
-    let mut failure = None;
-    for job in iter::once(first)
-        .chain(waiting.try_iter())
-        .take(MAX_WRITES_PER_TRANSACTION)
-    {
-        match execute(job, connection, runtime) {
-            Some((job, outcome)) => {
-                executed.push(job);
-                failure = outcome.err();
-            }
-            None => {
-                failure = Some(StoreError::Unavailable(
-                    "a write in the same transaction panicked".into(),
-                ));
-            }
+    fn in_transaction(
+        &mut self,
+        work: impl FnOnce(&mut Self) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        let outcome = self.try_in_transaction(work);
+        self.connection.is_in_batch = false;
+        if outcome.is_err() {
+            // This fails if there is no transaction, for example because SQLite has ended it.
+            let _ = self.connection.inner.batch_execute("ROLLBACK");
         }
-        // After most errors, the other statements of the transaction can be committed. After some, such as a full disk,
-        // SQLite has rolled back the transaction, and then the commit fails.
-        if failure.is_some() {
-            break;
-        }
+        outcome
     }
-    let committed = connection.inner.batch_execute("COMMIT").map_err(|error| {
-        // This fails if there is no transaction any more.
-        let _ = connection.inner.batch_execute("ROLLBACK");
-        failure.unwrap_or(error.into())
-    });
-    connection.is_in_transaction = false;
-    let count = executed.len();
-    for job in executed {
-        job.reply(committed.clone());
-    }
-    count
-}
 
-/// Returns `None` if the job panicked. Its transaction is then rolled back. The panic hook has logged the panic, and the
-/// caller responds with 500.
-fn execute(
-    mut job: Box<dyn Job>,
-    connection: &mut SqliteHandle,
-    runtime: &Runtime,
-) -> Option<(Box<dyn Job>, Result<(), StoreError>)> {
-    let executed = catch_unwind(AssertUnwindSafe(|| job.execute(connection, runtime)));
-    if executed.is_err() {
-        // This fails if there is no transaction.
-        let _ = connection.inner.batch_execute("ROLLBACK");
+    fn try_in_transaction(
+        &mut self,
+        work: impl FnOnce(&mut Self) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        self.file.check().map_err(StoreError::Unavailable)?;
+        self.connection.inner.batch_execute("BEGIN IMMEDIATE")?;
+        self.connection.is_in_batch = true;
+        work(self)?;
+        self.file.check().map_err(StoreError::Unavailable)?;
+        Ok(self.connection.inner.batch_execute("COMMIT")?)
     }
-    Some((job, executed.ok()?))
 }
 
 fn connect(pool: &Pool, job: &dyn Job) -> Result<PooledConnection<Manager>, StoreError> {

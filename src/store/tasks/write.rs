@@ -191,7 +191,7 @@ pub(in crate::store) async fn insert(
         tasks::updated_at.eq(DbTimestamp(now)),
     );
     // `get_result` is not used, because it stops at the first row. SQLite checks foreign keys only when the statement is
-    // executed beyond its last row.
+    // executed beyond its last row, so a violation would not be noticed.
     let mut rows: Vec<Row> = on_both!(conn, |c| {
         let insert = diesel::insert_into(tasks::table).values(row).returning((
             sql::<BigInt>(REPRESENTABLE_ID),
