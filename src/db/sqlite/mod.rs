@@ -1,8 +1,8 @@
 //! The embedded database: threads with one connection each, one of which does all the writing, several writes in one
 //! transaction. Long lists have threads with a low priority.
 //!
-//! A job waits in a bounded queue for a bounded time, and then has a thread and a connection to itself. This
-//! takes half of the processor time of `spawn_blocking` and of diesel-async's wrapper for blocking connections.
+//! A job waits in a bounded queue for a bounded time, and is then executed on one of these threads. This takes half of
+//! the processor time of `spawn_blocking` and of diesel-async's wrapper for blocking connections.
 
 mod backup;
 mod file;

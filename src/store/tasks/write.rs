@@ -56,7 +56,7 @@ macro_rules! update_task {
             tasks::version.eq(tasks::version + 1),
             tasks::updated_at.eq(DbTimestamp(Timestamp::now())),
         );
-        // There is at most one row, but `get_results` is used for the reason given in `insert`.
+        // There is at most one row, but `get_results` executes the statement to its end, as in `insert`.
         let mut changed: Vec<Row> = on_both!($conn, |c| match $condition {
             Condition::None => {
                 $prepared!(diesel::update(task).set(change).returning(columns())).get_results(c)
