@@ -76,7 +76,7 @@ impl JsonLine {
         if let Some(RequestContext { request_id, trace_id }) = RequestContext::current() {
             line.push("request_id", &*request_id)?;
             if let Some(trace_id) = trace_id {
-                line.push("trace_id", &trace_id)?;
+                line.push("trace_id", &*trace_id)?;
             }
         }
         line.push("message", message)?;

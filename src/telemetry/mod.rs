@@ -5,7 +5,7 @@ mod log_writer;
 mod logger;
 mod metrics;
 
-pub use self::context::{RequestContext, TraceId};
+pub use self::context::RequestContext;
 pub use self::log_writer::flush;
 pub use self::logger::{CompletedRequest, start};
 pub use self::metrics::{METRICS, PoolState};
