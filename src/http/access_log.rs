@@ -2,6 +2,7 @@
 //! converts panics and error responses of the framework into problem documents.
 
 use std::panic::AssertUnwindSafe;
+use std::rc::Rc;
 use std::time::{Instant, SystemTime};
 
 use actix_cors::CorsError;
@@ -21,7 +22,7 @@ use futures_util::FutureExt as _;
 use super::error::ApiError;
 use super::problem::PROBLEM_JSON;
 use super::request_id::{X_REQUEST_ID, new_context, request_context};
-use super::server::client_connection::InFlightRequests;
+use super::server::Activity;
 use crate::auth::AuthenticatedUser;
 use crate::telemetry::{CompletedRequest, RequestContext};
 
@@ -34,8 +35,8 @@ pub async fn access_log(
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<EitherBody<impl MessageBody, BoxBody>>, Error> {
     let started = Instant::now();
-    let in_flight = request.request().conn_data::<InFlightRequests>();
-    let _in_flight = in_flight.map(InFlightRequests::begin);
+    let activity = request.request().conn_data::<Rc<Activity>>();
+    let _in_flight = activity.map(|activity| activity.begin_request());
     let context = request_context(request.headers());
     let method = request.method().clone();
     let respond = async {
@@ -144,8 +145,8 @@ fn close_if_not_persistent<B: MessageBody>(response: &mut ServiceResponse<B>) {
 fn close_after_chunked_request<B>(request: &HttpRequest, response: &mut HttpResponse<B>) {
     if request.headers().contains_key(TRANSFER_ENCODING) {
         response.head_mut().set_connection_type(ConnectionType::Close);
-        if let Some(in_flight) = request.conn_data::<InFlightRequests>() {
-            in_flight.close_after_response();
+        if let Some(activity) = request.conn_data::<Rc<Activity>>() {
+            activity.close_after_response();
         }
     }
 }

@@ -26,31 +26,6 @@ const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 /// closed at once, it would be reset while the client is still sending, and the client would lose the response.
 pub const LINGER_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// The counter of a connection's requests in flight, which the connection shares with the middleware.
-#[derive(Clone)]
-pub struct InFlightRequests(Rc<Activity>);
-
-impl InFlightRequests {
-    /// Counts a request as in flight until the returned guard is dropped.
-    pub fn begin(&self) -> impl Drop + use<> {
-        self.0.request_began();
-        InFlight(Rc::clone(&self.0))
-    }
-
-    /// Closes the connection after the response to the current request.
-    pub fn close_after_response(&self) {
-        self.0.close_after_response();
-    }
-}
-
-struct InFlight(Rc<Activity>);
-
-impl Drop for InFlight {
-    fn drop(&mut self) {
-        self.0.request_ended();
-    }
-}
-
 /// A function that creates the response to a request whose headers did not arrive in time: all bytes to send, including
 /// the status line and the headers.
 pub type TimeoutResponse = fn() -> Vec<u8>;
@@ -87,11 +62,7 @@ impl ClientConnection {
         }
     }
 
-    pub fn in_flight_requests(&self) -> InFlightRequests {
-        InFlightRequests(Rc::clone(&self.registration.activity))
-    }
-
-    fn activity(&self) -> &Activity {
+    pub fn activity(&self) -> &Rc<Activity> {
         &self.registration.activity
     }
 

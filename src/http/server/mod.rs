@@ -1,13 +1,14 @@
 //! The HTTP server: its listening socket, its connections and their timeouts, and its shutdown. It does not depend on
 //! the application that it serves.
 
-pub mod client_connection;
+mod client_connection;
 pub mod connection_limit;
 mod open_connections;
 
 use std::fmt::Debug;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use actix_http::{HttpService, Protocol, Request, Response};
@@ -24,6 +25,7 @@ use rustix::net::sockopt::socket_acceptconn;
 
 use self::client_connection::{ClientConnection, LINGER_TIMEOUT, TimeoutResponse};
 use self::connection_limit::ConnectionLimit;
+pub use self::open_connections::Activity;
 use self::open_connections::{Connections, awaiting_first_request};
 
 /// The length of the queue of connections that wait to be accepted. The standard library's default of 128 is too short
@@ -159,7 +161,7 @@ where
             .client_request_timeout(Duration::ZERO)
             .client_disconnect_timeout(LINGER_TIMEOUT)
             .on_connect_ext(|connection: &ClientConnection, extensions| {
-                extensions.insert(connection.in_flight_requests());
+                extensions.insert(Rc::clone(connection.activity()));
             })
             .finish(map_config(app, |()| AppConfig::default()));
         // The surrounding closure runs once per worker thread.

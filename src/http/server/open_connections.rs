@@ -33,10 +33,11 @@ struct Table {
     hand: Cell<usize>,
 }
 
-/// The state of one connection.
+/// The state of one connection. The connection shares it with the middleware.
 #[derive(Default)]
 pub struct Activity {
-    in_flight: Cell<usize>,
+    /// Cloned for each request in flight, which keeps its clone until it ends.
+    in_flight: Rc<()>,
     had_request: Cell<bool>,
     closes_after_response: Cell<bool>,
     /// Whether a part of a response has not been written to the socket yet.
@@ -115,22 +116,20 @@ fn log_eviction(limit: usize) {
 }
 
 impl Activity {
-    pub fn request_began(&self) {
-        self.in_flight.set(self.in_flight.get() + 1);
+    /// Counts a request as in flight until the returned value is dropped.
+    pub fn begin_request(&self) -> Rc<()> {
         self.recently_used.set(true);
         if !self.had_request.replace(true) {
             AWAITING_FIRST_REQUEST.fetch_sub(1, Ordering::Relaxed);
         }
-    }
-
-    pub fn request_ended(&self) {
-        self.in_flight.set(self.in_flight.get() - 1);
+        Rc::clone(&self.in_flight)
     }
 
     pub fn has_request(&self) -> bool {
-        self.in_flight.get() > 0
+        Rc::strong_count(&self.in_flight) > 1
     }
 
+    /// Closes the connection after the response to the current request.
     pub fn close_after_response(&self) {
         self.closes_after_response.set(true);
     }
@@ -196,16 +195,14 @@ mod tests {
         let connections = Connections::new(4);
         let mut open: Vec<_> = (0..4).map(|_| connections.register()).collect();
         assert_eq!(evicted(&open), 0);
-        open[1].activity.request_began();
+        let _request = open[1].activity.begin_request();
         open[2].activity.set_writing(true);
         open.extend((0..2).map(|_| connections.register()));
         assert_eq!((evicted(&open), evicted(&open[1..3])), (2, 0));
 
         // Evicted connections count until they are closed, and no connection with a request is evicted.
         open.retain(|open| !open.activity.is_evicted());
-        for connection in &open {
-            connection.activity.request_began();
-        }
+        let _requests: Vec<_> = open.iter().map(|open| open.activity.begin_request()).collect();
         open.extend((0..3).map(|_| connections.register()));
         assert_eq!((evicted(&open), evicted(&open[..4])), (2, 0));
     }
