@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use env_logger::Target;
 use env_logger::fmt::Formatter;
-use log::kv::{Error, Key, Value, VisitSource, VisitValue};
 use log::{Level, LevelFilter, Record};
 use serde::Serialize;
 
@@ -39,11 +38,14 @@ impl CompletedRequest<'_> {
             }
             return;
         }
+        // The `Debug` format escapes line breaks, so that a user id cannot contain a forged log line.
+        let user_id = self
+            .user_id
+            .map_or_else(String::new, |id| format!(" user_id={id:?}"));
+        let duration_us = self.duration.as_micros();
         log::info!(
             target: "access",
-            duration_us = self.duration.as_micros() as u64,
-            user_id = self.user_id;
-            "{} {} {}", self.method, self.route, self.status
+            "{} {} {} duration_us={duration_us}{user_id}", self.method, self.route, self.status
         );
     }
 
@@ -144,50 +146,21 @@ fn write_text(out: &mut Formatter, record: &Record<'_>) -> io::Result<()> {
     if let Some(trace_id) = context.and_then(|context| context.trace_id) {
         write!(out, " trace_id={trace_id}")?;
     }
-    record
-        .key_values()
-        .visit(&mut TextPairs(out))
-        .map_err(io::Error::other)?;
-    writeln!(out)
-}
-
-struct TextPairs<'a>(&'a mut Formatter);
-
-impl<'kvs> VisitSource<'kvs> for TextPairs<'_> {
-    fn visit_pair(&mut self, key: Key<'kvs>, value: Value<'kvs>) -> Result<(), Error> {
-        // The `Debug` format escapes line breaks, so that a user id cannot contain a forged log line.
-        let entry = |value: Value<'_>| Ok(write!(self.0, " {key}={value:?}")?);
-        value.visit(SkipNull(entry))
+    if let Some(reason) = reason(record) {
+        write!(out, " reason={reason:?}")?;
     }
+    writeln!(out)
 }
 
 fn write_json(out: &mut Formatter, record: &Record<'_>) -> io::Result<()> {
     let mut line = JsonLine::new(record.level(), record.target(), record.args())?;
-    record
-        .key_values()
-        .visit(&mut JsonPairs(&mut line))
-        .map_err(io::Error::other)?;
+    if let Some(reason) = reason(record) {
+        line.push("reason", reason)?;
+    }
     out.write_all(&line.finish())
 }
 
-struct JsonPairs<'a>(&'a mut JsonLine);
-
-impl<'kvs> VisitSource<'kvs> for JsonPairs<'_> {
-    fn visit_pair(&mut self, key: Key<'kvs>, value: Value<'kvs>) -> Result<(), Error> {
-        let entry = |value: Value<'_>| self.0.push(key.as_str(), &value).map_err(Error::boxed);
-        value.visit(SkipNull(entry))
-    }
-}
-
-/// Omits absent values, such as the user id of a request without a token.
-struct SkipNull<F>(F);
-
-impl<F: FnMut(Value<'_>) -> Result<(), Error>> VisitValue<'_> for SkipNull<F> {
-    fn visit_any(&mut self, value: Value<'_>) -> Result<(), Error> {
-        (self.0)(value)
-    }
-
-    fn visit_null(&mut self) -> Result<(), Error> {
-        Ok(())
-    }
+/// Why a token was refused. This is the only value that a log line has besides its message.
+fn reason<'a>(record: &'a Record<'_>) -> Option<&'a str> {
+    record.key_values().get("reason".into())?.to_borrowed_str()
 }
