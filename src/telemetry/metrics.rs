@@ -5,13 +5,18 @@ use std::time::Duration;
 
 use actix_web::http::StatusCode;
 use prometheus::{
-    Encoder as _, HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder,
+    Encoder as _, HistogramVec, IntCounterVec, IntGaugeVec, TextEncoder, register_histogram_vec,
+    register_int_counter_vec, register_int_gauge_vec,
 };
 
-pub static METRICS: LazyLock<Metrics> = LazyLock::new(Metrics::new);
+#[expect(
+    clippy::expect_used,
+    reason = "the names and labels are constants, and each name is used once"
+)]
+pub static METRICS: LazyLock<Metrics> =
+    LazyLock::new(|| Metrics::new().expect("the metrics are valid, and registered once"));
 
 pub struct Metrics {
-    registry: Registry,
     requests: IntCounterVec,
     durations: HistogramVec,
     pool: IntGaugeVec,
@@ -28,52 +33,45 @@ pub struct PoolState {
 }
 
 impl Metrics {
-    fn new() -> Self {
-        let registry = Registry::new();
-        let counter = |name: &str, help: &str, labels: &[&str]| {
-            register(&registry, IntCounterVec::new(Opts::new(name, help), labels))
-        };
-        let gauge = |name: &str, help: &str, labels: &[&str]| {
-            register(&registry, IntGaugeVec::new(Opts::new(name, help), labels))
-        };
+    fn new() -> prometheus::Result<Self> {
         let buckets = vec![
             0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
         ];
-        let durations = HistogramOpts::new(
-            "http_request_duration_seconds",
-            "Time from the headers of a request to its response.",
-        );
         let metrics = Self {
-            requests: counter(
+            requests: register_int_counter_vec!(
                 "http_requests_total",
                 "Completed requests.",
-                &["method", "route", "status"],
-            ),
-            durations: register(
-                &registry,
-                HistogramVec::new(durations.buckets(buckets), &["method", "route"]),
-            ),
-            pool: gauge(
+                &["method", "route", "status"]
+            )?,
+            durations: register_histogram_vec!(
+                "http_request_duration_seconds",
+                "Time from the headers of a request to its response.",
+                &["method", "route"],
+                buckets
+            )?,
+            pool: register_int_gauge_vec!(
                 "database_connections",
                 "Open database connections, those in use, and calls that wait for one.",
-                &["state"],
-            ),
-            database_refused: counter(
+                &["state"]
+            )?,
+            database_refused: register_int_counter_vec!(
                 "database_refused_total",
                 "Calls that failed because no database connection was free in time or the database was unavailable.",
-                &["reason"],
-            ),
-            refused_tokens: counter("auth_refused_tokens_total", "Refused tokens.", &["reason"]),
-            key_set_fetches: counter(
+                &["reason"]
+            )?,
+            refused_tokens: register_int_counter_vec!(
+                "auth_refused_tokens_total",
+                "Refused tokens.",
+                &["reason"]
+            )?,
+            key_set_fetches: register_int_counter_vec!(
                 "auth_jwks_fetches_total",
                 "Fetches of the issuer's key set.",
-                &["outcome"],
-            ),
-            registry: registry.clone(),
+                &["outcome"]
+            )?,
         };
-        let build = gauge("build_info", "Always 1.", &["version", "commit"]);
         let commit = option_env!("COMMIT").unwrap_or("unknown");
-        build
+        register_int_gauge_vec!("build_info", "Always 1.", &["version", "commit"])?
             .with_label_values(&[env!("CARGO_PKG_VERSION"), commit])
             .set(1);
         // These counters are created at the start, because Prometheus does not count the first event if the counter
@@ -84,7 +82,7 @@ impl Metrics {
         for reason in ["queue_full", "timeout", "unavailable"] {
             metrics.database_refused.with_label_values(&[reason]);
         }
-        metrics
+        Ok(metrics)
     }
 
     pub fn request_completed(&self, method: &str, route: &str, status: u16, duration: Duration) {
@@ -122,24 +120,9 @@ impl Metrics {
         self.pool.with_label_values(&["in_use"]).set(pool.in_use.into());
         self.pool.with_label_values(&["waiting"]).set(pool.waiting as i64);
         let mut text = Vec::new();
-        if let Err(error) = TextEncoder::new().encode(&self.registry.gather(), &mut text) {
+        if let Err(error) = TextEncoder::new().encode(&prometheus::gather(), &mut text) {
             log::error!("the metrics cannot be rendered: {error}");
         }
         text
     }
-}
-
-fn register<M: prometheus::core::Collector + Clone + 'static>(
-    registry: &Registry,
-    metric: prometheus::Result<M>,
-) -> M {
-    let registered = metric.and_then(|metric| {
-        registry.register(Box::new(metric.clone()))?;
-        Ok(metric)
-    });
-    #[expect(
-        clippy::expect_used,
-        reason = "the names and labels are constants, and each name is used once"
-    )]
-    registered.expect("the metric is valid, and registered once")
 }
