@@ -1,7 +1,5 @@
 //! The environment variables of libpq, which operators know from `psql` and other clients.
 
-use std::path::Path;
-
 use super::postgres_url::{Parameters, SslMode, load_certificates};
 use super::read::{Environment, invalid};
 use super::{ConfigError, DatabaseUrl};
@@ -21,7 +19,7 @@ pub(super) fn defaults(env: &Environment<'_>) -> Result<Parameters, ConfigError>
     let mode = mode.map(|mode| ("sslmode", mode.into_str().into()));
     let roots = env.get("PGSSLROOTCERT")?;
     if let Some(file) = roots.as_ref().filter(|file| *file != "system") {
-        load_certificates("file", Path::new(file)).map_err(|problem| invalid("PGSSLROOTCERT", problem))?;
+        load_certificates("file", file).map_err(|problem| invalid("PGSSLROOTCERT", problem))?;
     }
     let roots = roots.map(|roots| ("sslrootcert", roots));
     Ok(mode.into_iter().chain(roots).collect())

@@ -1,6 +1,5 @@
 //! Configures TLS. `sslmode` and `sslrootcert` determine how the server's certificate is verified.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -12,7 +11,7 @@ use rustls::server::ParsedCertificate;
 use rustls::{ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::tls_options::{RootCertificates, SslMode, TlsOptions};
+use super::tls_options::{SslMode, TlsOptions};
 use crate::tls_roots;
 
 pub(super) fn new_connector(options: &TlsOptions) -> Result<MakeRustlsConnect, String> {
@@ -25,11 +24,11 @@ pub(super) fn new_connector(options: &TlsOptions) -> Result<MakeRustlsConnect, S
         .with_custom_certificate_verifier(new_verifier(options, provider)?);
     let config = match &options.client {
         None => builder.with_no_client_auth(),
-        Some(client) => {
-            let key = PrivateKeyDer::from_pem_file(&client.key)
-                .map_err(|error| format!("sslkey {} cannot be used: {error}", client.key.display()))?;
+        Some((certificate, key)) => {
+            let private_key = PrivateKeyDer::from_pem_file(key)
+                .map_err(|error| format!("sslkey {key} cannot be used: {error}"))?;
             builder
-                .with_client_auth_cert(load_certificates("sslcert", &client.certificate)?, key)
+                .with_client_auth_cert(load_certificates("sslcert", certificate)?, private_key)
                 .map_err(|error| format!("sslcert and sslkey cannot be used: {error}"))?
         }
     };
@@ -40,9 +39,9 @@ fn new_verifier(
     options: &TlsOptions,
     provider: Arc<CryptoProvider>,
 ) -> Result<Arc<dyn ServerCertVerifier>, String> {
-    let roots = match &options.roots {
-        Some(RootCertificates::File(file)) => Some(new_root_store(load_certificates("sslrootcert", file)?)?),
-        Some(RootCertificates::System) => Some(new_root_store(tls_roots::load())?),
+    let roots = match options.roots.as_deref() {
+        Some("system") => Some(new_root_store(tls_roots::load())?),
+        Some(file) => Some(new_root_store(load_certificates("sslrootcert", file)?)?),
         // libpq would read `~/.postgresql/root.crt`. Containers do not have that file, so the system's root
         // certificates are used.
         None if options.mode == SslMode::VerifyFull => Some(new_root_store(tls_roots::load())?),
@@ -60,8 +59,8 @@ fn new_verifier(
 }
 
 /// Loads the certificates from a file. `name` is the parameter or the variable that names the file.
-pub fn load_certificates(name: &str, file: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
-    let failed = |error: &dyn std::fmt::Display| format!("{name} {}: {error}", file.display());
+pub fn load_certificates(name: &str, file: &str) -> Result<Vec<CertificateDer<'static>>, String> {
+    let failed = |error: &dyn std::fmt::Display| format!("{name} {file}: {error}");
     let certificates = CertificateDer::pem_file_iter(file).map_err(|error| failed(&error))?;
     let certificates: Vec<_> = certificates
         .collect::<Result<_, _>>()

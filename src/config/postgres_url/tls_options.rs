@@ -1,7 +1,5 @@
 //! Parses the TLS parameters of a URL.
 
-use std::path::PathBuf;
-
 use strum::{EnumString, IntoStaticStr, VariantNames};
 
 use super::{Parameters, invalid_value};
@@ -17,56 +15,37 @@ pub enum SslMode {
     VerifyFull,
 }
 
-/// The value of libpq's `sslrootcert`, which determines the trusted certificate authorities.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum RootCertificates {
-    System,
-    File(PathBuf),
-}
-
-/// The PEM files of a client certificate and its private key.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ClientCertificate {
-    pub certificate: PathBuf,
-    pub key: PathBuf,
-}
-
 #[derive(Clone, Debug)]
 pub struct TlsOptions {
     pub mode: SslMode,
-    pub roots: Option<RootCertificates>,
-    pub client: Option<ClientCertificate>,
+    /// The trusted certificate authorities: `system`, or a PEM file.
+    pub roots: Option<String>,
+    /// The PEM files of a client certificate and its private key.
+    pub client: Option<(String, String)>,
 }
 
 impl TlsOptions {
     /// Removes the TLS parameters from `parameters` and parses them, because `tokio-postgres` does not support them.
     pub(super) fn take_from(parameters: &mut Parameters) -> Result<Self, String> {
         let (mode, roots) = (parameters.remove("sslmode"), parameters.remove("sslrootcert"));
-        let roots = roots
-            .filter(|roots| !roots.is_empty())
-            .map(|roots| match roots.as_str() {
-                "system" => RootCertificates::System,
-                file => RootCertificates::File(file.into()),
-            });
+        let roots = roots.filter(|roots| !roots.is_empty());
+        let is_system = roots.as_deref() == Some("system");
         let client = match (parameters.remove("sslcert"), parameters.remove("sslkey")) {
             (None, None) => None,
-            (Some(certificate), Some(key)) => Some(ClientCertificate {
-                certificate: certificate.into(),
-                key: key.into(),
-            }),
+            (Some(certificate), Some(key)) => Some((certificate, key)),
             _ => return Err("must have both sslcert and sslkey, or neither".into()),
         };
         let mode = match mode {
             // libpq has the same rule. Public authorities issue certificates to anybody, so the host name in the
             // certificate must be verified.
-            None if roots == Some(RootCertificates::System) => SslMode::VerifyFull,
+            None if is_system => SslMode::VerifyFull,
             None => SslMode::Prefer,
             Some(mode) => mode.parse().map_err(|_| {
                 let names = SslMode::VARIANTS.join(", ");
                 format!("{}: it must be one of {names}", invalid_value("sslmode"))
             })?,
         };
-        if roots == Some(RootCertificates::System) && mode != SslMode::VerifyFull {
+        if is_system && mode != SslMode::VerifyFull {
             return Err(
                 "has sslrootcert=system (or PGSSLROOTCERT), which needs sslmode=verify-full (or PGSSLMODE)"
                     .into(),
