@@ -15,7 +15,7 @@ mod redact;
 mod secrets;
 
 use std::ffi::OsString;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
@@ -116,14 +116,8 @@ impl Config {
         let env = Environment(lookup);
         let frontend = env.url("BETTER_AUTH_URL", "http://localhost:3000")?;
         let origin = origin_of(&frontend);
-        let libpq_defaults = || libpq::defaults(&env);
-        let database_url = env.database_url(
-            "DATABASE_URL",
-            "DATABASE_URL_FILE",
-            "sqlite://data/todo.db",
-            libpq_defaults,
-        )?;
-        env.check_prepared_statements("DATABASE_PREPARED_STATEMENTS")?;
+        let database_url = env.database_url(|| libpq::defaults(&env))?;
+        env.check_prepared_statements()?;
         Ok(Self {
             pool_size: env.number("DATABASE_POOL_SIZE", 8, 2..=1_000)?,
             acquire_timeout: env.millis("DATABASE_ACQUIRE_TIMEOUT_MS", 2_000)?,
@@ -137,7 +131,7 @@ impl Config {
             issuers: env.identifiers("JWT_ISSUER", &origin)?,
             audiences: env.identifiers("JWT_AUDIENCE", &origin)?,
             allowed_origins: env.origins("CORS_ALLOWED_ORIGINS", &origin)?,
-            listen: env.listen("HOST", Ipv4Addr::LOCALHOST.into(), "PORT", 8_000)?,
+            listen: env.listen()?,
             rate_limit_per_minute: env.limit("RATE_LIMIT_PER_MINUTE")?,
             metrics_addr: env.address("METRICS_ADDR")?,
             log_format: env.choice("LOG_FORMAT")?.unwrap_or_default(),

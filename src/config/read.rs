@@ -110,23 +110,17 @@ impl Environment<'_> {
         Ok(items)
     }
 
-    pub fn listen(
-        &self,
-        host_variable: &'static str,
-        default_host: IpAddr,
-        port_variable: &'static str,
-        default_port: u16,
-    ) -> Result<SocketAddr> {
-        let port = self.number(port_variable, default_port.into(), 0..=65_535)? as u16;
+    pub fn listen(&self) -> Result<SocketAddr> {
+        let port = self.number("PORT", 8_000, 0..=65_535)? as u16;
         let expected = "an IP address of this machine, such as 127.0.0.1 or 0.0.0.0";
         // Other host names are not resolved, because a misspelled name would delay the start until the DNS request
         // times out.
         let parse = |host: &str| match host {
-            "localhost" => Some(Ipv4Addr::LOCALHOST.into()),
+            "localhost" => Some(IpAddr::from(Ipv4Addr::LOCALHOST)),
             address => address.parse().ok(),
         };
-        let ip = self.parse(host_variable, expected, parse)?;
-        Ok((ip.unwrap_or(default_host), port).into())
+        let ip = self.parse("HOST", expected, parse)?;
+        Ok((ip.unwrap_or(Ipv4Addr::LOCALHOST.into()), port).into())
     }
 
     pub fn address(&self, variable: &'static str) -> Result<Option<SocketAddr>> {
@@ -156,19 +150,15 @@ impl Environment<'_> {
     /// An empty `DATABASE_URL` or file is an error. With the default, a production service would store all tasks in a
     /// file in its container and lose them with the next deployment. `parameters` returns the parameters that a PostgreSQL
     /// URL has by default.
-    pub fn database_url(
-        &self,
-        variable: &'static str,
-        file: &'static str,
-        default: &str,
-        parameters: impl FnOnce() -> Result<Parameters>,
-    ) -> Result<DatabaseUrl> {
-        let given = match self.secret_text(variable, file)? {
-            None if self.get(file)?.is_some() => return Err(invalid(file, "the file is empty")),
-            None => self.get_or_empty(variable)?.map(|text| (text, variable)),
+    pub fn database_url(&self, parameters: impl FnOnce() -> Result<Parameters>) -> Result<DatabaseUrl> {
+        const VARIABLE: &str = "DATABASE_URL";
+        const FILE: &str = "DATABASE_URL_FILE";
+        let given = match self.secret_text(VARIABLE, FILE)? {
+            None if self.get(FILE)?.is_some() => return Err(invalid(FILE, "the file is empty")),
+            None => self.get_or_empty(VARIABLE)?.map(|text| (text, VARIABLE)),
             given => given,
         };
-        let (text, variable) = given.unwrap_or_else(|| (default.into(), variable));
+        let (text, variable) = given.unwrap_or_else(|| ("sqlite://data/todo.db".into(), VARIABLE));
         let parameters = match text.starts_with("postgres") {
             true => parameters()?,
             false => Parameters::new(),
@@ -178,11 +168,12 @@ impl Environment<'_> {
 
     /// `off` disabled prepared statements in version 0.1.0. This value is now an error, because the service needs
     /// prepared statements.
-    pub fn check_prepared_statements(&self, variable: &'static str) -> Result<()> {
-        match self.get(variable)?.as_deref() {
+    pub fn check_prepared_statements(&self) -> Result<()> {
+        const VARIABLE: &str = "DATABASE_PREPARED_STATEMENTS";
+        match self.get(VARIABLE)?.as_deref() {
             None | Some("auto" | "on") => Ok(()),
             Some(_) => Err(invalid(
-                variable,
+                VARIABLE,
                 "is not supported any more: statements are always prepared. Remove it; a transaction pooler must \
                  support protocol-level prepared statements (PgBouncer from 1.21 on, with \
                  max_prepared_statements set)",
