@@ -16,9 +16,7 @@ use actix_web::{App, HttpServer};
 
 use crate::auth::Verifier;
 use crate::config::Config;
-use crate::http::access_log::{
-    AllowedOrigins, access_log, catch_panic, header_timeout_response, without_access_log,
-};
+use crate::http::access_log::{access_log, catch_panic, header_timeout_response, without_access_log};
 use crate::http::idempotency_key::IDEMPOTENCY_KEY;
 use crate::http::rate_limit::RateLimits;
 use crate::http::request_id::{TRACEPARENT, TRACESTATE, X_REQUEST_ID};
@@ -62,7 +60,7 @@ pub fn start_with(
     let verifier = web::Data::new(Verifier::new(config, &secrets));
     let cursors = web::Data::new(ListCursors::new(&secrets, &config.database_url));
     let limits = web::Data::new(RateLimits::new(config.rate_limit_per_minute));
-    let origins = web::Data::new(AllowedOrigins(config.allowed_origins.clone()));
+    let origins = config.allowed_origins.clone();
     let shared = Arc::clone(&database);
     let app = move || {
         App::new()
@@ -70,12 +68,11 @@ pub fn start_with(
             .app_data(verifier.clone())
             .app_data(cursors.clone())
             .app_data(limits.clone())
-            .app_data(origins.clone())
             .configure(extra.clone())
             .configure(routes)
             // The middleware that is added last is the outermost.
             .wrap(from_fn(catch_panic))
-            .wrap(cors(&origins.0))
+            .wrap(cors(&origins))
             .wrap(from_fn(access_log))
     };
     if let Some(address) = config.metrics_addr {

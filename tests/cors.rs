@@ -170,6 +170,7 @@ fn a_failed_preflight_is_a_problem(#[values(Sqlite, Postgres)] db: Database) {
     let app = TestApp::start(db);
     for (origin, method, headers, wrong) in [
         ("http://evil.example", "POST", "authorization", "Origin"),
+        ("http://evil.example", "BREW", "x-nobody-asked-for-this", "Origin"),
         (FRONTEND.as_str(), "BREW", "authorization", "method"),
         (FRONTEND.as_str(), "POST", "x-nobody-asked-for-this", "headers"),
     ] {

@@ -13,9 +13,8 @@ use actix_web::http::header::{
     ACCESS_CONTROL_ALLOW_ORIGIN, CONTENT_TYPE, HeaderMap, HeaderValue, HttpDate, ORIGIN, TRANSFER_ENCODING,
     VARY,
 };
-use actix_web::http::{ConnectionType, Method, Version};
+use actix_web::http::{ConnectionType, Version};
 use actix_web::middleware::Next;
-use actix_web::web::Data;
 use actix_web::{Error, HttpMessage as _, HttpRequest, HttpResponse, ResponseError as _};
 use futures_util::FutureExt as _;
 
@@ -94,14 +93,14 @@ fn finish<B: MessageBody + 'static>(response: ServiceResponse<B>) -> ServiceResp
     let is_error = status.is_client_error() || status.is_server_error();
     let mut response = if is_error && response.headers().get(CONTENT_TYPE) != Some(&PROBLEM_JSON) {
         let (request, response) = response.into_parts();
-        ServiceResponse::new(request, problem_of(&response)).map_into_right_body()
+        let problem = problem_of(&request, &response);
+        ServiceResponse::new(request, problem).map_into_right_body()
     } else {
         response.map_into_left_body()
     };
     if is_error {
         let request = response.request().clone();
         close_after_chunked_request(&request, response.response_mut());
-        expose_refused_preflight(&request, response.headers_mut());
     }
     close_if_not_persistent(&mut response);
     add_request_id(response.headers_mut());
@@ -109,17 +108,27 @@ fn finish<B: MessageBody + 'static>(response: ServiceResponse<B>) -> ServiceResp
 }
 
 /// Converts an error response of the framework into a problem.
-fn problem_of<B>(response: &HttpResponse<B>) -> HttpResponse {
+fn problem_of<B>(request: &HttpRequest, response: &HttpResponse<B>) -> HttpResponse {
     let refused = response.error().and_then(|error| error.as_error::<CorsError>());
     let error = match refused {
         Some(reason) => ApiError::PreflightRefused(reason.to_string()),
         None => ApiError::Framework(response.status()),
     };
     let mut problem = error.error_response();
+    let headers = problem.headers_mut();
     for (name, value) in response.headers() {
         if name != CONTENT_TYPE {
-            problem.headers_mut().append(name.clone(), value.clone());
+            headers.append(name.clone(), value.clone());
         }
+    }
+    // The CORS middleware checks the origin first, so the origin is allowed if the middleware refuses the method or the
+    // headers. It does not add the allowed origin to its response, but the browser only shows the reason if it is there.
+    if let Some(CorsError::MethodNotAllowed | CorsError::HeadersNotAllowed | CorsError::BadRequestHeaders) =
+        refused
+        && let Some(origin) = request.headers().get(ORIGIN)
+    {
+        headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
+        headers.append(VARY, HeaderValue::from_static("Origin"));
     }
     problem
 }
@@ -148,27 +157,6 @@ fn close_after_chunked_request<B>(request: &HttpRequest, response: &mut HttpResp
         if let Some(activity) = request.conn_data::<Rc<Activity>>() {
             activity.close_after_response();
         }
-    }
-}
-
-/// The origins whose pages may read responses (`CORS_ALLOWED_ORIGINS`).
-pub struct AllowedOrigins(pub Vec<String>);
-
-/// Adds the allowed origin to the response to a refused preflight, so that the browser shows the reason. The CORS
-/// middleware does not add it.
-fn expose_refused_preflight(request: &HttpRequest, headers: &mut HeaderMap) {
-    let is_refused =
-        request.method() == Method::OPTIONS && !headers.contains_key(ACCESS_CONTROL_ALLOW_ORIGIN);
-    if is_refused
-        && let Some(origin) = request.headers().get(ORIGIN)
-        && let Some(allowed) = request.app_data::<Data<AllowedOrigins>>()
-        && allowed
-            .0
-            .iter()
-            .any(|allowed| allowed.as_bytes() == origin.as_bytes())
-    {
-        headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
-        headers.append(VARY, HeaderValue::from_static("Origin"));
     }
 }
 
