@@ -18,7 +18,7 @@ use actix_service::{
 use actix_web::Error;
 use actix_web::body::MessageBody;
 use actix_web::dev::{AppConfig, Server, ServerHandle};
-use actix_web::rt::net::{TcpSocket, TcpStream};
+use actix_web::rt::net::TcpStream;
 use actix_web::rt::time::sleep;
 use listenfd::ListenFd;
 use rustix::net::sockopt::socket_acceptconn;
@@ -31,7 +31,7 @@ use self::open_connections::{Connections, awaiting_first_request};
 /// The length of the queue of connections that wait to be accepted. The standard library's default of 128 is too short
 /// if many clients reconnect at the same time: a client that finds the queue full tries again only after a second or
 /// more.
-const BACKLOG: u32 = 2_048;
+const BACKLOG: i32 = 2_048;
 
 /// How long connections are still accepted after a stop signal. If the listening socket were closed at once, the
 /// connections in its queue would be reset.
@@ -63,8 +63,7 @@ pub struct Listener {
     pub inherited: bool,
 }
 
-/// Returns the socket that systemd has passed, or else a new socket at this address. This function must be called
-/// inside a Tokio runtime.
+/// Returns the socket that systemd has passed, or else a new socket at this address.
 pub fn listener(address: SocketAddr) -> io::Result<Listener> {
     let inherited = inherited_socket().map_err(|error| io::Error::other(format!("LISTEN_FDS: {error}")))?;
     let failed = |error| io::Error::other(format!("HOST, PORT: cannot listen on {address}: {error}"));
@@ -94,15 +93,12 @@ fn inherited_socket() -> io::Result<Option<TcpListener>> {
     }
 }
 
+/// The standard library sets `SO_REUSEADDR`, so that connections of an earlier process that are still closing do not
+/// block the port. It also starts to listen; the second call only changes the length of the queue.
 fn bind(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = match address {
-        SocketAddr::V4(_) => TcpSocket::new_v4()?,
-        SocketAddr::V6(_) => TcpSocket::new_v6()?,
-    };
-    // Without this option, connections of an earlier process that are still closing would block the port.
-    socket.set_reuseaddr(true)?;
-    socket.bind(address)?;
-    socket.listen(BACKLOG)?.into_std()
+    let socket = TcpListener::bind(address)?;
+    rustix::net::listen(&socket, BACKLOG)?;
+    Ok(socket)
 }
 
 /// Stops the server after the requests in flight have ended, or after `SHUTDOWN_TIMEOUT_SECONDS`.
