@@ -225,8 +225,8 @@ fn read_text(path: &str) -> std::result::Result<String, String> {
     if bytes.len() as u64 > MAX_BYTES {
         return Err(format!("has more than {MAX_BYTES} bytes"));
     }
-    for line_break in [b'\n', b'\r'] {
-        bytes.pop_if(|last| *last == line_break);
+    if bytes.pop_if(|last| *last == b'\n').is_some() {
+        bytes.pop_if(|last| *last == b'\r');
     }
     String::from_utf8(bytes).map_err(|_| "is not valid UTF-8".into())
 }

@@ -49,6 +49,16 @@ fn each_secret_can_come_from_a_file(#[values(Sqlite, Postgres)] db: Database) {
             format!(" {other} \n"),
         ),
         (
+            "BETTER_AUTH_SECRET_FILE",
+            format!("{other}\r\n"),
+            other.to_owned(),
+        ),
+        (
+            "BETTER_AUTH_SECRET_FILE",
+            format!("{other}\r"),
+            format!("{other}\r"),
+        ),
+        (
             "BETTER_AUTH_SECRETS_FILE",
             "2:a-new-secret-that-is-long-enough-here,1:an-old-secret-that-is-long-enough-here\n".to_owned(),
             "an-old-secret-that-is-long-enough-here".to_owned(),
