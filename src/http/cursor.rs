@@ -16,22 +16,20 @@ const SIGNATURE_BYTES: usize = 16;
 
 #[derive(Clone)]
 pub struct CursorSigner {
-    signing_key: hmac::Key,
-    /// The keys of all configured secrets, including the signing key.
-    verification_keys: Vec<hmac::Key>,
+    /// The keys of all configured secrets. As in `Secrets`, the first one signs, and all of them verify.
+    keys: Vec<hmac::Key>,
 }
 
 impl CursorSigner {
     pub fn new(secrets: &Secrets) -> Self {
         Self {
-            signing_key: derive_key(secrets.signing()),
-            verification_keys: secrets.iter().map(derive_key).collect(),
+            keys: secrets.iter().map(derive_key).collect(),
         }
     }
 
     /// Returns the cursor of a position. `list` identifies the list among all lists of the owner.
     pub fn sign(&self, owner: &UserId, list: &[u8], position: &[u8]) -> String {
-        let signature = signature(&self.signing_key, owner, list, position);
+        let signature = signature(&self.keys[0], owner, list, position);
         BASE64_URL_SAFE_NO_PAD.encode([&signature[..], position].concat())
     }
 
@@ -45,7 +43,7 @@ impl CursorSigner {
         let bytes = BASE64_URL_SAFE_NO_PAD.decode(cursor).ok()?;
         let (signed, position) = bytes.split_at_checked(SIGNATURE_BYTES)?;
         let is_valid = |list: &[u8]| {
-            self.verification_keys.iter().any(|key| {
+            self.keys.iter().any(|key| {
                 let expected = signature(key, owner, list, position);
                 constant_time::verify_slices_are_equal(signed, &expected).is_ok()
             })
