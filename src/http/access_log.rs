@@ -20,7 +20,7 @@ use futures_util::FutureExt as _;
 
 use super::error::ApiError;
 use super::problem::PROBLEM_JSON;
-use super::request_id::{X_REQUEST_ID, new_context, request_context};
+use super::request_id::{X_REQUEST_ID, request_context};
 use super::server::Activity;
 use crate::auth::AuthenticatedUser;
 use crate::telemetry::{CompletedRequest, RequestContext};
@@ -190,7 +190,7 @@ fn record(response: &ServiceResponse<impl MessageBody>, started: Instant) {
 /// The bytes of the response to a client whose request headers did not arrive in time. Middleware cannot create this
 /// response, because it runs only after the headers have arrived.
 pub fn header_timeout_response() -> Vec<u8> {
-    let context = new_context();
+    let context = request_context(&HeaderMap::new());
     let id = context.request_id.clone();
     context.sync_scope(|| log::info!("408: the request headers did not arrive in time"));
     let body = ApiError::RequestTimeout.body(&id);

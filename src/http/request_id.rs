@@ -21,13 +21,6 @@ pub fn request_context(headers: &HeaderMap) -> RequestContext {
     }
 }
 
-pub fn new_context() -> RequestContext {
-    RequestContext {
-        request_id: new_id(),
-        trace_id: None,
-    }
-}
-
 fn new_id() -> Arc<str> {
     Arc::from(format!("{:032x}", fastrand::u128(..)))
 }
