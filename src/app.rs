@@ -91,7 +91,7 @@ pub fn start_with(
 /// migrations are retried in the background. A request that needs the tables before they exist waits for at most the
 /// acquire timeout, and then gets a 503.
 fn migrate(database: &Arc<Database>, config: &Config) -> io::Result<()> {
-    if config.sqlite_file().is_some() {
+    if config.database_url.sqlite_file().is_some() {
         return database
             .migrate()
             .map_err(|error| io::Error::other(format!("DATABASE_URL: {error}")));

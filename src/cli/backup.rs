@@ -8,7 +8,7 @@ use todo_backend::db;
 use super::{Outcome, print};
 
 pub fn run(config: &Config, file: &Path) -> Outcome {
-    let Some(database) = config.sqlite_file() else {
+    let Some(database) = config.database_url.sqlite_file() else {
         return Err(
             "only an SQLite database can be backed up with this command: use `pg_dump` for PostgreSQL".into(),
         );

@@ -63,6 +63,7 @@ impl DatabaseUrl {
         PostgresUrl::parse(text, defaults).map(|url| Self::Postgres(url.into()))
     }
 
+    /// Returns the file of the SQLite database, or `None` with PostgreSQL.
     pub fn sqlite_file(&self) -> Option<&Path> {
         match self {
             Self::Sqlite(file) => Some(file),

@@ -16,7 +16,6 @@ mod secrets;
 
 use std::ffi::OsString;
 use std::net::SocketAddr;
-use std::path::Path;
 use std::time::Duration;
 
 pub use database_url::DatabaseUrl;
@@ -169,11 +168,6 @@ impl Config {
         ]
         .map(|(variable, value)| format!("{variable}={value}\n"))
         .concat()
-    }
-
-    /// Returns the file of the SQLite database, or `None` with PostgreSQL.
-    pub fn sqlite_file(&self) -> Option<&Path> {
-        self.database_url.sqlite_file()
     }
 }
 
