@@ -120,9 +120,9 @@ impl WorkerPool {
         }
         let others = entries.iter().enumerate().filter(|(_, entry)| {
             entry.connection.role == Role::Work
-                && entry.is_usable()
                 && entry.has_pipeline_room()
                 && entry.users.is_empty()
+                && entry.is_usable()
         });
         let least = others.min_by_key(|(_, entry)| entry.calls()).map(|(at, _)| at);
         if least.is_none() {
@@ -145,13 +145,14 @@ impl WorkerPool {
         // A stalled connection may wait for a lock, and further writes may wait for the same lock. They do not get
         // the connection for reads, because reads would wait behind them.
         let is_any_stalled = || entries.iter().any(|entry| entry.connection.is_stalled());
+        // The conditions that read the clock come last, because this is called for every waiting write.
         let candidates = entries.iter().enumerate().filter(|(_, entry)| {
-            entry.accepts_writes()
-                && (entry.connection.role == Role::Work || !is_any_stalled())
-                && entry.is_usable()
+            entry.has_pipeline_room()
                 && !entry.is_draining.get()
-                && entry.has_pipeline_room()
                 && (may_use_another || has_own(entry))
+                && entry.accepts_writes()
+                && entry.is_usable()
+                && (entry.connection.role == Role::Work || !is_any_stalled())
         });
         let least = candidates.min_by_key(|(_, entry)| (entry.calls(), entry.connection.role == Role::Reads));
         if may_use_another && least.is_none_or(|(_, entry)| entry.calls() > 0) {
