@@ -5,7 +5,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use actix_cors::Cors;
-use actix_web::App;
 use actix_web::dev::Server;
 use actix_web::http::Method;
 use actix_web::http::header::{
@@ -13,6 +12,7 @@ use actix_web::http::header::{
 };
 use actix_web::middleware::from_fn;
 use actix_web::web::{self, ServiceConfig};
+use actix_web::{App, HttpServer};
 
 use crate::auth::Verifier;
 use crate::config::Config;
@@ -100,12 +100,9 @@ fn migrate(database: &Arc<Database>, config: &Config) -> io::Result<()> {
     Ok(())
 }
 
-/// The limits of connections to the metrics listener. `RESERVED_FILES` in `http/server/connection_limit.rs` includes
-/// their open files.
-const METRICS_CONNECTIONS: ConnectionLimit = ConnectionLimit {
-    evict_above: 12,
-    accept_below: 16,
-};
+/// The maximum number of connections to the metrics listener. `RESERVED_FILES` in `http/server/connection_limit.rs`
+/// includes their open files.
+const MAX_METRICS_CONNECTIONS: usize = 16;
 
 /// Serves the metrics on a separate listener, so that the public listener does not expose them.
 fn metrics_listener(address: SocketAddr, database: Arc<Database>) -> io::Result<Server> {
@@ -116,10 +113,14 @@ fn metrics_listener(address: SocketAddr, database: Arc<Database>) -> io::Result<
             .configure(metrics_routes)
             .wrap(from_fn(without_access_log))
     };
-    let socket = server::bind(address);
-    let socket = socket.map_err(|error| io::Error::other(format!("METRICS_ADDR: {error}")))?;
+    let server = HttpServer::new(app)
+        .workers(1)
+        .max_connections(MAX_METRICS_CONNECTIONS)
+        .disable_signals()
+        .bind(address);
+    let server = server.map_err(|error| io::Error::other(format!("METRICS_ADDR: {error}")))?;
     log::info!("metrics on http://{address}/metrics");
-    server::listen(socket, 1, METRICS_CONNECTIONS, header_timeout_response, app)
+    Ok(server.run())
 }
 
 fn cors(origins: &[String]) -> Cors {

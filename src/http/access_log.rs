@@ -34,7 +34,8 @@ pub async fn access_log(
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<EitherBody<impl MessageBody, BoxBody>>, Error> {
     let started = Instant::now();
-    let _in_flight = begin_request(&request);
+    let activity = request.request().conn_data::<Rc<Activity>>();
+    let _in_flight = activity.map(|activity| activity.begin_request());
     let context = request_context(request.headers());
     let method = request.method().clone();
     let respond = async {
@@ -69,17 +70,10 @@ pub async fn without_access_log(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<EitherBody<impl MessageBody, BoxBody>>, Error> {
-    let _in_flight = begin_request(&request);
     let context = request_context(request.headers());
     context
         .scope(async { Ok(finish(next.call(request).await?)) })
         .await
-}
-
-/// Counts the request as in flight on its connection until the returned value is dropped.
-fn begin_request(request: &ServiceRequest) -> Option<Rc<()>> {
-    let activity = request.request().conn_data::<Rc<Activity>>()?;
-    Some(activity.begin_request())
 }
 
 /// Converts a panic into an error. It runs inside the CORS middleware, which adds its headers to the response to an

@@ -77,15 +77,6 @@ fn the_metrics_listener_serves_only_metrics(#[values(Sqlite, Postgres)] db: Data
     assert_eq!(post.header("allow"), Some("GET, HEAD"));
 }
 
-#[test]
-fn a_client_of_the_metrics_listener_that_is_too_slow_gets_a_problem() {
-    skip_at_a_deployment!();
-    let measured = Measured::start(Database::Sqlite, &[]);
-    let address = measured.listener.target.base_url().trim_start_matches("http://");
-    let answer = Connection::to(address).send("GET /metrics HTTP/1.1\r\n").read();
-    answer.expect("the service should answer").assert_problem(408);
-}
-
 #[rstest]
 fn requests_are_counted_by_route_template_and_status(#[values(Sqlite, Postgres)] db: Database) {
     skip_at_a_deployment!();

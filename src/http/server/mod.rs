@@ -95,7 +95,7 @@ fn inherited_socket() -> io::Result<Option<TcpListener>> {
 
 /// The standard library sets `SO_REUSEADDR`, so that connections of an earlier process that are still closing do not
 /// block the port. It also starts to listen; the second call only changes the length of the queue.
-pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = TcpListener::bind(address)?;
     rustix::net::listen(&socket, BACKLOG)?;
     Ok(socket)
