@@ -87,16 +87,20 @@ impl Owner {
         }
         let user = self.user.clone();
         let compare = async move |connection: &mut Connection<'_>| users::compare(connection, &user).await;
-        let state = database.run(Access::Read, self.id(), compare).await?;
-        if state != RowState::UpToDate {
-            let user = self.user.clone();
-            let ensure = async move |connection: &mut Connection<'_>| {
-                users::ensure_row(connection, &user, state == RowState::Outdated).await
-            };
-            if !database.run(Access::Transaction, self.id(), ensure).await? {
-                METRICS.token_refused(Refusal::UnknownUser.metric_label());
-                return Err(StoreError::UnknownUser);
+        let has_row = match database.run(Access::Read, self.id(), compare).await? {
+            RowState::UpToDate => true,
+            RowState::Unknown => false,
+            state @ (RowState::Missing | RowState::Outdated) => {
+                let user = self.user.clone();
+                let write = async move |connection: &mut Connection<'_>| {
+                    users::ensure_row(connection, &user, state == RowState::Outdated).await
+                };
+                database.run(Access::Transaction, self.id(), write).await?
             }
+        };
+        if !has_row {
+            METRICS.token_refused(Refusal::UnknownUser.metric_label());
+            return Err(StoreError::UnknownUser);
         }
         known_users.insert(&self.user);
         Ok(())

@@ -74,11 +74,16 @@ impl KnownUsers {
 /// How a user's row differs from the claims of a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum RowState {
+    /// The row must not be written: it agrees with the claims, or the table belongs to Better Auth.
     UpToDate,
+    /// The table belongs to Better Auth and has no row for the user.
+    Unknown,
     Missing,
     Outdated,
 }
 
+/// Compares the user's row with the claims. This only reads, so that most users need no write to the database after the
+/// service was started.
 pub(super) async fn compare(
     connection: &mut Connection<'_>,
     user: &AuthenticatedUser,
@@ -88,12 +93,17 @@ pub(super) async fn compare(
         .select((users::email, users::name));
     let row: Option<(Option<String>, Option<String>)> = on_both!(connection, |c| row.first(c)).optional()?;
     let agrees = |claim: Option<&str>, stored: &Option<String>| claim.is_none() || claim == stored.as_deref();
-    Ok(match row {
+    let state = match &row {
         None => RowState::Missing,
-        Some((email, name)) if agrees(user.email(), &email) && agrees(user.name(), &name) => {
-            RowState::UpToDate
-        }
+        Some((email, name)) if agrees(user.email(), email) && agrees(user.name(), name) => RowState::UpToDate,
         Some(_) => RowState::Outdated,
+    };
+    if state == RowState::UpToDate || !belongs_to_better_auth(connection).await? {
+        return Ok(state);
+    }
+    Ok(match row {
+        None => RowState::Unknown,
+        Some(_) => RowState::UpToDate,
     })
 }
 
@@ -104,9 +114,6 @@ pub(super) async fn ensure_row(
     user: &AuthenticatedUser,
     exists: bool,
 ) -> QueryResult<bool> {
-    if belongs_to_better_auth(connection).await? {
-        return Ok(exists);
-    }
     let outcome = match write(connection, user, user.email(), exists).await {
         // The unique index reports that the email belongs to another row, so the row is written without it. On a
         // distributed database there is no such index, and therefore no conflict. A query for the email would have

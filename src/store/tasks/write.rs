@@ -93,6 +93,10 @@ impl OwnedTasks {
         changes: TaskChanges,
         condition: Condition,
     ) -> Result<Written<Task>, StoreError> {
+        let access = match changes.is_empty() {
+            true => Access::Read,
+            false => Access::Write,
+        };
         let update = async move |connection: &mut Connection<'_>, owner: &UserId| {
             if changes.is_empty() {
                 return find_unchanged(connection, owner, id, &condition).await;
@@ -120,7 +124,7 @@ impl OwnedTasks {
             );
             update_task!(connection, owner, id, &condition, change, prepared_varying_text)
         };
-        self.owner.run(Access::Write, update).await
+        self.owner.run(access, update).await
     }
 
     /// Sets `completed`, or inverts it if no value is given. The statement itself inverts it, so that no parallel
