@@ -78,8 +78,8 @@ impl Database {
                 (Backend::Sqlite(Arc::new(sqlite)), cores)
             }
             DatabaseUrl::Postgres(url) => {
-                // One user's writes may use a quarter of a worker's connections, but at least one. With fewer than
-                // four connections, a write that waits for a locked row would therefore delay other users' writes.
+                // One user's writes may use a quarter of a worker's connections, but at least one. With only two
+                // connections, one of them for reads, a write that waits for a locked row would delay all others.
                 let workers = cores.min((size as usize / 4).max(1));
                 let connector = Connector::new(url, config);
                 let shared = SharedState::new(connector, config, size as usize / workers);

@@ -167,7 +167,7 @@ impl Sqlite {
                 .await
                 .map_err(|_| StoreError::Unavailable("it did not answer in time".into()))?,
         };
-        // While the caller waits, the sender is dropped without an answer only if the job panicked.
+        // While the caller waits, the sender is dropped without an answer only if the thread panicked.
         outcome.unwrap_or_else(|_| Err(StoreError::Panicked))
     }
 }
@@ -179,6 +179,9 @@ trait Job: Send {
 
     /// Returns whether the caller still waits. If so, it no longer gives up before the statement timeout.
     fn start(&mut self) -> bool;
+
+    /// Whether the caller no longer waits, although the job was started.
+    fn is_abandoned(&self) -> bool;
 
     /// Executes the statements. If their transaction is rolled back, they may be executed again.
     fn execute(&mut self, connection: &mut SqliteHandle, runtime: &Runtime) -> Result<(), StoreError>;
@@ -208,7 +211,11 @@ where
     }
 
     fn start(&mut self) -> bool {
-        !self.reply.is_closed() && !self.is_decided.swap(true, Ordering::AcqRel)
+        !self.is_abandoned() && !self.is_decided.swap(true, Ordering::AcqRel)
+    }
+
+    fn is_abandoned(&self) -> bool {
+        self.reply.is_closed()
     }
 
     fn execute(&mut self, connection: &mut SqliteHandle, runtime: &Runtime) -> Result<(), StoreError> {

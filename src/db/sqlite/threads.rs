@@ -1,5 +1,6 @@
 //! The threads that do the jobs of the embedded database, and the checkpoints between the writes.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -15,8 +16,8 @@ use super::manager::{Manager, SqliteHandle};
 use super::{Job, Pool};
 use crate::db::StoreError;
 
-/// The number of writes between two checkpoints. A create changes about ten pages of 4 KiB and a toggle three, so the
-/// log grows by 3 to 10 MiB in between. More checkpoints would lower the throughput; fewer would take longer each, and
+/// The minimum number of writes between two checkpoints. A create changes about ten pages of 4 KiB and a toggle three, so
+/// the log grows by at most 3 to 10 MiB in between. More checkpoints would lower the throughput; fewer would take longer each, and
 /// writes wait for them.
 const WRITES_PER_CHECKPOINT: usize = 256;
 
@@ -96,8 +97,9 @@ struct Writer<'a> {
 
 impl Writer<'_> {
     /// Executes the first job and those that wait behind it in one transaction, because a write spends most of its time
-    /// waiting for the disk at the commit. The callers get their results after the commit. If this fails, each job is
-    /// executed again in a transaction of its own, so that a failing call affects no other. Returns the number of jobs.
+    /// waiting for the disk at the commit. The callers get their results after the commit. If the transaction of several
+    /// jobs fails, each of them is executed again in a transaction of its own, so that a failing call affects no other.
+    /// Returns the number of jobs.
     fn write(&mut self, first: Box<dyn Job>, waiting: &Receiver<Box<dyn Job>>) -> usize {
         let began = Instant::now();
         let mut jobs = vec![first];
@@ -115,7 +117,7 @@ impl Writer<'_> {
         let count = jobs.len();
         for mut job in jobs {
             let outcome = match &outcome {
-                Err(_) if count > 1 => {
+                Err(_) if count > 1 && !job.is_abandoned() => {
                     self.in_transaction(|writer| job.execute(writer.connection, writer.runtime))
                 }
                 outcome => outcome.clone(),
@@ -168,7 +170,8 @@ pub fn checkpoint(connection: &mut SqliteHandle) {
     }
 }
 
-fn spawn(name: &str, pool: &Pool, run: impl FnOnce(&Pool, &Runtime) + Send + 'static) {
+/// Starts a thread that executes `run`, again if it panics.
+fn spawn(name: &str, pool: &Pool, run: impl Fn(&Pool, &Runtime) + Send + 'static) {
     #[expect(clippy::expect_used, reason = "without its threads the service cannot work")]
     let runtime = Builder::new_current_thread()
         .build()
@@ -177,6 +180,10 @@ fn spawn(name: &str, pool: &Pool, run: impl FnOnce(&Pool, &Runtime) + Send + 'st
     #[expect(clippy::expect_used, reason = "without its threads the service cannot work")]
     thread::Builder::new()
         .name(name.into())
-        .spawn(move || run(&pool, &runtime))
+        .spawn(
+            move || {
+                while catch_unwind(AssertUnwindSafe(|| run(&pool, &runtime))).is_err() {}
+            },
+        )
         .expect("a thread can be started");
 }
