@@ -144,7 +144,6 @@ impl Writer<'_> {
         &mut self,
         work: impl FnOnce(&mut Self) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
-        self.file.check().map_err(StoreError::Unavailable)?;
         self.connection.inner.batch_execute("BEGIN IMMEDIATE")?;
         self.connection.is_in_batch = true;
         work(self)?;
