@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::support::process::Process;
 
 /// The maximum time for the installation of the packages. It is long enough for an empty cache and a slow network.
-const INSTALL_TIMEOUT: Duration = Duration::from_mins(3);
+const INSTALL_TIMEOUT: Duration = Duration::from_mins(5);
 const MIN_NODE_VERSION: u32 = 20;
 
 /// Returns a command that runs a script of `tests/node`. If necessary, the packages are installed first.
@@ -72,7 +72,8 @@ fn install() -> Result<(), String> {
         return Ok(());
     }
     let mut npm = Command::new("npm");
-    npm.args(["ci", "--prefix"]).arg(folder());
+    npm.args(["ci", "--prefer-offline", "--no-audit", "--no-fund", "--prefix"])
+        .arg(folder());
     let mut npm = spawn(npm);
     let status = npm.wait(INSTALL_TIMEOUT);
     if !status.is_some_and(|status| status.success()) {

@@ -20,7 +20,8 @@ const DOCUMENT: &str = "docs/openapi.json";
 /// The names of generated files and folders, which are not copied with the sources.
 const GENERATED: [&str; 5] = ["node_modules", "dist", ".next", "data", "next-env.d.ts"];
 
-const INSTALL: [&str; 3] = ["ci", "--no-audit", "--no-fund"];
+/// Cached packages are not looked up again, because the lock files contain their digests.
+const INSTALL: [&str; 4] = ["ci", "--prefer-offline", "--no-audit", "--no-fund"];
 /// This limit and the next allow for an empty cache, a slow network and a busy machine.
 const INSTALL_TIMEOUT: Duration = Duration::from_mins(5);
 const BUILD_TIMEOUT: Duration = Duration::from_secs(400);
