@@ -74,7 +74,7 @@ impl KnownUsers {
 /// How a user's row differs from the claims of a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum RowState {
-    /// The row must not be written: it agrees with the claims, or the table belongs to Better Auth.
+    /// The row remains as it is, because it agrees with the claims or because the table belongs to Better Auth.
     UpToDate,
     /// The table belongs to Better Auth and has no row for the user.
     Unknown,
@@ -82,8 +82,7 @@ pub(super) enum RowState {
     Outdated,
 }
 
-/// Compares the user's row with the claims. This only reads, so that most users need no write to the database after the
-/// service was started.
+/// Compares the user's row with the claims. This only reads, so it does not wait for SQLite's write lock.
 pub(super) async fn compare(
     connection: &mut Connection<'_>,
     user: &AuthenticatedUser,
@@ -93,17 +92,15 @@ pub(super) async fn compare(
         .select((users::email, users::name));
     let row: Option<(Option<String>, Option<String>)> = on_both!(connection, |c| row.first(c)).optional()?;
     let agrees = |claim: Option<&str>, stored: &Option<String>| claim.is_none() || claim == stored.as_deref();
-    let state = match &row {
-        None => RowState::Missing,
-        Some((email, name)) if agrees(user.email(), email) && agrees(user.name(), name) => RowState::UpToDate,
-        Some(_) => RowState::Outdated,
-    };
-    if state == RowState::UpToDate || !belongs_to_better_auth(connection).await? {
-        return Ok(state);
-    }
-    Ok(match row {
-        None => RowState::Unknown,
-        Some(_) => RowState::UpToDate,
+    let is_up_to_date = row
+        .as_ref()
+        .is_some_and(|(email, name)| agrees(user.email(), email) && agrees(user.name(), name));
+    let is_final = is_up_to_date || belongs_to_better_auth(connection).await?;
+    Ok(match (row.is_some(), is_final) {
+        (true, true) => RowState::UpToDate,
+        (true, false) => RowState::Outdated,
+        (false, true) => RowState::Unknown,
+        (false, false) => RowState::Missing,
     })
 }
 

@@ -49,7 +49,8 @@ async fn long_list(tasks: OwnedTasks, query: ListQuery, request: HttpRequest) ->
     let (tag, list) = long_list::begin(tasks, query).await?;
     Ok(match is_not_modified(request.headers(), &tag) {
         true => not_modified(tag),
-        // The response has no `Content-Length`, as for `GET`. An empty body would have the length zero.
+        // As for `GET`, the response must have no `Content-Length`. For an empty body that is not a stream, actix would
+        // send `Content-Length: 0`.
         false if request.method() == Method::HEAD => {
             json(HttpResponse::Ok(), tag).streaming(stream::empty::<Result<_, Infallible>>())
         }

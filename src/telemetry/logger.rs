@@ -160,7 +160,7 @@ fn write_json(out: &mut Formatter, record: &Record<'_>) -> io::Result<()> {
     out.write_all(&line.finish())
 }
 
-/// Why a token was refused. This is the only value that a log line has besides its message.
+/// Returns the reason why a token was refused. No other key-value pair is logged.
 fn reason<'a>(record: &'a Record<'_>) -> Option<&'a str> {
     record.key_values().get("reason".into())?.to_borrowed_str()
 }

@@ -43,8 +43,8 @@ impl r2d2::ManageConnection for Manager {
             .map_err(|error| io::Error::other(format!("{}: {error}", path.display())))?;
         let mut inner = SqliteConnection::establish(&path.to_string_lossy()).map_err(io::Error::other)?;
         // With `synchronous = FULL`, a commit is on the disk before the client gets its response. Automatic checkpoints
-        // are disabled, because the writing thread makes checkpoints between transactions (`threads::checkpoint`). The query
-        // opens the write-ahead log.
+        // are disabled, because the writing thread makes checkpoints between transactions (`threads::checkpoint`). The
+        // query opens the write-ahead log.
         let settings = format!(
             "PRAGMA busy_timeout = {};
              PRAGMA journal_mode = WAL;

@@ -1,5 +1,5 @@
-//! The embedded database: threads with one connection each, one of which does all the writing, several writes in one
-//! transaction. Long lists have threads with a low priority.
+//! The embedded database. It is accessed by threads that have one connection each. One thread executes all writes, and
+//! commits those that are waiting in one transaction. Threads with a low priority read the long lists.
 //!
 //! A job waits in a bounded queue for a bounded time, and is then executed on one of these threads. This takes half of
 //! the processor time of `spawn_blocking` and of diesel-async's wrapper for blocking connections.
@@ -177,7 +177,8 @@ trait Job: Send {
     /// When a connection must be available. Otherwise the job fails.
     fn deadline(&self) -> Instant;
 
-    /// Returns whether the caller still waits. If so, it no longer gives up before the statement timeout.
+    /// Starts the job, unless its caller no longer waits. Returns whether the job was started. From then on, the caller
+    /// waits until the statement timeout.
     fn start(&mut self) -> bool;
 
     /// Whether the caller no longer waits, although the job was started.

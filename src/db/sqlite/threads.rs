@@ -169,7 +169,7 @@ pub fn checkpoint(connection: &mut SqliteHandle) {
     }
 }
 
-/// Starts a thread that executes `run`, again if it panics.
+/// Starts a thread that executes `run`. If `run` panics, the thread executes it again.
 fn spawn(name: &str, pool: &Pool, run: impl Fn(&Pool, &Runtime) + Send + 'static) {
     #[expect(clippy::expect_used, reason = "without its threads the service cannot work")]
     let runtime = Builder::new_current_thread()

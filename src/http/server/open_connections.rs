@@ -36,7 +36,7 @@ struct Table {
 /// The state of one connection. The connection shares it with the middleware.
 #[derive(Default)]
 pub struct Activity {
-    /// Cloned for each request in flight, which keeps its clone until it ends.
+    /// Each request in flight has a clone of this, so the reference count tells how many there are.
     in_flight: Rc<()>,
     had_request: Cell<bool>,
     closes_after_response: Cell<bool>,
