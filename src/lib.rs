@@ -8,19 +8,18 @@
 
 // This dependency is needed only for its feature `bundled`, which compiles SQLite into the program.
 use libsqlite3_sys as _;
-// Only the binary uses these crates.
-use {clap as _, clap_complete as _};
 
 pub mod app;
 pub mod auth;
+pub mod cli;
 pub mod config;
-pub mod db;
-pub mod domain;
-pub mod http;
-pub mod openapi;
+mod db;
+mod domain;
+mod http;
+mod openapi;
 mod quota;
-pub mod routes;
+mod routes;
 pub mod store;
-pub mod tasks;
-pub mod telemetry;
+mod tasks;
+mod telemetry;
 mod tls_roots;

@@ -1,9 +1,7 @@
 //! The entry point of the program. The module `cli` parses the command line.
 
-mod cli;
-
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    cli::main()
+    todo_backend::cli::main()
 }

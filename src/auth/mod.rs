@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 pub use refusal::Refusal;
 pub use token::mint;
-pub use verifier::{Verified, Verifier};
+pub use verifier::Verifier;
 
 use crate::domain::UserId;
 

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use todo_backend::config::Config;
-use todo_backend::db;
+use crate::config::Config;
+use crate::db;
 
 use super::{Outcome, print};
 

@@ -2,9 +2,9 @@
 
 use std::io::{self, IsTerminal as _, Write as _};
 
-use todo_backend::config::Config;
-use todo_backend::db::Database;
-use todo_backend::store::operator::{self, Copied, Operator};
+use crate::config::Config;
+use crate::db::Database;
+use crate::store::operator::{self, Copied, Operator};
 
 use super::{Outcome, print};
 

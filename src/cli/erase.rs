@@ -4,9 +4,9 @@
 use std::io::{self, IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
-use todo_backend::config::Config;
-use todo_backend::domain::UserId;
-use todo_backend::store::operator::{Erased, Operator};
+use crate::config::Config;
+use crate::domain::UserId;
+use crate::store::operator::{Erased, Operator};
 
 use super::{Outcome, print, unknown_user};
 

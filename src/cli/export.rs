@@ -3,10 +3,10 @@
 use std::io::{self, BufWriter, ErrorKind, Write};
 use std::process::ExitCode;
 
-use todo_backend::config::Config;
-use todo_backend::domain::UserId;
-use todo_backend::store::operator::{Exported, Operator, OperatorError};
-use todo_backend::tasks::response;
+use crate::config::Config;
+use crate::domain::UserId;
+use crate::store::operator::{Exported, Operator, OperatorError};
+use crate::tasks::response;
 
 use super::{Outcome, unknown_user};
 

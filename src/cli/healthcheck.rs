@@ -4,7 +4,7 @@ use std::io::{Read as _, Write as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpStream};
 use std::time::Duration;
 
-use todo_backend::config::Config;
+use crate::config::Config;
 
 use super::{Outcome, print};
 

@@ -3,8 +3,8 @@
 use std::io::{self, Read as _};
 use std::process::ExitCode;
 
-use todo_backend::auth::Verifier;
-use todo_backend::config::Config;
+use crate::auth::Verifier;
+use crate::config::Config;
 
 use super::{Outcome, print};
 

@@ -1,8 +1,8 @@
 //! `migrate`: creates the tables, or brings them up to date.
 
-use todo_backend::config::Config;
-use todo_backend::db::Database;
-use todo_backend::telemetry;
+use crate::config::Config;
+use crate::db::Database;
+use crate::telemetry;
 
 use super::{Outcome, print};
 

@@ -16,11 +16,11 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::LazyLock;
 
+use crate::config::Config;
+use crate::domain::UserId;
+use crate::{openapi, telemetry};
 use clap::{ArgGroup, Parser, Subcommand};
 use clap_complete::Shell;
-use todo_backend::config::Config;
-use todo_backend::domain::UserId;
-use todo_backend::{openapi, telemetry};
 
 type Outcome<T = ExitCode> = Result<T, Box<dyn std::error::Error>>;
 

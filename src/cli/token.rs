@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
+use crate::auth;
+use crate::config::Config;
+use crate::domain::UserId;
 use clap::Args;
-use todo_backend::auth;
-use todo_backend::config::Config;
-use todo_backend::domain::UserId;
 
 use super::{Outcome, print};
 

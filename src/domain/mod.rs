@@ -10,7 +10,7 @@ mod validation;
 
 pub use ids::{TaskId, UserId};
 pub use list_query::{ListQuery, Page, Position, Sort, Status};
-pub use task::{NewTask, Patch, Task, TaskChanges};
+pub use task::{NewTask, Task, TaskChanges};
 pub use text::{Description, Title};
 pub use timestamp::Timestamp;
 pub use validation::{ErrorCode, FieldError, ValidationError, ValidationErrors};

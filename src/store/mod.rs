@@ -11,7 +11,7 @@ mod schema;
 mod tasks;
 mod users;
 
-pub use crate::db::{Database, DatabaseWorker, StoreError};
+pub use crate::db::{Database, StoreError};
 pub use idempotency::{Created, IdempotencyKey};
 pub use owner::{Owner, Store};
 pub use tasks::{Condition, Listed, OwnedTasks, Written};
