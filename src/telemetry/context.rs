@@ -1,5 +1,6 @@
 //! The request that the current task handles. Every log line of the task contains the ids of the request.
 
+use std::pin::Pin;
 use std::sync::Arc;
 
 use actix_web::rt::task::JoinHandle;
@@ -26,11 +27,13 @@ impl RequestContext {
     }
 
     /// Spawns a task that may outlive the request. Its log lines still contain the ids of the request.
-    pub fn spawn<F: Future<Output: 'static> + 'static>(work: F) -> JoinHandle<F::Output> {
-        match Self::current() {
-            Some(context) => actix_web::rt::spawn(context.scope(work)),
-            None => actix_web::rt::spawn(work),
-        }
+    pub fn spawn<T: 'static>(work: impl Future<Output = T> + 'static) -> JoinHandle<T> {
+        // Each type of spawned future would compile another copy of Tokio's task.
+        let work: Pin<Box<dyn Future<Output = T>>> = match Self::current() {
+            Some(context) => Box::pin(context.scope(work)),
+            None => Box::pin(work),
+        };
+        actix_web::rt::spawn(work)
     }
 
     pub fn current() -> Option<Self> {
