@@ -11,6 +11,7 @@ WORKDIR /build
 
 # The dependencies are built with an empty program. This layer is cached until they change, so later builds take much
 # less time.
+COPY .cargo .cargo
 COPY Cargo.toml Cargo.lock ./
 RUN mkdir src && touch src/lib.rs && echo 'fn main() {}' >src/main.rs \
  && cargo build --release --locked --bin todo-backend \
