@@ -14,7 +14,7 @@ WORKDIR /build
 COPY .cargo .cargo
 COPY Cargo.toml Cargo.lock ./
 RUN mkdir src && touch src/lib.rs && echo 'fn main() {}' >src/main.rs \
- && cargo build --release --locked --bin todo-backend \
+ && cargo build --profile dist --locked --bin todo-backend \
  && rm -r src
 
 COPY migrations migrations
@@ -23,7 +23,7 @@ COPY src src
 ARG COMMIT=unknown
 # Cargo compares file times, and the sources may be older than the empty program that they replace.
 RUN touch src/lib.rs src/main.rs \
- && COMMIT="$COMMIT" cargo build --release --locked --bin todo-backend
+ && COMMIT="$COMMIT" cargo build --profile dist --locked --bin todo-backend
 
 
 FROM debian:bookworm-slim
@@ -33,7 +33,7 @@ RUN useradd --uid 10001 --user-group --no-create-home --home-dir /srv --shell /u
  && install -d -o todo -g todo -m 0700 /srv/data
 # Only this file of ca-certificates is needed, and the package would also install the openssl program.
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/
-COPY --from=build /build/target/release/todo-backend /usr/local/bin/
+COPY --from=build /build/target/dist/todo-backend /usr/local/bin/
 
 # HOST is not the default 127.0.0.1, which cannot be reached from outside the container. SSL_CERT_FILE contains the root
 # certificates. SQLITE_TMPDIR is a directory for large sorts, because the root file system may be read-only.

@@ -53,13 +53,18 @@ def target(default: str) -> Path:
     return Path(os.environ.get("CARGO_TARGET_DIR") or ROOT / default).resolve()
 
 
-def release_binary(given) -> Path:
-    binary = Path(given) if given else target("target") / "release/todo-backend"
+def service_binary(given) -> Path:
+    """Returns the given binary of the service, or builds it as it is deployed."""
+    if not given:
+        report_progress("building the service")
+        run("cargo", "build", "--profile", "dist", "--locked", "--quiet", cwd=ROOT)
+    return existing_binary(given or target("target") / "dist/todo-backend")
+
+
+def existing_binary(path) -> Path:
+    binary = Path(path)
     if not binary.is_file():
-        raise Failure(f"{binary} does not exist: run cargo build --release, or use --binary PATH")
-    sources = [*ROOT.glob("src/**/*.rs"), ROOT / "Cargo.lock"]
-    if max(source.stat().st_mtime for source in sources) > binary.stat().st_mtime:
-        report_progress(f"warning: {binary} is older than the sources")
+        raise Failure(f"{binary} does not exist")
     return binary.resolve()
 
 
