@@ -1,4 +1,4 @@
-//! An issuer behind TLS, whose certificate the service trusts in one case and does not trust in the other.
+//! The service fetches an issuer's key set over HTTPS only if it trusts the issuer's certificate.
 
 use std::fs;
 use std::process::Command;

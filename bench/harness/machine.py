@@ -54,7 +54,7 @@ def target(default: str) -> Path:
 
 
 def service_binary(given) -> Path:
-    """Returns the given binary of the service, or builds it as it is deployed."""
+    """Returns the given binary. Without one, builds the service with the profile `dist`, and returns the result."""
     if not given:
         report_progress("building the service")
         run("cargo", "build", "--profile", "dist", "--locked", "--quiet", cwd=ROOT)

@@ -2,10 +2,9 @@
 
 use std::path::Path;
 
+use super::{Outcome, print};
 use crate::config::Config;
 use crate::db;
-
-use super::{Outcome, print};
 
 pub fn run(config: &Config, file: &Path) -> Outcome {
     let Some(database) = config.database_url.sqlite_file() else {

@@ -2,11 +2,10 @@
 
 use std::io::{self, IsTerminal as _, Write as _};
 
+use super::{Outcome, print};
 use crate::config::Config;
 use crate::db::Database;
 use crate::store::operator::{self, Copied, Operator};
-
-use super::{Outcome, print};
 
 pub fn run(config: &Config, from: Option<&str>, to: Option<&str>) -> Outcome {
     let source = config_for("--from", from, config)?;

@@ -4,11 +4,10 @@
 use std::io::{self, IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
+use super::{Outcome, print, unknown_user};
 use crate::config::Config;
 use crate::domain::UserId;
 use crate::store::operator::{Erased, Operator};
-
-use super::{Outcome, print, unknown_user};
 
 /// The exit status for incorrect usage, which clap uses as well.
 const USAGE_ERROR: u8 = 2;

@@ -3,12 +3,11 @@
 use std::io::{self, BufWriter, ErrorKind, Write};
 use std::process::ExitCode;
 
+use super::{Outcome, unknown_user};
 use crate::config::Config;
 use crate::domain::UserId;
 use crate::store::operator::{Exported, Operator, OperatorError};
 use crate::tasks::response;
-
-use super::{Outcome, unknown_user};
 
 pub fn run(config: &Config, user: &UserId) -> Outcome {
     let mut out = BufWriter::new(io::stdout().lock());

@@ -4,9 +4,8 @@ use std::io::{Read as _, Write as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpStream};
 use std::time::Duration;
 
-use crate::config::Config;
-
 use super::{Outcome, print};
+use crate::config::Config;
 
 const TIMEOUT: Duration = Duration::from_secs(3);
 

@@ -3,10 +3,9 @@
 use std::io::{self, Read as _};
 use std::process::ExitCode;
 
+use super::{Outcome, print};
 use crate::auth::Verifier;
 use crate::config::Config;
-
-use super::{Outcome, print};
 
 pub fn run(config: &Config) -> Outcome {
     let secrets = config.secret_source.load_existing()?;

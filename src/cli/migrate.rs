@@ -1,10 +1,9 @@
 //! `migrate`: creates the tables, or brings them up to date.
 
+use super::{Outcome, print};
 use crate::config::Config;
 use crate::db::Database;
 use crate::telemetry;
-
-use super::{Outcome, print};
 
 pub fn run(config: &Config) -> Outcome {
     telemetry::start(config)?;

@@ -16,11 +16,12 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::LazyLock;
 
+use clap::{ArgGroup, Parser, Subcommand};
+use clap_complete::Shell;
+
 use crate::config::Config;
 use crate::domain::UserId;
 use crate::{openapi, telemetry};
-use clap::{ArgGroup, Parser, Subcommand};
-use clap_complete::Shell;
 
 type Outcome<T = ExitCode> = Result<T, Box<dyn std::error::Error>>;
 

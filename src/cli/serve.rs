@@ -3,15 +3,15 @@
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
-use crate::app::{self, Service};
-use crate::config::{Config, LogFormat, SecretSource};
-use crate::telemetry;
 use actix_web::dev::ServerHandle;
 use actix_web::rt::signal::unix::{Signal, SignalKind, signal};
 use futures_util::future::select_all;
 use sd_notify::NotifyState;
 
 use super::Outcome;
+use crate::app::{self, Service};
+use crate::config::{Config, LogFormat, SecretSource};
+use crate::telemetry;
 
 pub fn run(config: &Config) -> Outcome {
     telemetry::start(config)?;

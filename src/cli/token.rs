@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use crate::auth;
-use crate::config::Config;
-use crate::domain::UserId;
 use clap::Args;
 
 use super::{Outcome, print};
+use crate::auth;
+use crate::config::Config;
+use crate::domain::UserId;
 
 #[derive(Args)]
 pub struct Arguments {

@@ -59,7 +59,7 @@ enum Backend<P> {
     Sqlite(Arc<Sqlite>),
 }
 
-/// The access to the database of one HTTP worker.
+/// One HTTP worker's access to the database.
 #[derive(Clone)]
 pub struct DatabaseWorker {
     database: Arc<Database>,

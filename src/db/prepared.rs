@@ -8,10 +8,10 @@ use diesel::{QueryResult, RunQueryDsl as BlockingRunQueryDsl};
 
 /// A query whose prepared statement each connection caches.
 ///
-/// By default, Diesel caches a prepared statement only if the query's type guarantees that its SQL text is
-/// constant. This excludes updates and everything that contains `sql(…)`. A statement that is not cached is parsed
-/// and planned for each execution, and on PostgreSQL takes one more round trip. Each text stays prepared until the
-/// connection is closed, so only queries with a few different texts may be wrapped.
+/// By default, Diesel does not cache the prepared statement of a query that could have an unlimited number of
+/// different SQL texts. It assumes this of every update and of everything that contains `sql(…)`. A statement that is
+/// not cached is parsed and planned for each execution, and on PostgreSQL takes one more round trip. Each text stays
+/// prepared until the connection is closed, so only queries with a few different texts may be wrapped.
 pub struct Prepared<Q> {
     query: Q,
     text: Option<&'static OnceLock<String>>,

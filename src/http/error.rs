@@ -26,7 +26,8 @@ pub enum ApiError {
     /// The guard and the store return this error, and so does an extractor on a route that the guard does not protect.
     #[error("{0}")]
     Unauthenticated(#[from] Refusal),
-    /// Only contract B has this error. It does not depend on whether the user in the path exists.
+    /// Only the paths of contract B contain a user's id. The error does not depend on whether that user exists, so a
+    /// client cannot find out which users exist.
     #[error("the user in the path is not the token's")]
     OtherUser,
     /// This is also the error for a task of another user, because a client must not learn that the task exists.

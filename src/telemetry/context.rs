@@ -28,7 +28,7 @@ impl RequestContext {
 
     /// Spawns a task that may outlive the request. Its log lines still contain the ids of the request.
     pub fn spawn<T: 'static>(work: impl Future<Output = T> + 'static) -> JoinHandle<T> {
-        // Each type of spawned future would compile another copy of Tokio's task.
+        // Without the box, the compiler would generate the code of Tokio's task again for each type of future.
         let work: Pin<Box<dyn Future<Output = T>>> = match Self::current() {
             Some(context) => Box::pin(context.scope(work)),
             None => Box::pin(work),

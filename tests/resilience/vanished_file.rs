@@ -105,5 +105,5 @@ fn the_write_ahead_log_stays_short() {
     }
     // Without checkpoints, 600 writes would make the log about 23 MB long.
     let bytes = fs::metadata(file(&app).with_extension("db-wal")).unwrap().len();
-    assert!(bytes < 16 << 20, "the log has {bytes} bytes");
+    assert!(bytes < 8 << 20, "the log has {bytes} bytes");
 }

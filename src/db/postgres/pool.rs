@@ -1,8 +1,8 @@
 //! The connection pool of one HTTP worker. One connection is for short reads. The others are for statements that
-//! may wait for a lock or for the disk, and for long lists.
+//! may wait for a row lock or for the disk, and for long lists.
 //!
-//! Each worker has its own connections, so that executing a statement wakes no other thread and waits for no lock.
-//! [`SharedState`] has the state that all workers share.
+//! Each worker has its own connections, so that executing a statement wakes no other thread, and waits for no mutex
+//! that another thread holds. [`SharedState`] has the state that all workers share.
 
 mod maintenance;
 mod selection;

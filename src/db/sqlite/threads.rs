@@ -17,9 +17,9 @@ use super::{Job, Pool};
 use crate::db::StoreError;
 
 /// The minimum number of writes between two checkpoints. A create changes about ten pages of 4 KiB and a toggle three, so
-/// the log grows by at most 3 to 10 MiB in between. More checkpoints would lower the throughput; fewer would take longer each, and
+/// the log grows by about 5 MiB in between. More checkpoints would lower the throughput. Fewer would take longer each, and
 /// writes wait for them.
-const WRITES_PER_CHECKPOINT: usize = 256;
+const WRITES_PER_CHECKPOINT: usize = 128;
 
 /// How many writes are committed together at most.
 const MAX_WRITES_PER_TRANSACTION: usize = 64;
@@ -27,7 +27,8 @@ const MAX_WRITES_PER_TRANSACTION: usize = 64;
 /// No further write is added to a transaction that has taken this long, because its first write waits for its commit.
 const MAX_TIME_PER_TRANSACTION: Duration = Duration::from_millis(20);
 
-/// How much the priority of the threads that read long lists is lowered (`man 2 setpriority`).
+/// The nice value of the threads that read long lists (`man 2 setpriority`). That of the other threads is usually 0, so
+/// they have a higher priority.
 const LONG_LIST_NICENESS: i32 = 10;
 
 pub fn spawn_reader(pool: &Pool, jobs: Receiver<Box<dyn Job>>) {
