@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 use strum::VariantNames as _;
 
 use crate::domain::{Page, Sort};
+use crate::http::contract::Contract;
 use crate::http::idempotency_key::MAX_KEY_CHARS;
 use crate::http::json_body::MAX_BODY_BYTES;
 use crate::http::openapi::{components, service};
@@ -21,7 +22,8 @@ pub fn text() -> &'static str {
 }
 
 fn document() -> Value {
-    let responses = merged([operations::responses().into(), service::responses().into()]);
+    let mut responses = operations::responses();
+    let paths = paths(&mut responses);
     json!({
         "openapi": "3.1.0",
         "info": {
@@ -45,7 +47,7 @@ fn document() -> Value {
             { "name": service::TAG, "description": "Operations that need no token." },
         ],
         "security": [{ "bearer": [] }],
-        "paths": paths(&responses),
+        "paths": paths,
         "components": {
             "securitySchemes": {
                 "bearer": {
@@ -117,8 +119,9 @@ fn merged<const N: usize>(objects: [Value; N]) -> Value {
     Value::Object(members.collect())
 }
 
-fn paths(responses: &Value) -> Value {
-    let mut paths = merged([operations::paths().into(), service::paths()]);
+fn paths(responses: &mut Value) -> Value {
+    let contracts = [Contract::A, Contract::B].map(|contract| operations::paths(contract, responses));
+    let mut paths = merged([merged(contracts), service::paths(responses)]);
     for item in paths.as_object_mut().into_iter().flat_map(Map::values_mut) {
         if let Some(head) = item.get("get").map(|get| head_of(get, responses)) {
             item["head"] = head;

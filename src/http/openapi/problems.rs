@@ -8,34 +8,42 @@ use super::{component, headers, schema};
 use crate::auth::Refusal;
 use crate::domain::{ErrorCode, ValidationErrors};
 use crate::http::contract::Contract;
-use crate::http::error::{ApiError, NO_SUCH_ROUTE};
+use crate::http::error::ApiError;
 use crate::http::json_body::MAX_BODY_BYTES;
-use crate::http::problem::Problem;
+use crate::store::StoreError;
 
 /// The headers of error responses, with the capitalization that the document uses.
 const DOCUMENTED_HEADERS: [&str; 3] = ["Allow", "Retry-After", "WWW-Authenticate"];
 
-pub static UNAUTHENTICATED: ApiError = ApiError::Unauthenticated(Refusal::Missing);
-pub static INVALID_TOKEN: ApiError = ApiError::Unauthenticated(Refusal::NotBearer);
-pub static RATE_LIMITED: ApiError = ApiError::RateLimited {
-    retry_after_seconds: 1,
-};
-pub static INTERNAL: ApiError = ApiError::Panicked;
-pub static UNAVAILABLE: ApiError = ApiError::Unauthenticated(Refusal::NoKeys {
-    algorithm: "EdDSA",
-    url: String::new(),
-    problem: String::new(),
-});
-pub static NO_SUCH_FILE: ApiError = ApiError::NotFound(&NO_SUCH_ROUTE);
-pub static BODY_TOO_LARGE: ApiError = ApiError::BodyTooLarge {
-    max_bytes: MAX_BODY_BYTES,
-};
-pub static UNSUPPORTED_MEDIA_TYPE: ApiError =
-    ApiError::UnsupportedMediaType("Send the body without a Content-Encoding.");
-/// No operation refers to this response, because it is the response to methods for which there is no operation.
-static METHOD_NOT_ALLOWED: ApiError = ApiError::MethodNotAllowed {
-    allow: "GET, HEAD, POST",
-};
+/// The errors of every operation below `/api/`.
+pub fn of_api() -> Vec<ApiError> {
+    let mut errors = of_service();
+    errors.extend([
+        ApiError::Unauthenticated(Refusal::Missing),
+        ApiError::Unauthenticated(Refusal::NotBearer),
+        ApiError::RateLimited {
+            retry_after_seconds: 1,
+        },
+    ]);
+    errors
+}
+
+/// The errors of every operation that needs the database.
+pub fn of_service() -> Vec<ApiError> {
+    vec![ApiError::Panicked, ApiError::Store(StoreError::NotMigrated)]
+}
+
+/// The errors of every operation that reads a body.
+pub fn of_bodies() -> [ApiError; 4] {
+    [
+        ApiError::BodyCutOff,
+        ApiError::RequestTimeout,
+        ApiError::BodyTooLarge {
+            max_bytes: MAX_BODY_BYTES,
+        },
+        ApiError::UnsupportedMediaType("Send the body without a Content-Encoding."),
+    ]
+}
 
 pub fn bad_input(contract: Contract) -> ApiError {
     let mut errors = ValidationErrors::from_error("title", ErrorCode::Blank.with("must not be blank"));
@@ -43,39 +51,29 @@ pub fn bad_input(contract: Contract) -> ApiError {
     ApiError::BadInput(contract, errors)
 }
 
-/// The error responses of an operation, by status. Errors with the same status become examples of one response.
-pub fn responses(errors: &[&ApiError]) -> Map<String, Value> {
-    let by_status = group(errors, |problem| problem.status.as_str().to_owned());
+/// The error responses of an operation, by status. Errors with the same status become examples of one response, which
+/// is added to `components` and referred to, unless it consists of different components.
+pub fn responses(errors: &[ApiError], components: &mut Value) -> Map<String, Value> {
+    let mut by_status = BTreeMap::<_, Vec<_>>::new();
+    for error in errors {
+        by_status
+            .entry(error.problem().status.as_u16())
+            .or_default()
+            .push(error);
+    }
     let responses = by_status.into_iter().map(|(status, errors)| {
-        let by_name = group(&errors, |problem| problem.component.to_owned());
-        let response = match by_name.first_key_value() {
-            Some((name, _)) if by_name.len() == 1 => component("responses", name),
-            _ => response(&errors),
-        };
-        (status, response)
+        let name = errors[0].problem().component;
+        let mut described = response(&errors);
+        if errors.iter().all(|error| error.problem().component == name) {
+            components[name] = described;
+            described = component("responses", name);
+        }
+        (status.to_string(), described)
     });
     responses.collect()
 }
 
-/// The error responses as components of the document, by name. `METHOD_NOT_ALLOWED` is always added.
-pub fn components(errors: &[&ApiError]) -> Map<String, Value> {
-    let errors = [errors, &[&METHOD_NOT_ALLOWED]].concat();
-    let by_name = group(&errors, |problem| problem.component.to_owned());
-    let responses = by_name
-        .into_iter()
-        .map(|(name, errors)| (name, response(&errors)));
-    responses.collect()
-}
-
-fn group<'a>(errors: &[&'a ApiError], key: fn(&Problem) -> String) -> BTreeMap<String, Vec<&'a ApiError>> {
-    let mut groups = BTreeMap::<_, Vec<_>>::new();
-    for error in errors {
-        groups.entry(key(&error.problem())).or_default().push(*error);
-    }
-    groups
-}
-
-fn response(errors: &[&ApiError]) -> Value {
+pub fn response(errors: &[&ApiError]) -> Value {
     const REQUEST_ID: &str = "5f0c6d1e8b5b4c1e9a37c4b7d2a90f13";
     let mut examples = Map::new();
     let mut descriptions = Vec::new();

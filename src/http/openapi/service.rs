@@ -2,18 +2,25 @@
 
 use serde_json::{Map, Value, json};
 
-use super::problems::{self, INTERNAL, NO_SUCH_FILE, UNAVAILABLE};
-use super::{component, headers, json_response, not_modified, parameter};
+use super::{component, headers, json_response, not_modified, parameter, problems};
 use crate::http::docs;
+use crate::http::error::{ApiError, NO_SUCH_ROUTE};
 
 pub const TAG: &str = "Service";
 
-pub fn paths() -> Value {
+/// The paths of these operations. The responses that they refer to are added to `components`.
+pub fn paths(components: &mut Value) -> Value {
+    components["NotModified"] = not_modified(&["ETag"]);
+    // No operation refers to this response, because it is the response to methods for which there is no operation.
+    let wrong_method = ApiError::MethodNotAllowed {
+        allow: "GET, HEAD, POST",
+    };
+    components["WrongMethod"] = problems::response(&[&wrong_method]);
     let health = |status: &str| {
         let example = json!({ "status": status });
         json_response("The check succeeded.", &[], "Health", &example)
     };
-    let mut ready = problems::responses(&[&INTERNAL, &UNAVAILABLE]);
+    let mut ready = problems::responses(&problems::of_service(), components);
     ready.insert("200".into(), health("ready"));
     let redirect = json!({
         "description": "Redirects to the documentation page.",
@@ -24,7 +31,8 @@ pub fn paths() -> Value {
     let page = file("The page.", &["text/html"], &text);
     let script = file("The file.", &["text/css", "text/javascript"], &text);
     let not_modified = component("responses", "NotModified");
-    let no_such_file = component("responses", NO_SUCH_FILE.problem().component);
+    let mut for_file = problems::responses(&[ApiError::NotFound(&NO_SUCH_ROUTE)], components);
+    for_file.extend([("200".into(), script), ("304".into(), not_modified.clone())]);
     let cached = &["IfNoneMatch"];
     let mut paths = json!({
         "/": open("home", "Redirect to the documentation", &[], json!({ "303": redirect })),
@@ -35,10 +43,7 @@ pub fn paths() -> Value {
             "docs", "Open Swagger UI, to read this document and try the service", cached,
             json!({ "200": page, "304": not_modified }),
         ),
-        "/docs/{file}": open(
-            "docsFile", "Read a file of that page", cached,
-            json!({ "200": script, "304": not_modified, "404": no_such_file }),
-        ),
+        "/docs/{file}": open("docsFile", "Read a file of that page", cached, for_file.into()),
     });
     paths["/docs/{file}"]["parameters"] = json!([{
         "name": "file",
@@ -48,13 +53,6 @@ pub fn paths() -> Value {
         "example": docs::FILES[0].0,
     }]);
     paths
-}
-
-/// The response components that the operations in [`paths`] refer to.
-pub fn responses() -> Map<String, Value> {
-    let mut responses = problems::components(&[&NO_SUCH_FILE, &INTERNAL, &UNAVAILABLE]);
-    responses.insert("NotModified".into(), not_modified(&["ETag"]));
-    responses
 }
 
 /// Describes a response that contains a static file with one of these media types.
