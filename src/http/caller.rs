@@ -1,9 +1,7 @@
-//! The authenticated user of a request, and the extractor of [`Owner`], through which handlers access the user's data.
+//! The authenticated user of a request, and the [`Owner`], through which handlers access the user's data.
 
-use std::future::{Ready, ready};
 use std::rc::Rc;
 
-use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpMessage as _, HttpRequest, web};
 use serde::Deserialize;
 
@@ -20,23 +18,14 @@ pub fn caller(request: &HttpRequest) -> Result<AuthenticatedUser, ApiError> {
     Ok(user.ok_or(Refusal::Missing)?)
 }
 
-/// The extraction fails with 403 if the path names another user. It is part of the extraction of `OwnedTasks`, which is
-/// the first argument of each handler, so that the user is checked before the body is read.
-impl FromRequest for Owner {
-    type Error = ApiError;
-    type Future = Ready<Result<Self, ApiError>>;
-
-    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(owner(request))
-    }
-}
-
 #[derive(Deserialize)]
 struct NamedUser {
     user_id: String,
 }
 
-fn owner(request: &HttpRequest) -> Result<Owner, ApiError> {
+/// Fails with 403 if the path names another user. This is part of the extraction of `OwnedTasks`, which is the first
+/// argument of each handler, so that the user is checked before the body is read.
+pub fn owner(request: &HttpRequest) -> Result<Owner, ApiError> {
     let user = caller(request)?;
     if Contract::of(request) == Contract::B {
         let named = web::Path::<NamedUser>::extract(request).into_inner();

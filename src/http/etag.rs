@@ -1,15 +1,12 @@
 //! ETags, `If-Match` and `If-None-Match` (RFC 9110, section 13).
 
-use std::future::{Ready, ready};
-
-use actix_web::dev::Payload;
+use actix_web::HttpRequest;
 use actix_web::http::header::{HeaderMap, HeaderName, IF_MATCH, IF_NONE_MATCH};
-use actix_web::{FromRequest, HttpRequest};
 use aws_lc_rs::digest;
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 
-use super::error::ApiError;
+use super::extractor;
 use crate::store::Condition;
 
 /// The ETag of a task, which contains the task's version. A timestamp would not change between two updates in the same
@@ -33,16 +30,11 @@ pub fn digest_tag(parts: &[&[u8]]) -> String {
 /// The version of a task that was just created.
 pub const FIRST_VERSION: i64 = 1;
 
-/// Extracts `If-Match`. The store checks the condition in the same statement as the write.
-impl FromRequest for Condition {
-    type Error = ApiError;
-    type Future = Ready<Result<Self, ApiError>>;
+extractor!(Condition, |request: &HttpRequest| Ok(condition(
+    request.headers()
+)));
 
-    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(Ok(condition(request.headers())))
-    }
-}
-
+/// Parses `If-Match`. The store checks the condition in the same statement as the write.
 fn condition(headers: &HeaderMap) -> Condition {
     // `*` requires that the task exists, which every write checks anyway. `*` is only valid on its own; in a list, it
     // matches nothing.

@@ -1,29 +1,20 @@
 //! The query parameters of a list, and the link to its next page.
 
-use std::future::{Ready, ready};
 use std::str::FromStr;
 
-use actix_web::dev::Payload;
 use actix_web::http::header::HeaderValue;
-use actix_web::{FromRequest, HttpRequest, web};
+use actix_web::{HttpRequest, web};
 use strum::VariantNames;
 use url::form_urlencoded;
 
 use super::cursor::ListCursors;
 use crate::domain::{ErrorCode, ListQuery, Page, Position, ValidationError, ValidationErrors};
-use crate::http::app_data;
 use crate::http::caller::caller;
 use crate::http::contract::Contract;
 use crate::http::error::ApiError;
+use crate::http::{app_data, extractor};
 
-impl FromRequest for ListQuery {
-    type Error = ApiError;
-    type Future = Ready<Result<Self, ApiError>>;
-
-    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(extract(request))
-    }
-}
+extractor!(ListQuery, extract);
 
 /// The `Link` header that leads to the next page.
 pub fn link_to(next: &Position, query: &ListQuery, request: &HttpRequest) -> Result<HeaderValue, ApiError> {

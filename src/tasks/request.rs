@@ -1,7 +1,5 @@
 //! The extractors for requests about tasks: the id in the path, the bodies, and the idempotency key.
 
-use std::future::{Ready, ready};
-
 use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest};
 use aws_lc_rs::digest;
@@ -11,10 +9,11 @@ use serde_json::value::RawValue;
 use crate::domain::{
     Description, ErrorCode, NewTask, TaskChanges, TaskId, Timestamp, Title, ValidationError, ValidationErrors,
 };
+use crate::http::caller::owner;
 use crate::http::contract::Contract;
 use crate::http::error::{ApiError, NotFound};
-use crate::http::idempotency_key;
 use crate::http::json_body::{FromJson, JsonBody, JsonObject, not_null, parse_value};
+use crate::http::{extractor, idempotency_key};
 use crate::store::{IdempotencyKey, OwnedTasks, Owner};
 
 pub static NO_SUCH_TASK: NotFound = NotFound {
@@ -33,28 +32,13 @@ impl TaskIdInPath {
     }
 }
 
-impl FromRequest for TaskIdInPath {
-    type Error = ApiError;
-    type Future = Ready<Result<Self, ApiError>>;
-
-    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let text = request.match_info().get("id").unwrap_or_default();
-        ready(Ok(Self(TaskId::parse(text))))
-    }
-}
-
-impl FromRequest for OwnedTasks {
-    type Error = ApiError;
-    type Future = Ready<Result<Self, ApiError>>;
-
-    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        ready(
-            Owner::from_request(request, payload)
-                .into_inner()
-                .map(|owner| owner.tasks()),
-        )
-    }
-}
+extractor!(TaskIdInPath, |request: &HttpRequest| {
+    Ok(TaskIdInPath(
+        request.match_info().get("id").and_then(TaskId::parse),
+    ))
+});
+extractor!(OwnedTasks, |request: &HttpRequest| owner(request)
+    .map(Owner::tasks));
 
 fn parse_title(raw: &RawValue) -> Result<Title, ValidationError> {
     Title::parse(parse_value(raw, "a string")?.ok_or_else(not_null)?)
