@@ -11,7 +11,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 
 use super::error::{ApiError, NO_SUCH_ROUTE};
 use super::etag::{digest_tag, is_not_modified};
-use super::response_body::ChunkedBody;
+use super::response_body::chunked_body;
 
 /// The files below `/docs/` that the page loads, by name. `scripts/vendor-swagger-ui` fetches those of Swagger UI.
 pub static FILES: [(&str, Embedded); 3] = [
@@ -104,6 +104,6 @@ impl Embedded {
         if self.bytes.starts_with(GZIP_MAGIC_NUMBER) {
             response.insert_header((CONTENT_ENCODING, "gzip"));
         }
-        response.body(ChunkedBody::from(web::Bytes::from_static(self.bytes)))
+        response.body(chunked_body(web::Bytes::from_static(self.bytes), None))
     }
 }

@@ -2,12 +2,12 @@
 //! are sent. If a long body were passed in one piece, a client that does not read would occupy memory for two copies.
 
 use std::convert::Infallible;
-use std::pin::Pin;
+use std::iter;
 use std::sync::{Arc, LazyLock};
-use std::task::{Context, Poll};
 
-use actix_web::body::{BodySize, MessageBody};
+use actix_web::body::{MessageBody, SizedStream};
 use actix_web::web::Bytes;
+use futures_util::stream;
 
 use super::error::ApiError;
 use crate::domain::UserId;
@@ -24,39 +24,29 @@ const MAX_BYTES_TOTAL: usize = 256 * 1024 * 1024;
 /// Limits the total size of the response bodies that have not been sent completely.
 static UNREAD_BYTES: LazyLock<Arc<Quota>> = LazyLock::new(|| Quota::new(MAX_BYTES_PER_USER, MAX_BYTES_TOTAL));
 
-pub struct ChunkedBody {
-    remaining: Bytes,
-    length: u64,
-    /// Dropping the body returns its permit to the quota.
-    _permit: Option<QuotaPermit>,
+/// Creates a body that counts against the user's quota until it has been sent. Fails if the quota is used up, so that
+/// clients that do not read cannot exhaust the service's memory.
+pub fn body_for_user(owner: &UserId, bytes: Vec<u8>) -> Result<impl MessageBody + use<>, ApiError> {
+    let permit = match bytes.len() {
+        0..MIN_QUOTA_BYTES => None,
+        length => Some(
+            UNREAD_BYTES
+                .try_acquire(owner, length)
+                .ok_or(ApiError::TooManyLongResponses)?,
+        ),
+    };
+    Ok(chunked_body(bytes.into(), permit))
 }
 
-impl ChunkedBody {
-    /// Fails if the quota is used up, so that clients that do not read cannot exhaust the service's memory.
-    pub fn for_user(owner: &UserId, bytes: Vec<u8>) -> Result<Self, ApiError> {
-        let permit = match bytes.len() {
-            0..MIN_QUOTA_BYTES => None,
-            length => Some(
-                UNREAD_BYTES
-                    .try_acquire(owner, length)
-                    .ok_or(ApiError::TooManyLongResponses)?,
-            ),
-        };
-        Ok(Self {
-            _permit: permit,
-            ..Self::from(Bytes::from(bytes))
-        })
-    }
-}
-
-impl From<Bytes> for ChunkedBody {
-    fn from(bytes: Bytes) -> Self {
-        Self {
-            length: bytes.len() as u64,
-            remaining: bytes,
-            _permit: None,
-        }
-    }
+/// Dropping the body returns the permit to the quota.
+pub fn chunked_body(mut remaining: Bytes, permit: Option<QuotaPermit>) -> impl MessageBody {
+    let length = remaining.len() as u64;
+    let chunks = iter::from_fn(move || {
+        let _permit = &permit;
+        let chunk = next_chunk(&mut remaining);
+        (!chunk.is_empty()).then_some(Ok::<_, Infallible>(chunk))
+    });
+    SizedStream::new(length, stream::iter(chunks))
 }
 
 /// Removes and returns the next chunk.
@@ -64,26 +54,16 @@ pub fn next_chunk(remaining: &mut Bytes) -> Bytes {
     remaining.split_to(remaining.len().min(CHUNK_BYTES))
 }
 
-impl MessageBody for ChunkedBody {
-    type Error = Infallible;
-
-    fn size(&self) -> BodySize {
-        BodySize::Sized(self.length)
-    }
-
-    fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Bytes, Infallible>>> {
-        let chunk = next_chunk(&mut self.remaining);
-        Poll::Ready((!chunk.is_empty()).then_some(Ok(chunk)))
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::pin::pin;
+    use std::task::{Context, Poll};
+
     use super::*;
 
     #[test]
     fn a_user_who_does_not_read_reaches_the_quota_and_others_do_not() {
-        let body = |user, bytes| ChunkedBody::for_user(&UserId::parse(user).unwrap(), vec![b'a'; bytes]).ok();
+        let body = |user, bytes| body_for_user(&UserId::parse(user).unwrap(), vec![b'a'; bytes]).ok();
         let unread: Vec<_> = (0..100).map_while(|_| body("eve", 1024 * 1024)).collect();
         assert_eq!(unread.len(), 64);
         assert!(body("eve", 1024).is_some());
@@ -92,10 +72,10 @@ mod tests {
 
     #[test]
     fn the_server_gets_one_chunk_at_a_time() {
-        let mut body = ChunkedBody::from(Bytes::from(vec![b'a'; 70_000]));
+        let mut body = pin!(chunked_body(vec![b'a'; 70_000].into(), None));
         let mut context = Context::from_waker(std::task::Waker::noop());
         let mut lengths = Vec::new();
-        while let Poll::Ready(Some(Ok(chunk))) = Pin::new(&mut body).poll_next(&mut context) {
+        while let Poll::Ready(Some(Ok(chunk))) = body.as_mut().poll_next(&mut context) {
             lengths.push(chunk.len());
         }
         assert_eq!(lengths, [32_768, 32_768, 4_464]);

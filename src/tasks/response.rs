@@ -1,11 +1,12 @@
 //! The JSON of tasks and of lists, and the ETags of lists.
 
+use actix_web::body::MessageBody;
 use serde::Serialize;
 
 use crate::domain::{Task, Timestamp, UserId};
 use crate::http::error::ApiError;
 use crate::http::etag::digest_tag;
-use crate::http::response_body::ChunkedBody;
+use crate::http::response_body::body_for_user;
 
 /// Writes the JSON of a task. The code that `derive(Serialize)` generates would take more than twice the instructions,
 /// and this function is a large part of the cost of a list.
@@ -62,12 +63,12 @@ pub fn json_of(owner: &UserId, task: &Task) -> Vec<u8> {
     out
 }
 
-pub fn json_list(owner: &UserId, tasks: &[Task]) -> Result<ChunkedBody, ApiError> {
+pub fn json_list(owner: &UserId, tasks: &[Task]) -> Result<impl MessageBody + use<>, ApiError> {
     let mut out = Vec::with_capacity(2 + tasks.len() * 384);
     out.push(b'[');
     write_elements(&mut out, owner, tasks, true);
     out.push(b']');
-    ChunkedBody::for_user(owner, out)
+    body_for_user(owner, out)
 }
 
 /// Writes tasks as elements of a JSON array, each after a comma. `is_first` says that no element has been written yet,
