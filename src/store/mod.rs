@@ -14,5 +14,5 @@ mod users;
 pub use crate::db::{Database, StoreError};
 pub use idempotency::{Created, IdempotencyKey};
 pub use owner::{Owner, Store};
-pub use tasks::{Condition, Listed, OwnedTasks, Written};
+pub use tasks::{Condition, OwnedTasks, Written};
 pub use users::KnownUsers;

@@ -7,7 +7,6 @@ mod write;
 
 use diesel::pg::Pg;
 
-pub use self::list::Listed;
 pub(super) use self::write::insert;
 pub use self::write::{Condition, Written};
 use super::owner::Owner;

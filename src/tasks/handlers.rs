@@ -17,7 +17,7 @@ use crate::domain::{ListQuery, Task, TaskChanges, TaskId};
 use crate::http::error::ApiError;
 use crate::http::etag::{FIRST_VERSION, is_not_modified, tag};
 use crate::http::json_body::JsonBody;
-use crate::store::{Condition, Created, Listed, OwnedTasks, Written};
+use crate::store::{Condition, Created, OwnedTasks, Written};
 
 /// The header with which only the client's own cache may store a response, and must revalidate it before each use.
 const REVALIDATE: (HeaderName, HeaderValue) = (CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
@@ -25,12 +25,14 @@ const REVALIDATE: (HeaderName, HeaderValue) = (CACHE_CONTROL, HeaderValue::from_
 type Response = Result<HttpResponse, ApiError>;
 
 pub async fn list(tasks: OwnedTasks, query: ListQuery, request: HttpRequest) -> Response {
-    let (list, next) = match tasks.list(query.clone()).await? {
-        Listed::Short { tasks, next } => (tasks, next),
-        Listed::Long => return long_list(tasks, query, request).await,
+    let Some(page) = tasks.list(query.clone()).await? else {
+        return long_list(tasks, query, request).await;
     };
-    let link = next.map(|next| link_to(&next, &query, &request)).transpose()?;
-    let mut response = short_list(&tasks, &list, link.is_some(), &request)?;
+    let link = page
+        .next
+        .map(|next| link_to(&next, &query, &request))
+        .transpose()?;
+    let mut response = short_list(&tasks, &page.tasks, link.is_some(), &request)?;
     if let Some(link) = link {
         response.headers_mut().insert(LINK, link);
     }

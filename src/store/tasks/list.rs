@@ -16,18 +16,10 @@ use crate::store::schema::tasks;
 /// of its own, because it would delay the calls of other users.
 const MAX_SHORT_LIST_ROWS: u16 = 500;
 
-pub enum Listed {
-    Short {
-        tasks: Vec<Task>,
-        /// Where the next page begins, if there is one.
-        next: Option<Position>,
-    },
-    /// The complete list is longer than `MAX_SHORT_LIST_ROWS`, so [`OwnedTasks::read_long_list`] must read it.
-    Long,
-}
-
 impl OwnedTasks {
-    pub async fn list(&self, listing: ListQuery) -> Result<Listed, StoreError> {
+    /// Returns a page or the complete list. Returns `None` if a complete list is requested and longer than
+    /// `MAX_SHORT_LIST_ROWS`, so that [`OwnedTasks::read_long_list`] must read it.
+    pub async fn list(&self, listing: ListQuery) -> Result<Option<ListPage>, StoreError> {
         let is_complete_list = listing.page.is_none();
         let listing = Arc::new(listing);
         let read = || {
@@ -46,21 +38,17 @@ impl OwnedTasks {
             self.update_sort_keys().await?;
             page = read().await?;
         }
-        if is_complete_list && page.next.is_some() {
-            return Ok(Listed::Long);
-        }
-        Ok(Listed::Short {
-            tasks: page.tasks,
-            next: page.next,
-        })
+        let is_long = is_complete_list && page.next.is_some();
+        Ok((!is_long).then_some(page))
     }
 }
 
 /// A task, its sort key, and whether any of the owner's tasks has a stale title key.
 type ListRow = (Row, Option<Vec<u8>>, bool);
 
-pub(super) struct ReadPage {
+pub struct ListPage {
     pub tasks: Vec<Task>,
+    /// Where the next page begins, if there is one.
     pub next: Option<Position>,
     /// Whether the list is sorted by title and a title key is stale, so that the order may be wrong.
     has_stale_keys: bool,
@@ -138,7 +126,7 @@ pub(super) async fn read_page(
     owner: &UserId,
     listing: &ListQuery,
     page: &Page,
-) -> QueryResult<ReadPage> {
+) -> QueryResult<ListPage> {
     let mut rows: Vec<ListRow> = on_both!(connection, |c| {
         // Only lists by title need this column. The other lists select a constant that is false, so that all
         // queries have the same type.
@@ -176,7 +164,7 @@ pub(super) async fn read_page(
             key: key.clone(),
             id: TaskId(row.id),
         });
-    Ok(ReadPage {
+    Ok(ListPage {
         tasks: rows.into_iter().map(|(row, _, _)| row.into()).collect(),
         next,
         has_stale_keys,

@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 use super::list::{filter_tasks, read_page};
 use super::{OwnedTasks, owned};
 use crate::db::{Access, Connection, Prepared, StoreError, on_both};
-use crate::domain::{ListQuery, Page, Position, Task, UserId};
+use crate::domain::{ListQuery, Page, Task, UserId};
 use crate::quota::QuotaPermit;
 use crate::store::prelude::*;
 use crate::store::schema::tasks;
@@ -47,16 +47,21 @@ impl OwnedTasks {
             }
             let send = async |connection: &mut Connection<'_>| {
                 let fingerprint = read_fingerprint(connection, owner, &listing).await?;
-                let (mut tasks, mut next) = read_batch(connection, owner, &listing, None).await?;
-                let mut json = render(owner, &tasks, true);
+                let mut page = Page {
+                    limit: LONG_LIST_BATCH_ROWS,
+                    after: None,
+                };
+                let mut batch = read_page(connection, owner, &listing, &page).await?;
+                let mut json = render(owner, &batch.tasks, true);
                 is_sent.store(true, Ordering::Relaxed);
                 // Sending fails if the client is gone or needs no tasks (`HEAD`, 304).
                 if parts.send(fingerprint.into_bytes()).await.is_err() {
                     return Ok(());
                 }
-                while parts.send(json).await.is_ok() && next.is_some() {
-                    (tasks, next) = read_batch(connection, owner, &listing, next).await?;
-                    json = render(owner, &tasks, false);
+                while parts.send(json).await.is_ok() && batch.next.is_some() {
+                    page.after = batch.next;
+                    batch = read_page(connection, owner, &listing, &page).await?;
+                    json = render(owner, &batch.tasks, false);
                 }
                 Ok(())
             };
@@ -64,20 +69,6 @@ impl OwnedTasks {
         };
         self.owner.run(Access::LongList, read).await
     }
-}
-
-async fn read_batch(
-    connection: &mut Connection<'_>,
-    owner: &UserId,
-    listing: &ListQuery,
-    after: Option<Position>,
-) -> QueryResult<(Vec<Task>, Option<Position>)> {
-    let page = Page {
-        limit: LONG_LIST_BATCH_ROWS,
-        after,
-    };
-    let batch = read_page(connection, owner, listing, &page).await?;
-    Ok((batch.tasks, batch.next))
 }
 
 /// Reads a fingerprint of a list in one statement, which is all that `HEAD` and a 304 require.
