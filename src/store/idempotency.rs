@@ -30,13 +30,9 @@ pub struct IdempotencyKey {
 /// client repeats the request.
 pub type Render = fn(&UserId, &Task) -> Vec<u8>;
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Created {
-    /// The response to the first request with this key.
-    Answer { id: TaskId, body: Vec<u8> },
-    /// The key was used before with another payload.
-    OtherPayload,
-}
+/// The id and the body of the response to the first request with a key. `None` if the key was used before with another
+/// payload.
+pub type Created = Option<(TaskId, Vec<u8>)>;
 
 impl OwnedTasks {
     pub async fn create_once(
@@ -104,7 +100,7 @@ async fn create_with_key(
         })?;
         match stored {
             0 => Err(DieselError::RollbackTransaction),
-            _ => Ok(Created::Answer { id: task.id, body }),
+            _ => Ok(Some((task.id, body))),
         }
     };
     connection.transaction(create).await
@@ -152,10 +148,5 @@ async fn read_stored_response(
         .filter(keys::key.eq(&key.key))
         .select((keys::fingerprint, keys::task_id, keys::answer));
     let stored: Option<(Vec<u8>, i64, Vec<u8>)> = on_both!(connection, |c| stored.first(c)).optional()?;
-    Ok(
-        stored.map(|(fingerprint, id, body)| match fingerprint == key.fingerprint {
-            true => Created::Answer { id: TaskId(id), body },
-            false => Created::OtherPayload,
-        }),
-    )
+    Ok(stored.map(|(fingerprint, id, body)| (fingerprint == key.fingerprint).then_some((TaskId(id), body))))
 }

@@ -12,7 +12,7 @@ mod tasks;
 mod users;
 
 pub use crate::db::{Database, StoreError};
-pub use idempotency::{Created, IdempotencyKey};
+pub use idempotency::IdempotencyKey;
 pub use owner::{Owner, Store};
 pub use tasks::{Condition, OwnedTasks, Written};
 pub use users::KnownUsers;

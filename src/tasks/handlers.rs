@@ -13,11 +13,11 @@ use super::long_list;
 use super::query::link_to;
 use super::request::{Completion, CreateRequest, NO_SUCH_TASK, TaskIdInPath};
 use super::response::{json_list, json_of, list_tag};
-use crate::domain::{ListQuery, Task, TaskChanges, TaskId};
+use crate::domain::{ListQuery, Task, TaskChanges};
 use crate::http::error::ApiError;
 use crate::http::etag::{FIRST_VERSION, is_not_modified, tag};
 use crate::http::json_body::JsonBody;
-use crate::store::{Condition, Created, OwnedTasks, Written};
+use crate::store::{Condition, OwnedTasks, Written};
 
 /// The header with which only the client's own cache may store a response, and must revalidate it before each use.
 const REVALIDATE: (HeaderName, HeaderValue) = (CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
@@ -66,7 +66,10 @@ pub async fn create(tasks: OwnedTasks, new: CreateRequest, request: HttpRequest)
             let task = tasks.create(new.task).await?;
             (task.id, json_of(tasks.owner(), &task))
         }
-        Some(key) => check_created(tasks.create_once(new.task, key, json_of).await?)?,
+        Some(key) => tasks
+            .create_once(new.task, key, json_of)
+            .await?
+            .ok_or(ApiError::IdempotencyKeyReused)?,
     };
     let location = format!("{}/{id}", request.uri().path());
     Ok(json(HttpResponse::Created(), tag(FIRST_VERSION))
@@ -110,13 +113,6 @@ pub async fn complete(
 pub async fn delete(tasks: OwnedTasks, id: TaskIdInPath, condition: Condition) -> Response {
     check_written(tasks.delete(id.get()?, condition).await?)?;
     Ok(HttpResponse::NoContent().finish())
-}
-
-fn check_created(created: Created) -> Result<(TaskId, Vec<u8>), ApiError> {
-    match created {
-        Created::Answer { id, body } => Ok((id, body)),
-        Created::OtherPayload => Err(ApiError::IdempotencyKeyReused),
-    }
 }
 
 fn check_written<T>(written: Written<T>) -> Result<T, ApiError> {
