@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal as _, Write as _};
 use super::{Outcome, print};
 use crate::config::Config;
 use crate::db::Database;
-use crate::store::operator::{self, Copied, Operator};
+use crate::store::operator::{self, Copied, Session};
 
 pub fn run(config: &Config, from: Option<&str>, to: Option<&str>) -> Outcome {
     let source = config_for("--from", from, config)?;
@@ -16,9 +16,9 @@ pub fn run(config: &Config, from: Option<&str>, to: Option<&str>) -> Outcome {
     }
     let copied = actix_web::rt::System::new().block_on(async {
         // The source is opened first, so that no tables are created in the target if the URL of the source is wrong.
-        let mut from = Operator::open(&source).await?;
+        let mut from = Session::open(&source).await?;
         Database::open(&target).migrate()?;
-        let mut to = Operator::open(&target).await?;
+        let mut to = Session::open(&target).await?;
         Outcome::<_>::Ok(operator::copy(&mut from, &mut to, &mut progress_reporter()).await?)
     });
     let Copied { users, tasks, keys } = copied?;

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use super::{Outcome, print, unknown_user};
 use crate::config::Config;
 use crate::domain::UserId;
-use crate::store::operator::{Erased, Operator};
+use crate::store::operator::{Erased, Session};
 
 /// The exit status for incorrect usage, which clap uses as well.
 const USAGE_ERROR: u8 = 2;
@@ -22,8 +22,8 @@ pub fn run(config: &Config, user: &UserId, yes: bool) -> Outcome {
     }
     let user_id = user.as_str();
     let erased = actix_web::rt::System::new().block_on(async {
-        let mut operator = Operator::open(config).await?;
-        let count = operator.count_tasks(user).await?;
+        let mut session = Session::open(config).await?;
+        let count = session.count_tasks(user).await?;
         let count = count.ok_or_else(|| unknown_user(user_id))?;
         let question = format!(
             "Delete all data of {user_id:?}, including {}?",
@@ -32,7 +32,7 @@ pub fn run(config: &Config, user: &UserId, yes: bool) -> Outcome {
         if !yes && !is_confirmed(&question)? {
             return Ok(None);
         }
-        let erased = operator.erase(user).await?;
+        let erased = session.erase(user).await?;
         Outcome::<_>::Ok(Some(erased.ok_or_else(|| unknown_user(user_id))?))
     });
     let Some(Erased { tasks, row_kept }) = erased? else {

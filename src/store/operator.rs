@@ -6,7 +6,7 @@ mod identity;
 mod indexes;
 mod rows;
 
-use std::io;
+use std::io::{self, Write};
 
 use serde::Serialize;
 
@@ -15,17 +15,13 @@ use super::prelude::*;
 use super::schema::{idempotency_keys, tasks, users};
 use super::tasks::{Row, columns, owned};
 use super::users::belongs_to_better_auth;
-use crate::config::Config;
+pub use crate::db::Session;
 use crate::db::timestamp::DbTimestamp;
-use crate::db::{Connection, Session, StoreError, on_both};
+use crate::db::{Connection, StoreError, on_both};
 use crate::domain::{Task, Timestamp, UserId};
 
 /// The maximum number of tasks in a batch of an export.
 const BATCH_ROWS: i64 = 500;
-
-pub struct Operator {
-    session: Session,
-}
 
 /// A row of `users`, as an export shows it.
 #[derive(Queryable, Serialize)]
@@ -35,12 +31,6 @@ pub struct User {
     name: Option<String>,
     #[diesel(deserialize_as = DbTimestamp)]
     created_at: Timestamp,
-}
-
-/// A part of an export. The user comes first, and then batches of tasks in the order of their ids.
-pub enum Exported {
-    User(User),
-    Tasks(Vec<Task>),
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -65,40 +55,42 @@ pub struct Erased {
     pub row_kept: bool,
 }
 
-impl Operator {
-    pub async fn open(config: &Config) -> Result<Self, StoreError> {
-        let session = Session::open(config).await?;
-        Ok(Self { session })
-    }
-
-    /// Passes the user and the user's tasks to `output`, from one snapshot. Returns whether the user exists.
+/// The commands for a single user.
+impl Session {
+    /// Writes the user and the user's tasks as JSON, from one snapshot. `write_tasks` writes tasks as elements of an array;
+    /// its last argument is true for the first ones. Returns whether the user exists.
     pub async fn export(
         &mut self,
         user: &UserId,
-        mut output: impl FnMut(Exported) -> io::Result<()>,
+        write_tasks: fn(&mut Vec<u8>, &UserId, &[Task], bool),
+        out: &mut impl Write,
     ) -> Result<bool, OperatorError> {
         let read = async |connection: &mut Connection<'_>| {
             connection.disable_statement_timeout().await?;
             let Some(row) = find(connection, user).await? else {
                 return Ok(false);
             };
-            output(Exported::User(row))?;
+            let row = serde_json::to_string(&row).map_err(io::Error::from)?;
+            write!(out, "{{\"user\":{row},\"tasks\":[")?;
             let mut after = i64::MIN;
             loop {
                 let tasks = tasks_after(connection, user, after).await?;
-                let Some(last) = tasks.last() else {
-                    return Ok(true);
-                };
+                let mut json = Vec::new();
+                write_tasks(&mut json, user, &tasks, after == i64::MIN);
+                out.write_all(&json)?;
+                let Some(last) = tasks.last() else { break };
                 after = last.id.0;
-                output(Exported::Tasks(tasks))?;
             }
+            out.write_all(b"]}\n")?;
+            out.flush()?;
+            Ok(true)
         };
-        self.session.connection().snapshot(read).await
+        self.connection().snapshot(read).await
     }
 
     /// Returns the number of the user's tasks, or `None` if the user does not exist.
     pub async fn count_tasks(&mut self, user: &UserId) -> Result<Option<i64>, StoreError> {
-        let connection = &mut self.session.connection();
+        let connection = &mut self.connection();
         if find(connection, user).await?.is_none() {
             return Ok(None);
         }
@@ -130,7 +122,7 @@ impl Operator {
                 row_kept,
             }))
         };
-        self.session.connection().transaction(erase).await
+        self.connection().transaction(erase).await
     }
 }
 

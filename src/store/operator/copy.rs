@@ -1,11 +1,11 @@
 //! Copies all data of one database to another. The source is read in batches from one snapshot, and the target is
 //! written in one transaction.
 
+use super::OperatorError;
 use super::identity::{advance_past, highest_id};
 use super::indexes::{create_indexes, drop_indexes};
 use super::rows::{insert_keys, insert_tasks, insert_users, keys_after, tasks_after, users_after};
-use super::{Operator, OperatorError};
-use crate::db::{Connection, on_both};
+use crate::db::{Connection, Session, on_both};
 use crate::store::prelude::*;
 use crate::store::schema::{idempotency_keys, tasks, users};
 use crate::store::users::belongs_to_better_auth;
@@ -20,11 +20,11 @@ pub struct Copied {
 /// Copies all rows. The target's tables must exist. After each batch, `progress` is called with the number of
 /// copied rows and the total.
 pub async fn copy(
-    from: &mut Operator,
-    to: &mut Operator,
+    from: &mut Session,
+    to: &mut Session,
     progress: &mut impl FnMut(i64, i64),
 ) -> Result<Copied, OperatorError> {
-    let mut to = to.session.connection();
+    let mut to = to.connection();
     let read = async |source: &mut Connection<'_>| {
         source.disable_statement_timeout().await?;
         let write = async |target: &mut Connection<'_>| {
@@ -34,7 +34,7 @@ pub async fn copy(
         };
         to.transaction(write).await
     };
-    from.session.connection().snapshot(read).await
+    from.connection().snapshot(read).await
 }
 
 /// Fails if the target has tasks or its users table belongs to Better Auth. On PostgreSQL, this locks `users` and
