@@ -2,8 +2,6 @@
 //! code that serves requests must not use this module. `tests/architecture.rs` checks that.
 
 mod copy;
-mod identity;
-mod indexes;
 mod rows;
 
 use std::io::{self, Write};
