@@ -4,7 +4,7 @@ use actix_web::guard::fn_guard;
 use actix_web::http::Method;
 use actix_web::middleware::from_fn;
 use actix_web::web::{self, ServiceConfig};
-use actix_web::{HttpRequest, HttpResponse, Resource, Route};
+use actix_web::{HttpRequest, HttpResponse, Resource, Route, Scope};
 
 use crate::http::auth_guard::guard;
 use crate::http::contract::is_contract_a;
@@ -15,8 +15,6 @@ use crate::tasks::handlers as tasks;
 
 pub fn routes(config: &mut ServiceConfig) {
     let read_only = "GET, HEAD";
-    let collection = "GET, HEAD, POST";
-    let item = "GET, HEAD, PUT, DELETE";
 
     // The first match wins. The routes with most of the requests come first.
     config
@@ -24,37 +22,9 @@ pub fn routes(config: &mut ServiceConfig) {
             web::scope("/api")
                 // Contract A: the tasks of the token's user. These routes come first, because `/{user_id}/tasks` also
                 // matches `/tasks/tasks`.
-                .service(
-                    web::scope("/tasks")
-                        .guard(fn_guard(is_contract_a))
-                        .service(
-                            at("", collection)
-                                .route(get().to(tasks::list))
-                                .route(web::post().to(tasks::create)),
-                        )
-                        .service(
-                            at("/{id}", item)
-                                .route(get().to(tasks::read))
-                                .route(web::put().to(tasks::update))
-                                .route(web::delete().to(tasks::delete)),
-                        )
-                        .service(at("/{id}/complete", "PATCH").route(web::patch().to(tasks::complete))),
-                )
+                .service(task_routes("/tasks").guard(fn_guard(is_contract_a)))
                 // Contract B: the tasks of the user whom the path names.
-                .service(
-                    at("/{user_id}/tasks", collection)
-                        .route(get().to(tasks::list))
-                        .route(web::post().to(tasks::create)),
-                )
-                .service(
-                    at("/{user_id}/tasks/{id}", item)
-                        .route(get().to(tasks::read))
-                        .route(web::put().to(tasks::update))
-                        .route(web::delete().to(tasks::delete)),
-                )
-                .service(
-                    at("/{user_id}/tasks/{id}/complete", "PATCH").route(web::patch().to(tasks::complete)),
-                )
+                .service(task_routes("/{user_id}/tasks"))
                 .default_service(web::to(no_such_route))
                 .wrap(from_fn(guard)),
         )
@@ -65,6 +35,23 @@ pub fn routes(config: &mut ServiceConfig) {
         .service(at("/docs", read_only).route(get().to(docs::page)))
         .service(at("/docs/{file}", read_only).route(get().to(docs::file)))
         .default_service(web::to(no_such_route));
+}
+
+/// The routes of the tasks at this path, which both contracts have.
+fn task_routes(path: &str) -> Scope {
+    web::scope(path)
+        .service(
+            at("", "GET, HEAD, POST")
+                .route(get().to(tasks::list))
+                .route(web::post().to(tasks::create)),
+        )
+        .service(
+            at("/{id}", "GET, HEAD, PUT, DELETE")
+                .route(get().to(tasks::read))
+                .route(web::put().to(tasks::update))
+                .route(web::delete().to(tasks::delete)),
+        )
+        .service(at("/{id}/complete", "PATCH").route(web::patch().to(tasks::complete)))
 }
 
 /// Creates a resource that responds with 405 to every method for which no route is added.
