@@ -9,6 +9,7 @@ mod refusal;
 mod token;
 mod verifier;
 
+use std::ops::Deref;
 use std::sync::Arc;
 
 pub use refusal::Refusal;
@@ -25,35 +26,21 @@ pub struct AuthenticatedUser {
 }
 
 #[derive(Debug)]
-struct Identity {
-    id: UserId,
-    email: Option<String>,
-    name: Option<String>,
-    claims_hash: u64,
-    issued_at: Option<f64>,
-}
-
-impl AuthenticatedUser {
-    pub fn id(&self) -> &UserId {
-        &self.identity.id
-    }
-
-    pub fn email(&self) -> Option<&str> {
-        self.identity.email.as_deref()
-    }
-
-    pub fn name(&self) -> Option<&str> {
-        self.identity.name.as_deref()
-    }
-
+pub struct Identity {
+    pub id: UserId,
+    pub email: Option<String>,
+    pub name: Option<String>,
     /// A hash of the email and the name. It is computed once per token, and takes less memory than the claims themselves
     /// where they are only compared.
-    pub fn claims_hash(&self) -> u64 {
-        self.identity.claims_hash
-    }
-
+    pub claims_hash: u64,
     /// The token's `iat` in seconds since 1970, if the token has one.
-    pub fn issued_at(&self) -> Option<f64> {
-        self.identity.issued_at
+    pub issued_at: Option<f64>,
+}
+
+impl Deref for AuthenticatedUser {
+    type Target = Identity;
+
+    fn deref(&self) -> &Identity {
+        &self.identity
     }
 }

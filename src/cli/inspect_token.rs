@@ -22,9 +22,9 @@ pub fn run(config: &Config) -> Outcome {
     let user = &verified.user;
     let lines = [
         format!("accepted: signed with {}", verified.algorithm),
-        format!("  user   {:?}", user.id().as_str()),
-        format!("  email  {}", format_claim(user.email())),
-        format!("  name   {}", format_claim(user.name())),
+        format!("  user   {:?}", user.id.as_str()),
+        format!("  email  {}", format_claim(user.email.as_deref())),
+        format!("  name   {}", format_claim(user.name.as_deref())),
         format!("  valid  for another {} s\n", verified.remaining_seconds()),
     ];
     print(&lines.join("\n"))

@@ -176,7 +176,7 @@ fn record(response: &ServiceResponse<impl MessageBody>, started: Instant) {
         route: request.match_pattern().as_deref().unwrap_or(NO_ROUTE),
         status: response.status().as_u16(),
         duration: started.elapsed(),
-        user_id: user.as_ref().map(|user| user.id().as_str()),
+        user_id: user.as_ref().map(|user| user.id.as_str()),
     }
     .record();
 }

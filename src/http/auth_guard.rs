@@ -37,7 +37,7 @@ async fn authenticate_and_limit(request: &ServiceRequest) -> Result<(), ApiError
         .user;
     request.extensions_mut().insert(user.clone());
     // The limit is checked after the verification, so that a request without a valid token does not count for a user.
-    let outcome = limits.check(user.id());
+    let outcome = limits.check(&user.id);
     outcome.map_err(|retry_after_seconds| ApiError::RateLimited { retry_after_seconds })
 }
 

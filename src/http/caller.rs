@@ -30,7 +30,7 @@ pub fn owner(request: &HttpRequest) -> Result<Owner, ApiError> {
     if Contract::of(request) == Contract::B {
         let named = web::Path::<NamedUser>::extract(request).into_inner();
         let named = named.map(|path| path.into_inner().user_id).unwrap_or_default();
-        if named != user.id().as_str() {
+        if named != user.id.as_str() {
             return Err(ApiError::OtherUser);
         }
     }

@@ -43,5 +43,5 @@ pub fn is_contract_a(context: &GuardContext<'_>) -> bool {
 fn caller_is_named_tasks(context: &GuardContext<'_>) -> bool {
     let data = context.req_data();
     data.get::<AuthenticatedUser>()
-        .is_some_and(|user| user.id().as_str() == "tasks")
+        .is_some_and(|user| user.id.as_str() == "tasks")
 }

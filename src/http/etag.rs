@@ -6,6 +6,7 @@ use aws_lc_rs::digest;
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 
+use super::error::ApiError;
 use super::extractor;
 use crate::store::Condition;
 
@@ -30,23 +31,22 @@ pub fn digest_tag(parts: &[&[u8]]) -> String {
 /// The version of a task that was just created.
 pub const FIRST_VERSION: i64 = 1;
 
-extractor!(Condition, |request: &HttpRequest| Ok(condition(
-    request.headers()
-)));
+extractor!(Condition, condition);
 
 /// Parses `If-Match`. The store checks the condition in the same statement as the write.
-fn condition(headers: &HeaderMap) -> Condition {
+fn condition(request: &HttpRequest) -> Result<Condition, ApiError> {
+    let headers = request.headers();
     // `*` requires that the task exists, which every write checks anyway. `*` is only valid on its own; in a list, it
     // matches nothing.
     if !headers.contains_key(IF_MATCH) || tags(headers, IF_MATCH).eq(["*"]) {
-        return Condition::None;
+        return Ok(Condition::None);
     }
     // Weak tags never match, and neither do tags in a format that `tag` does not write, such as `"03"`.
     let versions = tags(headers, IF_MATCH).filter_map(|text| {
         let version = text.trim_matches('"').parse().ok()?;
         (tag(version) == text).then_some(version)
     });
-    Condition::VersionIn(versions.collect())
+    Ok(Condition::VersionIn(versions.collect()))
 }
 
 /// Whether `If-None-Match` contains the tag of the response, so that the client needs only a 304. Weak tags match as

@@ -41,7 +41,7 @@ impl Owner {
     }
 
     pub fn id(&self) -> &UserId {
-        self.user.id()
+        &self.user.id
     }
 
     pub(super) async fn long_list_permit(&self) -> Result<QuotaPermit, StoreError> {
@@ -59,8 +59,7 @@ impl Owner {
         let work = Arc::new(work);
         let attempt = || {
             let (user, work) = (self.user.clone(), Arc::clone(&work));
-            let on_connection =
-                async move |connection: &mut Connection<'_>| work(connection, user.id()).await;
+            let on_connection = async move |connection: &mut Connection<'_>| work(connection, &user.id).await;
             async move { self.store.database.run(access, self.id(), on_connection).await }
         };
         self.ensure_row().await?;

@@ -45,25 +45,25 @@ impl Default for KnownUsers {
 impl KnownUsers {
     /// Whether the user is known to have a row, and the row need not be compared with this token.
     pub fn is_up_to_date(&self, user: &AuthenticatedUser) -> bool {
-        let Some(compared) = self.compared.get(user.id()) else {
+        let Some(compared) = self.compared.get(&user.id) else {
             return false;
         };
         // A token without `iat` never changes an existing row.
-        let Some(issued_at) = user.issued_at() else {
+        let Some(issued_at) = user.issued_at else {
             return true;
         };
         let later_by = compared
             .issued_at
             .map_or(f64::INFINITY, |compared| issued_at - compared);
-        later_by < 0.0 || (later_by < RECHECK_AFTER_SECONDS && user.claims_hash() == compared.claims_hash)
+        later_by < 0.0 || (later_by < RECHECK_AFTER_SECONDS && user.claims_hash == compared.claims_hash)
     }
 
     pub fn insert(&self, user: &AuthenticatedUser) {
         let compared = Compared {
-            claims_hash: user.claims_hash(),
-            issued_at: user.issued_at(),
+            claims_hash: user.claims_hash,
+            issued_at: user.issued_at,
         };
-        self.compared.insert(user.id().clone(), compared);
+        self.compared.insert(user.id.clone(), compared);
     }
 
     pub fn invalidate(&self, id: &UserId) {
@@ -88,13 +88,13 @@ pub(super) async fn compare(
     user: &AuthenticatedUser,
 ) -> QueryResult<RowState> {
     let row = users::table
-        .find(user.id().as_str())
+        .find(user.id.as_str())
         .select((users::email, users::name));
     let row: Option<(Option<String>, Option<String>)> = on_both!(connection, |c| row.first(c)).optional()?;
     let agrees = |claim: Option<&str>, stored: &Option<String>| claim.is_none() || claim == stored.as_deref();
-    let is_up_to_date = row
-        .as_ref()
-        .is_some_and(|(email, name)| agrees(user.email(), email) && agrees(user.name(), name));
+    let is_up_to_date = row.as_ref().is_some_and(|(email, name)| {
+        agrees(user.email.as_deref(), email) && agrees(user.name.as_deref(), name)
+    });
     let is_final = is_up_to_date || belongs_to_better_auth(connection).await?;
     Ok(match (row.is_some(), is_final) {
         (true, true) => RowState::UpToDate,
@@ -111,7 +111,7 @@ pub(super) async fn ensure_row(
     user: &AuthenticatedUser,
     exists: bool,
 ) -> QueryResult<bool> {
-    let outcome = match write(connection, user, user.email(), exists).await {
+    let outcome = match write(connection, user, user.email.as_deref(), exists).await {
         // The unique index reports that the email belongs to another row, so the row is written without it. On a
         // distributed database there is no such index, and therefore no conflict. A query for the email would have
         // to be sent to every node there.
@@ -156,11 +156,11 @@ async fn insert(
     email: Option<&str>,
 ) -> QueryResult<usize> {
     let row = (
-        users::id.eq(user.id().as_str()),
+        users::id.eq(user.id.as_str()),
         users::email.eq(email),
-        users::name.eq(user.name()),
+        users::name.eq(user.name.as_deref()),
         users::created_at.eq(DbTimestamp(Timestamp::now())),
-        users::claims_issued_at.eq(user.issued_at()),
+        users::claims_issued_at.eq(user.issued_at),
     );
     on_both!(connection, |c| {
         diesel::insert_into(users::table)
@@ -178,18 +178,18 @@ async fn update_claims(
     user: &AuthenticatedUser,
     email: Option<&str>,
 ) -> QueryResult<usize> {
-    let Some(issued_at) = user.issued_at() else {
+    let Some(issued_at) = user.issued_at else {
         return Ok(0);
     };
     let claims = (
         email.map(|email| users::email.eq(email)),
-        user.name().map(|name| users::name.eq(name)),
+        user.name.as_deref().map(|name| users::name.eq(name)),
         users::claims_issued_at.eq(issued_at),
     );
     let is_not_newer = users::claims_issued_at
         .is_null()
         .or(users::claims_issued_at.le(issued_at));
-    let row = users::table.find(user.id().as_str()).filter(is_not_newer);
+    let row = users::table.find(user.id.as_str()).filter(is_not_newer);
     on_both!(connection, |c| diesel::update(row).set(claims).execute(c))
 }
 

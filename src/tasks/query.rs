@@ -19,7 +19,7 @@ extractor!(ListQuery, extract);
 /// The `Link` header that leads to the next page.
 pub fn link_to(next: &Position, query: &ListQuery, request: &HttpRequest) -> Result<HeaderValue, ApiError> {
     let user = caller(request)?;
-    let cursor = cursors(request)?.sign(user.id(), query, next);
+    let cursor = cursors(request)?.sign(&user.id, query, next);
     let mut parameters = form_urlencoded::Serializer::new(String::new());
     parameters.append_pair("status", query.status.into_str());
     parameters.append_pair("sort", query.sort.into_str());
@@ -60,7 +60,7 @@ fn extract(request: &HttpRequest) -> Result<ListQuery, ApiError> {
             return Err(ErrorCode::Cursor.with("must come with a valid limit"));
         }
         let invalid = || ErrorCode::Cursor.with("must be one that came in a Link header for the same list");
-        cursors.verify(user.id(), &parsed, &cursor).ok_or_else(invalid)
+        cursors.verify(&user.id, &parsed, &cursor).ok_or_else(invalid)
     });
     if let Some(page) = &mut parsed.page {
         page.after = after;

@@ -14,7 +14,7 @@ use crate::http::contract::Contract;
 use crate::http::error::{ApiError, NotFound};
 use crate::http::json_body::{FromJson, JsonBody, JsonObject, not_null, parse_value};
 use crate::http::{extractor, idempotency_key};
-use crate::store::{IdempotencyKey, OwnedTasks, Owner};
+use crate::store::{IdempotencyKey, OwnedTasks};
 
 pub static NO_SUCH_TASK: NotFound = NotFound {
     component: "NoSuchTask",
@@ -32,13 +32,17 @@ impl TaskIdInPath {
     }
 }
 
-extractor!(TaskIdInPath, |request: &HttpRequest| {
-    Ok(TaskIdInPath(
-        request.match_info().get("id").and_then(TaskId::parse),
-    ))
-});
-extractor!(OwnedTasks, |request: &HttpRequest| owner(request)
-    .map(Owner::tasks));
+extractor!(TaskIdInPath, task_id);
+extractor!(OwnedTasks, owned_tasks);
+
+fn task_id(request: &HttpRequest) -> Result<TaskIdInPath, ApiError> {
+    let text = request.match_info().get("id").unwrap_or_default();
+    Ok(TaskIdInPath(TaskId::parse(text)))
+}
+
+fn owned_tasks(request: &HttpRequest) -> Result<OwnedTasks, ApiError> {
+    Ok(owner(request)?.tasks())
+}
 
 fn parse_title(raw: &RawValue) -> Result<Title, ValidationError> {
     Title::parse(parse_value(raw, "a string")?.ok_or_else(not_null)?)

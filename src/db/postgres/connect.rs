@@ -125,7 +125,7 @@ impl Connector {
             connected => connected,
         };
         let (client, driver) = connected?;
-        let (closed, shutdown) = spawn_driver(driver);
+        let shutdown = spawn_driver(driver);
         // The minimum of several measurements is used, because on a busy machine most of them are longer than
         // the network's round trip.
         let mut round_trip = Duration::MAX;
@@ -136,7 +136,6 @@ impl Connector {
         }
         Ok(CheckedClient {
             client,
-            closed,
             shutdown,
             round_trip,
         })

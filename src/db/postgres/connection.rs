@@ -6,8 +6,6 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use actix_web::rt;
@@ -59,8 +57,8 @@ pub struct PgConnection {
     last_answer: Cell<Instant>,
     /// Locked during a validation, so that concurrent calls share it.
     validation: Mutex<()>,
-    closed: Arc<AtomicBool>,
-    /// Dropping the sender stops the driver, which fails all unanswered statements.
+    /// Dropping the sender stops the driver, which fails all unanswered statements. The sender is closed when the
+    /// driver has ended.
     shutdown: RefCell<Option<oneshot::Sender<()>>>,
     /// The process's count of lost connections at the time when this connection was opened or last validated.
     losses_seen: Cell<u64>,
@@ -69,17 +67,14 @@ pub struct PgConnection {
 /// A client that was checked, and that Diesel does not use yet.
 pub struct CheckedClient {
     pub client: Client,
-    pub closed: Arc<AtomicBool>,
     pub shutdown: oneshot::Sender<()>,
     pub round_trip: Duration,
 }
 
 /// Spawns the task that drives a connection. It ends when the client or the returned sender is dropped, or when
-/// the connection is lost, and then sets the returned flag.
-pub fn spawn_driver(driver: Driver) -> (Arc<AtomicBool>, oneshot::Sender<()>) {
+/// the connection is lost, and then closes the returned sender.
+pub fn spawn_driver(driver: Driver) -> oneshot::Sender<()> {
     let (shutdown, stopped) = oneshot::channel::<()>();
-    let closed = Arc::new(AtomicBool::new(false));
-    let ended = Arc::clone(&closed);
     // The runtime of an HTTP worker has only one thread, so the task runs on that worker.
     tokio::spawn(async move {
         tokio::select! {
@@ -88,9 +83,8 @@ pub fn spawn_driver(driver: Driver) -> (Arc<AtomicBool>, oneshot::Sender<()>) {
             },
             _ = stopped => {}
         }
-        ended.store(true, Ordering::Relaxed);
     });
-    (closed, shutdown)
+    shutdown
 }
 
 impl PgConnection {
@@ -116,7 +110,6 @@ impl PgConnection {
             timed_out_ended: Cell::new(false),
             last_answer: Cell::new(now),
             validation: Mutex::default(),
-            closed: checked.closed,
             shutdown: RefCell::new(Some(checked.shutdown)),
             losses_seen: Cell::new(losses),
         })
@@ -146,7 +139,10 @@ impl PgConnection {
     }
 
     pub fn is_closed(&self) -> bool {
-        self.closed.load(Ordering::Relaxed)
+        self.shutdown
+            .borrow()
+            .as_ref()
+            .is_none_or(oneshot::Sender::is_closed)
     }
 
     pub fn is_idle(&self) -> bool {
@@ -212,7 +208,6 @@ impl PgConnection {
     /// statement. Without this request, the statement could run for hours behind a pooler that ignores
     /// `statement_timeout`.
     pub fn close(&self) {
-        self.closed.store(true, Ordering::Relaxed);
         self.shutdown.borrow_mut().take();
         if !self.is_idle() {
             let (cancel, tls) = (self.cancel.clone(), self.tls.clone());

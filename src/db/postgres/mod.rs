@@ -125,7 +125,7 @@ async fn run_on_lease<T>(
     }
     let connection_lost = connection.is_closed() || is_lost_connection(&error);
     if connection_lost {
-        lease.record_loss();
+        lease.pool.shared.record_loss();
     }
     // A server that has become a standby rejects writes. A new connection may reach the new primary.
     if connection_lost || is_kind(&error, DatabaseErrorKind::ReadOnlyTransaction) {

@@ -11,7 +11,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use tokio::sync::oneshot;
@@ -41,22 +41,6 @@ struct Waiter {
     granted: oneshot::Sender<Lease>,
 }
 
-/// Counts a call that waits for a connection, until the wait ends or the client hangs up.
-struct WaitingCall<'a>(&'a AtomicUsize);
-
-impl<'a> WaitingCall<'a> {
-    fn count(waiting: &'a AtomicUsize) -> Self {
-        waiting.fetch_add(1, Ordering::Relaxed);
-        Self(waiting)
-    }
-}
-
-impl Drop for WaitingCall<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
 pub struct WorkerPool {
     pub shared: Arc<SharedState>,
     entries: RefCell<Vec<Entry>>,
@@ -70,18 +54,12 @@ pub struct WorkerPool {
 
 /// The permission to use a connection. Dropping the lease returns the connection to the pool.
 pub struct Lease {
-    pool: Rc<WorkerPool>,
+    pub pool: Rc<WorkerPool>,
     pub connection: Rc<PgConnection>,
     request: ConnectionRequest,
     /// True while the work runs. If it is still true when the lease is dropped, the work has panicked and may
     /// have left a transaction open, so the connection is closed.
     pub in_progress: bool,
-}
-
-impl Lease {
-    pub fn record_loss(&self) {
-        self.pool.shared.record_loss();
-    }
 }
 
 impl Drop for Lease {
@@ -142,7 +120,7 @@ impl WorkerPool {
             }
             waiters.push_back(Waiter { request, granted });
         }
-        let _waiting = WaitingCall::count(&self.shared.waiting);
+        let _waiting = Arc::clone(&self.shared.waiting);
         match timeout_at(deadline.into(), lease).await {
             Ok(Ok(lease)) => Ok(lease),
             _ => {
@@ -162,11 +140,15 @@ impl WorkerPool {
 
     fn try_acquire(self: &Rc<Self>, request: &ConnectionRequest) -> Option<Lease> {
         let mut entries = self.entries.borrow_mut();
+        let may_use_another = || {
+            let used = entries.iter().filter(|entry| entry.is_used_by(&request.user));
+            used.count() < (self.shared.connections_per_worker / 4).max(1)
+        };
         let chosen = match request.access {
             Access::Read => self.choose_for_read(&entries),
-            Access::Write => self.choose_for_write(&entries, &request.user),
-            Access::Transaction => self.choose_for_transaction(&entries, &request.user),
-            Access::LongList => self.choose_idle(&entries),
+            Access::Write => self.choose_for_write(&entries, &request.user, may_use_another()),
+            Access::Transaction if !may_use_another() => None,
+            Access::Transaction | Access::LongList => self.choose_idle(&entries),
         };
         let entry = &mut entries[chosen?];
         if entry.calls() == 0 {
@@ -208,7 +190,7 @@ impl WorkerPool {
                 entry.is_long_list = false;
                 entry.is_draining.set(false);
                 if entry.is_expired() || connection.is_closed() {
-                    self.remove(&mut entries, at);
+                    entries.swap_remove(at);
                 }
             }
         }
@@ -241,10 +223,5 @@ impl WorkerPool {
         self.waiters
             .borrow_mut()
             .retain(|waiter| !waiter.granted.is_closed());
-    }
-
-    fn remove(&self, entries: &mut Vec<Entry>, at: usize) {
-        entries.swap_remove(at);
-        self.shared.open.fetch_sub(1, Ordering::Relaxed);
     }
 }

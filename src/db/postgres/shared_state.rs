@@ -1,6 +1,7 @@
 //! The state that the connection pools of all HTTP workers share.
 
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::connect::Connector;
@@ -13,9 +14,11 @@ pub struct SharedState {
     pub statement_timeout: Duration,
     /// The maximum number of connections of each HTTP worker. It is at least two.
     pub connections_per_worker: usize,
-    pub open: AtomicU32,
+    /// Each open connection has a clone of this, so the reference count tells how many there are.
+    pub open: Arc<()>,
     pub in_use: AtomicU32,
-    pub waiting: AtomicUsize,
+    /// Each call that waits for a connection has a clone of this.
+    pub waiting: Arc<()>,
     /// The number of connections that were lost since the process started.
     losses: AtomicU64,
     /// Whether the last attempt to connect failed after an earlier one had succeeded.
@@ -31,9 +34,9 @@ impl SharedState {
             acquire_timeout: config.acquire_timeout,
             statement_timeout: config.statement_timeout,
             connections_per_worker,
-            open: AtomicU32::new(0),
+            open: Arc::default(),
             in_use: AtomicU32::new(0),
-            waiting: AtomicUsize::new(0),
+            waiting: Arc::default(),
             losses: AtomicU64::new(0),
             is_outage: AtomicBool::new(false),
             was_reached: AtomicBool::new(false),
@@ -42,9 +45,9 @@ impl SharedState {
 
     pub fn pool_state(&self) -> PoolState {
         PoolState {
-            open: self.open.load(Ordering::Relaxed),
+            open: Arc::strong_count(&self.open) as u32 - 1,
             in_use: self.in_use.load(Ordering::Relaxed),
-            waiting: self.waiting.load(Ordering::Relaxed),
+            waiting: Arc::strong_count(&self.waiting) - 1,
         }
     }
 

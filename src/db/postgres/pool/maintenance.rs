@@ -1,7 +1,7 @@
 //! Opens connections in the background, and closes idle ones and those whose statement was not answered in time.
 
 use std::rc::Rc;
-use std::sync::atomic::Ordering;
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::rt;
@@ -43,8 +43,8 @@ impl WorkerPool {
             let opening = &pool.opening[role as usize];
             opening.set(opening.get() - 1);
             if let Some(connection) = opened {
-                pool.shared.open.fetch_add(1, Ordering::Relaxed);
-                pool.entries.borrow_mut().push(Entry::new(connection));
+                let entry = Entry::new(connection, Arc::clone(&pool.shared.open));
+                pool.entries.borrow_mut().push(entry);
                 pool.start_maintenance();
             }
             pool.serve_waiters();
@@ -114,7 +114,7 @@ impl WorkerPool {
                 let is_idle = entry.calls() == 0 && entry.connection.is_idle();
                 let is_over = entry.connection.is_closed() || entry.connection.idle_for() > IDLE_TIMEOUT;
                 if is_idle && is_over {
-                    self.remove(&mut entries, at);
+                    entries.swap_remove(at);
                 }
             }
         }

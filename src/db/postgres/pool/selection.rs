@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::{CALLS_PER_CONNECTION, WorkerPool};
@@ -27,6 +28,8 @@ const MAX_LIFETIME: Duration = Duration::from_secs(30 * 60);
 /// A connection and the calls that use it.
 pub(super) struct Entry {
     pub connection: Rc<PgConnection>,
+    /// Counts the connection as open.
+    _open: Arc<()>,
     /// The user of each call that is not a read.
     pub users: Vec<Option<UserId>>,
     pub reads: usize,
@@ -44,9 +47,10 @@ pub(super) struct Entry {
 }
 
 impl Entry {
-    pub fn new(connection: PgConnection) -> Self {
+    pub fn new(connection: PgConnection, open: Arc<()>) -> Self {
         Self {
             connection: Rc::new(connection),
+            _open: open,
             users: Vec::new(),
             reads: 0,
             last_read: Cell::default(),
@@ -87,7 +91,7 @@ impl Entry {
     }
 
     /// Whether a write or a transaction of the user runs on the connection.
-    fn is_used_by(&self, user: &Option<UserId>) -> bool {
+    pub fn is_used_by(&self, user: &Option<UserId>) -> bool {
         !self.is_long_list && self.users.contains(user)
     }
 
@@ -138,10 +142,8 @@ impl WorkerPool {
         self: &Rc<Self>,
         entries: &[Entry],
         user: &Option<UserId>,
+        may_use_another: bool,
     ) -> Option<usize> {
-        let has_own = |entry: &Entry| entry.is_used_by(user);
-        let used = entries.iter().filter(|entry| has_own(entry)).count();
-        let may_use_another = used < self.max_connections_per_user();
         // A stalled connection may wait for a lock, and further writes may wait for the same lock. They do not get
         // the connection for reads, because reads would wait behind them.
         let is_any_stalled = || entries.iter().any(|entry| entry.connection.is_stalled());
@@ -149,7 +151,7 @@ impl WorkerPool {
         let candidates = entries.iter().enumerate().filter(|(_, entry)| {
             entry.has_pipeline_room()
                 && !entry.is_draining.get()
-                && (may_use_another || has_own(entry))
+                && (may_use_another || entry.is_used_by(user))
                 && entry.accepts_writes()
                 && entry.is_usable()
                 && (entry.connection.role == Role::Work || !is_any_stalled())
@@ -160,18 +162,6 @@ impl WorkerPool {
             self.open_another(entries, Role::Reads);
         }
         least.map(|(at, _)| at)
-    }
-
-    pub(super) fn choose_for_transaction(
-        self: &Rc<Self>,
-        entries: &[Entry],
-        user: &Option<UserId>,
-    ) -> Option<usize> {
-        let used = entries.iter().filter(|entry| entry.is_used_by(user)).count();
-        match used < self.max_connections_per_user() {
-            true => self.choose_idle(entries),
-            false => None,
-        }
     }
 
     /// Returns an idle connection, for a call that needs it exclusively.
@@ -191,9 +181,5 @@ impl WorkerPool {
             }
         }
         idle.map(|(at, _)| at)
-    }
-
-    fn max_connections_per_user(&self) -> usize {
-        (self.shared.connections_per_worker / 4).max(1)
     }
 }
