@@ -85,6 +85,7 @@ fn each_part_depends_only_on_allowed_parts() {
                 "crate::app",
                 "operator",
                 "OwnedTasks",
+                "Session",
             ],
         ),
         (

@@ -3,12 +3,11 @@
 use std::io::{self, BufWriter, ErrorKind};
 use std::process::ExitCode;
 
+use super::{Outcome, unknown_user};
 use crate::config::Config;
 use crate::domain::UserId;
 use crate::store::operator::{OperatorError, Session};
 use crate::tasks::response::write_elements;
-
-use super::{Outcome, unknown_user};
 
 pub fn run(config: &Config, user: &UserId) -> Outcome {
     let mut out = BufWriter::new(io::stdout().lock());

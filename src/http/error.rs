@@ -20,7 +20,7 @@ const RETRY_AFTER_SECONDS: u64 = 1;
 const TRY_AGAIN: &str = "The service cannot answer right now; try again after the time in Retry-After.";
 
 /// An error of a handler, an extractor or a middleware. Its `Display` text is for the log, not for the client.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, thiserror::Error, strum::IntoStaticStr)]
 pub enum ApiError {
     /// The token is missing or invalid, or its user does not exist (401), or no key set is available to verify it (503).
     /// The guard and the store return this error, and so does an extractor on a route that the guard does not protect.
@@ -34,24 +34,31 @@ pub enum ApiError {
     #[error("not found")]
     NotFound(&'static NotFound),
     #[error("the method is not allowed")]
+    #[strum(serialize = "WrongMethod")]
     MethodNotAllowed { allow: &'static str },
     #[error("invalid input")]
     BadInput(Contract, ValidationErrors),
     #[error("the body ended early")]
     BodyCutOff,
     #[error("the request did not arrive in time")]
+    #[strum(serialize = "BodyTooSlow")]
     RequestTimeout,
     #[error("If-Match does not match")]
+    #[strum(serialize = "Outdated")]
     PreconditionFailed,
     #[error("the body is too large")]
+    #[strum(serialize = "TooLarge")]
     BodyTooLarge { max_bytes: usize },
     #[error("the media type is not supported")]
+    #[strum(serialize = "MediaType")]
     UnsupportedMediaType(&'static str),
     #[error("the idempotency key was used with another payload")]
+    #[strum(serialize = "KeyReused")]
     IdempotencyKeyReused,
     #[error("the rate limit is exceeded")]
     RateLimited { retry_after_seconds: u64 },
     #[error("{0}")]
+    #[strum(serialize = "Unavailable")]
     Store(StoreError),
     #[error("the quota for long responses of the user or of all users is used up")]
     TooManyLongResponses,
@@ -83,11 +90,20 @@ pub static NO_SUCH_ROUTE: NotFound = NotFound {
 };
 
 impl ApiError {
+    /// The name of the response in the OpenAPI document: the variant's name, unless `serialize` specifies another.
+    pub fn component(&self) -> &'static str {
+        match self {
+            Self::NotFound(not_found) => not_found.component,
+            Self::BadInput(Contract::B, _) => "UnprocessableInput",
+            other => other.into(),
+        }
+    }
+
     pub fn problem(&self) -> Problem {
         match self {
             Self::Unauthenticated(Refusal::NoKeys { .. }) => unavailable(TRY_AGAIN),
             Self::Unauthenticated(Refusal::Missing) => Problem::new(
-                ("Unauthenticated", "There is no token, or it is not valid."),
+                "There is no token, or it is not valid.",
                 StatusCode::UNAUTHORIZED,
                 ("unauthenticated", "Authentication required"),
                 "Send a valid token in the header Authorization: Bearer <token>.",
@@ -99,7 +115,7 @@ impl ApiError {
             // The level is not `Warn`, because anybody can cause this error.
             .logged(Level::Info),
             Self::Unauthenticated(_) => Problem::new(
-                ("Unauthenticated", "There is no token, or it is not valid."),
+                "There is no token, or it is not valid.",
                 StatusCode::UNAUTHORIZED,
                 ("invalid-token", "Invalid token"),
                 "The token is not valid or has expired; fetch a new one and send it in the header \
@@ -114,38 +130,26 @@ impl ApiError {
             )
             .logged(Level::Info),
             Self::OtherUser => Problem::new(
-                (
-                    "OtherUser",
-                    "The user id in the path is not the token's, whether or not such a user exists.",
-                ),
+                "The user id in the path is not the token's, whether or not such a user exists.",
                 StatusCode::FORBIDDEN,
                 ("forbidden", "Not your tasks"),
                 "The user id in the path must be the id of the user that the token was issued to.",
             ),
             Self::NotFound(not_found) => Problem::new(
-                (not_found.component, not_found.description),
+                not_found.description,
                 StatusCode::NOT_FOUND,
                 ("not-found", "Not found"),
                 not_found.detail,
             ),
             Self::MethodNotAllowed { allow } => Problem::new(
-                (
-                    "WrongMethod",
-                    "The resource does not support this method; `Allow` lists those that it supports.",
-                ),
+                "The resource does not support this method; `Allow` lists those that it supports.",
                 StatusCode::METHOD_NOT_ALLOWED,
                 ("method-not-allowed", "Method not allowed"),
                 format!("Use one of the methods that this resource supports: {allow}."),
             )
             .with_header(ALLOW, HeaderValue::from_static(allow)),
             Self::BadInput(contract, errors) => Problem::new(
-                (
-                    match contract {
-                        Contract::A => "BadInput",
-                        Contract::B => "UnprocessableInput",
-                    },
-                    "The input is invalid; `errors` lists every invalid field.",
-                ),
+                "The input is invalid; `errors` lists every invalid field.",
                 contract.invalid_input_status(),
                 ("bad-input", "Bad input"),
                 match errors.0.as_slice() {
@@ -154,63 +158,51 @@ impl ApiError {
                 },
             ),
             Self::BodyCutOff => Problem::new(
-                ("BodyCutOff", "The body ended before it was complete."),
+                "The body ended before it was complete.",
                 StatusCode::BAD_REQUEST,
                 ("bad-request", "Bad request"),
                 "The request is malformed; correct it before sending it again.",
             ),
             Self::RequestTimeout => Problem::new(
-                ("BodyTooSlow", "The body did not arrive in time."),
+                "The body did not arrive in time.",
                 StatusCode::REQUEST_TIMEOUT,
                 ("request-timeout", "Request timeout"),
                 "Send the whole request without long pauses.",
             ),
             Self::PreconditionFailed => Problem::new(
-                (
-                    "Outdated",
-                    "The task has changed since the version in `If-Match`.",
-                ),
+                "The task has changed since the version in `If-Match`.",
                 StatusCode::PRECONDITION_FAILED,
                 ("precondition-failed", "Precondition failed"),
                 "The task was changed since the version in If-Match; fetch it and try again.",
             ),
             Self::BodyTooLarge { max_bytes } => Problem::new(
-                ("TooLarge", "The body is too large."),
+                "The body is too large.",
                 StatusCode::PAYLOAD_TOO_LARGE,
                 ("payload-too-large", "Body too large"),
                 format!("Send a body of at most {max_bytes} bytes."),
             ),
             Self::UnsupportedMediaType(detail) => Problem::new(
-                (
-                    "MediaType",
-                    "The media type is not JSON in UTF-8, or the body has a content encoding.",
-                ),
+                "The media type is not JSON in UTF-8, or the body has a content encoding.",
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
                 ("unsupported-media-type", "Unsupported media type"),
                 *detail,
             ),
             Self::IdempotencyKeyReused => Problem::new(
-                (
-                    "KeyReused",
-                    "The `Idempotency-Key` was used before, with another payload.",
-                ),
+                "The `Idempotency-Key` was used before, with another payload.",
                 StatusCode::UNPROCESSABLE_ENTITY,
                 ("idempotency-key-reused", "Idempotency key reused"),
                 "This Idempotency-Key was used before with another payload; use a new key for a new task.",
             ),
             Self::RateLimited { retry_after_seconds } => Problem::new(
-                (
-                    "RateLimited",
-                    "The user has sent more requests than the rate limit allows. The limit is off by default.",
-                ),
+                "The user has sent more requests than the rate limit allows. The limit is off by default.",
                 StatusCode::TOO_MANY_REQUESTS,
                 ("too-many-requests", "Too many requests"),
                 "Wait for the time in Retry-After before the next request.",
             )
             .with_header(RETRY_AFTER, *retry_after_seconds),
-            Self::TooManyLongResponses => {
-                unavailable("Too many long lists are being sent: request fewer tasks with limit, or try again later.")
-            }
+            Self::TooManyLongResponses => unavailable(
+                "Too many long lists are being sent: request fewer tasks with limit, or try again later.",
+            ),
             Self::Panicked | Self::Store(StoreError::Panicked) => internal(),
             Self::Internal(_) | Self::Store(StoreError::Internal(_)) => internal().logged(Level::Error),
             Self::Store(_) => unavailable(TRY_AGAIN),
@@ -254,10 +246,7 @@ impl ApiError {
 
 fn unavailable(detail: &'static str) -> Problem {
     Problem::new(
-        (
-            "Unavailable",
-            "The database or the issuer's key set cannot be reached in time.",
-        ),
+        "The database or the issuer's key set cannot be reached in time.",
         StatusCode::SERVICE_UNAVAILABLE,
         ("unavailable", "Service unavailable"),
         detail,
@@ -268,7 +257,7 @@ fn unavailable(detail: &'static str) -> Problem {
 
 fn internal() -> Problem {
     Problem::new(
-        ("Internal", "The service failed unexpectedly."),
+        "The service failed unexpectedly.",
         StatusCode::INTERNAL_SERVER_ERROR,
         ("internal", "Internal error"),
         "Something went wrong inside the service; try again later, and quote the request_id when you report it.",

@@ -52,7 +52,8 @@ fn condition(request: &HttpRequest) -> Result<Condition, ApiError> {
 /// Whether `If-None-Match` contains the tag of the response, so that the client needs only a 304. Weak tags match as
 /// well.
 pub fn is_not_modified(headers: &HeaderMap, tag: &str) -> bool {
-    tags(headers, IF_NONE_MATCH).any(|known| known == "*" || known.trim_start_matches("W/") == tag)
+    let is_known = |known: &str| known.trim_start_matches("W/") == tag;
+    tags(headers, IF_NONE_MATCH).eq(["*"]) || tags(headers, IF_NONE_MATCH).any(is_known)
 }
 
 /// The tags in all headers of this name. The values are simply split at commas. A quoted tag of another server may

@@ -15,8 +15,6 @@ use crate::telemetry::RequestContext;
 pub const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
 
 pub struct Problem {
-    /// The name of the response in the OpenAPI document.
-    pub component: &'static str,
     /// The description of the response in the OpenAPI document.
     pub description: &'static str,
     pub status: StatusCode,
@@ -34,13 +32,12 @@ impl Problem {
     /// Creates a problem without an additional header and without a log line, which is the usual case for a client's
     /// mistake.
     pub fn new(
-        (component, description): (&'static str, &'static str),
+        description: &'static str,
         status: StatusCode,
         (kind, title): (&'static str, &'static str),
         detail: impl Into<Cow<'static, str>>,
     ) -> Self {
         Self {
-            component,
             description,
             status,
             kind,

@@ -61,16 +61,14 @@ async fn long_list(tasks: OwnedTasks, query: ListQuery, request: HttpRequest) ->
 }
 
 pub async fn create(tasks: OwnedTasks, new: CreateRequest, request: HttpRequest) -> Response {
-    let (id, body) = match new.key {
+    let created = match new.key {
         None => {
             let task = tasks.create(new.task).await?;
-            (task.id, json_of(tasks.owner(), &task))
+            Some((task.id, json_of(tasks.owner(), &task)))
         }
-        Some(key) => tasks
-            .create_once(new.task, key, json_of)
-            .await?
-            .ok_or(ApiError::IdempotencyKeyReused)?,
+        Some(key) => tasks.create_once(new.task, key, json_of).await?,
     };
+    let (id, body) = created.ok_or(ApiError::IdempotencyKeyReused)?;
     let location = format!("{}/{id}", request.uri().path());
     Ok(json(HttpResponse::Created(), tag(FIRST_VERSION))
         .insert_header((LOCATION, location))

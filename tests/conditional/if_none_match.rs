@@ -65,6 +65,8 @@ fn a_representation_that_no_tag_matches_is_sent(#[values(Sqlite, Postgres)] db: 
                 inside.clone(),
                 format!("w/\"{inside}\""),
                 "\"*\"".to_owned(),
+                // A single tag of another server, which contains commas.
+                "\"x,*,y\"".to_owned(),
             ] {
                 let answer = get_unless(&ada, &path, &tags).expect(200);
                 assert_eq!(answer.body, whole.body, "{tags}");

@@ -30,7 +30,10 @@ pub fn of_api() -> Vec<ApiError> {
 
 /// The errors of every operation that needs the database.
 pub fn of_service() -> Vec<ApiError> {
-    vec![ApiError::Panicked, ApiError::Store(StoreError::NotMigrated)]
+    vec![
+        ApiError::Internal(String::new()),
+        ApiError::Store(StoreError::NotMigrated),
+    ]
 }
 
 /// The errors of every operation that reads a body.
@@ -62,9 +65,9 @@ pub fn responses(errors: &[ApiError], components: &mut Value) -> Map<String, Val
             .push(error);
     }
     let responses = by_status.into_iter().map(|(status, errors)| {
-        let name = errors[0].problem().component;
+        let name = errors[0].component();
         let mut described = response(&errors);
-        if errors.iter().all(|error| error.problem().component == name) {
+        if errors.iter().all(|error| error.component() == name) {
             components[name] = described;
             described = component("responses", name);
         }
