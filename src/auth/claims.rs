@@ -11,7 +11,7 @@ use crate::domain::UserId;
 /// The allowed difference between the clocks of the issuer and the service.
 const LEEWAY_SECONDS: f64 = 5.0;
 
-/// The number of characters to which untrusted claims are shortened in error messages.
+/// The maximum number of characters of an untrusted value in an error message.
 const MAX_EXCERPT_CHARS: usize = 200;
 
 pub(super) struct Claims(pub Map<String, Value>);
@@ -120,9 +120,9 @@ impl Claims {
         })
     }
 
-    /// Returns the first claim in `PLACES` that is present. If `sub` is not a valid user id, `id` is not tried. The
-    /// e-mail address is not used, because an unverified address may belong to somebody else. `userId` is skipped if
-    /// the token has neither an issuer nor an audience, because the token may then come from the link in an e-mail.
+    /// Returns the first claim in `PLACES` that is present, even if its value is not a valid user id. The e-mail
+    /// address is not used, because an unverified address may belong to somebody else. `userId` is skipped if the
+    /// token has neither an issuer nor an audience, because the token may then come from the link in an e-mail.
     fn user_id(&self) -> Result<&Value, Refusal> {
         const PLACES: [&[&str]; 6] = [
             &["sub"],

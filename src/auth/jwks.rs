@@ -34,7 +34,7 @@ pub(super) struct Jwks {
     /// The URL for the log, without secrets.
     pub redacted_url: String,
     state: RwLock<State>,
-    /// Locked during a fetch. Tasks that wait for the lock find the result of the fetch in `state`.
+    /// Locked during a fetch. Callers that wait for the lock find the result of the fetch in `state`.
     fetching: tokio::sync::Mutex<()>,
     http_client: ureq::Agent,
 }
@@ -152,9 +152,9 @@ impl Jwks {
 
     /// Fetches the key set, unless another fetch has completed since `known_attempt` was read.
     ///
-    /// If the fetch is made for an unknown key id, the cooldown starts when the fetch ends. If it started earlier,
-    /// requests with a new key would be refused during the fetch. If only the caller started it, a client that
-    /// disconnects during the fetch could cause another fetch.
+    /// After a fetch for an unknown key id, this method starts the cooldown. If the cooldown started before the
+    /// fetch, requests with a new key would be refused during the fetch. If only the caller started the cooldown, a
+    /// client that disconnects during the fetch could cause another fetch.
     async fn refresh(self: Arc<Self>, known_attempt: Option<Instant>, unknown_key: bool) {
         let _lock = self.fetching.lock().await;
         if self.state.read().last_attempt != known_attempt {

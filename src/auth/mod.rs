@@ -30,8 +30,8 @@ pub struct Identity {
     pub id: UserId,
     pub email: Option<String>,
     pub name: Option<String>,
-    /// A hash of the email and the name. It is computed once per token, and takes less memory than the claims themselves
-    /// where they are only compared.
+    /// A hash of the email and the name, for code that only compares these claims. The hash is computed once per
+    /// token and takes less memory than the claims.
     pub claims_hash: u64,
     /// The token's `iat` in seconds since 1970, if the token has one.
     pub issued_at: Option<f64>,

@@ -97,8 +97,8 @@ pub enum Refusal {
 }
 
 impl Refusal {
-    /// The value of the label `reason` of the metric `auth_refused_tokens_total`. It is the name of the variant, which
-    /// must not be changed, because alerts use it.
+    /// The value of the label `reason` of the metric `auth_refused_tokens_total`. It is the name of the variant in
+    /// snake case, unless an attribute overrides it. The values must not be changed, because alerts use them.
     pub fn metric_label(&self) -> &'static str {
         self.into()
     }

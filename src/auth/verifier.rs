@@ -22,7 +22,7 @@ pub struct Verifier {
     jwks: Arc<Jwks>,
     issuers: Vec<String>,
     audiences: Vec<String>,
-    /// The keys are SHA-256 hashes of tokens, so that the tokens themselves are not kept in memory.
+    /// Verified tokens by their SHA-256 hashes, so that the tokens themselves are not kept in memory.
     cache: Cache<[u8; 32], Verified>,
 }
 

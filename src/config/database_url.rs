@@ -24,7 +24,7 @@ impl DatabaseUrl {
     }
 
     fn parse_sqlite(file: &str) -> Result<Self, String> {
-        // SQLite interprets a path that starts with `file:` as a URI, and Diesel one that starts with `sqlite://`.
+        // SQLite interprets a path that starts with `file:` as a URI. Diesel does the same with `sqlite://`.
         let is_uri = file.starts_with("file:") || file.starts_with("sqlite:");
         if file.trim().is_empty() || file.ends_with('/') || file.contains(char::is_control) || is_uri {
             return Err(
@@ -72,14 +72,14 @@ impl DatabaseUrl {
     }
 }
 
-/// Replaces the password by `***`, also if it is a parameter.
+/// Replaces the password by `***`, even if the password is a parameter.
 impl fmt::Display for DatabaseUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Sqlite(file) => write!(f, "sqlite://{}", file.display()),
             Self::Postgres(url) => {
                 let mut text = url.text.clone();
-                // If there is an `@`, it follows the user and the password: `parse_postgres` refuses any other.
+                // If there is an `@`, it follows the user and the password: `parse_postgres` refuses any other `@`.
                 if let Some(end) = text.find('@')
                     && let Some((colon, _)) = text[..end].match_indices(':').nth(1)
                 {

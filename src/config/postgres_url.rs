@@ -82,11 +82,11 @@ impl ConnectOptions {
         if ports.len() > 1 && ports.len() != servers {
             return Err("must have one port, or as many ports as hosts".into());
         }
-        // libpq ignores `sslmode` for Unix sockets, where tokio-postgres fails if it requires TLS.
+        // libpq ignores `sslmode` for Unix sockets. tokio-postgres would fail there if `sslmode` requires TLS.
         if !hosts.is_empty() && hosts.iter().all(|host| matches!(host, Host::Unix(_))) {
             tls.mode = SslMode::Disable;
         }
-        // tokio-postgres would find these combinations only when it connects, or would ignore a part of them.
+        // tokio-postgres would detect these contradictions only when it connects, or would ignore a parameter.
         let is_direct = config.get_ssl_negotiation() == SslNegotiation::Direct;
         if is_direct && matches!(tls.mode, SslMode::Disable | SslMode::Prefer) {
             return Err("has sslnegotiation=direct, which needs sslmode=require or stricter".into());
@@ -150,9 +150,9 @@ fn percent_decode(text: &str) -> Result<String, String> {
         .map_err(|_| "contains text that is not valid UTF-8".into())
 }
 
-/// Returns a parameter's name for an error message. Text with other characters than names have is replaced, digits
-/// included, because it may be a part of a password that was not percent-encoded. The message does not contain the
-/// parameter's value, which may be a secret.
+/// Returns a parameter's name for an error message. Only a short text of letters, `_` and `-` counts as a name. Other
+/// text is replaced, because it may be a part of a password that was not percent-encoded. The message does not
+/// contain the parameter's value, which may be a secret.
 fn printable_name(name: &str) -> &str {
     let is_of_name = |byte: u8| byte.is_ascii_alphabetic() || matches!(byte, b'_' | b'-');
     match name.len() <= 40 && name.bytes().all(is_of_name) {
@@ -161,8 +161,8 @@ fn printable_name(name: &str) -> &str {
     }
 }
 
-/// Converts the parameters that have another name or meaning in `tokio-postgres`. The others are parsed by its parser of
-/// key/value strings, whose errors name the parameter and do not quote the value.
+/// Converts the parameters that have another name or meaning in `tokio-postgres`. Most parameters then go through its
+/// parser of key/value strings, whose errors name the parameter and do not quote the value.
 fn parse_config(mut parameters: Parameters) -> Result<Config, String> {
     let (hosts, millis) = (parameters.remove("host"), parameters.remove("tcp_user_timeout"));
     let mut text = String::new();

@@ -1,4 +1,4 @@
-//! Creates folders, and restricts files, so that other users of the machine cannot read them.
+//! Creates folders, and restricts the permissions of files, so that other users of the machine cannot read them.
 
 use std::fs::{self, DirBuilder, Permissions};
 use std::io;

@@ -17,7 +17,7 @@ use super::{ConfigError, DatabaseUrl, Secret, without_secrets};
 
 type Result<T> = std::result::Result<T, ConfigError>;
 
-/// A value, with the variable that error messages name.
+/// A value and the variable from which it was read, for error messages.
 type Sourced = (String, &'static str);
 
 /// Wraps the function that looks up a variable, in the environment of the process or in the values of a test.
@@ -35,7 +35,7 @@ impl Environment<'_> {
         value.map_err(|_| invalid(variable, "is not valid UTF-8"))
     }
 
-    /// Parses the value, or returns `None` if the variable is not set. `expected` ends the sentence of the error message.
+    /// Parses the value, or returns `None` if the variable is not set. The error message is "must be {expected}".
     fn parse<T>(
         &self,
         variable: &'static str,
@@ -147,9 +147,9 @@ impl Environment<'_> {
         Ok(text)
     }
 
-    /// An empty `DATABASE_URL` or file is an error. With the default, a production service would store all tasks in a
-    /// file in its container and lose them with the next deployment. `parameters` returns the parameters that a PostgreSQL
-    /// URL has by default.
+    /// An empty `DATABASE_URL` or file is an error. If the default were used instead, a production service would
+    /// store all tasks in a file in its container, and lose them with the next deployment. `parameters` returns the
+    /// parameters that a PostgreSQL URL has by default.
     pub fn database_url(&self, parameters: impl FnOnce() -> Result<Parameters>) -> Result<DatabaseUrl> {
         const VARIABLE: &str = "DATABASE_URL";
         const FILE: &str = "DATABASE_URL_FILE";

@@ -15,8 +15,8 @@ pub enum Access {
     /// The call executes one statement that writes. It is not repeated if the connection is lost, because the
     /// statement may have been executed.
     Write,
-    /// The call needs the connection exclusively, usually for a transaction. Its statements have the same effect
-    /// if they are executed again. On PostgreSQL, it is repeated if the connection is lost.
+    /// The call needs the connection exclusively, usually for a transaction. It must be safe to run the call twice:
+    /// on PostgreSQL, it is repeated if the connection is lost.
     Transaction,
     /// The call reads a list as fast as the client receives it. It needs the connection exclusively. On PostgreSQL, it
     /// is repeated if the connection is lost, and then fails if it has sent a part of the list already.
@@ -72,8 +72,8 @@ impl Connection<'_> {
     }
 
     /// Runs `work` in a transaction. On SQLite, the transaction takes the write lock at its beginning. Otherwise a
-    /// transaction that reads before it writes would fail if another process had written in between. In the transaction
-    /// of several calls, which has the write lock already, a savepoint has the same effect.
+    /// transaction that reads before it writes would fail if another process had written in between. The transaction
+    /// of a batch of calls already has the write lock, so a savepoint is enough there.
     pub async fn transaction<T, E: From<diesel::result::Error>>(
         &mut self,
         work: impl AsyncFnOnce(&mut Self) -> Result<T, E>,

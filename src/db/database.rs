@@ -27,7 +27,7 @@ const PROBE_IF_CALLED_WITHIN_MS: u64 = 30_000;
 /// If all connections are in use, the service counts as ready if a call succeeded within this time, in ms.
 const READY_IF_ANSWERED_WITHIN_MS: u64 = 3_000;
 
-/// The minimum time that a migration waits for an SQLite connection, even if the acquire timeout is shorter.
+/// The timeout for a migration that waits for an SQLite connection, if the acquire timeout is shorter than this.
 const MIN_MIGRATION_ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The access to the database that all HTTP workers share.
@@ -78,8 +78,9 @@ impl Database {
                 (Backend::Sqlite(Arc::new(sqlite)), cores)
             }
             DatabaseUrl::Postgres(url) => {
-                // One user's writes may use a quarter of a worker's connections, but at least one. With only two
-                // connections, one of them for reads, a write that waits for a locked row would delay all others.
+                // Each worker gets at least four connections, unless there are fewer. With only two, one of them
+                // would be for reads, so one user's write that waits for a locked row would delay the writes of all
+                // users.
                 let workers = cores.min((size as usize / 4).max(1));
                 let connector = Connector::new(url, config);
                 let shared = SharedState::new(connector, config, size as usize / workers);
@@ -167,7 +168,7 @@ impl Database {
         });
     }
 
-    /// Must be called when the service has stopped.
+    /// Makes the last checkpoint of an SQLite database. Must be called when the service has stopped.
     pub fn close(&self) {
         if let Backend::Sqlite(sqlite) = &self.backend {
             sqlite.checkpoint();

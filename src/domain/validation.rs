@@ -2,11 +2,11 @@
 
 use serde::Serialize;
 
-/// The kind of a validation error. Clients can translate the code, but not the message.
+/// The kind of a validation error. A client can use the code to show a message in another language.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, strum::VariantArray)]
 #[serde(rename_all = "snake_case")]
 pub enum ErrorCode {
-    /// The body, or a string in the body, is not valid JSON.
+    /// The body is not valid JSON, or a string in the body contains an invalid escape.
     Json,
     /// The field is absent.
     Required,

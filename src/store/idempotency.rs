@@ -19,7 +19,7 @@ const KEY_LIFETIME_MICROS: i64 = 24 * 60 * 60 * 1_000_000;
 /// keys decreases, and small, so that the create remains fast.
 const MAX_KEYS_DELETED_PER_CREATE: i64 = 200;
 
-/// A client's key, and a digest of the payload that was sent with the key.
+/// A client's key, and a digest of the task that was sent with the key.
 #[derive(Clone, Debug)]
 pub struct IdempotencyKey {
     pub key: String,
@@ -130,8 +130,8 @@ async fn delete_some_expired(
         // No other transaction writes in the meantime.
         on_both!(connection, |c| diesel::delete(expired).execute(c))?;
     } else {
-        // A parallel create may have used one of these keys again. In addition, the time bounds what PostgreSQL reads if
-        // it uses the index on `created_at` instead of the primary key, which it does with outdated statistics.
+        // The filter by time keeps a key that a parallel create has used again. It also limits what PostgreSQL reads
+        // if outdated statistics make it use the index on `created_at` instead of the primary key.
         let expired = expired.filter(keys::created_at.le(newest));
         on_both!(connection, |c| diesel::delete(expired).execute(c))?;
     }

@@ -12,7 +12,7 @@ use crate::domain::UserId;
 use crate::quota::QuotaPermit;
 use crate::telemetry::METRICS;
 
-/// The database and the known users, as one HTTP worker uses them for all requests.
+/// The database and the cache of known users that one HTTP worker uses for all its requests.
 pub struct Store {
     pub database: DatabaseWorker,
     known_users: Arc<KnownUsers>,

@@ -17,13 +17,13 @@ use crate::domain::{Timestamp, UserId};
 /// The maximum number of cached users. The next call of an evicted user executes at least one more statement.
 const MAX_KNOWN_USERS: usize = 50_000;
 
-/// If a new token has the same claims as the one that was compared last, it is compared with the row only if it was
-/// issued at least this much later. The comparison is needed because another process may have changed the row. The
-/// delay is needed because a frontend may fetch a new token for each request of a page.
+/// A new token with the same claims as the last compared token is compared with the row only if it was issued at
+/// least this much later. The comparison is needed because another process may have changed the row. The delay is
+/// needed because a frontend may fetch a new token for each request of a page.
 const RECHECK_AFTER_SECONDS: f64 = 2.0;
 
-/// A cache of the users who are known to have a row. For each user it stores the newest token that was compared
-/// with the row, so that most calls need no query for the row.
+/// A cache of the users who are known to have a row. For each user it describes the last token that was compared with
+/// the row, so that most calls need no query for the row.
 pub struct KnownUsers {
     compared: Cache<UserId, Compared>,
 }
@@ -112,9 +112,9 @@ pub(super) async fn ensure_row(
     exists: bool,
 ) -> QueryResult<bool> {
     let outcome = match write(connection, user, user.email.as_deref(), exists).await {
-        // The unique index reports that the email belongs to another row, so the row is written without it. On a
-        // distributed database there is no such index, and therefore no conflict. A query for the email would have
-        // to be sent to every node there.
+        // The unique index reports that the email belongs to another row, so the row is written without the email. On
+        // a distributed database there is no such index, and therefore no conflict. No query looks for the email
+        // before the write, because it would have to be sent to every node.
         Err(error) if is_kind(&error, DatabaseErrorKind::UniqueViolation) => {
             write(connection, user, None, exists).await
         }
@@ -193,8 +193,8 @@ async fn update_claims(
     on_both!(connection, |c| diesel::update(row).set(claims).execute(c))
 }
 
-/// Whether the users table belongs to Better Auth. It does if it has Better Auth's column for verified emails, whose
-/// name has one of two usual forms.
+/// Whether the users table belongs to Better Auth. This is the case if the table has Better Auth's column for
+/// verified emails, which has one of two usual names.
 pub(super) async fn belongs_to_better_auth(connection: &mut Connection<'_>) -> QueryResult<bool> {
     has_column(connection, "'email_verified', 'emailVerified'").await
 }

@@ -10,8 +10,8 @@ CREATE TABLE IF NOT EXISTS users (
 -- these columns, because a token may lack these claims, and an email that another row has is not stored. Better Auth's
 -- table is not changed, because the service never writes to it.
 --
--- In version 0.1.0, the service wrote to Better Auth's table, and this migration changed it. The file could be edited
--- because Diesel does not compare applied migrations with their files.
+-- Version 0.1.0 wrote to Better Auth's table, so this migration then changed that table as well. The file could be
+-- edited later because Diesel does not compare applied migrations with their files.
 DO $$
 BEGIN
     IF EXISTS (SELECT FROM pg_attribute WHERE attrelid = 'users'::regclass AND attname IN ('email', 'name') AND attnotnull)
@@ -51,15 +51,15 @@ CREATE INDEX tasks_by_due_date ON tasks (user_id, coalesce(due_date, 'infinity')
 CREATE INDEX tasks_by_status_created ON tasks (user_id, completed, created_at, id);
 CREATE INDEX tasks_by_status_title ON tasks (user_id, completed, title_key, id);
 CREATE INDEX tasks_by_status_due_date ON tasks (user_id, completed, coalesce(due_date, 'infinity'), id);
--- With a plain <>, PostgreSQL's planner would assume that nearly every row matches, and would not use the index. It
--- makes no such assumption for a CASE expression.
+-- With a plain <>, PostgreSQL's planner would assume that nearly every row matches, and would not use the index. For a
+-- CASE expression, the planner assumes that few rows match.
 CREATE INDEX tasks_without_title_key ON tasks (user_id)
     WHERE (CASE WHEN keyed_title <> title THEN 1 END) = 1;
 
 CREATE TABLE idempotency_keys (
     user_id text NOT NULL REFERENCES users (id) ON DELETE CASCADE,
     key text NOT NULL,
-    -- The SHA-256 of the payload that was sent with the key.
+    -- A SHA-256 digest of the fields of the task that was sent with the key.
     fingerprint bytea NOT NULL,
     -- The task that was created.
     task_id bigint NOT NULL,

@@ -2,7 +2,7 @@
 -- not overwrite them. Better Auth's table does not get the column, because the service never writes to that table.
 DO $$
 BEGIN
-    -- While ALTER TABLE waits for a long transaction, all later statements on the table wait as well. So this time is
+    -- While ALTER TABLE waits for a long transaction, all later statements on the table wait as well. So the wait is
     -- limited, and the service retries the migration.
     SET LOCAL lock_timeout = '2s';
     IF NOT EXISTS (

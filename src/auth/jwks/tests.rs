@@ -1,4 +1,4 @@
-//! Tests what happens as a key set grows older than the tests of the whole service could wait for.
+//! Tests how the age of a key set affects its use. The tests of the whole service cannot wait until a key set is old.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
@@ -6,7 +6,7 @@ use std::thread;
 
 use super::*;
 
-/// Starts an issuer that answers one request for each of these sets of key ids, and then no more.
+/// Starts an issuer that answers one request with each of these sets of key ids. Later requests fail.
 fn fetches(answers: &[&[&str]]) -> Arc<Jwks> {
     const PUBLIC_KEY: &str = "PxbT3TqqlQLaI-pY-ugCR0prvbsytURASzmIvPL0U9w";
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();

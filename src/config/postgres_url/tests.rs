@@ -1,4 +1,4 @@
-//! Tests that a URL means what it means to libpq. `tests/config` has the URLs that are refused.
+//! Tests that a URL has the same meaning as in libpq. Tests of refused URLs are in `tests/config/database_urls.rs`.
 
 use tokio_postgres::config::TargetSessionAttrs;
 

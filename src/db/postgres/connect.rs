@@ -14,7 +14,7 @@ use crate::config::{Config as ServiceConfig, PostgresUrl};
 
 const MEASURED_ROUND_TRIPS: usize = 3;
 
-/// The minimum time for a connection attempt, even if the acquire timeout is shorter.
+/// The timeout of a connection attempt, if the acquire timeout is shorter than this.
 const MIN_CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Opens connections for all HTTP workers.
@@ -90,7 +90,7 @@ impl Connector {
     }
 
     /// Opens a connection and checks it. The result is not a Diesel connection yet, because Diesel executes named
-    /// statements as soon as it gets a connection. A pooler that does not support them must be detected before.
+    /// statements as soon as it gets a connection. A pooler that does not support them must be detected before that.
     pub async fn open(&self) -> Result<CheckedClient, ConnectError> {
         let config = match self.server_enforces_statement_timeout() {
             true => &self.direct,
@@ -114,7 +114,7 @@ impl Connector {
 
     async fn connect_client(&self, config: &Config) -> Result<CheckedClient, tokio_postgres::Error> {
         let connected = match config.connect(self.tls.clone()).await {
-            // Like libpq, `prefer` tries without TLS if `pg_hba.conf` rejects a connection with it.
+            // With `prefer`, the connection is tried again without TLS if `pg_hba.conf` rejects TLS, as in libpq.
             Err(error)
                 if config.get_ssl_mode() == SslMode::Prefer
                     && error.code() == Some(&SqlState::INVALID_AUTHORIZATION_SPECIFICATION) =>
@@ -215,11 +215,11 @@ fn with_defaults(config: &Config, connect_timeout: Duration, statement_timeout: 
 /// Fails if the pooler passes the names of prepared statements, such as `s0`, to the server unchanged. Poolers that
 /// support prepared statements in transaction mode replace these names.
 ///
-/// If several clients share a server connection through another pooler, two replicas may prepare different statements
-/// under the same name. Then one replica may execute the other's statement, for example a `DELETE`. The check therefore
-/// runs before any named statement is executed: it prepares a named statement but does not execute it, and the
-/// statements that it executes are unnamed. It also refuses a pooler in session mode, although named statements would
-/// be safe there.
+/// If a pooler keeps the names and several clients share a server connection, two replicas may prepare different
+/// statements under the same name. Then one replica may execute the other's statement, for example a `DELETE`. The
+/// check therefore runs before any named statement is executed: it prepares a named statement but does not execute
+/// it, and the statements that it executes are unnamed. The check also refuses such a pooler in session mode,
+/// although named statements would be safe there.
 async fn check_prepared_statements(client: &Client) -> Result<(), ConnectError> {
     // Within a transaction, the pooler does not change the server connection.
     client.batch_execute("BEGIN").await?;

@@ -137,9 +137,9 @@ async fn run_on_lease<T>(
     })
 }
 
-/// A future that runs to its end in a task of its own if it is dropped, for example because the client closed
-/// the HTTP connection. Its result is then discarded. If the work was cancelled instead, a transaction could stay
-/// open, and the database connection would have to be closed.
+/// A future that runs to its end in a task of its own if it is dropped, for example because the client closed the
+/// HTTP connection. Its result is then discarded. If the work were cancelled instead, a transaction could stay open,
+/// and the database connection would have to be closed.
 struct Detached<T: 'static>(Option<Pin<Box<dyn Future<Output = T>>>>);
 
 impl<T> Detached<T> {

@@ -110,7 +110,7 @@ impl DatabaseFile {
 }
 
 /// Fails if the file is neither empty nor an SQLite database. Without this check, the service would change the
-/// permissions of another file if the path is mistyped.
+/// permissions of another file if the path were mistyped.
 fn check_header(file: &mut File) -> io::Result<()> {
     let mut start = Vec::new();
     file.take(HEADER.len() as u64).read_to_end(&mut start)?;

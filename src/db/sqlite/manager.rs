@@ -12,7 +12,7 @@ use crate::db::error::describe;
 
 pub struct SqliteHandle {
     pub inner: SqliteConnection,
-    /// The thread that writes has begun a transaction, in which it executes the writes of several calls.
+    /// Whether the writing thread has begun a transaction in which it executes the writes of several calls.
     pub is_in_batch: bool,
 }
 

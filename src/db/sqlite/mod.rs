@@ -1,5 +1,6 @@
-//! The embedded database. It is accessed by threads that have one connection each. One thread executes all writes, and
-//! commits those that are waiting in one transaction. Threads with a low priority read the long lists.
+//! The embedded database. It is accessed by threads, which take a connection from a pool for each job. One thread
+//! executes all writes, and commits those that are waiting in one transaction. Threads with a low priority read the
+//! long lists.
 //!
 //! A job waits in a bounded queue for a bounded time, and is then executed on one of these threads. This takes half of
 //! the processor time of `spawn_blocking` and of diesel-async's wrapper for blocking connections.
@@ -31,7 +32,7 @@ use super::{Access, Connection, StoreError};
 use crate::telemetry::RequestContext;
 use crate::telemetry::{METRICS, PoolState};
 
-/// How many jobs may be queued per connection. Further ones are refused.
+/// The maximum number of jobs in each queue, per connection. Further jobs are refused.
 const QUEUED_PER_CONNECTION: usize = 64;
 
 type Pool = r2d2::Pool<Manager>;
@@ -74,7 +75,7 @@ impl Sqlite {
             .build_unchecked(Manager::new(Arc::clone(&file), statement_timeout));
         let queue = || bounded(connections as usize * QUEUED_PER_CONNECTION);
         let ((reads, read_jobs), (writes, write_jobs), (long_lists, list_jobs)) = (queue(), queue(), queue());
-        // As many threads as long lists may be read at a time (`Quota::for_connections`).
+        // There is one thread for each long list that may be read at a time (`Quota::for_connections`).
         let list_threads = (connections / 2).max(1);
         for _ in 0..list_threads {
             threads::spawn_list_reader(&pool, list_jobs.clone());
@@ -105,7 +106,7 @@ impl Sqlite {
         connection.map_err(|error| StoreError::Unavailable(error.to_string()))
     }
 
-    /// Copies everything into the database file, so that a copy of this file alone is complete.
+    /// Copies the write-ahead log into the database file, so that a copy of this file alone is complete.
     pub fn checkpoint(&self) {
         if let Ok(mut connection) = self.pool.get() {
             threads::checkpoint(&mut connection);
@@ -136,7 +137,7 @@ impl Sqlite {
             reply,
             request: RequestContext::current(),
             is_decided: Arc::clone(&is_decided),
-            // This is before the caller gives up, so that the caller gets the cause as its error.
+            // The deadline is before the caller gives up, so that the caller gets the cause as its error.
             deadline: Instant::now() + self.acquire_timeout * 9 / 10,
         });
         let lane = match access {

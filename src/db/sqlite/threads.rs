@@ -16,9 +16,9 @@ use super::manager::{Manager, SqliteHandle};
 use super::{Job, Pool};
 use crate::db::StoreError;
 
-/// The minimum number of writes between two checkpoints. A create changes about ten pages of 4 KiB and a toggle three, so
-/// the log grows by about 5 MiB in between. More checkpoints would lower the throughput. Fewer would take longer each, and
-/// writes wait for them.
+/// The minimum number of writes between two checkpoints. A create changes about ten pages of 4 KiB and a toggle
+/// three, so the log grows by about 5 MiB during this number of creates. More checkpoints would lower the throughput.
+/// With fewer checkpoints, each one would take longer, and writes would wait longer for it.
 const WRITES_PER_CHECKPOINT: usize = 128;
 
 /// How many writes are committed together at most.
@@ -161,9 +161,9 @@ fn connect(pool: &Pool, job: &dyn Job) -> Result<PooledConnection<Manager>, Stor
 
 /// Copies the write-ahead log into the database file, so that the log can start from its beginning again.
 ///
-/// By default, SQLite does this in each commit that finds the log long. But the snapshot of a long list prevents the
-/// log from starting again, and each attempt sorts all pages of the log: after 6,000 such commits, a commit took seven
-/// times as long.
+/// By default, SQLite makes a checkpoint in each commit while the log is long. But the snapshot of a long list
+/// prevents the log from starting again, and each checkpoint sorts all pages of the log: after 6,000 commits during a
+/// long list, a commit took seven times as long.
 pub fn checkpoint(connection: &mut SqliteHandle) {
     if let Err(error) = connection.inner.batch_execute("PRAGMA wal_checkpoint(PASSIVE)") {
         log::debug!("the write-ahead log cannot be copied into the database file: {error}");

@@ -118,7 +118,7 @@ impl WorkerPool {
                 }
             }
         }
-        // A waiting call may now get a connection that is no longer stalled, or have a new one opened.
+        // A waiting call may now get a connection that is no longer stalled, or a new one may be opened for it.
         self.serve_waiters();
     }
 }
