@@ -29,7 +29,7 @@ use crate::tasks::ListCursors;
 
 pub struct Service {
     pub address: SocketAddr,
-    /// Whether systemd passed the listening socket, which then stays open until the next process starts.
+    /// Whether systemd passed the listening socket. systemd then keeps the socket open while the service restarts.
     pub socket_inherited: bool,
     pub server: Server,
     /// Must be closed when the server has stopped.

@@ -108,7 +108,7 @@ def measure_beside_locked_row(options, binary: Path, folder: Path) -> None:
         found = {program.name: {"reads": [], "writes": [], "waiting": []} for program in programs.values()}
         for number in range(1, options.rounds + 1):
             for database, program in programs.items():
-                # These requests make the service connect to the database and prepare the statements before the measurement.
+                # Before the measurement, these requests open database connections and prepare the statements.
                 for work in (GET, TOGGLE):
                     work.call(Client(program.port), data, 1)
                 reads, writes, waiting = with_locked_row(server, database, program, data, others)

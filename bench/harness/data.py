@@ -81,9 +81,9 @@ def titles() -> list:
 
 
 def write_titles(binary: Path, url: str, data: Data, folder: Path) -> None:
-    """Starts the service, which creates the tables, and creates one task per title, for which it computes the sort key.
+    """Starts the service, which creates the tables, and creates one task per title through the API.
 
-    The seeding then copies the titles and sort keys of these tasks, and deletes the tasks.
+    The service computes the sort keys. The seeding then copies the titles and sort keys, and deletes the tasks.
     """
     with service(binary, url, data.secret, folder) as program:
         client = Client(program.port)

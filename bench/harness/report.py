@@ -11,8 +11,8 @@ MIN_RATIO_TO_LIMIT = {
     ("far", 32): {"get": 3, "list": 3, "create": 2, "toggle": 2},
     ("far", 256): {"get": 12},
 }
-# The minimum throughput as a multiple of a peer's throughput, for reading one task with 32 clients and a local database.
-# With a remote database, no peer may be faster than the service.
+# The minimum throughput as a multiple of a peer's throughput, for reading one task with 32 clients and a local
+# database. With a remote database, no peer may be faster than the service.
 MIN_RATIO_TO_PEER = {"axum + sqlx": 2.5, "Fastify + postgres.js": 4.5}
 # The maximum CPU time for reading one task, as a multiple of the CPU time of a handler that does nothing.
 MAX_CPU_RATIO = 3

@@ -26,8 +26,8 @@ BYTES_PER_TASK = 1_200
 
 PAGE_TASKS = 50
 SORTS = ["created", "title", "due_date"]
-# Each status, and the number of tasks that precede the page. Only the last page does not begin at the list's start.
-# There is no such page for the other statuses, because they have no more than one page with 100 tasks per user.
+# The status of each page, and the number of tasks that precede the page. Only the last one does not begin at the start
+# of the list. `pending` and `completed` have no such page, because each user has only one page of either.
 STATUSES_AND_STARTS = [("all", 0), ("pending", 0), ("completed", 0), ("all", 20)]
 # The number of users whose pages are measured, and the number of requests for each after the first.
 USERS_PER_PAGE = 20
@@ -36,7 +36,7 @@ REQUESTS_PER_USER = 9
 
 @dataclass
 class Times:
-    """Durations in ms, one for each user: of the first request in the database, and the medians of the further ones."""
+    """Durations in ms, one per user: the first request in the database, and the medians of the further requests."""
 
     first: list = field(default_factory=list)
     database: list = field(default_factory=list)

@@ -10,7 +10,7 @@ use crate::store::operator::{self, Copied, Session};
 pub fn run(config: &Config, from: Option<&str>, to: Option<&str>) -> Outcome {
     let source = config_for("--from", from, config)?;
     let target = config_for("--to", to, config)?;
-    // The text does not contain the password, which does not distinguish two databases.
+    // The texts do not contain passwords, because two URLs that differ only in the password name the same database.
     if source.database_url.to_string() == target.database_url.to_string() {
         return Err("the source and the target are the same database".into());
     }

@@ -1,4 +1,4 @@
-//! Runs the service until it is stopped. This is the default if there is no subcommand.
+//! The program without a subcommand: runs the service until it is stopped.
 
 use std::io::{self, Write as _};
 use std::process::ExitCode;
@@ -108,7 +108,8 @@ fn print_banner(config: &Config, service: &Service) {
     let _ = writeln!(io::stdout(), "{}", lines.join("\n"));
 }
 
-/// Returns the command that runs this program again: cargo, or the path of the program.
+/// Returns the command that starts this program again: `cargo run` if cargo started it, and otherwise the first word of
+/// its own command line.
 #[expect(
     clippy::disallowed_methods,
     reason = "the variable only changes what the banner shows and is not a setting"

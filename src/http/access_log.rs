@@ -25,7 +25,7 @@ use super::server::Activity;
 use crate::auth::AuthenticatedUser;
 use crate::telemetry::{CompletedRequest, RequestContext};
 
-/// The name in the log and the metrics for the route of a request that matches no route.
+/// The text that the log and the metrics contain instead of a route if the request matches none.
 const NO_ROUTE: &str = "-";
 
 /// The outermost middleware of the public listener.
@@ -76,8 +76,8 @@ pub async fn without_access_log(
         .await
 }
 
-/// Converts a panic into an error. It runs inside the CORS middleware, which adds its headers to the response to an
-/// error as well.
+/// Converts a panic into an error. This middleware runs inside the CORS middleware, so that the response to a panic has
+/// the CORS headers as well.
 pub async fn catch_panic(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
@@ -122,7 +122,7 @@ fn problem_of<B>(request: &HttpRequest, response: &HttpResponse<B>) -> HttpRespo
         }
     }
     // The CORS middleware checks the origin first, so the origin is allowed if the middleware refuses the method or the
-    // headers. It does not add the allowed origin to its response, but the browser only shows the reason if it is there.
+    // headers. Its response lacks `Access-Control-Allow-Origin`, without which a browser does not show the reason.
     if let Some(CorsError::MethodNotAllowed | CorsError::HeadersNotAllowed | CorsError::BadRequestHeaders) =
         refused
         && let Some(origin) = request.headers().get(ORIGIN)
@@ -133,9 +133,9 @@ fn problem_of<B>(request: &HttpRequest, response: &HttpResponse<B>) -> HttpRespo
     problem
 }
 
-/// Closes the connection after the response in two cases. The service does not support `Connection: upgrade`, but actix
-/// would repeat this header in the response. HTTP/1.0 has no chunked encoding, so a body of unknown length can only end
-/// with the connection.
+/// Closes the connection after the response in two cases: if the client sent `Connection: upgrade`, which the service
+/// does not support and which actix would otherwise repeat in the response; and if an HTTP/1.0 client gets a body of
+/// unknown length, which can only end with the connection, because HTTP/1.0 has no chunked encoding.
 fn close_if_not_persistent<B: MessageBody>(response: &mut ServiceResponse<B>) {
     let asks_for_upgrade = response.request().head().upgrade();
     let must_not_be_chunked = response.request().version() == Version::HTTP_10

@@ -1,7 +1,7 @@
 //! The error type of handlers and middleware.
 //!
-//! `ApiError::problem` maps each error to its status, texts, header and log level, and to its description in the OpenAPI
-//! document.
+//! `ApiError::problem` maps each error to its status, texts, header and log level, and to its description in the
+//! OpenAPI document.
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{ALLOW, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
@@ -22,8 +22,9 @@ const TRY_AGAIN: &str = "The service cannot answer right now; try again after th
 /// An error of a handler, an extractor or a middleware. Its `Display` text is for the log, not for the client.
 #[derive(Debug, thiserror::Error, strum::IntoStaticStr)]
 pub enum ApiError {
-    /// The token is missing or invalid, or its user does not exist (401), or no key set is available to verify it (503).
-    /// The guard and the store return this error, and so does an extractor on a route that the guard does not protect.
+    /// The token is missing or invalid, or its user does not exist (401), or the token cannot be verified because no
+    /// key set is available (503). The guard and the store return this error, and so does an extractor on a route that
+    /// the guard does not protect.
     #[error("{0}")]
     Unauthenticated(#[from] Refusal),
     /// Only the paths of contract B contain a user's id. The error does not depend on whether that user exists, so a
@@ -235,7 +236,7 @@ impl ApiError {
         }
     }
 
-    /// Why a token was refused, with the same name as in the metrics. The log line of the error contains this reason.
+    /// Why a token was refused, for the log line of the error. The metrics use the same name for the reason.
     fn refusal_reason(&self) -> Option<&'static str> {
         match self {
             Self::Unauthenticated(refusal) => Some(refusal.metric_label()),

@@ -42,7 +42,7 @@ pub struct JsonObject<'a>(Vec<(Name<'a>, &'a RawValue)>);
 struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
 
 impl JsonObject<'_> {
-    /// The values of a member, which is repeated if there are several.
+    /// The value of the member with this name, or all its values if the object contains the member more than once.
     pub fn values(&self, name: &str) -> impl Iterator<Item = &RawValue> {
         let members = self.0.iter().filter(move |(Name(found), _)| found == name);
         members.map(|(_, value)| *value)
@@ -72,7 +72,8 @@ impl<'de: 'a, 'a> Deserialize<'de> for JsonObject<'a> {
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
                 let mut members = Vec::new();
                 while let Some((name, value)) = map.next_entry::<&RawValue, _>()? {
-                    // A name with an unpaired surrogate is valid JSON, but no text. It is unknown in any case.
+                    // A name with an unpaired surrogate is valid JSON but not valid Unicode. The member is skipped,
+                    // like any other unknown member.
                     members.extend(serde_json::from_str(name.get()).map(|name| (name, value)));
                 }
                 Ok(JsonObject(members))

@@ -24,7 +24,7 @@ pub struct Problem {
     /// One sentence that tells the client what to change.
     pub detail: Cow<'static, str>,
     pub header: Option<(HeaderName, HeaderValue)>,
-    /// The level of the log line about the error. `None` if only the access log mentions the error.
+    /// The level of the log line that `ApiError::error_response` writes, or `None` if it writes no line.
     pub level: Option<Level>,
 }
 

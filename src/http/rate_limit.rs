@@ -8,8 +8,8 @@ use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 
 use crate::domain::UserId;
 
-/// The number of requests between two evictions. An eviction removes the users whose allowance is full again, at the
-/// latest after a minute without requests. Without evictions, memory would grow with the number of all users.
+/// The number of requests between two evictions. An eviction removes the users whose allowance is full again, which is
+/// the case after at most a minute without requests. Without evictions, memory would grow with the number of all users.
 const EVICTION_INTERVAL_REQUESTS: u32 = 4_096;
 
 pub struct RateLimits {

@@ -1,5 +1,5 @@
-//! A response body that is passed to actix in chunks. actix copies the bytes that it gets, and keeps the copy until they
-//! are sent. If a long body were passed in one piece, a client that does not read would occupy memory for two copies.
+//! A response body that is passed to actix in chunks. actix copies the bytes that it gets, and keeps the copy until it
+//! is sent. If a long body were passed in one piece, a client that does not read would occupy memory for two copies.
 
 use std::convert::Infallible;
 use std::iter;

@@ -43,7 +43,8 @@ impl ListCursors {
     }
 
     /// Whether this kind of database can read a position from a cursor of version 0.1.0. Stored times tell the kinds
-    /// apart: PostgreSQL's have eight bytes, and SQLite's are longer texts. The sort keys of titles are the same in both.
+    /// apart: PostgreSQL's have eight bytes, and SQLite's are longer texts. The sort keys of titles are the same in
+    /// both.
     fn can_read(&self, query: &ListQuery, position: &Position) -> bool {
         match (query.sort, &position.key) {
             (Sort::Title, _) | (_, None) => true,

@@ -23,7 +23,7 @@ const MAX_DURATION: Duration = Duration::from_secs(5 * 60);
 
 struct LongList {
     parts: mpsc::Receiver<Vec<u8>>,
-    /// `None` when the end of the array has been reached.
+    /// The result of the reading, or `None` after the end of the array.
     reading: Option<JoinHandle<Result<(), StoreError>>>,
     /// JSON that has not been passed to actix yet.
     buffered: Bytes,
@@ -32,7 +32,7 @@ struct LongList {
 }
 
 /// Starts to read the list, and returns its tag and its JSON when the tag and the first tasks are known. Dropping the
-/// JSON ends the task that reads the list.
+/// JSON stops the reading.
 ///
 /// The JSON ends with an error if the list cannot be read completely after the status has been sent. The connection is
 /// then closed before the end of the array, which shows the client that the list is incomplete.
@@ -64,7 +64,7 @@ pub async fn begin(
     Ok((tag_of(&fingerprint), json))
 }
 
-/// The JSON of a batch of tasks. That of the first batch begins with the opening bracket of the array.
+/// The JSON of a batch of tasks. The first batch begins with the opening bracket of the array.
 fn render(owner: &UserId, tasks: &[Task], is_first: bool) -> Vec<u8> {
     let mut json = Vec::with_capacity(tasks.len() * 512);
     if is_first {

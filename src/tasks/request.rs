@@ -22,8 +22,8 @@ pub static NO_SUCH_TASK: NotFound = NotFound {
     detail: "You have no task with this id; list your tasks to see their ids.",
 };
 
-/// The id in the path. The extraction never fails. The handler refuses an invalid id after all other checks, so that the
-/// response is the same as for the id of a task that does not exist.
+/// The id in the path. The extraction never fails. The handler refuses an invalid id after all other checks, so that
+/// the response is the same as for the id of a task that does not exist.
 pub struct TaskIdInPath(Option<TaskId>);
 
 impl TaskIdInPath {

@@ -1,4 +1,4 @@
-//! The request that the current task handles. Every log line of the task contains the ids of the request.
+//! The request that the current Tokio task handles. Each log line of the Tokio task contains the ids of the request.
 
 use std::pin::Pin;
 use std::sync::Arc;

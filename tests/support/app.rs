@@ -33,8 +33,8 @@ struct Own {
     folder: TempDir,
 }
 
-/// Kills the process. SIGTERM would take longer, because the service then still accepts connections for 200 ms,
-/// and no test looks at how the process of a finished test stops.
+/// Kills the process. SIGTERM would take longer, because the service would still accept connections for 200 ms. No
+/// test checks how the process of a finished test stops.
 impl Drop for Own {
     fn drop(&mut self) {
         self.process.kill();

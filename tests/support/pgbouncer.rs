@@ -26,7 +26,7 @@ pub struct PgBouncer {
 pub enum PreparedStatements {
     /// The pooler gives each statement a name of its own and prepares it on every server connection that needs it.
     Supported,
-    /// The pooler passes the messages on unchanged, as versions before 1.21 do. Newer versions can be configured to.
+    /// The pooler passes the messages on unchanged, as versions before 1.21 always do, and newer ones if configured so.
     PassedOn,
 }
 

@@ -12,7 +12,7 @@ pub struct Statement {
     pub parameters: Vec<String>,
 }
 
-/// Makes the server log every statement of the sessions in this database that start afterwards. It must be called
+/// Makes the server log every statement of the sessions in this database that start afterwards. This must be called
 /// before the service starts. Sessions of the tests themselves are not logged. The view `pg_stat_statements` is not
 /// used, because it needs an extension that is not installed everywhere, and does not contain parameters.
 pub fn record(database: &OwnDatabase) {

@@ -10,7 +10,7 @@ pub fn now() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() as i64
 }
 
-/// Creates a token as a route that many frontends implement themselves does: the header contains only `alg`.
+/// Creates a token whose header contains only `alg`, like those that many frontends create in a route of their own.
 pub fn hs256(claims: &Value, secret: &str) -> String {
     mint(&json!({ "alg": "HS256" }), claims, secret)
 }

@@ -116,8 +116,8 @@ impl Proxy {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
             Err(error) => return Err(error),
         };
-        // A connection on the same machine is established without delay, so this call may block. If the server refuses
-        // the connection, the client's connection is closed.
+        // A blocking call is acceptable here, because a connection on the same machine is established at once. If the
+        // server refuses the connection, the client's connection is closed.
         let Ok(server) = TcpStream::connect(("127.0.0.1", self.server)) else {
             return Ok(());
         };

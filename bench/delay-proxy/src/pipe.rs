@@ -6,7 +6,8 @@ use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::time::Instant;
 
-/// Limits the memory if the receiver does not read. Far fewer bytes arrive during the delay.
+/// The maximum size of the buffer, which limits the memory if the receiver does not read. Far fewer bytes arrive during
+/// the delay.
 const MAX_BUFFERED_BYTES: usize = 64 * 1024 * 1024;
 
 #[derive(Default)]

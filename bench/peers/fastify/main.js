@@ -1,7 +1,8 @@
 // The four requests of the benchmark, in idiomatic Fastify and postgres.js: @fastify/jwt for the user, one query per
 // handler, schemas for bodies and responses, and one log line per request, written in batches. There is one process per
-// core, which Fastify's documentation suggests for the highest throughput. The number of connections is divided among the processes, and postgres.js
-// pipelines statements on each connection. This program has none of the service's other features.
+// core, which Fastify's documentation suggests for the highest throughput. The number of connections is divided among
+// the processes, and postgres.js pipelines statements on each connection. This program has none of the service's other
+// features.
 
 import cluster from "node:cluster";
 import { env, exit } from "node:process";

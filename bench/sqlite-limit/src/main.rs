@@ -15,7 +15,7 @@ use std::{env, thread};
 
 use rusqlite::{Connection, Result, Statement, params};
 
-/// The settings in `src/db/sqlite/manager.rs`.
+/// The settings in `src/db/sqlite/manager.rs`, except that SQLite makes the checkpoints itself.
 const PRAGMAS: &str = "
     PRAGMA busy_timeout = 4000;
     PRAGMA journal_mode = WAL;
@@ -27,10 +27,10 @@ const FIRST_USER: i64 = 1_000_000_000_000_000_000;
 
 const TIMESTAMP: &str = "2026-01-02T03:04:05.678901Z";
 const TITLE: &str = "Buy oat milk for the weekend";
-/// Has the same length as the sort key of this title.
+/// A placeholder with the length of the sort key of `TITLE`.
 const TITLE_KEY: [u8; 34] = [0x2f; 34];
 
-// The statements of `src/store/tasks.rs`, `list.rs` and `write.rs`, as Diesel generates them for SQLite.
+// The statements of `src/store/tasks.rs`, `tasks/list.rs` and `tasks/write.rs`, as Diesel generates them for SQLite.
 const GET: &str = "
     SELECT tasks.id, tasks.title, tasks.description, tasks.completed, tasks.due_date, tasks.created_at,
         tasks.updated_at, tasks.version

@@ -14,8 +14,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::open_connections::{Activity, Connections, Registration};
 
-/// The maximum time to write the next `WRITE_PROGRESS_BYTES`, or the rest of a response. The time begins when the socket
-/// accepts no more bytes.
+/// The maximum time to write the next `WRITE_PROGRESS_BYTES`, or the rest of a response. The time begins when the
+/// socket accepts no more bytes.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(20);
 const WRITE_PROGRESS_BYTES: usize = 64 * 1024;
 
@@ -34,7 +34,7 @@ pub struct ClientConnection {
     stream: TcpStream,
     registration: Registration,
     timeout_response: TimeoutResponse,
-    /// The timer for `WRITE_TIMEOUT`. It is set when the socket accepts no more bytes, because the client does not read.
+    /// The timer for `WRITE_TIMEOUT`. It is set when the socket accepts no more bytes because the client does not read.
     write_timer: Option<Pin<Box<Sleep>>>,
     /// The number of bytes that were written since `write_timer` was last reset.
     written_bytes: usize,

@@ -75,7 +75,8 @@ pub fn listener(address: SocketAddr) -> io::Result<Listener> {
 }
 
 /// Returns the socket that systemd has passed. The crate `sd_notify` requires that `LISTEN_PID` is the id of this
-/// process, as systemd's own library does. The crate `listenfd` alone would also use the descriptors if `LISTEN_PID` is missing.
+/// process, as systemd's own library does. The crate `listenfd` alone would also use the descriptors if `LISTEN_PID` is
+/// missing.
 fn inherited_socket() -> io::Result<Option<TcpListener>> {
     const EXPECTED: &str = "systemd must pass exactly one listening TCP socket";
     match sd_notify::listen_fds()?.len() {
@@ -168,7 +169,8 @@ where
             async move { Ok((connection, Protocol::Http1, peer)) }
         })
         .and_then(http);
-        // The service is boxed, because the task of a connection would contain space for its state twice otherwise.
+        // The service is boxed, because the task of each connection would otherwise have space for two copies of the
+        // service's state.
         boxed::factory(service)
     };
     Ok(builder

@@ -81,9 +81,9 @@ impl Connections {
 }
 
 impl Table {
-    /// Evicts an idle connection with the CLOCK algorithm, which approximates "least recently used" without reordering a
-    /// list in each request. The hand goes around twice, because the first round may only clear `recently_used`. If no
-    /// connection is idle, none is evicted.
+    /// Evicts an idle connection with the CLOCK algorithm, which approximates "least recently used" without reordering
+    /// a list in each request. The hand goes around twice, because the first round may only clear `recently_used`. If
+    /// no connection is idle, none is evicted.
     fn evict_one(&self) {
         let open = self.open.borrow();
         let slots = open.capacity();
@@ -200,7 +200,7 @@ mod tests {
         open.extend((0..2).map(|_| connections.register()));
         assert_eq!((evicted(&open), evicted(&open[1..3])), (2, 0));
 
-        // Evicted connections count until they are closed, and no connection with a request is evicted.
+        // If all other connections have a request, a new connection evicts the one that was added before it.
         open.retain(|open| !open.activity.is_evicted());
         let _requests: Vec<_> = open.iter().map(|open| open.activity.begin_request()).collect();
         open.extend((0..3).map(|_| connections.register()));

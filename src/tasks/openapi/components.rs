@@ -8,8 +8,8 @@ use crate::http::openapi::schema;
 
 /// Matches texts that are not blank and do not contain NUL. As in the service, a text is blank if all its characters
 /// have the Unicode property White_Space. `\s` differs from this property, so the pattern lists the differences: in
-/// JavaScript, `\s` lacks U+0085 and includes U+FEFF; in Python, it includes U+001C to U+001F. The pattern does not list
-/// all white space instead, because some code generators copy U+2028 into a string literal without escaping it.
+/// JavaScript, `\s` lacks U+0085 and includes U+FEFF; in Python, it includes U+001C to U+001F. The pattern does not
+/// list all white space instead, because some code generators copy U+2028 into a string literal without escaping it.
 const TITLE_PATTERN: &str = r"^[^\x00]*(?:[^\s\x00\x85]|[\x1c-\x1f\ufeff])[^\x00]*$";
 const NO_NUL_PATTERN: &str = r"^[^\x00]*$";
 const TIMESTAMP_PATTERN: &str = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}Z$";
@@ -105,8 +105,8 @@ pub fn schemas() -> Value {
             "examples": ["2026-01-02T04:04:05.5+01:00", "2026-01-02", null],
         },
         "TaskId": {
-            // There is no `format: int64`, because code generators would use BigInt for the type, and a BigInt is
-            // never equal to the number in the JSON.
+            // There is no `format: int64`, because code generators for JavaScript would use the type BigInt, which
+            // `JSON.parse` does not return.
             "description": "JavaScript can represent every id exactly.",
             "type": "integer",
             "minimum": 1,

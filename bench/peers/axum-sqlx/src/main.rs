@@ -1,6 +1,6 @@
-//! The four requests of the benchmark, in idiomatic axum and sqlx: an extractor for the user, one query per handler, and
-//! `TraceLayer` for the access log. This program has none of the service's other features: no rows for users, no ETags,
-//! no sort keys, no pages, and no timeouts.
+//! The four requests of the benchmark, in idiomatic axum and sqlx: an extractor for the user, one query per handler,
+//! and `TraceLayer` for the access log. This program has none of the service's other features: no rows for users, no
+//! ETags, no sort keys, no pages, and no timeouts.
 
 use std::env;
 use std::error::Error;

@@ -94,8 +94,8 @@ impl<Q: QueryFragment<DB>, DB: Backend> QueryFragment<DB> for Prepared<Q> {
 
 async fn connect(url: &str) -> Result<AsyncPgConnection, Box<dyn std::error::Error>> {
     let (client, connection) = tokio_postgres::connect(url, NoTls).await?;
-    // The connection is driven on the thread of the HTTP worker that calls this function, so that a query wakes no other
-    // thread.
+    // The connection is driven on the thread of the HTTP worker that calls this function, so that a query wakes no
+    // other thread.
     actix_web::rt::spawn(connection);
     Ok(AsyncPgConnection::try_from(client).await?)
 }
