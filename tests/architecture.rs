@@ -1,5 +1,5 @@
-//! Checks the source against rules of its structure that neither the compiler (through privacy) nor clippy
-//! (`clippy.toml`) enforces. `docs/ARCHITECTURE.md` describes the structure.
+//! Checks rules for the structure of the source that neither the compiler (through privacy) nor clippy (`clippy.toml`)
+//! enforces. `docs/ARCHITECTURE.md` describes the structure.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -19,9 +19,9 @@ const CALLS: u64 = 50;
 const TOLERANCE_PERCENT: u64 = 20;
 
 /// The recorded counts for the four requests of the test, in the same order: thousands of instructions that
-/// the whole process executes for one request, in an unoptimized build. These are seven to ten times as many
-/// as in a release build (docs/PERFORMANCE.md), but added work increases both. A commit that raises a figure
-/// must state the reason.
+/// the whole process executes for one request, in an unoptimized build. These are seven to nine times as many
+/// as with the profile `dist` (docs/PERFORMANCE.md), but added work increases both. A commit that raises a
+/// figure must state the reason.
 fn recorded(database: Database) -> [u64; 4] {
     match database {
         Database::Postgres => [690, 2_050, 860, 850],
@@ -91,8 +91,8 @@ impl Counter<'_> {
     }
 
     fn control(&self, arguments: &[&str]) {
-        // Valgrind names the pipes through which it is controlled after `USER` or `LOGNAME`, and `HOST`. To
-        // find them, `callgrind_control` needs the same values as the service, in which only `HOST` is set.
+        // `callgrind_control` finds Valgrind's pipes by names that contain `USER` or `LOGNAME`, and `HOST`. It
+        // needs the same values as the service, whose environment contains only `HOST`.
         let control = Command::new("callgrind_control")
             .env_remove("USER")
             .env_remove("LOGNAME")

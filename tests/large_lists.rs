@@ -128,7 +128,7 @@ fn a_list_of_a_hundred_thousand_tasks_is_complete_and_concurrent_ones_need_littl
                 let path = CONTRACTS[number % 2].tasks(ada);
                 scope.spawn(move || {
                     let read = || read_through(app, ada, &path);
-                    // These bytes are more than `one`, because they include the chunked coding.
+                    // This number is larger than `one`, because it includes the chunk headers.
                     assert!(wait::until(TIMEOUT, read).expect("the list should arrive") > one);
                 })
             })

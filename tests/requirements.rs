@@ -15,7 +15,7 @@ const IDS: [&str; 42] = [
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
-/// Returns the id of every requirement in the tables and the tests that its row names.
+/// Returns the id of every requirement in the tables, with the tests that its row names.
 fn rows() -> BTreeMap<String, Vec<String>> {
     let text = fs::read_to_string(format!("{ROOT}/docs/REQUIREMENTS.md")).expect("docs/REQUIREMENTS.md");
     let mut rows = BTreeMap::new();
@@ -57,7 +57,7 @@ fn collect(folder: &Path, module: &str, found: &mut BTreeSet<String>) {
                 stem => inner(stem),
             };
             let source = fs::read_to_string(entry.path()).unwrap();
-            // Helper functions are included as well. A row that named one would not be noticed.
+            // Helper functions are included as well, so a row that names one instead of a test is not detected.
             let functions = source
                 .lines()
                 .filter_map(|line| line.trim_start().strip_prefix("fn "));

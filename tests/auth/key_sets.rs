@@ -196,7 +196,7 @@ fn the_keys_are_fetched_once_and_once_more_for_unknown_key_ids(#[values(Sqlite, 
     let issuer = Issuer::start();
     let app = issuer.service(db);
     let ada = app.user("ada");
-    // The claims differ, so that no call finds the token of another one in a cache.
+    // Concurrent tokens have different claims, so that the service finds none of them in its cache.
     let token = |kid: &str, number: usize| {
         let mut claims = claims(&ada);
         claims["number"] = json!(number);
@@ -222,7 +222,7 @@ fn the_keys_are_fetched_once_and_once_more_for_unknown_key_ids(#[values(Sqlite, 
         answer.assert_unauthorized();
     }
     assert_eq!(issuer.requests(), 2);
-    // The key set no longer has the old name of the key.
+    // The key set no longer contains the old id of the key.
     ada.with_token(&token("unnamed", 0))
         .get("/api/tasks")
         .assert_unauthorized();
@@ -254,7 +254,7 @@ fn an_invalid_key_set_is_refused_and_fetched_again_later() {
         for _ in 0..10 {
             ask(issuer, app).assert_problem(503);
         }
-        // The service waits for two seconds after a failure. A client may repeat a request that got no response.
+        // The service waits for two seconds after a failure. The ten requests may take longer on a busy machine.
         assert!((1..5).contains(&issuer.requests()), "{}", issuer.requests());
         issuer.serves(answer("200 OK", &issuer.document().to_string()));
     }

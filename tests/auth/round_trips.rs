@@ -22,8 +22,8 @@ fn sent(app: &TestApp, call: impl FnOnce()) -> Vec<Statement> {
 fn recorded() -> (TestApp, Actor) {
     let database = Arc::new(OwnDatabase::create(Database::Postgres));
     statements::record(&database);
-    // The pool has the minimum size, so that the requests of the test use connections on which the requests below
-    // have prepared the statements.
+    // The pool has the minimum size, so that the test uses the connections on which the requests below prepare their
+    // statements.
     let app = Builder::on(database).env("DATABASE_POOL_SIZE", "2").start();
     let ada = app.user("ada");
     // Each kind of request is sent once, so that its statements are already prepared when the test sends it.

@@ -110,7 +110,7 @@ fn every_good_token_is_accepted_as_its_user(#[values(Sqlite, Postgres)] db: Data
             let answer = app.anonymous().request("GET", &path, &headers, b"");
             assert_eq!(answer.status, 200, "{}: {answer}", good.why);
         }
-        // A token that names the same user in `sub` must find these tasks.
+        // A token that names the same user in `sub` must give access to these tasks.
         for task in seen {
             user.get(&Contract::A.task(&user, task)).expect(200);
         }

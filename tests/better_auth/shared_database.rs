@@ -132,8 +132,8 @@ fn assert_is_never_written(app: &TestApp, issuer: &Issuer, bob: &Session) {
 fn the_service_started_first_and_both_share_the_users() {
     skip_at_a_deployment!();
     let database = Arc::new(OwnDatabase::create(Database::Postgres));
-    // In this test, the service creates the tables before the issuer starts, when the issuer's URL is not known yet.
-    // A first process, which does not know this URL, therefore creates the tables.
+    // The issuer's URL is not known before the issuer starts. A first service process, which does not need this URL,
+    // therefore creates the tables.
     drop(Builder::on(Arc::clone(&database)).start());
     let issuer = Issuer::on(&database);
     let app = service_on(&database, &issuer);

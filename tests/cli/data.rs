@@ -75,7 +75,7 @@ fn an_export_contains_the_user_and_the_tasks_in_the_apis_format(#[values(Sqlite,
          INSERT INTO tasks (user_id, title, completed) SELECT '{}', 'task ' || i, false FROM n",
         ada.id
     ));
-    // The service assigns only positive ids, but other programs may insert tasks with others.
+    // The service assigns only positive ids, but other programs may insert tasks with other ids.
     app.execute(&format!(
         "INSERT INTO tasks (id, user_id, title, completed) \
          VALUES (-1, '{0}', 'negative', false), (0, '{0}', 'zero', false)",

@@ -1,5 +1,5 @@
 //! SIGTERM, which an orchestrator sends before it kills a process, and SIGHUP, which a process receives when its
-//! terminal is closed. One test is about a stdout that cannot be written.
+//! terminal is closed. One test is about a stdout that cannot be written to.
 
 use std::thread;
 use std::time::{Duration, Instant};

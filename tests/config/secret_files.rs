@@ -93,8 +93,8 @@ fn both_forms_of_one_secret_stop_the_start(#[values(Sqlite, Postgres)] db: Datab
         ("DATABASE_PASSWORD_FILE", "p", &secret),
         ("BETTER_AUTH_SECRETS_FILE", "1:s", &secret),
     ] {
-        // There are three combinations: each form is in `.env` while the other is in the environment, and both are
-        // in the environment.
+        // Both forms are set in three ways: the first in `.env` and the second in the environment, the other way
+        // round, and both in the environment.
         let direct = variable.trim_end_matches("_FILE");
         let both = [(direct, inside), (variable, outside.as_str())];
         for (in_file, around) in [

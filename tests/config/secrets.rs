@@ -1,5 +1,5 @@
-//! `BETTER_AUTH_SECRETS`, with which a secret is replaced while tokens and cursors that the old one signed are in use,
-//! and commands that need no secret.
+//! `BETTER_AUTH_SECRETS`: a secret can be replaced while tokens and cursors that it signed are still in use. Further
+//! tests are about commands that need no secret.
 
 use std::sync::Arc;
 

@@ -38,7 +38,7 @@ impl Balancer {
         replica
     }
 
-    /// Removes a replica. When this returns, all requests for this replica have been sent completely.
+    /// Removes a replica. When `remove` returns, all requests to the replica have been sent completely.
     pub fn remove(&self, replica: &Arc<Replica>) {
         let mut active = self.active.write().unwrap();
         active.retain(|other| !Arc::ptr_eq(other, replica));

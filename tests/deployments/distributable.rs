@@ -40,7 +40,7 @@ const EXEMPT: [(&str, &str); 10] = [
     ),
 ];
 
-/// The beginnings of statements that the suite must have caused. Otherwise these statements would not be checked.
+/// The beginnings of statements that the service must have sent, because only statements that it sends are checked.
 const EXPECTED_STATEMENTS: [&str; 10] = [
     "INSERT INTO \"users\"",
     "SELECT \"users\"",

@@ -1,5 +1,5 @@
-//! The service refuses a database whose encoding is not UTF8. Otherwise, single requests could fail because of
-//! characters that the database cannot store.
+//! The service refuses a database whose encoding is not UTF8. Otherwise, some requests would fail because
+//! they contain characters that the database cannot store.
 
 use std::sync::Arc;
 

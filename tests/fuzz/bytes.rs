@@ -25,7 +25,7 @@ fn arbitrary_bytes_cause_no_server_error(#[values(Sqlite, Postgres)] db: Databas
     ];
     run_cases(&app, inputs, |bytes| {
         let said = exchange(&app, &bytes);
-        // The text may contain several responses, because some inputs are or become several requests.
+        // The text may contain several responses, because some inputs are read as several requests.
         for status in said.split("HTTP/1.1 ").skip(1) {
             assert!(!status.starts_with('5'), "{said}");
             let problem = status.contains("content-type: application/problem+json");

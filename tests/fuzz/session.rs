@@ -21,8 +21,8 @@ const CASES: u32 = 8_000;
 /// The number of tests in this folder: five, each on both databases.
 const TESTS: u32 = 5 * 2;
 
-/// Starts a service that trusts the issuer below. The service logs only errors, because logging each refused
-/// request would dominate the run time.
+/// Starts a service that fetches its key set from [`issuer`]. The service logs only errors, because logging each
+/// refused request would dominate the run time.
 pub fn start(db: Database) -> TestApp {
     TestApp::builder(db)
         .env("RUST_LOG", "error")
@@ -30,8 +30,8 @@ pub fn start(db: Database) -> TestApp {
         .start()
 }
 
-/// Starts an issuer with one key, by which no token is signed. If no key set could be fetched, the service
-/// would answer tokens with an asymmetric algorithm with 503.
+/// Starts an issuer whose key set has one key, which signs no token of these tests. Without a key set, the response to
+/// a token with an asymmetric algorithm would be 503.
 fn issuer() -> String {
     const KEYS: &str = r#"{"keys":[{"kty":"OKP","crv":"Ed25519","kid":"k","alg":"EdDSA",
         "x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#;

@@ -44,7 +44,7 @@ fn a_request_that_asks_for_a_websocket_is_answered_at_once(#[values(Sqlite, Post
         let took = started.elapsed();
         assert_eq!(answer.status, status, "{line} {headers:?}: {answer}");
         assert!(took < Duration::from_secs(5), "{line} {headers:?}: {took:?}");
-        // Otherwise actix would repeat `Connection: upgrade`, although the service does not upgrade.
+        // By default, actix would repeat `Connection: upgrade`, although the service does not upgrade.
         assert_eq!(
             answer.header("connection"),
             Some("close"),

@@ -114,7 +114,7 @@ fn hundreds_of_thousands_of_old_keys_do_not_slow_down_a_create(#[values(Sqlite, 
     let ada = app.user("ada");
     post(&ada, "/api/tasks", "first", &json!({ "title": "t" })).expect(201);
     if db == Postgres {
-        // Outdated statistics: there are few keys, so PostgreSQL expects to find few in any index.
+        // The statistics become outdated when keys are added, so PostgreSQL then expects few keys in any index.
         app.execute("ANALYZE idempotency_keys");
     }
     add_old_keys(&app, &ada, OLD);
@@ -183,7 +183,7 @@ fn a_create_reads_few_of_a_hundred_thousand_old_keys() {
     let ada = app.user("ada");
     post(&ada, "/api/tasks", "first", &json!({ "title": "t" })).expect(201);
     add_old_keys(&app, &ada, 100_000);
-    // The plan must not depend on the statistics of the table, so the test runs before and after `ANALYZE`.
+    // The plan must not depend on the statistics of the table, so keys are created before and after `ANALYZE`.
     for round in 0..2 {
         app.execute("SELECT pg_stat_reset()");
         let ada = app.user("ada");

@@ -24,8 +24,8 @@ fn a_retry_after_a_lost_connection_creates_no_second_task() {
         let mut killer = app.connect();
         let first = thread::scope(|scope| {
             let call = scope.spawn(|| post(&ada, &path, &key, &body));
-            // The connections are terminated three times, because the call may not have reached the database
-            // at the first time.
+            // The connections are terminated three times, because the call may reach the database only after the
+            // first time.
             for _ in 0..3 {
                 killer.values(TERMINATE_CONNECTIONS);
             }

@@ -96,7 +96,7 @@ fn has_any(tokens: &[String], words: &[&str]) -> bool {
     words.iter().any(|word| has(tokens, word))
 }
 
-/// Returns the tokens after the words, which may be within a statement: `IF … THEN ALTER TABLE …`.
+/// Returns the tokens after `words`, which may be inside a statement, as in `IF … THEN ALTER TABLE …`.
 fn behind<'a>(tokens: &'a [String], words: &[&str]) -> Option<&'a [String]> {
     let start = tokens.windows(words.len()).position(|window| window == words)?;
     Some(&tokens[start + words.len()..])
@@ -133,8 +133,7 @@ const CONSTRAINTS: [&str; 6] = ["constraint", "primary", "unique", "check", "for
 fn refused(sql: &str) -> Vec<String> {
     let mut found = Vec::new();
     if statements(sql, false).len() > 1 {
-        // Citus forwards a schema change to its nodes together with the text of all statements in the same
-        // query.
+        // Citus sends the text of the whole query to its nodes, and they accept only one statement.
         found.push("more than one statement; use a DO block".to_owned());
     }
     let statements = statements(sql, true);

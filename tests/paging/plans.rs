@@ -44,7 +44,7 @@ pub fn plan_in_postgres(app: &TestApp, list: &LastList) -> Plan {
         true => format!("timestamptz {value}"),
         false => value.to_owned(),
     });
-    // The result of `EXPLAIN` cannot be used in a query, but that of a function that executes it can.
+    // A query cannot use the result of `EXPLAIN`, but it can use the result of a function that executes `EXPLAIN`.
     app.execute(
         "CREATE OR REPLACE FUNCTION lines_of(query text) RETURNS SETOF text LANGUAGE plpgsql AS $f$ \
          DECLARE line text; \

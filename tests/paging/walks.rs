@@ -96,7 +96,7 @@ fn pages_are_complete_with_dates_in_the_format_of_another_program(#[values(Sqlit
         assert_pages_are_the_list(&ada, Contract::A, &query, 1);
     }
     if app.kind == Database::Postgres {
-        // JSON has years with four digits only.
+        // The service shows only the years 0000 to 9999. It replaces any other time with the nearest one of these.
         for (title, shown) in [
             ("infinity", "9999-12-31T23:59:59.999999Z"),
             ("-infinity", "0000-01-01T00:00:00.000000Z"),

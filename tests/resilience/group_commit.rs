@@ -63,7 +63,7 @@ fn stored(app: &TestApp) -> BTreeSet<String> {
 }
 
 #[rstest]
-// SQLite rolls back the statement, or the whole transaction as after some errors of the disk.
+// `ABORT` rolls back only the statement. `ROLLBACK` rolls back the whole transaction, as some disk errors do.
 fn a_write_that_fails_affects_no_other_and_each_acknowledged_write_is_stored(
     #[values("ABORT", "ROLLBACK")] action: &str,
 ) {
@@ -90,7 +90,7 @@ fn a_newer_token_can_be_used_for_reads_while_another_program_holds_the_write_loc
     let mut claims = ada.claims();
     claims["iat"] = json!(claims["iat"].as_i64().unwrap() + 60);
     if table_belongs_to_better_auth {
-        // The service does not write the new name then.
+        // The service does not write to Better Auth's table, so a read need not wait even with a new name.
         app.execute("ALTER TABLE users ADD COLUMN \"emailVerified\" boolean NOT NULL DEFAULT false");
         claims["name"] = json!("Augusta Ada");
     }

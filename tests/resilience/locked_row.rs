@@ -15,7 +15,7 @@ const LOCK_DURATION: Duration = Duration::from_secs(3);
 #[test]
 fn a_locked_row_delays_only_its_user() {
     skip_at_a_deployment!();
-    // The smallest pool from which a waiting write leaves other users enough connections, on any number of cores.
+    // This is the smallest pool in which a waiting write leaves enough connections to others on any number of cores.
     let app = TestApp::builder(Database::Postgres)
         .env("DATABASE_POOL_SIZE", "4")
         .start();
@@ -60,8 +60,8 @@ fn a_locked_row_delays_only_its_user() {
                         assert!(started.elapsed() < limit, "{:?}", started.elapsed());
                         calls.fetch_add(1, Ordering::Relaxed);
                     };
-                    // The lock is held for longer than this from here on, so a request that waits for the
-                    // lock from the beginning fails the test.
+                    // The lock is held for `LOCK_DURATION` after this loop has started, so a first request that
+                    // waits for the lock exceeds this limit.
                     let limit = LOCK_DURATION * 2 / 3;
                     call(limit, &|| user.get(task), 200);
                     call(limit, &|| user.get("/api/tasks?limit=5"), 200);

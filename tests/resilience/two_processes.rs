@@ -77,7 +77,7 @@ fn two_services_on_one_file_answer_every_call_while_a_third_program_writes_too()
     let created: usize = worked.iter().map(|(created, _)| created).sum();
     let there = services[0].value("SELECT count(*) FROM tasks").unwrap();
     assert_eq!(there, created.to_string());
-    // Every worker made progress, and at most as many calls were refused as tasks created.
+    // Every worker made progress, and no more calls were refused than tasks were created.
     assert!(worked.iter().all(|(created, _)| *created > 0), "{worked:?}");
     let refused: usize = worked.iter().map(|(_, refused)| refused).sum();
     assert!(refused <= created, "{worked:?}");

@@ -1,5 +1,5 @@
 //! The file of the embedded database or its write-ahead log is deleted or replaced while the service runs.
-//! Further tests check that the file alone is complete after a stop, and that the log stays short.
+//! Further tests check that the file alone is complete after a stop, and that the write-ahead log stays short.
 
 use std::fs;
 use std::path::PathBuf;
