@@ -104,22 +104,22 @@ fn every_route_is_documented() {
     let (table, _) = table
         .split_once("\nfn at(")
         .expect("the route table should come before `fn at`");
-    let (api, open) = table
-        .split_once("from_fn(guard)")
-        .expect("the table should begin with the guarded scope `/api`");
-    let routes = |text: &str, prefix: &str| -> BTreeSet<String> {
-        let starts = text.split("at(\"").skip(1);
-        let paths = starts.map(|rest| rest.split('"').next().unwrap());
-        paths.map(|path| format!("{prefix}{path}")).collect()
+    let (table, of_tasks) = table
+        .split_once("\nfn task_routes(")
+        .expect("the routes of tasks should follow the route table");
+    let paths = |text: &str, call: &str| -> Vec<String> {
+        let calls = text.split(call).skip(1);
+        calls
+            .map(|rest| rest.split('"').next().unwrap().to_owned())
+            .collect()
     };
-    let (contract_a, contract_b) = api
-        .split_once("// Contract B")
-        .expect("the routes of contract B should follow those of contract A");
-    let mut table = routes(open, "");
-    table.extend(routes(contract_a, "/api/tasks"));
-    table.extend(routes(contract_b, "/api"));
-    assert!(table.len() > 8, "{table:?}");
-    assert_eq!(table, documented().into_keys().collect());
+    let mut routes = BTreeSet::from_iter(paths(table, "at(\""));
+    for scope in paths(table, "task_routes(\"") {
+        let below = paths(of_tasks, "at(\"");
+        routes.extend(below.iter().map(|path| format!("/api{scope}{path}")));
+    }
+    assert!(routes.len() > 8, "{routes:?}");
+    assert_eq!(routes, documented().into_keys().collect());
 }
 
 #[test]
