@@ -57,8 +57,11 @@ def service_binary(given) -> Path:
     """Returns the given binary. Without one, builds the service with the profile `dist`, and returns the result."""
     if not given:
         report_progress("building the service")
-        run("cargo", "build", "--profile", "dist", "--locked", "--quiet", cwd=ROOT)
-    return existing_binary(given or target("target") / "dist/todo-backend")
+        to = target("target")
+        command = ["cargo", "build", "--profile", "dist", "--locked", "--quiet"]
+        run(*command, cwd=ROOT, env={**os.environ, "CARGO_TARGET_DIR": str(to)})
+        given = to / "dist/todo-backend"
+    return existing_binary(given)
 
 
 def existing_binary(path) -> Path:

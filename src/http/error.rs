@@ -96,6 +96,8 @@ impl ApiError {
         match self {
             Self::NotFound(not_found) => not_found.component,
             Self::BadInput(Contract::B, _) => "UnprocessableInput",
+            Self::Unauthenticated(Refusal::NoKeys { .. }) | Self::TooManyLongResponses => "Unavailable",
+            Self::Panicked => "Internal",
             other => other.into(),
         }
     }

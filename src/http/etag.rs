@@ -50,7 +50,7 @@ fn condition(request: &HttpRequest) -> Result<Condition, ApiError> {
 }
 
 /// Whether `If-None-Match` contains the tag of the response, so that the client needs only a 304. Weak tags match as
-/// well.
+/// well, and so does `*` on its own.
 pub fn is_not_modified(headers: &HeaderMap, tag: &str) -> bool {
     let is_known = |known: &str| known.trim_start_matches("W/") == tag;
     tags(headers, IF_NONE_MATCH).eq(["*"]) || tags(headers, IF_NONE_MATCH).any(is_known)

@@ -55,8 +55,8 @@ pub struct Erased {
 
 /// The commands for a single user.
 impl Session {
-    /// Writes the user and the user's tasks as JSON, from one snapshot. `write_tasks` writes tasks as elements of an array;
-    /// its last argument is true for the first ones. Returns whether the user exists.
+    /// Writes the user and the user's tasks as JSON, from one snapshot. `write_tasks` writes tasks as elements of an
+    /// array; its last argument is true for the first ones. Returns whether the user exists.
     pub async fn export(
         &mut self,
         user: &UserId,

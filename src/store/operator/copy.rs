@@ -105,9 +105,9 @@ async fn copy_rows<R>(
     Ok(())
 }
 
-/// Drops the indexes of `tasks`, and returns the statements that create them again. Building an index once takes a third
-/// of the time of updating it for each row, and SQLite writes far fewer pages to its write-ahead log. It must be called in
-/// the transaction of the insert, so that no other connection uses the table without its indexes.
+/// Drops the indexes of `tasks`, and returns the statements that create them again. Building an index once takes a
+/// third of the time of updating it for each row, and SQLite writes far fewer pages to its write-ahead log. This must
+/// be called in the transaction of the insert, so that no other connection uses the table without its indexes.
 async fn drop_indexes(connection: &mut Connection<'_>) -> QueryResult<Vec<String>> {
     // The indexes of primary keys and unique constraints are excluded, because they cannot be dropped.
     let indexes = match connection.is_sqlite() {
