@@ -151,7 +151,8 @@ impl SecretSource {
         Ok(Self::Generated(path.into()))
     }
 
-    /// Returns the secrets. With SQLite and without a configured secret, generates one if the file does not exist.
+    /// Returns the secrets. If none is configured for an SQLite database, reads the secret from the file next to the
+    /// database, and generates that file if it does not exist.
     pub fn load_or_generate(&self) -> Result<Secrets> {
         self.resolve(|path| {
             if !path.try_exists()? {

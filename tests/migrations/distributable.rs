@@ -128,8 +128,8 @@ const VOLATILE: [&str; 6] = [
 const TIME: [&str; 4] = ["now", "current_timestamp", "current_date", "localtimestamp"];
 const CONSTRAINTS: [&str; 6] = ["constraint", "primary", "unique", "check", "foreign", "exclude"];
 
-/// Returns everything in a migration that Citus refuses on a distributed table, or accepts without enforcing
-/// it.
+/// Returns a description of each violation of the rules in a migration: changes that Citus refuses on a distributed
+/// table or accepts without enforcing them, and new tables that are not distributed together with `tasks`.
 fn refused(sql: &str) -> Vec<String> {
     let mut found = Vec::new();
     if statements(sql, false).len() > 1 {

@@ -74,7 +74,7 @@ impl SharedState {
                     log::warn!("the database cannot be reached: {error}");
                 }
             }
-            // Until the first success, `Database::migrate_until_done` logs that the database cannot be reached.
+            // Before the first success, a failure is not the beginning of an outage. Each call that fails logs a warning.
             Err(_) => {}
         }
     }
