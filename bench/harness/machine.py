@@ -56,11 +56,7 @@ def target(default: str) -> Path:
 def service_binary(given) -> Path:
     """Returns the given binary. Without one, builds the service with the profile `dist`, and returns the result."""
     if not given:
-        report_progress("building the service")
-        to = target("target")
-        command = ["cargo", "build", "--profile", "dist", "--locked", "--quiet"]
-        run(*command, cwd=ROOT, env={**os.environ, "CARGO_TARGET_DIR": str(to)})
-        given = to / "dist/todo-backend"
+        given = cargo_build(ROOT, "dist", target("target")) / "todo-backend"
     return existing_binary(given)
 
 
@@ -80,12 +76,15 @@ def warn_if_busy() -> None:
 
 def build(folder: str, name: str) -> Path:
     """Builds a Rust program of the benchmark in release mode."""
-    source = ROOT / "bench" / folder
-    report_progress(f"building {folder}")
-    to = target("target/bench/cargo")
-    command = ["cargo", "build", "--release", "--locked", "--quiet"]
+    return cargo_build(ROOT / "bench" / folder, "release", target("target/bench/cargo")) / name
+
+
+def cargo_build(source: Path, profile: str, to: Path) -> Path:
+    """Builds a crate into the target directory `to`, and returns the folder with the binaries."""
+    report_progress(f"building {source.name}")
+    command = ["cargo", "build", "--profile", profile, "--locked", "--quiet"]
     run(*command, cwd=source, env={**os.environ, "CARGO_TARGET_DIR": str(to)})
-    return to / "release" / name
+    return to / profile
 
 
 def python_with(requirements: Path, folder: Path) -> Path:

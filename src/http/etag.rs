@@ -34,6 +34,7 @@ pub const FIRST_VERSION: i64 = 1;
 extractor!(Condition, condition);
 
 /// Parses `If-Match`. The store checks the condition in the same statement as the write.
+#[expect(clippy::unnecessary_wraps, reason = "`extractor!` needs a result")]
 fn condition(request: &HttpRequest) -> Result<Condition, ApiError> {
     let headers = request.headers();
     // `*` requires that the task exists, which every write checks anyway. `*` is only valid on its own; in a list, it

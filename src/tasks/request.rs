@@ -35,6 +35,7 @@ impl TaskIdInPath {
 extractor!(TaskIdInPath, task_id);
 extractor!(OwnedTasks, owned_tasks);
 
+#[expect(clippy::unnecessary_wraps, reason = "`extractor!` needs a result")]
 fn task_id(request: &HttpRequest) -> Result<TaskIdInPath, ApiError> {
     let text = request.match_info().get("id").unwrap_or_default();
     Ok(TaskIdInPath(TaskId::parse(text)))
